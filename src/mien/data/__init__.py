@@ -1,0 +1,49 @@
+"""Data sets behind ``reader:path``. One small module per reader, each with a ``read(path, **options) -> Dataset``."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from urllib.parse import parse_qsl
+
+from mien.data.dataset import SPLITS, Dataset, Problem
+from mien.errors import DataError
+
+__all__ = ["READERS", "SPLITS", "Dataset", "Problem", "open_dataset"]
+
+#: reader → (module, what the path is).
+READERS: dict[str, tuple[str, str]] = {
+    "table": ("mien.data.table", "a CSV, TSV, JSONL, Parquet or pickle file with a text and a label column"),
+    "carer": ("mien.data.carer", "the folder with train.txt, val.txt and test.txt of dair-ai/emotion"),
+    "goemotions": ("mien.data.goemotions", "the folder with train.tsv, dev.tsv, test.tsv and emotions.txt"),
+    "sample": ("mien.data.sample", "'text': a small labelled set that comes with mien; 'everyday': the one trained on"),
+}
+
+
+def open_dataset(spec: str, **options: str) -> Dataset:
+    """Read a data set.
+
+    Args:
+        spec: ``reader:path``, such as ``carer:emotion/``; a bare path of a table means ``table:path``. What the
+            reader takes besides may follow: ``table:mine.csv?text=comment&label=mood``.
+        options: the same as keywords.
+
+    Raises:
+        DataError: no such reader, option, file or column, or nothing readable in it; one line that says where.
+    """
+    reader, colon, path = spec.partition(":")
+    if not colon or (len(reader) == 1 and reader.isalpha()):  # a bare path, perhaps with a drive letter
+        reader, path = "table", spec
+    if reader not in READERS:
+        raise DataError(f"no reader {reader!r} in {spec!r}; there are: {', '.join(READERS)}")
+    read = importlib.import_module(READERS[reader][0]).read
+    path, _, query = path.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True)) | options
+    known = [name for name in inspect.signature(read).parameters if name != "path"]
+    if unknown := [name for name in options if name not in known]:
+        raise DataError(f"{reader} has no option {unknown[0]!r}; it has: {', '.join(known) or 'none'}")
+    dataset: Dataset = read(path, **options)
+    if not len(dataset):
+        first = f" (first problem: {dataset.problems[0].where}: {dataset.problems[0].what})" if dataset.problems else ""
+        raise DataError(f"{spec} holds no usable samples{first}")
+    return dataset

@@ -1,0 +1,133 @@
+"""What a data set holds, and what is wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.data.dataset import Dataset, Problem
+
+_RATIO = 10
+_FEW = 10
+
+
+def stats(dataset: Dataset) -> dict[str, Any]:
+    """Figures of a data set, fit for JSON.
+
+    Returns:
+        "name", "n", "space", "labels", "multilabel", "licence", "fingerprint"; "splits": split ("all" besides) →
+        "n", "counts" and "shares" by label; and for texts "length": characters at the quantiles.
+    """
+    parts = {split: dataset.part(split) for split in ("all", *dataset.splits)}
+    figures: dict[str, Any] = {
+        "name": dataset.name,
+        "n": len(dataset),
+        "space": dataset.space.name,
+        "labels": list(dataset.space.names),
+        "multilabel": dataset.space.multilabel,
+        "licence": dataset.licence,
+        "fingerprint": dataset.fingerprint,
+        "splits": {split: _counts(part) for split, part in parts.items()},
+    }
+    if dataset.modality == "text" and len(dataset):
+        lengths = np.array([len(text) for text in dataset.inputs])
+        marks = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "max": 1.0}
+        figures["length"] = {name: float(np.quantile(lengths, mark)) for name, mark in marks.items()}
+    return figures
+
+
+def check(dataset: Dataset) -> list[Problem]:
+    """All that is wrong with a data set, one line each; what its reader left out comes first.
+
+    Kinds besides those of readers: "unreadable" (bytes that are no UTF-8, a file that is not there), "empty",
+    "duplicate" (twice in one split), "leak" (in several splits), "contradiction" (the same with other labels),
+    "missing-label" (a split lacks a label), "imbalance" and "few" (too few samples to learn a label).
+    """
+    problems = list(dataset.problems)
+    same: dict[str, list[int]] = defaultdict(list)
+    for row, content in enumerate(dataset.inputs):
+        wrong = _unusable(dataset, content)
+        if wrong:
+            problems.append(Problem(wrong[0], _where(dataset, row), wrong[1]))
+        if wrong is None or wrong[1].startswith("bytes"):
+            same[_content(dataset, content)].append(row)
+    for rows in same.values():
+        if len(rows) > 1:
+            problems += _repeated(dataset, rows)
+    return problems + _balance(dataset)
+
+
+def _counts(part: Dataset) -> dict[str, Any]:
+    counts = part.counts()
+    return {"n": len(part), "counts": counts, "shares": {name: n / max(len(part), 1) for name, n in counts.items()}}
+
+
+def _unusable(dataset: Dataset, content: str) -> tuple[str, str] | None:
+    if dataset.modality == "text":
+        if not content.strip():
+            return "empty", "no text"
+        return ("unreadable", "bytes that are not UTF-8 (U+FFFD)") if "\ufffd" in content else None
+    path = Path(content)
+    if not path.is_file():
+        return "unreadable", f"there is no file {content}"
+    return None if path.stat().st_size else ("empty", f"{content} is empty")
+
+
+def _content(dataset: Dataset, content: str) -> str:
+    """Equal for inputs that say the same: texts but for case and blanks, files of the same bytes."""
+    if dataset.modality == "text":
+        return " ".join(content.casefold().split())
+    return hashlib.sha256(Path(content).read_bytes()).hexdigest()
+
+
+def _where(dataset: Dataset, row: int) -> str:
+    return dataset.where[row] if dataset.where else f"row {row + 1}"
+
+
+def _repeated(dataset: Dataset, rows: list[int]) -> list[Problem]:
+    """At most one problem of each kind for a group of equal inputs, at the first of them."""
+    places = [_where(dataset, row) for row in rows]
+    splits = [str(dataset.split[row]) for row in rows]
+    others = ", ".join(places[1:4]) + (f" and {len(rows) - 4} more" if len(rows) > 4 else "")
+    problems = []
+    if len(set(splits)) < len(rows):
+        problems.append(Problem("duplicate", places[0], f"the same again in one split: {others}"))
+    if len(set(splits)) > 1:
+        names = " and ".join(sorted(set(splits)))
+        problems.append(Problem("leak", places[0], f"the same in {names}: {others}"))
+    labels = list(dict.fromkeys(_labels(dataset, row) for row in rows))
+    if len(labels) > 1:
+        what = " but ".join(label or "none" for label in labels[:3])
+        problems.append(Problem("contradiction", places[0], f"the same is labelled {what}: {others}"))
+    return problems
+
+
+def _labels(dataset: Dataset, row: int) -> str:
+    target = dataset.targets[row]
+    places = np.flatnonzero(target) if dataset.space.multilabel else [int(target)]
+    return "+".join(dataset.space.names[place] for place in places)
+
+
+def _balance(dataset: Dataset) -> list[Problem]:
+    problems = []
+    for split in dataset.splits:
+        lacking = [name for name, n in dataset.part(split).counts().items() if n == 0]
+        if lacking:
+            problems.append(Problem("missing-label", split, f"{split} has no {', '.join(lacking)}"))
+    where = "train" if "train" in dataset.splits else "all"
+    if where == "all" and dataset.splits:  # nothing in it is trained on
+        return problems
+    counts = {name: n for name, n in dataset.part(where).counts().items() if n}
+    if counts:
+        most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+        if counts[most] > _RATIO * counts[least]:
+            what = f"{counts[most]} of {most} but {counts[least]} of {least}: a ratio of more than {_RATIO}"
+            problems.append(Problem("imbalance", where, what))
+    few = [f"{n} of {name}" for name, n in counts.items() if n < _FEW]
+    if few:
+        problems.append(Problem("few", where, f"too few to learn from: {', '.join(few)}"))
+    return problems

@@ -1,0 +1,35 @@
+"""The two small data sets that come with mien: one to evaluate on, one to train on. Both were written for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mien.data.collect import Collector
+from mien.data.dataset import Dataset
+from mien.data.tables import open_table
+from mien.emotions import SPACES
+from mien.errors import DataError
+
+#: name → (file, label space, split of all its rows, columns of the file)
+_SETS = {
+    "text": ("sample.tsv", "ekman7", "test", ("text", "label", "kind")),
+    "everyday": ("everyday.tsv", "goemotions28", "train", ("text", "label")),
+}
+
+
+def read(path: str) -> Dataset:
+    """Read "text" (ekman7, the column "kind" says what is hard about a row) or "everyday" (goemotions28).
+
+    Raises:
+        DataError: there is no sample of that name.
+    """
+    if path not in _SETS:
+        raise DataError(f"there is no sample {path!r}; there are: {', '.join(_SETS)}")
+    file, space, split, columns = _SETS[path]
+    rows = Collector(f"sample-{path}", SPACES[space], "MIT, written for mien")
+    for lines, chunk in open_table(Path(__file__).with_name(file), columns=columns, raw=True).numbered():
+        others = [name for name in columns if name not in ("text", "label")]
+        for place, (line, text, labels) in enumerate(zip(lines, chunk["text"], chunk["label"], strict=True)):
+            names = [label.strip() for label in labels.split(",") if label.strip()]
+            rows.add(text, names, split, f"{file}:{line}", {name: chunk[name][place] for name in others})
+    return rows.dataset()

@@ -1,0 +1,136 @@
+"""What a person sees in the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from mien.emotions import LabelSpace, emotion
+from mien.recognizer import Progress as Step
+from mien.results import Prediction, Result
+
+_WIDTH = 24
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def bar(share: float, width: int = _WIDTH) -> str:
+    """A bar of *share* (0..1) of *width* characters, exact to an eighth of one."""
+    eighths = round(max(0.0, min(share, 1.0)) * width * 8)
+    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
+    for name in columns:
+        table.add_column(name, justify="right" if name == "figure" else "left", no_wrap=True)
+    return table
+
+
+def show_prediction(console: Console, prediction: Prediction, most: int = 3) -> None:
+    """The strongest labels with emoji, bar and probability."""
+    table = _table("emoji", "label", "bar", "figure")
+    holding = set(prediction.labels)
+    ranked = sorted(prediction.scores, key=prediction.scores.__getitem__, reverse=True)
+    for label in ranked[: max(most, len(holding))]:
+        score, sign = prediction.scores[label], prediction.space[label]
+        style = "bold" if label in holding else "dim"
+        table.add_row(
+            f"  {sign.emoji}", Text(label, style), Text(bar(score), sign.color), Text(f"{score:.0%}".rjust(4), style)
+        )
+    console.print(table)
+
+
+def show_results(console: Console, results: Sequence[Result], counts: Mapping[str, int]) -> None:
+    """Few results in full, more as one line each, and how often each label came."""
+    total = sum(counts.values())
+    if len(results) <= 5 and total <= 5:
+        for result in results:
+            console.print(f"[bold]{escape(shorten(result.input, 200))}[/bold]")
+            for item in result.items:
+                show_prediction(console, item)
+            if result.error:
+                console.print(f"  [red]{escape(result.error)}[/red]")
+        return
+    table = _table("emoji", "label", "figure", "input")
+    for result in results:
+        if (best := result.strongest) is None:
+            table.add_row("", Text("—", "dim"), "", Text(result.error or "", "dim"))
+        else:
+            label = Text(best.label, best.space[best.label].color)
+            table.add_row(best.emoji, label, f"{best.score:.0%}", shorten(result.input, max(20, console.width - 30)))
+    console.print(table)
+    if total > len(results):
+        console.print(f"[dim]… and {total - len(results):,} more; --out FILE keeps them all[/dim]")
+    show_counts(console, counts)
+
+
+def show_counts(console: Console, counts: Mapping[str, int]) -> None:
+    """How often each label came, most frequent first."""
+    total = sum(counts.values()) or 1
+    table = _table("emoji", "label", "bar", "figure", "share")
+    for label, count in Counter(counts).most_common():
+        known = emotion(label)
+        share = count / total
+        table.add_row(known.emoji, label, Text(bar(share), known.color), f"{count:,}", f"{share:.1%}")
+    console.print(f"\n[bold]{total:,} texts[/bold]")
+    console.print(table)
+
+
+def show_metrics(console: Console, document: Mapping[str, Any], space: LabelSpace) -> None:
+    """The figures of a report: headline, then one row per label."""
+    names = {"accuracy": "accuracy", "macro_f1": "macro-F1", "map": "mAP", "weighted_f1": "weighted F1"}
+    told = [f"{name} [bold]{document[key]:.4f}[/bold]" for key, name in names.items() if document.get(key) is not None]
+    console.print(f"{document['n']:,} samples   " + "   ".join(told))
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("", "label", "precision", "recall", "F1", "support", ""):
+        table.add_column(name, justify="left" if name in ("", "label") else "right")
+    for label, row in document["per_label"].items():
+        sign = space[label]
+        figures = [f"{row[key]:.3f}" for key in ("precision", "recall", "f1")]
+        table.add_row(sign.emoji, label, *figures, f"{row['support']:,}", Text(bar(row["f1"], 12), sign.color))
+    console.print(table)
+
+
+def shorten(text: str, width: int) -> str:
+    """One line of at most *width* characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+@contextmanager
+def progress(what: str, total: int | None, already: int = 0) -> Iterator[Step]:
+    """A progress bar on standard error, where that is a terminal; gives the function that moves it on."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(what, total=total, completed=already)
+        yield lambda count: bars.advance(task, count)
+
+
+def show_stats(console: Console, document: Mapping[str, Any]) -> None:
+    """What :func:`mien.data.checks.stats` found: one row per label, one column per split."""
+    splits = document["splits"]
+    console.print(
+        f"[bold]{escape(document['name'])}[/bold]  {document['n']:,} samples, {len(document['labels'])} labels "
+        f"({document['space']}), licence: {escape(document['licence'])}"
+    )
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("", "label", *splits, "", ""):
+        table.add_column(name, justify="left" if name in ("", "label") else "right")
+    for label in document["labels"]:
+        known, share = emotion(label), splits["all"]["shares"][label]
+        counts = [f"{part['counts'][label]:,}" for part in splits.values()]
+        table.add_row(known.emoji, label, *counts, Text(bar(share), known.color), f"{share:.1%}")
+    table.add_row("", "[dim]all[/dim]", *(f"{part['n']:,}" for part in splits.values()))
+    console.print(table)
+    if "length" in document:
+        length = document["length"]
+        console.print(f"[dim]characters: median {length['median']:.0f}, 95 % under {length['q95']:.0f}, most {length['max']:.0f}[/dim]")

@@ -1,0 +1,316 @@
+"""Measure a model on a data set."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from mien.data.dataset import Dataset
+from mien.emotions import SPACES, LabelSpace, get_space, groups
+from mien.errors import DataError, ModelError
+from mien.evaluation.metrics import multi_label_metrics, single_label_metrics
+from mien.evaluation.report import Report
+
+MISTAKES = 20
+#: The figures given for each group.
+MAIN = (
+    "n", "accuracy", "accuracy_interval", "macro_f1", "macro_f1_present", "weighted_f1",
+    "micro_f1", "map", "map_present",
+)  # fmt: skip
+
+
+class Model(Protocol):
+    """What is needed of a recogniser; those of :func:`mien.load` have it."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+
+    space: LabelSpace
+    manifest: Any
+
+    def probabilities(
+        self, inputs: Sequence[str], batch_size: int = 64, progress: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """float32 of shape (n, labels), in 0..1."""
+
+
+def evaluate(
+    model: Model | str | Path,
+    data: Dataset | str,
+    split: str | None = None,
+    by: str | None = None,
+    labels: str | LabelSpace | None = None,
+    *,
+    batch_size: int = 256,
+    progress: Callable[[int], None] | None = None,
+) -> Report:
+    """Predict a labelled data set and report how right the model is.
+
+    Where model and data have different labels, the finer are rolled up to the coarser: probabilities of labels that
+    exclude each other add up, those of labels that can hold together become 1 - Π(1 - p). The data decide what is
+    measured: one label at a time (the model's strongest counts) or several (those at or above their threshold).
+
+    Args:
+        model: a loaded model, the name of a shipped one, or a model or run folder.
+        data: a data set, or its spec such as ``carer:emotion/``.
+        split: "train", "val", "test" or "all". By default "test"; but all of a set that comes without splits, unless
+            the model was trained on a part of it.
+        by: a column of the data set; the main figures are also given for each of its values.
+        labels: roll both up to this space, such as "ekman7".
+        batch_size: inputs computed at once.
+        progress: called with the number of inputs done since the last call.
+
+    Raises:
+        DataError: the data cannot be read, have no such split or column, or no map joins their labels to the model's.
+        ModelError: no such model, its folder is damaged, or it gives numbers that are no probabilities.
+    """
+    if isinstance(model, str | Path):
+        from mien.model import load
+
+        model = load(model)
+    if isinstance(data, str):
+        from mien.data import open_dataset
+
+        data = open_dataset(data)
+    if by is not None and by not in data.columns:
+        raise DataError(f"{data.name} has no column {by!r}; it has: {', '.join(data.columns) or 'none'}")
+    if data.modality != model.manifest.modality:
+        raise DataError(f"{model.name} reads {model.manifest.modality}, but {data.name} holds {data.modality}")
+    split = split or ("all" if data.dealt and not _learned_from(model, data) else "test")
+    space = _common_space(model.space, data.space, labels)
+    part = _in_space(data.part(split), space)
+    if not len(part):
+        raise DataError(f"{data.name} has no samples with a label of {space.name} in {split!r}")
+    start = time.perf_counter()
+    raw = model.probabilities(part.inputs, batch_size=batch_size, progress=progress)
+    seconds = time.perf_counter() - start
+    if raw.shape != (len(part), len(model.space)) or not np.isfinite(raw).all():
+        raise ModelError(f"{model.name} gave no probabilities of shape {(len(part), len(model.space))} for {data.name}")
+    probabilities = rollup_probabilities(raw, model.space, space)
+    thresholds = _thresholds(model, space)
+
+    def figures(rows: np.ndarray | slice) -> dict[str, Any]:
+        targets, scores = part.targets[rows], probabilities[rows]
+        if not part.space.multilabel:
+            return single_label_metrics(targets, scores, space.names)
+        return multi_label_metrics(targets, scores, space.names, thresholds, _holds(scores, model.space, thresholds))
+
+    return Report(
+        space=space.as_multilabel(part.space.multilabel),
+        figures=figures(slice(None)),
+        model=_about_model(model),
+        data=_about_data(data, part),
+        split=split,
+        by=None if by is None else _by_group(by, part.columns[by], figures),
+        mistakes=_mistakes(part, probabilities, _holds(probabilities, model.space, thresholds), space),
+        notes=_notes(model, data, part, split, space),
+        made=_made(seconds),
+    )
+
+
+def rollup_probabilities(probabilities: np.ndarray, source: LabelSpace, target: LabelSpace) -> np.ndarray:
+    """:func:`mien.emotions.rollup_scores` for many samples at once.
+
+    Args:
+        probabilities: (n, labels of *source*) floats in 0..1.
+
+    Returns:
+        (n, labels of *target*), of the same dtype, in 0..1. A label that gathers none is 0.
+
+    Raises:
+        ValueError: there is no map between the two.
+    """
+    if source.names == target.names:
+        return probabilities
+    parts = [probabilities[:, members] for members in groups(source, target)]
+    if source.multilabel:
+        return np.stack([1 - np.prod(1 - part, axis=1) for part in parts], axis=1)
+    sums = np.stack([part.sum(1) for part in parts], axis=1)
+    totals = sums.sum(1, keepdims=True)  # a label that the coarser space leaves out takes its share with it
+    shares: np.ndarray = sums / np.where(totals > 0, totals, 1)
+    return shares
+
+
+def _joined(source: LabelSpace, target: LabelSpace) -> bool:
+    try:
+        return bool(groups(source, target))
+    except ValueError:
+        return False
+
+
+def _named_in(source: LabelSpace, target: LabelSpace) -> bool:
+    """Whether *source* is of one's own making (such as the labels of a CSV file) and spells labels of *target*."""
+    return source.name not in SPACES and all(name in target for name in source.names)
+
+
+def _common_space(model: LabelSpace, data: LabelSpace, labels: str | LabelSpace | None) -> LabelSpace:
+    if labels is not None:
+        try:
+            target = get_space(labels)
+        except KeyError as error:
+            raise DataError(str(error.args[0])) from None
+        if _joined(model, target) and (_joined(data, target) or _named_in(data, target)):
+            return target
+        lacking = data if _joined(model, target) else model
+        raise DataError(f"there is no map from {lacking.name} to {target.name}")
+    if _joined(model, data):
+        return data
+    if _joined(data, model) or _named_in(data, model):
+        return model
+    both = [s.name for s in SPACES.values() if _joined(model, s) and (_joined(data, s) or _named_in(data, s))]
+    advice = f"; both roll up to {' or '.join(both)}: ask for that with labels" if both else ""
+    raise DataError(f"there is no map from the model's {model.name} to the data's {data.name}{advice}")
+
+
+def _in_space(data: Dataset, space: LabelSpace) -> Dataset:
+    """The samples with targets in *space*, rolled up or, for labels of one's own, matched by name."""
+    if data.space.names == space.names:
+        return data
+    if _joined(data.space, space):
+        rolled: Dataset = data.rollup(space)
+        return rolled
+    places = np.array([space.index(name) for name in data.space.names])
+    if not data.space.multilabel:
+        return replace(data, space=space.as_multilabel(False), targets=places[data.targets])
+    targets = np.zeros((len(data), len(space)), data.targets.dtype)
+    for column, place in enumerate(places):
+        targets[:, place] = np.maximum(targets[:, place], data.targets[:, column])
+    return replace(data, space=space.as_multilabel(True), targets=targets)
+
+
+def _thresholds(model: Model, space: LabelSpace) -> np.ndarray:
+    manifest = model.manifest
+    own = space.names == model.space.names
+    tuned = manifest.thresholds if own else manifest.rollups.get(space.name, {})
+    return np.array([tuned.get(name, 0.5) for name in space.names], np.float64)
+
+
+def _holds(probabilities: np.ndarray, source: LabelSpace, thresholds: np.ndarray) -> np.ndarray:
+    """Which labels a model says hold: bool of shape (n, k). A model of one label at a time says its strongest."""
+    if source.multilabel:
+        return probabilities >= thresholds
+    holds = np.zeros(probabilities.shape, bool)
+    holds[np.arange(len(holds)), probabilities.argmax(1)] = True
+    return holds
+
+
+def _by_group(
+    column: str, values: np.ndarray, figures: Callable[[np.ndarray], dict[str, Any]]
+) -> dict[str, str | list[dict[str, Any]]]:
+    groups_: list[dict[str, Any]] = []
+    keys = np.array([str(value) for value in values])
+    for group in np.unique(keys).tolist():
+        found = figures(np.flatnonzero(keys == group))
+        kept = {key: found[key] for key in MAIN if key in found}
+        groups_.append({"group": group, **kept, "ece": found["calibration"]["ece"]})
+    return {"column": column, "groups": groups_}
+
+
+def _mistakes(part: Dataset, probabilities: np.ndarray, holds: np.ndarray, space: LabelSpace) -> list[dict[str, Any]]:
+    """The samples whose strongest label is not true, most confident first, with what was said and what is true."""
+    several = part.space.multilabel
+    top = probabilities.argmax(1)
+    score = probabilities[np.arange(len(top)), top]
+    right = part.targets[np.arange(len(top)), top] > 0 if several else part.targets == top
+    wrong = np.flatnonzero(~right)
+    found = []
+    for i in wrong[np.argsort(-score[wrong], kind="stable")[:MISTAKES]]:
+        found.append(
+            {
+                "input": part.inputs[i],
+                "true": _names(part.targets[i], probabilities[i], space) if several else space.names[part.targets[i]],
+                "predicted": _names(holds[i], probabilities[i], space) if several else space.names[top[i]],
+                "label": space.names[top[i]],
+                "score": float(score[i]),
+                "where": part.where[i] if part.where else "",
+            }
+        )
+    return found
+
+
+def _names(holds: np.ndarray, scores: np.ndarray, space: LabelSpace) -> list[str]:
+    """The labels that hold, that of the highest score first."""
+    return [space.names[place] for place in np.argsort(-scores, kind="stable") if holds[place]]
+
+
+def _about_model(model: Model) -> dict[str, Any]:
+    manifest = model.manifest
+    return {
+        "name": model.name,
+        "sha256": manifest.files["model.onnx"].sha256 if "model.onnx" in manifest.files else None,
+        "modality": manifest.modality,
+        "space": model.space.name,
+        "multilabel": model.space.multilabel,
+        "data": manifest.data,
+        "training": manifest.training,
+    }
+
+
+def _about_data(data: Dataset, part: Dataset) -> dict[str, Any]:
+    return {
+        "name": data.name,
+        "modality": data.modality,
+        "space": data.space.name,
+        "multilabel": data.space.multilabel,
+        "licence": data.licence,
+        "fingerprint": data.fingerprint,
+        "n": len(part),
+        "counts": part.counts(),
+        "splits": {name: int((data.split == name).sum()) for name in data.splits},
+        "left_out": len(data.problems),
+    }
+
+
+def _notes(model: Model, data: Dataset, part: Dataset, split: str, space: LabelSpace) -> list[str]:
+    """What a reader must know to take the figures rightly."""
+    notes = []
+    lost = len(data.part(split)) - len(part)
+    if lost:
+        notes.append(f"{lost} samples carry no label of {space.name} and were left out.")
+    if split != "test" and _learned_from(model, data):
+        notes.append(f"The model was trained or tuned on these data ({split}): new data will look worse than this.")
+    if space.names != model.space.names:
+        notes.append(f"The model's labels ({model.space.name}) were rolled up to {space.name}.")
+        empty = [label for label, members in zip(space.names, groups(model.space, space), strict=True) if not members]
+        if empty:
+            notes.append(f"The model cannot say {', '.join(empty)}.")
+    if space.names != data.space.names:
+        notes.append(f"The data's labels ({data.space.name}) were rolled up to {space.name}.")
+    if model.space.multilabel and not part.space.multilabel:
+        notes.append("The model can give several labels at once; the data have one, so its strongest label counts.")
+    if part.space.multilabel and not model.space.multilabel:
+        notes.append("The data have several labels at once; the model gives one.")
+    absent = [label for label, count in part.counts().items() if not count]
+    if absent:
+        notes.append(f"No sample carries {', '.join(absent)}: they count as 0 in macro averages.")
+    return notes
+
+
+def _learned_from(model: Model, data: Dataset) -> bool:
+    """Whether these very data, train part and all, are among those the model was made with."""
+    learned = model.manifest.data if isinstance(model.manifest.data, list) else [model.manifest.data]
+    return any(entry.get("fingerprint") == data.fingerprint for entry in learned)
+
+
+def _made(seconds: float) -> dict[str, Any]:
+    try:
+        version = metadata.version("mien")
+    except metadata.PackageNotFoundError:  # run from a source tree
+        version = "source"
+    return {
+        "mien": version,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "seconds": round(seconds, 3),
+    }

@@ -1,0 +1,194 @@
+"""The outcome of an evaluation, as JSON and as a page with figures."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mien.emotions import LabelSpace
+from mien.errors import MienError, require
+from mien.evaluation import plots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN_CHARACTERS = 600  # of a text in the page; report.json has all of it
+SHOWN_GROUPS = 60
+
+
+@dataclass(frozen=True)
+class Report:
+    """How right a model is on a data set. Made by :func:`mien.evaluation.evaluate`.
+
+    Attributes:
+        space: the labels that were compared.
+        figures: what :mod:`mien.evaluation.metrics` measured.
+        model: name, modality, labels, training and its data.
+        data: name, licence, fingerprint, samples per label and split.
+        split: the split measured.
+        by: ``{"column", "groups": [{"group", "n", "accuracy", …}]}``, or None.
+        mistakes: the most confident mistakes: input, true, predicted, label, score, where.
+        notes: what must be known to read the figures rightly.
+        made: when, and with which versions and machine.
+    """
+
+    space: LabelSpace
+    figures: dict[str, Any]
+    model: dict[str, Any]
+    data: dict[str, Any]
+    split: str
+    by: dict[str, Any] | None = None
+    mistakes: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    made: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples with the right label (several at a time: all labels right), 0..1."""
+        return float(self.figures["accuracy"])
+
+    @property
+    def macro_f1(self) -> float:
+        """F1 averaged over the labels, 0..1."""
+        return float(self.figures["macro_f1"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of report.json: plain values; numbers rounded to 6 digits, no NaN."""
+        document = {
+            "model": self.model["name"],
+            "data": self.data["name"],
+            "split": self.split,
+            "space": self.space.name,
+            "multilabel": self.space.multilabel,
+            "labels": list(self.space.names),
+            **self.figures,
+            "by": self.by,
+            "mistakes": self.mistakes,
+            "notes": self.notes,
+            "made": self.made,
+            "about_model": self.model,
+            "about_data": self.data,
+        }
+        plain: dict[str, Any] = _plain(document)
+        return plain
+
+    def charts(self) -> dict[str, bytes]:
+        """File name → PNG, in the order of the page.
+
+        Raises:
+            MissingExtra: matplotlib is not installed.
+        """
+        document = self.to_dict()
+        drawn: dict[str, bytes] = {}
+        figures: tuple[tuple[str, Callable[[Any, LabelSpace], Figure], Any], ...] = (
+            ("confusion_counts.png", plots.confusion_counts, None if self.space.multilabel else document["confusion"]),
+            ("confusion_shares.png", plots.confusion_shares, None if self.space.multilabel else document["confusion"]),
+            ("average_precision.png", plots.average_precision, document if self.space.multilabel else None),
+            ("confusion_per_label.png", plots.confusion_per_label, document["confusion"].get("per_label")),
+            ("cooccurrence.png", plots.cooccurrence, document.get("cooccurrence")),
+            ("history.png", plots.history, document["about_model"]["training"].get("history")),
+            ("calibration.png", plots.calibration, document["calibration"]),
+        )
+        for name, draw, value in figures:
+            if value:
+                drawn[name] = plots.png(draw(value, self.space))
+        return drawn
+
+    def to_html(self, charts: dict[str, bytes] | None = None) -> str:
+        """The page: one file that needs no other and no network.
+
+        Args:
+            charts: what :meth:`charts` gave; drawn anew if None.
+
+        Raises:
+            MissingExtra: jinja2 or matplotlib is not installed.
+        """
+        jinja2 = require("jinja2", "report")
+        environment = jinja2.Environment(
+            autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        )
+        environment.filters |= {"percent": _percent, "number": _number, "shown": _shown, "value": _value}
+        source = resources.files("mien.evaluation").joinpath("report.html.j2").read_text("utf-8")
+        template = environment.from_string(source)
+        drawn = self.charts() if charts is None else charts
+        page: str = template.render(
+            report=self.to_dict(),
+            space=self.space,
+            emotions={emotion.name: emotion for emotion in self.space},
+            images={name.removesuffix(".png"): base64.b64encode(png).decode() for name, png in drawn.items()},
+            shown_groups=SHOWN_GROUPS,
+        )
+        return page
+
+    def write(self, folder: str | Path) -> Path:
+        """Write report.json, report.html and the figures as PNG into *folder*, which is made if need be.
+
+        Returns:
+            The path of report.html.
+
+        Raises:
+            MienError: the folder cannot be written; the message names the path.
+            MissingExtra: jinja2 or matplotlib is not installed.
+        """
+        folder = Path(folder)
+        charts = self.charts()
+        files = {
+            "report.json": json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+            "report.html": self.to_html(charts),
+        }
+        encoded = {name: text.encode("utf-8", "replace") for name, text in files.items()}
+        path = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, content in {**charts, **encoded}.items():
+                path = folder / name
+                path.write_bytes(content)
+        except OSError as error:
+            raise MienError(f"cannot write {path}: {error.strerror or error}") from error
+        return folder / "report.html"
+
+
+def _plain(value: Any) -> Any:
+    """The same with Python's own types only; NaN and infinities become None."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int | bool) else str(value)
+
+
+def _percent(share: float | None, digits: int = 1) -> str:
+    return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + " …"
+
+
+def _value(value: Any) -> str:
+    """A setting on one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_value(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_value, value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "–" if value is None else str(value)

@@ -1,0 +1,227 @@
+"""The model folder: the one thing that training writes and everything else reads.
+
+::
+
+    text-carer/
+      manifest.json        what it is and how it came about, with the sha256 of every other file
+      model.onnx           the network, from prepared input to probabilities
+      tokenizer.json       text only
+      weights.safetensors  optional: the network's weights, to go on training
+      README.md            the model card, filled from the manifest
+
+It never holds a pickle. A changed byte, a newer format or a missing file is a :class:`~mien.errors.ModelError`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mien.emotions import SPACES, LabelSpace, make_space
+from mien.errors import MienError, ModelError
+
+if TYPE_CHECKING:
+    from mien.recognizer import Recognizer
+
+FORMAT = 1
+MANIFEST, NETWORK, TOKENIZER, WEIGHTS, CARD = (
+    "manifest.json", "model.onnx", "tokenizer.json", "weights.safetensors", "README.md",
+)  # fmt: skip
+SHIPPED = Path(__file__).parent / "models"
+
+#: modality → where its recogniser is. A new modality is a new folder of the same shape and a line here.
+RECOGNIZERS: dict[str, str] = {"text": "mien.text.recognizer:TextRecognizer"}
+
+
+class LabelsEntry(BaseModel):
+    """The labels of the outputs, in order."""
+
+    model_config = ConfigDict(extra="forbid")
+    space: str
+    names: list[str] = Field(min_length=1)
+    multilabel: bool = False
+
+
+class FileEntry(BaseModel):
+    """A file of the folder as it must be."""
+
+    model_config = ConfigDict(extra="forbid")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0)
+
+
+class Manifest(BaseModel):
+    """What ``manifest.json`` holds.
+
+    Attributes:
+        format: integer format number; a reader refuses a newer one.
+        preprocess: settings of the modality's one preprocessing function.
+        thresholds: label → smallest probability at which it holds (multi-label models).
+        rollups: coarser space → label → threshold there (multi-label models).
+        metrics: figures by data set and split, as measured with this very folder.
+        data: what it learned from: specs, fingerprints, rows, licences.
+        training: recipe, settings, seed, seconds, machine, history per epoch, layout of the network.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    format: int = FORMAT
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    modality: str
+    summary: str = ""
+    labels: LabelsEntry
+    preprocess: dict[str, Any] = {}
+    thresholds: dict[str, float] = {}
+    rollups: dict[str, dict[str, float]] = {}
+    metrics: dict[str, Any] = {}
+    data: list[dict[str, Any]] = []
+    training: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    files: dict[str, FileEntry] = {}
+
+    @property
+    def space(self) -> LabelSpace:
+        """The label space of the outputs."""
+        known = SPACES.get(self.labels.space)
+        if known is not None and known.names == tuple(self.labels.names):
+            return known.as_multilabel(self.labels.multilabel)
+        return make_space(self.labels.space, self.labels.names, self.labels.multilabel)
+
+
+def sha256(path: Path) -> str:
+    """The file's sha256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_model(folder: str | Path, manifest: Manifest, files: Mapping[str, Path | bytes], card: str) -> Path:
+    """Write a model folder; it appears whole or not at all.
+
+    Args:
+        manifest: as it will stand, except ``files``, which is filled in here.
+        files: name in the folder → a file to copy, or its content.
+        card: the text of README.md.
+
+    Raises:
+        MienError: the folder cannot be written (no permission, disk full).
+    """
+    folder = Path(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+            made = Path(scratch) / folder.name
+            made.mkdir()
+            for name, content in {**files, CARD: card.encode()}.items():
+                if isinstance(content, Path):
+                    shutil.copyfile(content, made / name)
+                else:
+                    (made / name).write_bytes(content)
+            entries = {
+                path.name: FileEntry(sha256=sha256(path), bytes=path.stat().st_size) for path in sorted(made.iterdir())
+            }
+            document = manifest.model_copy(update={"files": entries}).model_dump(mode="json")
+            (made / MANIFEST).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            if folder.exists():
+                if not (folder / MANIFEST).exists():
+                    raise ModelError(f"{folder} exists and is no model folder; it is left as it is")
+                folder.rename(Path(scratch) / "old")
+            made.rename(folder)
+    except OSError as error:
+        raise MienError(f"cannot write the model folder {folder}: {error.strerror or error}") from error
+    return folder
+
+
+def read_manifest(folder: str | Path) -> Manifest:
+    """Read and check ``manifest.json`` alone.
+
+    Raises:
+        ModelError: missing, not a manifest, or of a newer format.
+    """
+    path = Path(folder) / MANIFEST
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
+        raise ModelError(f"{path} {reason}") from error
+    number = document.get("format") if isinstance(document, dict) else None
+    if not isinstance(number, int):
+        raise ModelError(f"{path} is not a mien manifest: it has no format number")
+    if number > FORMAT:
+        raise ModelError(f"{path} has format {number}, this mien reads up to {FORMAT}: upgrade mien")
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ModelError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def verify(folder: str | Path) -> Manifest:
+    """Check that every file of a model folder is there, byte for byte.
+
+    Raises:
+        ModelError: names the first file that is missing or differs.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    if NETWORK not in manifest.files:
+        raise ModelError(f"{folder / MANIFEST} lists no {NETWORK}")
+    for name, entry in manifest.files.items():
+        path = folder / name
+        if Path(name).name != name:
+            raise ModelError(f"{folder / MANIFEST} lists {name!r}, which points outside the folder")
+        if not path.is_file():
+            raise ModelError(f"{path} is missing")
+        if path.stat().st_size != entry.bytes or sha256(path) != entry.sha256:
+            raise ModelError(f"{path} is not the file that was written (sha256 differs): fetch or train it again")
+    return manifest
+
+
+def shipped() -> dict[str, Path]:
+    """The models that come with mien: name → folder."""
+    return {path.parent.name: path.parent for path in sorted(SHIPPED.glob(f"*/{MANIFEST}"))}
+
+
+def find_model(model: str | os.PathLike[str]) -> Path:
+    """The folder of a shipped model by name, of a model folder, or of the model in a run folder.
+
+    Raises:
+        ModelError: there is none; the message names the shipped ones.
+    """
+    path = Path(model)
+    named = shipped().get(str(model))
+    if named is not None and not (path / MANIFEST).exists():
+        return named
+    for folder in (path, path / "model"):
+        if (folder / MANIFEST).exists():
+            return folder
+    known = ", ".join(shipped()) or "none"
+    if path.is_dir():
+        raise ModelError(f"{path} is not a model folder: {MANIFEST} is missing")
+    raise ModelError(f"no model {str(model)!r}: neither a folder nor a shipped model ({known})")
+
+
+def load(model: str | os.PathLike[str], *, threads: int | None = None) -> Recognizer:
+    """Load a model, checked byte for byte, ready to predict. Loads neither torch nor anything from the network.
+
+    Args:
+        model: name of a shipped model, or the path of a model or run folder.
+        threads: threads to compute with; by default as many as the process may use.
+
+    Raises:
+        ModelError: no such model, or its folder is damaged.
+    """
+    folder = find_model(model)
+    manifest = verify(folder)
+    if manifest.modality not in RECOGNIZERS:
+        raise ModelError(f"{folder}: this mien has no modality {manifest.modality!r}; upgrade mien")
+    module, _, name = RECOGNIZERS[manifest.modality].partition(":")
+    recognizer: Recognizer = getattr(importlib.import_module(module), name)(folder, manifest, threads=threads)
+    return recognizer

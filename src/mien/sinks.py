@@ -1,0 +1,220 @@
+"""Results into files that are whole or can be gone on with: JSONL, CSV, TSV, Parquet, HTML.
+
+While a file is being made its rows stand in ``FILE.part``, one JSON line each, written after every chunk. A command
+that is stopped, by Ctrl-C or by a power cut, goes on from there when it is given again; ``FILE`` itself appears at once,
+when all rows are done.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from mien.emotions import emotion
+from mien.errors import MienError, require
+from mien.results import Result
+
+Row = dict[str, Any]
+_OWN = ("label", "emoji", "score", "labels", "error")
+_PAGE_ROWS = 2_000
+
+
+class Journal:
+    """The rows done so far, in ``FILE.part``.
+
+    Args:
+        target: the file that is to be made.
+        signature: whatever the rows depend on; rows of another input or model are not gone on with.
+
+    Attributes:
+        done: rows that were there already.
+    """
+
+    def __init__(self, target: Path, signature: Mapping[str, Any]) -> None:
+        self.target, self.path, self.done = target, target.with_name(target.name + ".part"), 0
+        head = (json.dumps({"mien": dict(signature)}, sort_keys=True) + "\n").encode()
+        with written(self.path):
+            self._file: IO[bytes] = self.path.open("a+b")
+            self._file.seek(0)
+            if self._file.readline() == head:
+                end = len(head)
+                for line in self._file:
+                    if not line.endswith(b"\n"):  # torn by a kill in the middle of writing
+                        break
+                    self.done += 1
+                    end += len(line)
+                self._file.truncate(end)
+            else:
+                self._file.truncate(0)
+                self._file.write(head)
+            self._file.flush()
+
+    def append(self, rows: Iterable[Row]) -> None:
+        """Add rows and see them to the disk's cache, where they outlive this process."""
+        with written(self.path):
+            self._file.write(b"".join(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for row in rows))
+            self._file.flush()
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, in order."""
+        with self.path.open("rb") as file:
+            next(file)
+            for line in file:
+                yield json.loads(line)
+
+    def finish(self) -> None:
+        """Turn the rows into the target file and remove them."""
+        self._file.close()
+        scratch = self.target.with_name(self.target.name + ".tmp")
+        with written(self.target):
+            try:
+                FORMATS[self.target.suffix](scratch, self.rows)
+                os.replace(scratch, self.target)
+            finally:
+                scratch.unlink(missing_ok=True)
+        self.path.unlink()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._file.close()
+
+
+class written:  # noqa: N801 - reads as a word: with written(path): ...
+    """Turns an OSError in its block into one clear line that names the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError):
+            raise MienError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+
+def check_target(target: Path) -> None:
+    """Refuse a file that cannot be made, before anything is computed.
+
+    Raises:
+        MienError: an unknown ending, a missing folder, or a folder of that name.
+        MissingExtra: Parquet without pyarrow.
+    """
+    if target.suffix not in FORMATS:
+        raise MienError(f"{target}: the ending says the format; there are: {', '.join(FORMATS)}")
+    if target.is_dir():
+        raise MienError(f"{target} is a folder; a file is meant")
+    if not target.parent.is_dir():
+        raise MienError(f"{target}: the folder {target.parent} does not exist")
+    if target.suffix == ".parquet":
+        require("pyarrow", "table")
+
+
+def row_of(result: Result, columns: Mapping[str, Any], suffix: str, scores: bool = False) -> Row:
+    """A result as it stands in a file: nested as in the API for JSONL, flat behind the table's own columns elsewhere."""
+    if suffix == ".jsonl":
+        return result.to_dict() | ({"columns": dict(columns)} if columns else {})
+    best = result.strongest
+    own: Row = {
+        "label": result.label,
+        "emoji": result.emoji,
+        "score": None if result.score is None else round(result.score, 6),
+        "labels": "|".join(best.labels) if best else None,
+        "error": result.error,
+    }
+    if scores and best:
+        own |= {f"score_{label}": round(score, 6) for label, score in best.scores.items()}
+    plain = columns or {"text": result.input}
+    return {**plain, **{name if name not in plain else f"predicted_{name}": value for name, value in own.items()}}
+
+
+Rows = Callable[[], Iterator[Row]]
+
+
+def _jsonl(target: Path, rows: Rows) -> None:
+    with target.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows())
+
+
+def _names(rows: Rows) -> list[str]:
+    names: dict[str, None] = {}
+    for row in rows():
+        names.update(dict.fromkeys(row))
+    return list(names) or ["text", *_OWN]
+
+
+def _separated(target: Path, rows: Rows, delimiter: str) -> None:
+    with target.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, _names(rows), delimiter=delimiter, restval="")
+        writer.writeheader()
+        writer.writerows(rows())
+
+
+def _parquet(target: Path, rows: Rows) -> None:
+    arrow, parquet = require("pyarrow", "table"), require("pyarrow.parquet", "table")
+    kinds: dict[str, set[type]] = {}
+    for row in rows():
+        for name, value in row.items():
+            kinds.setdefault(name, set()).add(type(value))
+    known = {frozenset({bool}): arrow.bool_(), frozenset({int}): arrow.int64(), frozenset({float}): arrow.float64(),
+             frozenset({int, float}): arrow.float64()}  # fmt: skip
+    types = {name: known.get(frozenset(seen - {type(None)}), arrow.string()) for name, seen in kinds.items()}
+    schema = arrow.schema(list(types.items()) or [(name, arrow.string()) for name in ("text", *_OWN)])
+
+    def fitting(name: str, value: Any) -> Any:
+        return str(value) if value is not None and schema.field(name).type == arrow.string() else value
+
+    from mien.recognizer import in_chunks
+
+    with parquet.ParquetWriter(target, schema) as writer:
+        for chunk in in_chunks(rows(), 16_384):
+            columns = {name: [fitting(name, row.get(name)) for row in chunk] for name in schema.names}
+            writer.write_table(arrow.table(columns, schema=schema))
+
+
+def _html(target: Path, rows: Rows) -> None:
+    counts: Counter[str] = Counter(row.get("predicted_label", row.get("label")) or "—" for row in rows())
+    total = sum(counts.values())
+    names = [name for name in _names(rows) if not name.startswith("score_")]
+    bars = "".join(
+        f"<tr><td>{emotion(label).emoji if label != '—' else ''}</td><td>{html.escape(label)}</td><td class=bar>"
+        f'<i style="width:{count / max(counts.values()) * 100:.1f}%;background:{emotion(label).color}"></i></td>'
+        f"<td>{count:,}</td><td>{count / total:.1%}</td></tr>"
+        for label, count in counts.most_common()
+    )
+    with target.open("w", encoding="utf-8") as file:
+        file.write(_PAGE_HEAD + f"<h1>{total:,} texts</h1><table class=counts>{bars}</table><table><thead><tr>")
+        file.write("".join(f"<th>{html.escape(name)}</th>" for name in names) + "</tr></thead><tbody>")
+        for number, row in enumerate(rows()):
+            if number == _PAGE_ROWS:
+                break
+            cells = ("" if row.get(name) is None else html.escape(str(row[name])) for name in names)
+            file.write("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n")
+        rest = total - _PAGE_ROWS
+        file.write("</tbody></table>" + (f"<p>… and {rest:,} more; CSV or Parquet hold them all.</p>" if rest > 0 else ""))
+
+
+_PAGE_HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>mien</title>
+<meta name="viewport" content="width=device-width"><style>
+:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;margin:1rem 0;width:100%}td,th{padding:.3rem .6rem;text-align:left;vertical-align:top;
+border-bottom:1px solid #8884;overflow-wrap:anywhere}.counts{max-width:40rem}.counts td{border:0;padding:.1rem .5rem}
+.bar{width:60%}.bar i{display:block;height:.9rem;border-radius:.3rem}</style>
+"""
+
+FORMATS: dict[str, Callable[[Path, Rows], None]] = {
+    ".jsonl": _jsonl,
+    ".csv": lambda target, rows: _separated(target, rows, ","),
+    ".tsv": lambda target, rows: _separated(target, rows, "\t"),
+    ".parquet": _parquet,
+    ".html": _html,
+}

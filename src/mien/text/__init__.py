@@ -1,0 +1,1 @@
+"""Emotion in text: ``preprocess`` (text → token ids) and ``recognizer`` (token ids → results)."""

@@ -1,0 +1,139 @@
+"""From text to token ids: the one function that training and prediction both go through."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from tokenizers import Tokenizer
+
+from mien.errors import ModelError
+
+#: A longer text is refused rather than half read; settable per call of :class:`TextPreprocessor`.
+MAX_CHARACTERS = 100_000
+
+
+class TextSettings(BaseModel):
+    """The ``preprocess`` part of a text model's manifest.
+
+    Attributes:
+        max_length: tokens in one window; a longer text is read in several windows.
+        pad_id: token id that fills up a batch; the network takes no notice of it.
+        drop_apostrophes: join "don't" to "dont", as some data sets are written.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    max_length: int = Field(64, ge=4, le=512)
+    pad_id: int = Field(0, ge=0)
+    drop_apostrophes: bool = False
+
+
+_QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u00b4": "'", "`": "'", "\u201c": '"', "\u201d": '"'})
+_SPACES = re.compile(r"\s+")
+# Emoticons that a tokenizer would tear into punctuation, told as the emoji they stand for.
+_EMOTICONS = {
+    "smiling face": (":)", ":-)", "(:", ":]", "=)", "^^", "^_^", ":3"),
+    "grinning face": (":D", ":-D", "=D", "xD", "XD"),
+    "winking face": (";)", ";-)"),
+    "frowning face": (":(", ":-(", ":[", "=(", "):"),
+    "crying face": (":'(", ":,(", "T_T", ";_;", "T.T"),
+    "face with tongue": (":P", ":-P", ":p", "xP"),
+    "astonished face": (":O", ":-O", ":o", "o_O", "O_o", "o.O"),
+    "confused face": (":/", ":-/", ":\\", ":S", ":-S"),
+    "red heart": ("<3",),
+    "broken heart": ("</3",),
+    "angry face": (">:(",),
+}
+_EMOTICON_NAMES = {sign: name for name, signs in _EMOTICONS.items() for sign in signs}
+_EMOTICON = re.compile(
+    r"(?<!\S)(?:" + "|".join(re.escape(s) for s in sorted(_EMOTICON_NAMES, key=len, reverse=True)) + r")(?=$|[\s.,!?])"
+)
+_PICTOGRAPHS = 0x2190  # arrows and beyond: where signs without a place in a vocabulary begin
+
+
+def clean(text: str) -> str:
+    """Text in the form that every tokenizer of mien sees.
+
+    Emoji and emoticons become their names ("😭" → "loudly crying face"), which carry over to any vocabulary;
+    curly quotes become straight, control characters and runs of white space one space.
+    """
+    if not text.isascii():
+        text = "".join(map(_sign, unicodedata.normalize("NFC", text).translate(_QUOTES)))
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    text = _EMOTICON.sub(lambda match: _EMOTICON_NAMES[match.group()], text)
+    return _SPACES.sub(" ", text).strip()
+
+
+def _sign(character: str) -> str:
+    if ord(character) < _PICTOGRAPHS:
+        return character
+    category = unicodedata.category(character)
+    if category == "So":
+        name = unicodedata.name(character, "").lower().removeprefix("heavy black ")
+        return f" {'red heart' if name == 'heart' else name} "
+    # Joiners, variation selectors, skin tones say nothing that the base sign does not; surrogates and unassigned
+    # code points say nothing at all.
+    return "" if category in ("Cf", "Mn", "Sk", "Cs", "Cn", "Co") else character
+
+
+class TextPreprocessor:
+    """Turns texts into windows of token ids.
+
+    Args:
+        tokenizer: the Hugging Face tokenizer, without padding or truncation of its own.
+        settings: from the manifest.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, settings: TextSettings, max_characters: int = MAX_CHARACTERS) -> None:
+        self.settings, self.max_characters = settings, max_characters
+        self._tokenizer = tokenizer
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(settings.max_length, stride=0)
+
+    @classmethod
+    def from_file(cls, path: Path, settings: TextSettings) -> TextPreprocessor:
+        """Raises ModelError: the file is no tokenizer."""
+        try:
+            return cls(Tokenizer.from_file(str(path)), settings)
+        except Exception as error:  # tokenizers raises bare Exception
+            raise ModelError(f"{path} is not a tokenizer: {error}") from error
+
+    def prepare(self, text: str) -> str:
+        """What the tokenizer is given; empty where there is nothing to read."""
+        text = clean(text)
+        return text.replace("'", "") if self.settings.drop_apostrophes else text
+
+    def problem(self, text: object) -> str | None:
+        """Why a text cannot be read, or None."""
+        if not isinstance(text, str):
+            return f"text expected, got {type(text).__name__}"
+        if len(text) > self.max_characters:
+            return f"text has {len(text):,} characters, the limit is {self.max_characters:,}: split it"
+        if not text or text.isspace() or not self.prepare(text):
+            return "text is empty"
+        return None
+
+    def encode(self, texts: Sequence[str]) -> list[list[list[int]]]:
+        """For each text its windows of at most ``max_length`` token ids; at least one window each."""
+        encodings = self._tokenizer.encode_batch([self.prepare(text) for text in texts])
+        windows = [[e.ids, *(more.ids for more in e.overflowing)] for e in encodings]
+        return [[w or [self.settings.pad_id] for w in group] for group in windows]
+
+    def pad(self, windows: Sequence[Sequence[int]]) -> np.ndarray:
+        """A batch of windows as int64 of shape (n, longest)."""
+        batch = np.full((len(windows), max(map(len, windows))), self.settings.pad_id, np.int64)
+        for row, window in zip(batch, windows, strict=True):
+            row[: len(window)] = window
+        return batch
+
+
+def length_sorted(windows: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
+    """Places of windows in batches of like length, so that little is padded."""
+    order = sorted(range(len(windows)), key=lambda place: len(windows[place]))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]

@@ -1,0 +1,72 @@
+"""The recogniser of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mien.errors import InputError, ModelError
+from mien.model import NETWORK, TOKENIZER, Manifest
+from mien.recognizer import Progress, Recognizer, in_chunks
+from mien.results import Result
+from mien.runtime import Session
+from mien.text.preprocess import TextPreprocessor, TextSettings, length_sorted
+
+_BATCHES_AHEAD = 16  # batches are cut from this many batches' worth of texts, sorted by length
+
+
+class TextRecognizer(Recognizer):
+    """Reads emotion in texts. A text longer than the model's window is read in several, weighted by length."""
+
+    def __init__(self, folder: Path, manifest: Manifest, threads: int | None = None) -> None:
+        super().__init__(folder, manifest)
+        try:
+            settings = TextSettings.model_validate(manifest.preprocess)
+        except ValueError as error:
+            raise ModelError(f"{folder}: preprocess settings: {error}") from error
+        self.preprocessor = TextPreprocessor.from_file(folder / TOKENIZER, settings)
+        self._session = Session(folder / NETWORK, threads)
+
+    def predict_many(self, inputs: Iterable[str], batch_size: int = 64) -> Iterator[Result]:
+        """See :meth:`mien.recognizer.Recognizer.predict_many`."""
+        for chunk in in_chunks(inputs, batch_size * _BATCHES_AHEAD):
+            problems = [self.preprocessor.problem(text) for text in chunk]
+            usable = [text for text, problem in zip(chunk, problems, strict=True) if problem is None]
+            rows = iter(self._run(usable, batch_size))
+            for text, problem in zip(chunk, problems, strict=True):
+                if problem is None:
+                    yield self.result(text, [next(rows)])
+                else:
+                    yield self.result(text if isinstance(text, str) else "", error=problem)
+
+    def probabilities(
+        self, inputs: Sequence[str], batch_size: int = 64, progress: Progress | None = None
+    ) -> np.ndarray:
+        """See :meth:`mien.recognizer.Recognizer.probabilities`."""
+        parts = []
+        for start, chunk in enumerate(in_chunks(inputs, batch_size * _BATCHES_AHEAD)):
+            for place, text in enumerate(chunk):
+                if problem := self.preprocessor.problem(text):
+                    raise InputError(f"input {start * batch_size * _BATCHES_AHEAD + place + 1}: {problem}")
+            parts.append(self._run(chunk, batch_size))
+            if progress:
+                progress(len(chunk))
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.space)), np.float32)
+
+    def _run(self, texts: Sequence[str], batch_size: int) -> np.ndarray:
+        groups = self.preprocessor.encode(texts) if texts else []
+        windows = [window for group in groups for window in group]
+        scores = np.empty((len(windows), len(self.space)), np.float32)
+        for places in length_sorted(windows, batch_size):
+            scores[places] = self._session.run(self.preprocessor.pad([windows[i] for i in places]))
+        if len(windows) == len(texts):
+            return scores
+        owner = np.repeat(np.arange(len(texts)), [len(group) for group in groups])
+        weights = np.array([len(window) for window in windows], np.float32)[:, None]
+        sums = np.zeros((len(texts), len(self.space)), np.float32)
+        totals = np.zeros((len(texts), 1), np.float32)
+        np.add.at(sums, owner, scores * weights)
+        np.add.at(totals, owner, weights)
+        return sums / totals

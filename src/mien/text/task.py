@@ -1,0 +1,93 @@
+"""What training needs to know of text: tokenizer, batches, augmentation. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+from mien.errors import RecipeError
+from mien.model import TOKENIZER
+from mien.text.augment import augment
+from mien.text.preprocess import TextPreprocessor, TextSettings, clean
+from mien.training.recipe import Recipe, TokenizerSettings
+
+_PAD, _UNKNOWN = "[PAD]", "[UNK]"
+
+
+class TextTask:
+    """Texts as a network is trained on them; prepared exactly as for prediction.
+
+    Args:
+        recipe: its ``preprocess``, ``tokenizer`` and ``augment`` parts.
+        texts: the training texts, from which a tokenizer may be learned.
+        pretrained: the folder of the pretrained weights, for their tokenizer.
+    """
+
+    def __init__(self, recipe: Recipe, texts: Sequence[str], pretrained: Path | None = None) -> None:
+        try:
+            settings = TextSettings.model_validate(recipe.preprocess)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise RecipeError(f"preprocess.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        if recipe.tokenizer.kind == "pretrained":
+            if pretrained is None:
+                raise RecipeError("tokenizer.kind: 'pretrained' needs a network with pretrained weights")
+            tokenizer = Tokenizer.from_file(str(pretrained / TOKENIZER))
+        else:
+            tokenizer = learn_tokenizer(recipe.tokenizer, texts, settings)
+        pads = [tokenizer.token_to_id(token) for token in (_PAD, "<pad>")]
+        pad_id = next((pad for pad in pads if pad is not None), 0)
+        unknowns = [tokenizer.token_to_id(token) for token in (_UNKNOWN, "<unk>")]
+        self.unknown_id = next((unknown for unknown in unknowns if unknown is not None), 1)
+        self.settings = settings.model_copy(update={"pad_id": pad_id})
+        self.shares = recipe.augment
+        self.tokenizer_json = tokenizer.to_str().encode()
+        self.vocabulary = tokenizer.get_vocab_size()
+        self._preprocessor = TextPreprocessor(tokenizer, self.settings)
+
+    def lengths(self, texts: Sequence[str]) -> np.ndarray:
+        """Rough lengths by which batches are put together, int64 (n,)."""
+        return np.array([len(text) for text in texts])
+
+    def collate(self, texts: Sequence[str], seeds: Sequence[int] | None = None) -> np.ndarray:
+        """A batch of token ids, int64 (n, length); of a long text its first window.
+
+        Args:
+            seeds: one per text to augment it by, or None to leave the texts alone.
+        """
+        if seeds is not None:
+            texts = [
+                augment(text, self.shares, np.random.default_rng(seed)) for text, seed in zip(texts, seeds, strict=True)
+            ]
+        return self._preprocessor.pad([windows[0] for windows in self._preprocessor.encode(texts)])
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What goes into the model folder besides the network."""
+        return {TOKENIZER: self.tokenizer_json}
+
+
+def learn_tokenizer(settings: TokenizerSettings, texts: Sequence[str], preprocess: TextSettings) -> Tokenizer:
+    """A tokenizer of the training texts; ids 0 and 1 are padding and the unknown word."""
+    normalizer = normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()])
+    special = [_PAD, _UNKNOWN]
+    if settings.kind == "word":
+        tokenizer = Tokenizer(models.WordLevel(unk_token=_UNKNOWN))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        trainer = trainers.WordLevelTrainer(
+            vocab_size=settings.size, min_frequency=settings.min_count, special_tokens=special, show_progress=False
+        )
+    else:
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.UnigramTrainer(
+            vocab_size=settings.size, special_tokens=special, unk_token=_UNKNOWN, show_progress=False
+        )
+    tokenizer.normalizer = normalizer
+    prepared = (clean(text).replace("'", "") if preprocess.drop_apostrophes else clean(text) for text in texts)
+    tokenizer.train_from_iterator(prepared, trainer)
+    return tokenizer

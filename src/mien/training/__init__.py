@@ -1,0 +1,1 @@
+"""Training: recipes (``recipe``), the loop (``fit``), the linear baseline (``linear``), export with proof (``export``)."""

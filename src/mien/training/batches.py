@@ -1,0 +1,77 @@
+"""Batches: in the same order for the same seed and epoch, on one process or several, resumed or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from mien.data import Dataset
+
+_POOL = 50  # batches that are sorted by length together: little padding, and still a fresh mixture in each epoch
+
+
+class Task(Protocol):
+    """What a modality brings to training."""
+
+    def lengths(self, inputs: Sequence[str]) -> np.ndarray: ...
+    def collate(self, inputs: Sequence[str], seeds: Sequence[int] | None = None) -> np.ndarray: ...
+
+
+@dataclass
+class Batches:
+    """An iterable over the batches of one epoch, this process's share of each.
+
+    Attributes:
+        sets: the data sets; a batch holds samples of one.
+        teachers: for each set the teacher's probabilities, float32 (n, labels), or None.
+        batch_size: over all processes together.
+        rank, world: which process of how many.
+    """
+
+    task: Task
+    sets: Sequence[Dataset]
+    teachers: Sequence[np.ndarray | None]
+    batch_size: int
+    seed: int = 0
+    rank: int = 0
+    world: int = 1
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        self._lengths = [self.task.lengths(part.inputs) for part in self.sets]
+
+    def __len__(self) -> int:
+        return sum(-(-len(part) // self.batch_size) for part in self.sets)
+
+    def plan(self) -> list[tuple[int, np.ndarray]]:
+        """The epoch's batches as (place of the set, rows of it), the same on all processes."""
+        rng = np.random.default_rng([self.seed, self.epoch])
+        batches = []
+        for place, lengths in enumerate(self._lengths):
+            order = rng.permutation(len(lengths))
+            for start in range(0, len(order), self.batch_size * _POOL):
+                pool = order[start : start + self.batch_size * _POOL]
+                pool = pool[np.argsort(lengths[pool], kind="stable")]
+                batches += [(place, pool[at : at + self.batch_size]) for at in range(0, len(pool), self.batch_size)]
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for place, rows in self.plan():
+            mine = rows[self.rank :: self.world]
+            # Processes average their gradients: each counts its samples as so many parts of the whole batch. A
+            # process without one takes part with a sample of no weight.
+            factor = len(mine) * self.world / len(rows)
+            taken = mine if len(mine) else rows[:1]
+            part, teacher = self.sets[place], self.teachers[place]
+            seeds = [hash((self.seed, self.epoch, place, int(row))) & 0xFFFFFFFF for row in taken]
+            yield {
+                "inputs": torch.from_numpy(self.task.collate([part.inputs[row] for row in taken], seeds)),
+                "targets": torch.from_numpy(part.targets[taken]),
+                "teacher": None if teacher is None else torch.from_numpy(teacher[taken]),
+                "source": place,
+                "factor": factor,
+            }

@@ -1,0 +1,89 @@
+"""The model card: README.md of a model folder, filled from the manifest (after Mitchell et al. 2019)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mien.model import Manifest
+
+
+def card(manifest: Manifest) -> str:
+    """The card as Markdown. It says nothing that the manifest does not hold."""
+    training = manifest.training
+    labels = " · ".join(f"{emotion.emoji} {emotion.name}" for emotion in manifest.space)
+    several = "several can hold at once" if manifest.space.multilabel else "one holds at a time"
+    lines = [
+        f"# {manifest.name}",
+        "",
+        manifest.summary or f"A {manifest.modality} model of mien.",
+        "",
+        f"**Labels** ({len(manifest.space)}, {several}): {labels}",
+        "",
+        "```python",
+        "import mien",
+        f'mien.load("{manifest.name}").predict("…")',
+        "```",
+        "",
+        "## Figures",
+        "",
+        "Measured with this folder's `model.onnx`; training never saw the test data, and every setting and threshold was",
+        "chosen on validation data.",
+        "",
+        *_figures(manifest.metrics),
+        "",
+        "## Learned from",
+        "",
+        "| data | rows | labels | licence as stated |",
+        "|---|---|---|---|",
+        *(
+            f"| {data['spec']} | {', '.join(f'{rows:,} {split}' for split, rows in data['rows'].items())} "
+            f"| {data['labels']} | {data['licence']} |"
+            for data in manifest.data
+        ),
+        "",
+        "## How it was made",
+        "",
+        f"Recipe `{training.get('recipe')}`, seed {training.get('seed')}, {training.get('seconds', 0) / 60:.1f} minutes on "
+        f"{training.get('machine')}, begun {training.get('started')}. "
+        f"{_epochs(training)}Exported to ONNX with at most {training.get('export_difference', 0):.1e} of difference in any "
+        "probability.",
+        *_notes(training),
+        "",
+        "The manifest holds all settings, the figures of every epoch, the layout of the network, and the sha256 of each file.",
+        "",
+        "## What to know before using it",
+        "",
+        "- It reads what a text expresses, in English. It does not know what the writer felt, and irony often escapes it.",
+        "- Its training texts come from where the data sets come from, with the biases of those places and of the people",
+        "  who labelled them. Do not use it to judge a person.",
+        "- Scores are calibrated on validation data of the same kind; on other writing they are less sure than they look.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _figures(metrics: dict[str, Any]) -> list[str]:
+    if not metrics:
+        return ["None yet."]
+    rows = [
+        "| data | labels | n | accuracy | macro-F1 | mAP | ECE |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, figures in metrics.items():
+        cells = [
+            name,
+            figures.get("space", ""),
+            f"{figures['n']:,}",
+            *(f"{figures[key]:.4f}" if key in figures else "" for key in ("accuracy", "macro_f1", "map", "ece")),
+        ]
+        rows.append("| " + " | ".join(map(str, cells)) + " |")
+    return rows
+
+
+def _epochs(training: dict[str, Any]) -> str:
+    history = training.get("history") or []
+    kept = next((row["epoch"] for row in history if row.get("kept")), None)
+    return f"Epoch {kept} of {len(history)} was kept. " if kept else ""
+
+
+def _notes(training: dict[str, Any]) -> list[str]:
+    return ["", *training["notes"]] if training.get("notes") else []

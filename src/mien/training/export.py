@@ -1,0 +1,105 @@
+"""From a trained network to ``model.onnx``, with proof that both give the same numbers."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from mien.errors import ExportError
+from mien.runtime import Session
+
+OPSET = 20
+Reference = Callable[[np.ndarray], np.ndarray]
+
+
+class Probabilities(nn.Module):
+    """A network with its last step: logits / temperature → softmax, or the sigmoid of each."""
+
+    def __init__(self, network: nn.Module, multilabel: bool, temperature: float = 1.0) -> None:
+        super().__init__()
+        self.network, self.multilabel, self.temperature = network, multilabel, temperature
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Probabilities float32 (batch, labels)."""
+        logits = self.network(inputs) / self.temperature
+        return logits.sigmoid() if self.multilabel else logits.softmax(1)
+
+
+def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
+    """The temperature that makes the targets most likely (Guo et al. 2017), within 0.2 .. 5.
+
+    Args:
+        logits: float (n, labels).
+        targets: int (n,), or 0/1 (n, labels) for several labels at once.
+    """
+    logits = logits.astype(np.float64)
+
+    def loss(temperature: float) -> float:
+        scaled = logits / temperature
+        if targets.ndim == 1:
+            scaled = scaled - scaled.max(1, keepdims=True)
+            chosen = scaled[np.arange(len(targets)), targets]
+            return float(np.mean(np.log(np.exp(scaled).sum(1)) - chosen))
+        return float(np.mean(np.logaddexp(0, scaled) - targets * scaled))
+
+    grid = np.geomspace(0.2, 5, 400)
+    return float(grid[np.argmin([loss(t) for t in grid])])
+
+
+def export_network(network: nn.Module, example: np.ndarray, path: Path) -> None:
+    """Write a torch module as ONNX; the first two axes of its input stay free.
+
+    Raises:
+        ExportError: torch cannot express the network in ONNX.
+    """
+    network.eval()
+    # torch makes an axis of length 1 a constant, so the example has two rows and two columns at least.
+    example = np.pad(example[:2], ((0, 2 - len(example[:2])), (0, max(0, 2 - example.shape[1]))), mode="edge")
+    axes = ({0: torch.export.Dim("batch"), 1: torch.export.Dim("length")},)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # torch's exporter warns about its own code
+            torch.onnx.export(
+                network, (torch.from_numpy(example),), path, input_names=["inputs"], output_names=["probabilities"],
+                dynamo=True, external_data=False, dynamic_shapes=axes, opset_version=OPSET, verbose=False,
+            )  # fmt: skip
+    except Exception as error:
+        raise ExportError(f"the network cannot be written as ONNX: {str(error).splitlines()[0]}") from error
+    model = onnx.load(path)
+    for node in model.graph.node:  # traces of the source files it came from
+        del node.metadata_props[:]
+        node.doc_string = ""
+    onnx.save(model, path)
+
+
+def prove(reference: Reference, path: Path, batches: Iterable[np.ndarray], tolerance: float) -> float:
+    """The largest difference between the probabilities of the trained model and of the exported file.
+
+    Args:
+        reference: prepared batch → probabilities, as the trained model gives them.
+
+    Raises:
+        ExportError: it is over *tolerance*.
+    """
+    session, worst = Session(path), 0.0
+    for batch in batches:
+        worst = max(worst, float(np.abs(session.run(batch) - reference(batch)).max()))
+    if not worst <= tolerance:
+        raise ExportError(f"{path.name} and the trained model differ by {worst:.2e}, {tolerance:.0e} is allowed")
+    return worst
+
+
+def quantize(path: Path, target: Path) -> None:
+    """Write the network with its large weights in 8 bits (onnxruntime's dynamic quantisation, per channel)."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    logging.getLogger().setLevel(max(logging.getLogger().level, logging.ERROR))
+    quantize_dynamic(path, target, per_channel=True, reduce_range=False, weight_type=QuantType.QInt8)

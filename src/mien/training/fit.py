@@ -1,0 +1,280 @@
+"""The loop: a network, batches and an objective under Lightning."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from mien.data import Dataset
+from mien.evaluation.metrics import best_thresholds, multi_label_metrics, single_label_metrics
+from mien.training.batches import Batches, Task
+from mien.training.export import Probabilities, Reference, export_network
+from mien.training.objective import Objective
+from mien.training.recipe import TrainSettings
+
+CHECKPOINTS, HISTORY = "checkpoints", "history.json"
+_EVALUATION_BATCH = 256
+
+
+def logits_of(network: nn.Module, task: Task, inputs: list[str], device: torch.device | str = "cpu") -> Tensor:
+    """Logits float32 (n, labels) on the CPU, in the order of the inputs, without gradients."""
+    network.eval()
+    order = np.argsort(task.lengths(inputs), kind="stable")
+    parts: list[Tensor] = []
+    with torch.inference_mode():
+        for start in range(0, len(order), _EVALUATION_BATCH):
+            batch = task.collate([inputs[i] for i in order[start : start + _EVALUATION_BATCH]])
+            parts.append(network(torch.from_numpy(batch).to(device)).float().cpu())
+    return torch.cat(parts)[torch.from_numpy(np.argsort(order))]
+
+
+class Module(lightning.LightningModule):
+    """One network in training.
+
+    Args:
+        batches: the training batches; told its process and epoch as training goes.
+        valid: the validation samples, with the network's own labels.
+        steps: optimiser steps in an epoch.
+    """
+
+    def __init__(
+        self, network: nn.Module, task: Task, objective: Objective, batches: Batches, valid: Dataset, settings: TrainSettings
+    ) -> None:
+        super().__init__()
+        self.network, self.task, self.objective = network, task, objective
+        self.batches, self.valid, self.settings = batches, valid, settings
+
+    def train_dataloader(self) -> Iterable[Any]:
+        self.batches.rank, self.batches.world = self.trainer.global_rank, self.trainer.world_size
+        return self.batches
+
+    def val_dataloader(self) -> Iterable[Any]:
+        return [0]  # each process validates on everything in one go: the same figure on one process as on several
+
+    def on_train_epoch_start(self) -> None:
+        self.batches.epoch = self.current_epoch
+        # Dropout of an epoch depends on the seed, the epoch and the process alone: a resumed run repeats it.
+        torch.manual_seed((self.settings.seed * 1_000_003 + self.current_epoch) * 64 + self.global_rank)
+
+    def training_step(self, batch: dict[str, Any], _: int) -> Tensor:
+        logits = self.network(batch["inputs"]).float()
+        losses = self.objective(logits, batch["targets"], batch["source"], batch["teacher"])
+        if batch["source"] == 0:
+            right = _hits(logits.detach(), batch["targets"]).mean()
+            figures = {"train_loss": losses.detach().mean(), "train_accuracy": right}
+            self.log_dict(figures, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(losses))
+        return losses.mean() * batch["factor"]
+
+    def validation_step(self, _: Any, __: int) -> None:
+        logits = logits_of(self.network, self.task, list(self.valid.inputs), self.device)
+        figures = validation_figures(logits, self.valid, self.objective)
+        self.network.train()
+        self.log_dict({name: torch.tensor(value) for name, value in figures.items()}, prog_bar=True, batch_size=1)
+
+    def configure_optimizers(self) -> Any:
+        settings, groups = self.settings, {}
+        for name, parameter in self.network.named_parameters():
+            if parameter.requires_grad:
+                head, plain = name.startswith("head"), parameter.ndim < 2
+                groups.setdefault((head, plain), []).append(parameter)
+        optimizer = torch.optim.AdamW(
+            [
+                {
+                    "params": parameters,
+                    "lr": settings.learning_rate * (settings.head_rate if head else 1),
+                    "weight_decay": 0.0 if plain else settings.weight_decay,
+                }
+                for (head, plain), parameters in sorted(groups.items())
+            ]
+        )
+        total = len(self.batches) * settings.epochs
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step / total, settings))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def rate_at(done: float, settings: TrainSettings) -> float:
+    """Share of the peak learning rate when *done* (0..1) of the steps are behind."""
+    if settings.schedule == "constant":
+        return 1.0
+    if done < settings.warmup:
+        rise = done / settings.warmup
+        return rise if settings.schedule == "linear" else 0.04 + 0.96 * (1 - np.cos(np.pi * rise)) / 2
+    fall = min((done - settings.warmup) / (1 - settings.warmup), 1.0)
+    return 1 - fall if settings.schedule == "linear" else float(1 + np.cos(np.pi * fall)) / 2
+
+
+def _hits(logits: Tensor, targets: Tensor) -> Tensor:
+    """1 for each sample read right: the strongest label, or for several labels all of them at 0.5."""
+    if targets.ndim == 1:
+        return (logits.argmax(1) == targets).float()
+    return ((logits > 0) == (targets > 0)).all(1).float()
+
+
+def validation_figures(logits: Tensor, valid: Dataset, objective: Objective) -> dict[str, float]:
+    """``val_loss`` (of the labels alone, without the teacher), ``val_accuracy``, ``val_macro_f1`` and ``val_map``."""
+    targets = torch.from_numpy(valid.targets)
+    loss = objective(logits, targets).mean().item()
+    figures = {"val_loss": loss, "val_accuracy": _hits(logits, targets).mean().item()}
+    if valid.space.multilabel:
+        probabilities = logits.sigmoid().numpy()
+        thresholds = best_thresholds(valid.targets, probabilities)
+        metrics = multi_label_metrics(valid.targets, probabilities, valid.space.names, thresholds)
+        figures["val_map"] = metrics["map"]
+    else:
+        metrics = single_label_metrics(valid.targets, logits.softmax(1).numpy(), valid.space.names)
+        figures["val_map"] = float("nan")
+    return figures | {"val_macro_f1": metrics["macro_f1"]}
+
+
+class History(Callback):
+    """Figures of each epoch, kept in the run folder and, for a resumed run, in the checkpoint."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self.epochs: list[dict[str, float]] = []
+        self._folder, self._say, self._since = folder, say, time.monotonic()
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        self._since = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        figures = {
+            name: round(float(value), 6)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith(("train_", "val_")) and not torch.isnan(torch.as_tensor(value))
+        }
+        row = {"epoch": trainer.current_epoch + 1, **figures, "seconds": round(time.monotonic() - self._since, 1)}
+        self.epochs = [*self.epochs[: trainer.current_epoch], row]
+        if trainer.is_global_zero:
+            (self._folder / HISTORY).write_text(json.dumps(self.epochs, indent=1) + "\n")
+            told = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
+            self._say(f"epoch {row['epoch']}/{trainer.max_epochs}  {told}  {row['seconds']:.0f} s")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epochs = state["epochs"]
+
+
+@dataclass
+class TrainedNetwork:
+    """A trained torch network, with what the rest of a run asks of a trained model."""
+
+    network: nn.Module
+    task: Task
+    multilabel: bool
+    history: list[dict[str, float]]
+
+    def logits(self, inputs: Sequence[str]) -> np.ndarray:
+        """float32 (n, labels)."""
+        logits: np.ndarray = logits_of(self.network, self.task, list(inputs)).numpy()
+        return logits
+
+    def reference(self, temperature: float) -> Reference:
+        """Prepared batch → probabilities, as the network gives them."""
+        module = Probabilities(self.network, self.multilabel, temperature).eval()
+
+        def run(batch: np.ndarray) -> np.ndarray:
+            with torch.inference_mode():
+                probabilities: np.ndarray = module(torch.from_numpy(batch)).numpy()
+            return probabilities
+
+        return run
+
+    def write(self, path: Path, temperature: float, example: np.ndarray) -> None:
+        """Write ``model.onnx``."""
+        export_network(Probabilities(self.network, self.multilabel, temperature), example, path)
+
+    def layout(self, example: np.ndarray) -> list[dict[str, Any]]:
+        """One row per layer: name, type, output shape, parameters of its own."""
+        rows: list[dict[str, Any]] = []
+
+        def note(name: str, layer: nn.Module) -> Callable[..., None]:
+            def hook(_: nn.Module, __: Any, output: Any) -> None:
+                shape = list((output[0] if isinstance(output, tuple) else output).shape)
+                count = sum(parameter.numel() for parameter in layer.parameters(recurse=False))
+                rows.append({"name": name, "type": type(layer).__name__, "output": shape, "parameters": count})
+
+            return hook
+
+        leaves = [(name, layer) for name, layer in self.network.named_modules() if not any(layer.children())]
+        hooks = [layer.register_forward_hook(note(name, layer)) for name, layer in leaves]
+        self.network.eval()
+        with torch.no_grad():
+            self.network(torch.from_numpy(example))
+        for hook in hooks:
+            hook.remove()
+        return rows
+
+    def weights(self) -> bytes:
+        """The content of ``weights.safetensors``."""
+        return save({name: value.contiguous() for name, value in self.network.state_dict().items()})
+
+
+def fit(module: Module, folder: Path, *, resume: bool = False, say: Callable[[str], None]) -> TrainedNetwork:
+    """Train until the validation figure stops getting better, and return the best network.
+
+    Args:
+        folder: the run folder; ``checkpoints/last.ckpt`` and ``best.ckpt`` go there after each epoch.
+        resume: go on from ``last.ckpt`` if there is one.
+        say: called with one line per epoch.
+    """
+    settings = module.settings
+    mode = "min" if settings.monitor == "val_loss" else "max"
+    history = History(folder, say)
+    best = ModelCheckpoint(
+        folder / CHECKPOINTS, "best", monitor=settings.monitor, mode=mode, save_last=True, enable_version_counter=False,
+        save_on_train_epoch_end=True,
+    )  # fmt: skip
+    stopping = EarlyStopping(
+        settings.monitor, mode=mode, patience=settings.patience, check_on_train_epoch_end=True, verbose=False
+    )
+    callbacks: list[Callback] = [history, best, stopping]
+    if sys.stderr.isatty():
+        callbacks.append(RichProgressBar(leave=False, console_kwargs={"stderr": True}))
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    lightning.seed_everything(settings.seed, verbose=False)
+    trainer = lightning.Trainer(
+        max_epochs=settings.epochs,
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        strategy="ddp_spawn" if settings.devices > 1 else "auto",
+        precision=settings.precision,
+        gradient_clip_val=settings.clip,
+        callbacks=callbacks,
+        logger=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        enable_progress_bar=sys.stderr.isatty(),
+        default_root_dir=folder,
+    )
+    last = folder / CHECKPOINTS / "last.ckpt"
+    with warnings.catch_warnings():
+        # Lightning's advice on worker processes for reading does not fit batches that are made in memory.
+        warnings.filterwarnings("ignore", module="lightning")
+        trainer.fit(module, ckpt_path=last if resume and last.exists() else None, weights_only=False)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    kept = torch.load(folder / CHECKPOINTS / "best.ckpt", map_location="cpu", weights_only=False)
+    weights = {name.removeprefix("network."): value for name, value in kept["state_dict"].items()}
+    module.network.load_state_dict(weights)
+    epochs = json.loads((folder / HISTORY).read_text())
+    epochs[kept["epoch"]]["kept"] = True
+    network = module.network.cpu().float().eval()
+    return TrainedNetwork(network, module.task, module.valid.space.multilabel, epochs)

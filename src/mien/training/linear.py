@@ -1,0 +1,103 @@
+"""Training the linear baseline for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from mien.data import Dataset
+from mien.errors import DataError, RecipeError
+from mien.evaluation.metrics import best_thresholds, multi_label_metrics, single_label_metrics
+from mien.networks.linear import LinearModel, Settings
+from mien.text.task import TextTask
+from mien.training.export import Reference
+from mien.training.recipe import Recipe
+
+
+@dataclass
+class TrainedLinear:
+    """A trained linear model, with what a run asks of a trained model."""
+
+    model: LinearModel
+    task: TextTask
+    multilabel: bool
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def logits(self, inputs: Sequence[str]) -> np.ndarray:
+        """float32 (n, labels)."""
+        return self.model.logits(_ids(self.task, inputs))
+
+    def reference(self, temperature: float) -> Reference:
+        """Prepared batch → probabilities, by scikit-learn."""
+        return self.model.reference(temperature, self.multilabel)
+
+    def write(self, path: Path, temperature: float, example: np.ndarray) -> None:
+        """Write ``model.onnx``."""
+        self.model.write(path, temperature, self.multilabel)
+
+    def layout(self, example: np.ndarray) -> list[dict[str, Any]]:
+        """One row per step: name, type, output shape, parameters."""
+        features, labels = self.model.weights.shape
+        return [
+            {"name": "tfidf", "type": "TfidfVectorizer", "output": [1, features], "parameters": features},
+            {"name": "linear", "type": "LogisticRegression", "output": [1, labels], "parameters": (features + 1) * labels},
+        ]
+
+    def weights(self) -> bytes:
+        """The content of ``weights.safetensors``."""
+        from safetensors.numpy import save
+
+        idf = self.model.vectorizer.idf_.astype(np.float32)
+        content: bytes = save({"weights": self.model.weights, "bias": self.model.bias, "idf": idf})
+        return content
+
+
+def train_linear(
+    recipe: Recipe, sets: list[Dataset], valid: Dataset, say: Callable[[str], None]
+) -> tuple[TrainedLinear, TextTask]:
+    """Train with each regularisation of the recipe and keep the best on validation data.
+
+    Raises:
+        DataError: several data sets were given; this baseline learns from one.
+    """
+    if len(sets) > 1:
+        raise DataError("the linear baseline learns from one data set")
+    try:
+        settings = Settings.model_validate(recipe.network.options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RecipeError(f"network.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    task = TextTask(recipe, sets[0].inputs)
+    ids, valid_ids = _ids(task, sets[0].inputs), _ids(task, valid.inputs)
+    model = LinearModel(settings, task.settings.pad_id, recipe.train.seed)
+    trained, history, best, best_c = TrainedLinear(model, task, valid.space.multilabel), [], -1.0, settings.c[0]
+    for number, c in enumerate(settings.c, 1):
+        model.fit(ids, sets[0].targets, len(valid.space), c)
+        figure = _macro_f1(valid, model.logits(valid_ids))
+        history.append({"epoch": number, "c": c, "val_macro_f1": round(figure, 6)})
+        say(f"C = {c:g}: validation macro-F1 {figure:.4f}")
+        if figure > best:
+            best, best_c = figure, c
+    model.fit(ids, sets[0].targets, len(valid.space), best_c)
+    trained.history = history
+    return trained, task
+
+
+def _macro_f1(valid: Dataset, logits: np.ndarray) -> float:
+    names = valid.space.names
+    if valid.space.multilabel:
+        probabilities = 1 / (1 + np.exp(-logits))
+        thresholds = best_thresholds(valid.targets, probabilities)
+        return float(multi_label_metrics(valid.targets, probabilities, names, thresholds)["macro_f1"])
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return float(single_label_metrics(valid.targets, powers / powers.sum(1, keepdims=True), names)["macro_f1"])
+
+
+def _ids(task: TextTask, inputs: Sequence[str]) -> list[list[int]]:
+    """Token ids of each text as the network would be given them: of a long one its first window."""
+    return [task.collate([text])[0].tolist() for text in inputs]

@@ -1,0 +1,112 @@
+"""What training minimises. All losses are negative log-likelihoods of a sample's labels, summed over labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mien.emotions import LabelSpace, groups
+from mien.training.recipe import DistillSettings, TrainSettings
+
+_TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set as the objective sees it.
+
+    Attributes:
+        space: its labels.
+        weight: of its loss.
+        members: for each of its labels the places of the network's labels that it gathers; None where the labels
+            are the network's own.
+    """
+
+    space: LabelSpace
+    weight: float = 1.0
+    members: tuple[tuple[int, ...], ...] | None = None
+
+
+def source(space: LabelSpace, network: LabelSpace, weight: float = 1.0) -> Source:
+    """How a data set with labels in *space* teaches a network with labels in *network*.
+
+    Raises:
+        ValueError: there is no map from the network's labels to these.
+    """
+    if space.names == network.names:
+        return Source(space, weight)
+    return Source(space, weight, tuple(map(tuple, groups(network, space))))
+
+
+class Objective:
+    """Loss per sample for logits (batch, labels) of any of the *sources*.
+
+    Args:
+        space: the network's labels.
+        sources: the data sets, the network's own first.
+        shares: share of each label in the training data, float (labels,), for class weights.
+    """
+
+    def __init__(
+        self, space: LabelSpace, sources: list[Source], train: TrainSettings, distill: DistillSettings, shares: np.ndarray
+    ) -> None:
+        self.multilabel, self.sources = space.multilabel, sources
+        self.smoothing, self.distill = train.label_smoothing, distill
+        self.label_weights: Tensor | None = None
+        if train.class_weights:
+            weights = 1 / np.sqrt(np.maximum(shares, 1e-4))
+            self.label_weights = torch.tensor(weights / np.average(weights, weights=shares), dtype=torch.float32)
+
+    def __call__(self, logits: Tensor, targets: Tensor, place: int = 0, teacher: Tensor | None = None) -> Tensor:
+        """Loss of each sample, shape (batch,).
+
+        Args:
+            targets: int64 (batch,) or float32 (batch, labels of the source).
+            place: which source the batch comes from.
+            teacher: probabilities (batch, labels) to follow besides.
+        """
+        source = self.sources[place]
+        hard = self._own(logits, targets) if source.members is None else self._gathered(logits, targets, source)
+        if teacher is not None:
+            share = self.distill.weight
+            hard = (1 - share) * hard + share * self._followed(logits, teacher)
+        return source.weight * hard
+
+    def _own(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if not self.multilabel:
+            weights = None if self.label_weights is None else self.label_weights.to(logits)
+            return functional.cross_entropy(
+                logits, targets, weight=weights, label_smoothing=self.smoothing, reduction="none"
+            )
+        wanted = targets * (1 - self.smoothing) + self.smoothing * targets.mean(1, keepdim=True)
+        losses = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+        if self.label_weights is not None:
+            losses = losses * torch.where(targets > 0, self.label_weights.to(logits), 1.0)
+        return losses.sum(1)
+
+    def _gathered(self, logits: Tensor, targets: Tensor, source: Source) -> Tensor:
+        """The loss in the source's coarser space, through the network's probabilities rolled up to it."""
+        members = [list(places) for places in source.members or () if places]
+        kept = [index for index, places in enumerate(source.members or ()) if places]
+        if targets.ndim == 1:
+            targets = functional.one_hot(targets, len(source.space)).to(logits)
+        wanted = targets[:, kept] * (1 - self.smoothing)
+        if self.multilabel:
+            none = functional.logsigmoid(-logits)
+            absent = torch.stack([none[:, places].sum(1) for places in members], 1)
+        else:
+            probabilities = logits.softmax(1)
+            absent = (1 - torch.stack([probabilities[:, places].sum(1) for places in members], 1)).clamp(_TINY).log()
+        present = (1 - absent.exp()).clamp(_TINY, 1).log()
+        return -(wanted * present + (1 - wanted) * absent).sum(1)
+
+    def _followed(self, logits: Tensor, teacher: Tensor) -> Tensor:
+        if self.multilabel:
+            return functional.binary_cross_entropy_with_logits(logits, teacher, reduction="none").sum(1)
+        heat = self.distill.temperature
+        softened = (teacher.clamp(_TINY).log() / heat).softmax(1)
+        return heat**2 * functional.cross_entropy(logits / heat, softened, reduction="none")

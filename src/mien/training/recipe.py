@@ -1,0 +1,228 @@
+"""A recipe is data: YAML, checked, with ``--set key=value`` on top. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mien.errors import RecipeError
+
+SHIPPED = Path(__file__).parent.parent / "recipes"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TokenizerSettings(_Strict):
+    """How text is cut into tokens.
+
+    Attributes:
+        kind: "word" (lower-cased words of the training texts), "unigram" (subwords learned from them) or
+            "pretrained" (the tokenizer beside the network's pretrained weights).
+        size: largest vocabulary.
+        min_count: a word seen less often in training is unknown.
+    """
+
+    kind: Literal["word", "unigram", "pretrained"] = "word"
+    size: int = Field(20_000, ge=10)
+    min_count: int = Field(1, ge=1)
+
+
+class AugmentSettings(_Strict):
+    """Shares of training texts changed, anew in each epoch.
+
+    Attributes:
+        typo: texts with a letter or two swapped, dropped, doubled or hit beside.
+        apostrophe: texts that lose their apostrophes ("dont").
+        stretch: texts with one word stretched ("soooo").
+        punctuation: texts that lose their punctuation.
+    """
+
+    typo: float = Field(0.0, ge=0, le=1)
+    apostrophe: float = Field(0.0, ge=0, le=1)
+    stretch: float = Field(0.0, ge=0, le=1)
+    punctuation: float = Field(0.0, ge=0, le=1)
+
+
+class DistillSettings(_Strict):
+    """Learning from the probabilities of a teacher besides the labels (Hinton et al. 2015).
+
+    Attributes:
+        teacher: a model or run folder; several, separated by commas, are averaged. "" for none.
+        weight: share of the loss that follows the teacher.
+        temperature: how much the teacher's probabilities are softened (one label at a time).
+    """
+
+    teacher: str = ""
+    weight: float = Field(0.5, ge=0, le=1)
+    temperature: float = Field(1.0, gt=0)
+
+
+class TrainSettings(_Strict):
+    """The loop.
+
+    Attributes:
+        epochs: passes over the training data, at most.
+        batch_size: samples a step, over all devices together.
+        learning_rate: its peak; ``head_rate`` times as much for the head.
+        schedule: "onecycle" (up, then down by a cosine; Smith 2018), "linear" (up, then straight down) or "constant".
+        warmup: share of the steps that lead up to the peak.
+        weight_decay: AdamW's (Loshchilov & Hutter 2019); none on biases and norms.
+        label_smoothing: share of a label's certainty spread over the others (Szegedy et al. 2016).
+        class_weights: weigh labels by 1 / sqrt(their share), so that rare ones count more.
+        clip: largest norm of the gradient.
+        mix_weight: weight of the loss on data sets after the first.
+        mix_space: the space in which data sets with other labels than the first are learned from: the network's
+            probabilities are rolled up to it. "" for each set's own space.
+        monitor: what early stopping and the kept checkpoint go by, on validation data.
+        patience: epochs without a better figure before it stops.
+        precision: Lightning's: "32-true", "bf16-mixed", "16-mixed" (GPU).
+        accelerator, devices: Lightning's: "auto", "cpu", "gpu"; more than one device trains with DDP.
+    """
+
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(64, ge=1)
+    learning_rate: float = Field(3e-3, gt=0)
+    head_rate: float = Field(1.0, gt=0)
+    schedule: Literal["onecycle", "linear", "constant"] = "onecycle"
+    warmup: float = Field(0.2, ge=0, lt=1)
+    weight_decay: float = Field(0.01, ge=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    class_weights: bool = False
+    clip: float = Field(1.0, gt=0)
+    mix_weight: float = Field(0.5, ge=0)
+    mix_space: str = ""
+    monitor: Literal["val_loss", "val_accuracy", "val_macro_f1", "val_map"] = "val_accuracy"
+    patience: int = Field(3, ge=1)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = Field(1, ge=1)
+    seed: int = Field(0, ge=0)
+
+
+class ExportSettings(_Strict):
+    """The model folder.
+
+    Attributes:
+        quantize: "int8" keeps the large weights in 8 bits, "none" keeps them as trained.
+        tolerance: largest difference allowed between a probability of the network and of ``model.onnx``.
+        quantize_tolerance: largest loss of the monitored figure on validation data that int8 may cost.
+        calibrate: divide the logits by the temperature that makes the validation probabilities most likely
+            (Guo et al. 2017).
+        weights: whether ``weights.safetensors`` goes into the folder.
+    """
+
+    quantize: Literal["none", "int8"] = "none"
+    tolerance: float = Field(1e-4, gt=0)
+    quantize_tolerance: float = Field(0.01, ge=0)
+    calibrate: bool = True
+    weights: bool = True
+
+
+class NetworkSettings(BaseModel):
+    """Which network; its further keys are checked by the network's own ``Settings``."""
+
+    model_config = ConfigDict(extra="allow")
+    kind: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys besides ``kind``."""
+        return dict(self.model_extra or {})
+
+
+class Recipe(_Strict):
+    """All that a training run takes besides the data."""
+
+    name: str
+    modality: Literal["text"] = "text"
+    summary: str = ""
+    preprocess: dict[str, Any] = {}
+    tokenizer: TokenizerSettings = TokenizerSettings()
+    network: NetworkSettings
+    augment: AugmentSettings = AugmentSettings()
+    distill: DistillSettings = DistillSettings()
+    train: TrainSettings = TrainSettings()
+    export: ExportSettings = ExportSettings()
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with mien: name → file."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+
+
+def load_recipe(recipe: str | Path, settings: Sequence[str] | Mapping[str, Any] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        recipe: name of a shipped one, or a YAML file of your own.
+        settings: ``["train.epochs=3", …]`` or ``{"train.epochs": 3}``. A key without a dot that only one part of
+            the recipe has may stand alone: ``epochs=3``.
+
+    Raises:
+        RecipeError: no such recipe, or a key or value that is none; one line that says which.
+    """
+    path = shipped().get(str(recipe), Path(recipe))
+    try:
+        document = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"no recipe {str(recipe)!r}: neither a file nor one of {', '.join(shipped())}") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RecipeError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise RecipeError(f"{path} is not a recipe: a mapping is expected")
+    if not isinstance(settings, Mapping):
+        settings = dict(_parse(setting) for setting in settings)
+    for key, value in settings.items():
+        _set(document, key, value)
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise RecipeError(f"{path.name}: {key}: {first['msg']} (got {first['input']!r:.60})") from error
+
+
+def _parse(setting: str) -> tuple[str, Any]:
+    key, equals, value = setting.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"a setting is key=value, such as train.epochs=3; got {setting!r}")
+    parsed = yaml.safe_load(value)
+    if isinstance(parsed, str):
+        try:
+            parsed = float(value)  # YAML 1.1 takes 1e-4 for a word
+        except ValueError:
+            pass
+    return key.strip(), "" if parsed is None else parsed
+
+
+def _set(document: dict[str, Any], key: str, value: Any) -> None:
+    if "." not in key and key not in Recipe.model_fields:
+        parts = {name: field.annotation for name, field in Recipe.model_fields.items()}
+        homes = [
+            name
+            for name, kind in parts.items()
+            if isinstance(kind, type) and issubclass(kind, BaseModel) and key in kind.model_fields
+        ]
+        if key in document.get("network", {}):
+            homes.append("network")
+        if len(homes) != 1:
+            known = [f"{part}.{name}" for part, kind in parts.items() for name in _fields(kind)]
+            raise RecipeError(f"no setting {key!r}; there are: {', '.join(known)} and network.*")
+        key = f"{homes[0]}.{key}"
+    *path, last = key.split(".")
+    for step in path:
+        document = document.setdefault(step, {})
+        if not isinstance(document, dict):
+            raise RecipeError(f"setting {key}: {step} holds a value, not settings")
+    document[last] = value
+
+
+def _fields(kind: Any) -> list[str]:
+    known = isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not NetworkSettings
+    return list(kind.model_fields) if known else []

@@ -39,8 +39,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "SPACES", "Emotion", "LabelSpace", "MienError", "Prediction", "Recognizer", "Result", "__version__", "evaluate", "load",
-    "open_dataset", "predict", "train",
+    "SPACES", "Emotion", "LabelSpace", "MienError", "Prediction", "Recognizer", "Result", "__version__", "evaluate",
+    "load", "open_dataset", "predict", "train",
 ]  # fmt: skip
 
 _loaded: dict[str, Recognizer] = {}

@@ -41,6 +41,9 @@ def measure(model: str, texts: int = 4096, batch_size: int = 64) -> dict[str, An
         "texts": texts,
         "batch_size": batch_size,
         "load_s": round(loaded, 4),
-        "latency_ms": {"p50": round(statistics.median(single), 3), "p95": round(statistics.quantiles(single, n=20)[-1], 3)},
+        "latency_ms": {
+            "p50": round(statistics.median(single), 3),
+            "p95": round(statistics.quantiles(single, n=20)[-1], 3),
+        },
         "texts_per_s": round(texts / seconds, 1),
     }

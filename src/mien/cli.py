@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien import __version__
-from mien.errors import DataError, InputError, MienError, ModelError
+from mien.errors import DataError, InputError, MienError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +37,7 @@ Spec = Annotated[str, typer.Option("--data", help="READER:PATH, such as carer:em
 
 def main() -> None:
     """Run the command line; every error that is foreseen is one line and exit code 1."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # emoji must not stop a terminal or pipe of another encoding
             stream.reconfigure(encoding="utf-8", errors="replace")
     try:
@@ -76,7 +77,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -86,11 +89,13 @@ def _root(
 
 @app.command()
 def predict(
-    inputs: Annotated[list[str], typer.Argument(help="Texts, files of lines (.txt), tables, or - for lines on standard input.")],
+    inputs: Annotated[list[str], typer.Argument(help="Texts, files of lines (.txt), tables; - for standard input.")],
     model: Annotated[str, typer.Option(help="A shipped model's name, or a model or run folder.")] = "text",
     modality: Annotated[str | None, typer.Option("--as", help="Take every input as this: text.")] = None,
     labels: Annotated[str | None, typer.Option(help="Roll up to a coarser label space, such as ekman7.")] = None,
-    column: Annotated[str | None, typer.Option(help="The table's column with the text; found by name if not given.")] = None,
+    column: Annotated[
+        str | None, typer.Option(help="The table's column with the text, if its name does not tell.")
+    ] = None,
     as_json: AsJson = False,
     out: Annotated[Path | None, typer.Option(help="Write FILE.{jsonl,csv,tsv,parquet,html}.")] = None,
     scores: Annotated[bool, typer.Option(help="With --out: a column for the probability of every label.")] = False,
@@ -107,7 +112,9 @@ def predict(
     recognizer = load(model)
     roll = _roller(recognizer, labels)
     if out:
-        _predict_to_file(recognizer, roll, sources, out, {"scores": scores, "labels": labels, "column": column}, batch_size)
+        _predict_to_file(
+            recognizer, roll, sources, out, {"scores": scores, "labels": labels, "column": column}, batch_size
+        )
         return
     from collections import Counter
 
@@ -118,10 +125,14 @@ def predict(
     if as_json:
         head = json.dumps({"model": recognizer.name}, ensure_ascii=False)[:-1]
         print(head + ', "results": [', end="")
-        for number, result in enumerate(results):
-            print(("," if number else "") + "\n " + json.dumps(result.to_dict(), ensure_ascii=False), end="")
-            failed += result.error is not None
-            shown = shown or ([result] if result.error else [])
+        try:
+            for number, result in enumerate(results):
+                print(("," if number else "") + "\n " + json.dumps(result.to_dict(), ensure_ascii=False), end="")
+                failed += result.error is not None
+                shown = shown or ([result] if result.error else [])
+        except MienError as error:  # a table damaged further down: the document stays one
+            print('\n], "error": ' + json.dumps(str(error), ensure_ascii=False) + "}")
+            raise
         print("\n]}")
     else:
         from mien.display import progress, show_results
@@ -142,7 +153,13 @@ def predict(
 class _Source:
     """Where texts come from: strings of the command line, or a table on disk."""
 
-    def __init__(self, name: str, columns: tuple[str, ...], rows: Callable[[], Iterator[tuple[str, dict[str, Any]]]], total: int | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        columns: tuple[str, ...],
+        rows: Callable[[], Iterator[tuple[str, dict[str, Any]]]],
+        total: int | None,
+    ) -> None:
         self.name, self.columns, self.rows, self.total = name, columns, rows, total
 
 
@@ -173,7 +190,7 @@ def _exists(path: Path) -> bool:
 
 
 def _literal(text: str) -> _Source:
-    return _Source(text[:80], (), lambda: iter([(text, {})]), 1)
+    return _Source(text, (), lambda: iter([(text, {})]), 1)
 
 
 def _table(path: Path, column: str | None) -> _Source:
@@ -211,7 +228,12 @@ def _roller(recognizer: Recognizer, labels: str | None) -> Callable[[Result], Re
 
 
 def _predict_to_file(
-    recognizer: Recognizer, roll: Callable[[Result], Result], sources: list[_Source], out: Path, options: dict[str, Any], batch_size: int
+    recognizer: Recognizer,
+    roll: Callable[[Result], Result],
+    sources: list[_Source],
+    out: Path,
+    options: dict[str, Any],
+    batch_size: int,
 ) -> None:
     from collections import Counter
     from itertools import islice, tee
@@ -219,7 +241,7 @@ def _predict_to_file(
     from mien.display import progress, show_counts
     from mien.model import NETWORK
     from mien.recognizer import in_chunks
-    from mien.sinks import Journal, check_target, row_of
+    from mien.sinks import Journal, check_target, own_value, row_of
 
     check_target(out)
     signature = {
@@ -227,7 +249,8 @@ def _predict_to_file(
         "inputs": [_identity(source.name) for source in sources],
         **options,
     }
-    total = sum(source.total for source in sources) if all(source.total is not None for source in sources) else None
+    totals = [source.total for source in sources if source.total is not None]
+    total = sum(totals) if len(totals) == len(sources) else None
     suffix = out.suffix
     with Journal(out, signature) as journal:
         if journal.done:
@@ -244,13 +267,13 @@ def _predict_to_file(
                     done += len(chunk)
                     step(len(chunk))
         except KeyboardInterrupt:
-            raise MienError(
-                f"stopped: the {done:,} rows done are kept in {journal.path}; give the same command to go on"
-            ) from None
+            again = any(source.name == "-" for source in sources)
+            advice = "standard input is read from its start again" if again else "give the same command to go on"
+            raise MienError(f"stopped: the {done:,} rows done are kept in {journal.path}; {advice}") from None
         counts, errors = Counter[str](), 0
         for row in journal.rows():
-            counts[row.get("predicted_label", row.get("label")) or "—"] += 1
-            errors += row.get("predicted_error", row.get("error")) is not None
+            counts[own_value(row, "label") or "—"] += 1
+            errors += own_value(row, "error") is not None
         journal.finish()
     show_counts(_console(stderr=True), counts)
     if errors:
@@ -259,6 +282,8 @@ def _predict_to_file(
 
 
 def _identity(name: str) -> list[Any]:
+    if name == "-":
+        return [name, time.time_ns()]  # what comes next on standard input may be another text
     path = Path(name)
     if not _exists(path):
         return [name]
@@ -271,7 +296,7 @@ def _identity(name: str) -> list[Any]:
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name or a YAML file; 'list' lists the shipped ones.")],
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe or a YAML file; 'list' lists the shipped.")],
     data: Annotated[
         list[str] | None, typer.Option("--data", help="READER:PATH; further ones are learned from besides the first.")
     ] = None,
@@ -295,8 +320,12 @@ def train(
     try:
         done = run.train(recipe, data, out, resume=resume, say=_say, settings=settings or [])
     except KeyboardInterrupt:
-        raise MienError("stopped: the epochs done are kept; go on with the same command and --out FOLDER --resume") from None
-    figures = "  ".join(f"{name} {done.metrics[name]:.4f}" for name in ("accuracy", "macro_f1", "map") if name in done.metrics)
+        raise MienError(
+            "stopped: the epochs done are kept; go on with the same command and --out FOLDER --resume"
+        ) from None
+    figures = "  ".join(
+        f"{name} {done.metrics[name]:.4f}" for name in ("accuracy", "macro_f1", "map") if name in done.metrics
+    )
     _say(f"validation: {figures}")
     print(done.folder)
 
@@ -357,7 +386,7 @@ def data_stats(spec: Annotated[str, typer.Argument(metavar="READER:PATH")], as_j
 
 @data_app.command("check")
 def data_check(spec: Annotated[str, typer.Argument(metavar="READER:PATH")], as_json: AsJson = False) -> None:
-    """Look for unreadable and empty samples, duplicates across splits, unknown labels, imbalance. Exit 1 if there are."""
+    """Look for unusable samples, duplicates across splits, unknown labels, imbalance. Exit 1 if there are any."""
     from collections import Counter
 
     from mien.data.checks import check
@@ -377,7 +406,9 @@ def data_check(spec: Annotated[str, typer.Argument(metavar="READER:PATH")], as_j
         if not problems:
             print("nothing wrong found")
     if problems:
-        raise DataError(f"{spec}: {len(problems):,} problems: " + ", ".join(f"{n:,} {kind}" for kind, n in counts.items()))
+        raise DataError(
+            f"{spec}: {len(problems):,} problems: " + ", ".join(f"{n:,} {kind}" for kind, n in counts.items())
+        )
 
 
 # ------------------------------------------------------------------------------------------------------ models

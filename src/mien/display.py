@@ -65,7 +65,9 @@ def show_results(console: Console, results: Sequence[Result], counts: Mapping[st
             table.add_row("", Text("—", "dim"), "", Text(result.error or "", "dim"))
         else:
             label = Text(best.label, best.space[best.label].color)
-            table.add_row(best.emoji, label, f"{best.score:.0%}", shorten(result.input, max(20, console.width - 30)))
+            table.add_row(
+                best.emoji, label, f"{best.score:.0%}", Text(shorten(result.input, max(20, console.width - 30)))
+            )
     console.print(table)
     if total > len(results):
         console.print(f"[dim]… and {total - len(results):,} more; --out FILE keeps them all[/dim]")
@@ -95,7 +97,7 @@ def show_metrics(console: Console, document: Mapping[str, Any], space: LabelSpac
     for label, row in document["per_label"].items():
         sign = space[label]
         figures = [f"{row[key]:.3f}" for key in ("precision", "recall", "f1")]
-        table.add_row(sign.emoji, label, *figures, f"{row['support']:,}", Text(bar(row["f1"], 12), sign.color))
+        table.add_row(sign.emoji, Text(label), *figures, f"{row['support']:,}", Text(bar(row["f1"], 12), sign.color))
     console.print(table)
 
 
@@ -109,9 +111,15 @@ def shorten(text: str, width: int) -> str:
 def progress(what: str, total: int | None, already: int = 0) -> Iterator[Step]:
     """A progress bar on standard error, where that is a terminal; gives the function that moves it on."""
     console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task(what, total=total, completed=already)
+        task = bars.add_task(escape(what), total=total, completed=already)
         yield lambda count: bars.advance(task, count)
 
 
@@ -120,7 +128,7 @@ def show_stats(console: Console, document: Mapping[str, Any]) -> None:
     splits = document["splits"]
     console.print(
         f"[bold]{escape(document['name'])}[/bold]  {document['n']:,} samples, {len(document['labels'])} labels "
-        f"({document['space']}), licence: {escape(document['licence'])}"
+        f"({escape(document['space'])}), licence: {escape(document['licence'])}"
     )
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("", "label", *splits, "", ""):
@@ -128,9 +136,9 @@ def show_stats(console: Console, document: Mapping[str, Any]) -> None:
     for label in document["labels"]:
         known, share = emotion(label), splits["all"]["shares"][label]
         counts = [f"{part['counts'][label]:,}" for part in splits.values()]
-        table.add_row(known.emoji, label, *counts, Text(bar(share), known.color), f"{share:.1%}")
+        table.add_row(known.emoji, Text(label), *counts, Text(bar(share), known.color), f"{share:.1%}")
     table.add_row("", "[dim]all[/dim]", *(f"{part['n']:,}" for part in splits.values()))
     console.print(table)
     if "length" in document:
         length = document["length"]
-        console.print(f"[dim]characters: median {length['median']:.0f}, 95 % under {length['q95']:.0f}, most {length['max']:.0f}[/dim]")
+        console.print(f"[dim]characters: median {length['median']:.0f}, 95 % under {length['q95']:.0f}[/dim]")

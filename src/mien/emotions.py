@@ -161,14 +161,14 @@ def make_space(name: str, labels: Sequence[str], multilabel: bool = False) -> La
 
 
 _GOEMOTIONS = (
-    "admiration amusement anger annoyance approval caring confusion curiosity desire disappointment disapproval disgust "
-    "embarrassment excitement fear gratitude grief joy love nervousness optimism pride realization relief remorse sadness "
-    "surprise neutral"
+    "admiration amusement anger annoyance approval caring confusion curiosity desire disappointment disapproval "
+    "disgust embarrassment excitement fear gratitude grief joy love nervousness optimism pride realization relief "
+    "remorse sadness surprise neutral"
 )
 _EMOTIC = (
     "affection anger annoyance anticipation aversion confidence disapproval disconnection disquietment doubt/confusion "
-    "embarrassment engagement esteem excitement fatigue fear happiness pain peace pleasure sadness sensitivity suffering "
-    "surprise sympathy yearning"
+    "embarrassment engagement esteem excitement fatigue fear happiness pain peace pleasure sadness sensitivity "
+    "suffering surprise sympathy yearning"
 )
 
 #: The spaces that data sets and models share, in the label order their authors published.
@@ -178,16 +178,21 @@ SPACES: dict[str, LabelSpace] = {
         make_space("carer6", ["sadness", "joy", "love", "anger", "fear", "surprise"]),
         make_space("ekman7", ["anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral"]),
         make_space("fer7", ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]),
-        make_space(
-            "ferplus8", ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
-        ),
+        make_space("ferplus8", ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]),
         make_space("ravdess8", ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]),
         make_space("goemotions28", _GOEMOTIONS.split(), multilabel=True),
         make_space("emotic26", _EMOTIC.split(), multilabel=True),
     )
 }
 
-_SAME = {"angry": "anger", "happy": "joy", "happiness": "joy", "sad": "sadness", "fearful": "fear", "surprised": "surprise"}
+_SAME = {
+    "angry": "anger",
+    "happy": "joy",
+    "happiness": "joy",
+    "sad": "sadness",
+    "fearful": "fear",
+    "surprised": "surprise",
+}
 
 
 def _to_ekman(space: str, **others: str) -> dict[str, tuple[str, ...]]:
@@ -203,14 +208,27 @@ MAPS: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
         "anger": ("anger", "annoyance", "disapproval"),
         "disgust": ("disgust",),
         "fear": ("fear", "nervousness"),
-        "joy": tuple("joy amusement approval excitement gratitude love optimism relief pride admiration desire caring".split()),
+        "joy": (
+            "joy",
+            "amusement",
+            "approval",
+            "excitement",
+            "gratitude",
+            "love",
+            "optimism",
+            "relief",
+            "pride",
+            "admiration",
+            "desire",
+            "caring",
+        ),
         "sadness": ("sadness", "disappointment", "embarrassment", "grief", "remorse"),
         "surprise": ("surprise", "realization", "confusion", "curiosity"),
         "neutral": ("neutral",),
     },
     ("goemotions28", "carer6"): {
         "sadness": ("sadness", "disappointment", "embarrassment", "grief", "remorse"),
-        "joy": tuple("joy amusement approval excitement gratitude optimism relief pride admiration".split()),
+        "joy": ("joy", "amusement", "approval", "excitement", "gratitude", "optimism", "relief", "pride", "admiration"),
         "love": ("love", "caring", "desire"),
         "anger": ("anger", "annoyance", "disapproval"),
         "fear": ("fear", "nervousness"),

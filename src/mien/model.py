@@ -133,7 +133,12 @@ def write_model(folder: str | Path, manifest: Manifest, files: Mapping[str, Path
                 if not (folder / MANIFEST).exists():
                     raise ModelError(f"{folder} exists and is no model folder; it is left as it is")
                 folder.rename(Path(scratch) / "old")
-            made.rename(folder)
+            try:
+                made.rename(folder)
+            except BaseException:  # the scratch folder is removed: what was there goes back first
+                if (Path(scratch) / "old").exists():
+                    (Path(scratch) / "old").rename(folder)
+                raise
     except OSError as error:
         raise MienError(f"cannot write the model folder {folder}: {error.strerror or error}") from error
     return folder

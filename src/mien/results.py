@@ -75,7 +75,9 @@ class Prediction:
         if target == self.space:
             return self
         scores = rollup_scores(self.scores, self.space, target)
-        return replace(self, scores=scores, space=target.as_multilabel(self.space.multilabel), thresholds=thresholds or {})
+        return replace(
+            self, scores=scores, space=target.as_multilabel(self.space.multilabel), thresholds=thresholds or {}
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -1,7 +1,7 @@
 """Results into files that are whole or can be gone on with: JSONL, CSV, TSV, Parquet, HTML.
 
 While a file is being made its rows stand in ``FILE.part``, one JSON line each, written after every chunk. A command
-that is stopped, by Ctrl-C or by a power cut, goes on from there when it is given again; ``FILE`` itself appears at once,
+that is stopped, by Ctrl-C or by a power cut, goes on from there when it is given again; ``FILE`` itself appears whole,
 when all rows are done.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import html
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -59,7 +60,9 @@ class Journal:
     def append(self, rows: Iterable[Row]) -> None:
         """Add rows and see them to the disk's cache, where they outlive this process."""
         with written(self.path):
-            self._file.write(b"".join(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for row in rows))
+            self._file.write(
+                b"".join(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for row in rows)
+            )
             self._file.flush()
 
     def rows(self) -> Iterator[Row]:
@@ -120,9 +123,10 @@ def check_target(target: Path) -> None:
 
 
 def row_of(result: Result, columns: Mapping[str, Any], suffix: str, scores: bool = False) -> Row:
-    """A result as it stands in a file: nested as in the API for JSONL, flat behind the table's own columns elsewhere."""
+    """A result as it stands in a file: nested as in the API for JSONL, else flat behind the table's own columns."""
+    columns = {name: _plain(cell) for name, cell in columns.items()}
     if suffix == ".jsonl":
-        return result.to_dict() | ({"columns": dict(columns)} if columns else {})
+        return result.to_dict() | ({"columns": columns} if columns else {})
     best = result.strongest
     own: Row = {
         "label": result.label,
@@ -134,7 +138,37 @@ def row_of(result: Result, columns: Mapping[str, Any], suffix: str, scores: bool
     if scores and best:
         own |= {f"score_{label}": round(score, 6) for label, score in best.scores.items()}
     plain = columns or {"text": result.input}
-    return {**plain, **{name if name not in plain else f"predicted_{name}": value for name, value in own.items()}}
+    return {**plain, **{_free(name, plain): value for name, value in own.items()}}
+
+
+def own_value(row: Row, name: str) -> Any:
+    """mien's own *name* ("label", "error") in a row of :func:`row_of`, whatever the table's columns are called."""
+    while f"predicted_{name}" in row:
+        name = f"predicted_{name}"
+    return row.get(name)
+
+
+def _free(name: str, columns: Mapping[str, Any]) -> str:
+    while name in columns or f"predicted_{name}" in columns:
+        name = f"predicted_{name}"
+    return name
+
+
+def _plain(cell: Any) -> Any:
+    """A cell of a table as JSON can hold it."""
+    if hasattr(cell, "tolist"):  # numpy's scalars and arrays
+        cell = cell.tolist()
+    if cell is None or isinstance(cell, str | int) or (isinstance(cell, float) and math.isfinite(cell)):
+        return cell
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace")
+    if isinstance(cell, list | tuple):
+        return [_plain(part) for part in cell]
+    if isinstance(cell, dict):
+        return {str(key): _plain(part) for key, part in cell.items()}
+    if str(cell) in ("nan", "NaN", "NaT", "<NA>"):
+        return None
+    return cell.isoformat() if hasattr(cell, "isoformat") else str(cell)
 
 
 Rows = Callable[[], Iterator[Row]]
@@ -159,12 +193,16 @@ def _separated(target: Path, rows: Rows, delimiter: str) -> None:
         writer.writerows(rows())
 
 
+def _kind(value: Any) -> type:
+    return str if isinstance(value, int) and not -(2**63) <= value < 2**63 else type(value)
+
+
 def _parquet(target: Path, rows: Rows) -> None:
     arrow, parquet = require("pyarrow", "table"), require("pyarrow.parquet", "table")
     kinds: dict[str, set[type]] = {}
     for row in rows():
         for name, value in row.items():
-            kinds.setdefault(name, set()).add(type(value))
+            kinds.setdefault(name, set()).add(_kind(value))
     known = {frozenset({bool}): arrow.bool_(), frozenset({int}): arrow.int64(), frozenset({float}): arrow.float64(),
              frozenset({int, float}): arrow.float64()}  # fmt: skip
     types = {name: known.get(frozenset(seen - {type(None)}), arrow.string()) for name, seen in kinds.items()}
@@ -182,7 +220,7 @@ def _parquet(target: Path, rows: Rows) -> None:
 
 
 def _html(target: Path, rows: Rows) -> None:
-    counts: Counter[str] = Counter(row.get("predicted_label", row.get("label")) or "—" for row in rows())
+    counts: Counter[str] = Counter(own_value(row, "label") or "—" for row in rows())
     total = sum(counts.values())
     names = [name for name in _names(rows) if not name.startswith("score_")]
     bars = "".join(
@@ -200,7 +238,9 @@ def _html(target: Path, rows: Rows) -> None:
             cells = ("" if row.get(name) is None else html.escape(str(row[name])) for name in names)
             file.write("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n")
         rest = total - _PAGE_ROWS
-        file.write("</tbody></table>" + (f"<p>… and {rest:,} more; CSV or Parquet hold them all.</p>" if rest > 0 else ""))
+        file.write(
+            "</tbody></table>" + (f"<p>… and {rest:,} more; CSV or Parquet hold them all.</p>" if rest > 0 else "")
+        )
 
 
 _PAGE_HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>mien</title>

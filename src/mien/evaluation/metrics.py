@@ -131,6 +131,18 @@ def multi_label_metrics(
     }
 
 
+def tuned_metrics(targets: np.ndarray, probabilities: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+    """Either of the two, several labels at the thresholds that are best on these very data: for validation data.
+
+    Args:
+        targets: int (n,), or 0/1 (n, k).
+        probabilities: floats (n, k).
+    """
+    if targets.ndim == 1:
+        return single_label_metrics(targets, probabilities, names)
+    return multi_label_metrics(targets, probabilities, names, best_thresholds(targets, probabilities))
+
+
 def confusion_matrix(targets: np.ndarray, predicted: np.ndarray, k: int) -> np.ndarray:
     """How often each true label (row) was given each label (column): int64 of shape (k, k)."""
     return np.bincount(targets.astype(np.int64) * k + predicted, minlength=k * k).reshape(k, k)

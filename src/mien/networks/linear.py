@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
-from mien.training.export import OPSET, Reference
+from mien.training.export import OPSET, Reference, probabilities_of
 
 
 class Settings(BaseModel):
@@ -66,7 +66,7 @@ class LinearModel:
         weight = "balanced" if self.settings.balanced else None
         model = LogisticRegression(C=c, max_iter=1000, class_weight=weight, random_state=self.seed)
         if targets.ndim == 2:
-            seen = np.flatnonzero((targets.min(0) < targets.max(0)))
+            seen = np.flatnonzero(targets.min(0) < targets.max(0))
             model = OneVsRestClassifier(model).fit(features, targets[:, seen].astype(int))
             weights = np.concatenate([part.coef_ for part in model.estimators_])
             bias = np.concatenate([part.intercept_ for part in model.estimators_])
@@ -90,11 +90,7 @@ class LinearModel:
         """Prepared batch → probabilities, by scikit-learn's own vectoriser."""
 
         def run(batch: np.ndarray) -> np.ndarray:
-            logits = self.logits(list(batch)) / temperature
-            if multilabel:
-                return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
-            powers = np.exp(logits - logits.max(1, keepdims=True))
-            return np.asarray(powers / powers.sum(1, keepdims=True), np.float32)
+            return probabilities_of(self.logits(list(batch)), multilabel, temperature)
 
         return run
 
@@ -111,7 +107,8 @@ class LinearModel:
         }  # fmt: skip
         nodes = [
             node(
-                "TfIdfVectorizer", ["inputs"], ["tf"], mode="TF", min_gram_length=1, max_gram_length=self.settings.ngrams,
+                "TfIdfVectorizer", ["inputs"], ["tf"], mode="TF", min_gram_length=1,
+                max_gram_length=self.settings.ngrams,
                 max_skip_count=0, pool_int64s=[token for gram in grams for token in gram], ngram_counts=starts,
                 ngram_indexes=[int(places[gram]) for gram in grams],
             ),

@@ -1,8 +1,8 @@
 """A BERT encoder (Devlin et al. 2019) with a linear head over the mean of its tokens.
 
-Parameter names are those of Hugging Face's BERT, so that its ``model.safetensors`` load as they are: all-MiniLM-L6-v2
-(22 M parameters, 384 wide; Wang et al. 2020), BERT itself, and after renaming MPNet (Song et al. 2020), which differs by
-a bias for the distance between two tokens.
+Parameter names are those of Hugging Face's BERT, so that its ``model.safetensors`` load as they are:
+all-MiniLM-L6-v2 (22 M parameters, 384 wide; Wang et al. 2020), BERT itself, and after renaming MPNet (Song et al.
+2020), which differs by a bias for the distance between two tokens.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         batch, length, width = x.shape
-        mix, out = self.attention["self"], self.attention["output"]
+        mix: Any = self.attention["self"]
+        out: Any = self.attention["output"]
         query, key, value = (
             mix[name](x).view(batch, length, self.heads, width // self.heads).transpose(1, 2)
             for name in ("query", "key", "value")
@@ -168,18 +169,25 @@ class Network(nn.Module):
     def __init__(self, settings: Settings, *, labels: int, vocabulary: int, pad_id: int, unknown_id: int = 1) -> None:
         super().__init__()
         folder = weights_folder(settings.weights) if settings.weights else None
-        config = {
-            "model_type": "bert", "vocab_size": vocabulary, "hidden_size": settings.hidden, "num_hidden_layers": settings.layers,
+        config: dict[str, Any] = {
+            "model_type": "bert", "vocab_size": vocabulary, "hidden_size": settings.hidden,
+            "num_hidden_layers": settings.layers,
             "num_attention_heads": settings.heads, "intermediate_size": settings.inner, "type_vocab_size": 0,
             "max_position_embeddings": settings.positions, "layer_norm_eps": 1e-12, "pad_token_id": pad_id,
         }  # fmt: skip
         if folder:
             config = json.loads((folder / "config.json").read_text("utf-8"))
             if config["model_type"] not in ("bert", "mpnet"):
-                raise RecipeError(f"network.weights: {folder} holds a {config['model_type']}; bert and mpnet can be read")
+                raise RecipeError(
+                    f"network.weights: {folder} holds a {config['model_type']}; bert and mpnet can be read"
+                )
+        width, heads = config["hidden_size"], config["num_attention_heads"]
+        if width % heads:
+            raise RecipeError(f"network.hidden: {width} cannot be shared out among {heads} heads")
         self.pad_id = pad_id
         self.embeddings = Embeddings(config, settings.dropout)
         self.encoder = Encoder(config, settings.dropout)
+        self.longest: int = config["max_position_embeddings"] - self.embeddings.offset
         self.dropout = nn.Dropout(settings.dropout)
         self.head = nn.Linear(config["hidden_size"], labels)
         nn.init.normal_(self.head.weight, std=0.02)
@@ -189,13 +197,16 @@ class Network(nn.Module):
         if settings.freeze:
             for module in (self.embeddings, *self.encoder.layer[: settings.freeze]):
                 module.requires_grad_(False)
+            if self.encoder.buckets:  # the frozen layers use it too
+                self.encoder.relative_attention_bias.requires_grad_(False)
 
     def _start_from(self, weights: dict[str, Tensor]) -> None:
         renamed = {}
         for name, value in weights.items():
+            own = name.removeprefix("bert.")
             for mpnet, bert in _MPNET_NAMES:
-                name = name.replace(mpnet, bert)
-            renamed[name.removeprefix("bert.")] = value
+                own = own.replace(mpnet, bert)
+            renamed[own] = value
         missing = [n for n in self.state_dict() if n not in renamed and not n.startswith("head.")]
         if missing:
             raise RecipeError(f"network.weights: {missing[0]} and {len(missing) - 1} more are not among the weights")

@@ -45,7 +45,7 @@ def _mistyped(text: str, rng: np.random.Generator) -> str:
     if not words:
         return text
     word = words[int(rng.integers(len(words)))]
-    place = int(rng.integers(word.start() + 1, word.end() - 1))  # first and last letter stand, as with most slips
+    place = int(rng.integers(word.start() + 1, word.end() - 2))  # first and last letter stand, as with most slips
     letter, following = text[place], text[place + 1]
     changed = (
         following + letter,  # swapped

@@ -63,6 +63,7 @@ def clean(text: str) -> str:
     """
     if not text.isascii():
         text = "".join(map(_sign, unicodedata.normalize("NFC", text).translate(_QUOTES)))
+        text = unicodedata.normalize("NFC", text)  # a dropped sign may have stood between a letter and its accent
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
     text = _EMOTICON.sub(lambda match: _EMOTICON_NAMES[match.group()], text)

@@ -78,7 +78,7 @@ def learn_tokenizer(settings: TokenizerSettings, texts: Sequence[str], preproces
     if settings.kind == "word":
         tokenizer = Tokenizer(models.WordLevel(unk_token=_UNKNOWN))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-        trainer = trainers.WordLevelTrainer(
+        trainer: trainers.Trainer = trainers.WordLevelTrainer(
             vocab_size=settings.size, min_frequency=settings.min_count, special_tokens=special, show_progress=False
         )
     else:

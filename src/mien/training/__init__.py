@@ -1,1 +1,1 @@
-"""Training: recipes (``recipe``), the loop (``fit``), the linear baseline (``linear``), export with proof (``export``)."""
+"""Training: recipes (``recipe``), a run from data to model folder (``run``), the loop (``fit``), ``export``."""

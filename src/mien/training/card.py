@@ -26,8 +26,8 @@ def card(manifest: Manifest) -> str:
         "",
         "## Figures",
         "",
-        "Measured with this folder's `model.onnx`; training never saw the test data, and every setting and threshold was",
-        "chosen on validation data.",
+        "Measured with this folder's `model.onnx`; training never saw the test data, and every setting and threshold",
+        "was chosen on validation data.",
         "",
         *_figures(manifest.metrics),
         "",
@@ -43,20 +43,19 @@ def card(manifest: Manifest) -> str:
         "",
         "## How it was made",
         "",
-        f"Recipe `{training.get('recipe')}`, seed {training.get('seed')}, {training.get('seconds', 0) / 60:.1f} minutes on "
-        f"{training.get('machine')}, begun {training.get('started')}. "
-        f"{_epochs(training)}Exported to ONNX with at most {training.get('export_difference', 0):.1e} of difference in any "
-        "probability.",
+        f"Recipe `{training.get('recipe')}`, seed {training.get('seed')}, {training.get('seconds', 0) / 60:.1f} "
+        f"minutes on {training.get('machine')}, begun {training.get('started')}. {_epochs(training)}"
+        f"ONNX differs from the network by {training.get('export_difference', 0):.1e} at most in a probability.",
         *_notes(training),
         "",
-        "The manifest holds all settings, the figures of every epoch, the layout of the network, and the sha256 of each file.",
+        "The manifest holds all settings, the figures of every epoch, the network's layout, and each file's sha256.",
         "",
         "## What to know before using it",
         "",
-        "- It reads what a text expresses, in English. It does not know what the writer felt, and irony often escapes it.",
-        "- Its training texts come from where the data sets come from, with the biases of those places and of the people",
-        "  who labelled them. Do not use it to judge a person.",
-        "- Scores are calibrated on validation data of the same kind; on other writing they are less sure than they look.",
+        "- It reads what an English text expresses, not what its writer felt; irony often escapes it.",
+        "- Its training texts carry the biases of where they were written and of the people who labelled them.",
+        "  Do not use it to judge a person.",
+        "- Scores are calibrated on validation data of the same kind; on other writing trust them less.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mien.errors import ExportError
 from mien.runtime import Session
+from mien.training.batches import Task
 
 OPSET = 20
 Reference = Callable[[np.ndarray], np.ndarray]
@@ -28,8 +29,17 @@ class Probabilities(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Probabilities float32 (batch, labels)."""
-        logits = self.network(inputs) / self.temperature
+        logits: Tensor = self.network(inputs) / self.temperature
         return logits.sigmoid() if self.multilabel else logits.softmax(1)
+
+
+def probabilities_of(logits: np.ndarray, multilabel: bool, temperature: float = 1.0) -> np.ndarray:
+    """The same in numpy: logits (n, labels) → probabilities float32 (n, labels)."""
+    logits = logits / temperature
+    if multilabel:
+        return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), np.float32)
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True), np.float32)
 
 
 def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
@@ -74,6 +84,7 @@ def export_network(network: nn.Module, example: np.ndarray, path: Path) -> None:
     except Exception as error:
         raise ExportError(f"the network cannot be written as ONNX: {str(error).splitlines()[0]}") from error
     model = onnx.load(path)
+    del model.graph.value_info[:]  # shapes that the exporter noted, which the quantiser would trip over
     for node in model.graph.node:  # traces of the source files it came from
         del node.metadata_props[:]
         node.doc_string = ""
@@ -91,7 +102,7 @@ def prove(reference: Reference, path: Path, batches: Iterable[np.ndarray], toler
     """
     session, worst = Session(path), 0.0
     for batch in batches:
-        worst = max(worst, float(np.abs(session.run(batch) - reference(batch)).max()))
+        worst = float(np.maximum(worst, np.abs(session.run(batch) - reference(batch)).max()))  # keeps a NaN
     if not worst <= tolerance:
         raise ExportError(f"{path.name} and the trained model differ by {worst:.2e}, {tolerance:.0e} is allowed")
     return worst
@@ -101,5 +112,18 @@ def quantize(path: Path, target: Path) -> None:
     """Write the network with its large weights in 8 bits (onnxruntime's dynamic quantisation, per channel)."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    logging.getLogger().setLevel(max(logging.getLogger().level, logging.ERROR))
-    quantize_dynamic(path, target, per_channel=True, reduce_range=False, weight_type=QuantType.QInt8)
+    root, level = logging.getLogger(), logging.getLogger().level
+    root.setLevel(logging.ERROR)  # onnxruntime logs its advice to the root
+    try:
+        quantize_dynamic(path, target, per_channel=True, reduce_range=False, weight_type=QuantType.QInt8)
+    finally:
+        root.setLevel(level)
+
+
+def run_network(path: Path, task: Task, inputs: Sequence[str], size: int = 64) -> np.ndarray:
+    """Probabilities of an exported network, float32 (n, labels), in the order of the inputs."""
+    session = Session(path)
+    order = np.argsort(task.lengths(inputs), kind="stable")
+    places = [order[start : start + size] for start in range(0, len(order), size)]
+    rows = np.concatenate([session.run(task.collate([inputs[i] for i in batch])) for batch in places])
+    return rows[np.argsort(order)]

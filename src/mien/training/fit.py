@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 import time
 import warnings
@@ -20,9 +21,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from mien.data import Dataset
-from mien.evaluation.metrics import best_thresholds, multi_label_metrics, single_label_metrics
+from mien.evaluation.metrics import tuned_metrics
 from mien.training.batches import Batches, Task
-from mien.training.export import Probabilities, Reference, export_network
+from mien.training.export import Probabilities, Reference, export_network, probabilities_of
 from mien.training.objective import Objective
 from mien.training.recipe import TrainSettings
 
@@ -52,7 +53,13 @@ class Module(lightning.LightningModule):
     """
 
     def __init__(
-        self, network: nn.Module, task: Task, objective: Objective, batches: Batches, valid: Dataset, settings: TrainSettings
+        self,
+        network: nn.Module,
+        task: Task,
+        objective: Objective,
+        batches: Batches,
+        valid: Dataset,
+        settings: TrainSettings,
     ) -> None:
         super().__init__()
         self.network, self.task, self.objective = network, task, objective
@@ -72,12 +79,14 @@ class Module(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, Any], _: int) -> Tensor:
         logits = self.network(batch["inputs"]).float()
-        losses = self.objective(logits, batch["targets"], batch["source"], batch["teacher"])
+        losses: Tensor = self.objective(logits, batch["targets"], batch["source"], batch["teacher"])
         if batch["source"] == 0:
             right = _hits(logits.detach(), batch["targets"]).mean()
             figures = {"train_loss": losses.detach().mean(), "train_accuracy": right}
-            self.log_dict(figures, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(losses))
-        return losses.mean() * batch["factor"]
+            counted = len(losses) if batch["factor"] else 0  # not the sample of a process that had none to take
+            self.log_dict(figures, on_step=False, on_epoch=True, sync_dist=True, batch_size=counted)
+        loss: Tensor = losses.mean() * batch["factor"]
+        return loss
 
     def validation_step(self, _: Any, __: int) -> None:
         logits = logits_of(self.network, self.task, list(self.valid.inputs), self.device)
@@ -86,7 +95,8 @@ class Module(lightning.LightningModule):
         self.log_dict({name: torch.tensor(value) for name, value in figures.items()}, prog_bar=True, batch_size=1)
 
     def configure_optimizers(self) -> Any:
-        settings, groups = self.settings, {}
+        settings = self.settings
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in self.network.named_parameters():
             if parameter.requires_grad:
                 head, plain = name.startswith("head"), parameter.ndim < 2
@@ -129,15 +139,9 @@ def validation_figures(logits: Tensor, valid: Dataset, objective: Objective) -> 
     targets = torch.from_numpy(valid.targets)
     loss = objective(logits, targets).mean().item()
     figures = {"val_loss": loss, "val_accuracy": _hits(logits, targets).mean().item()}
-    if valid.space.multilabel:
-        probabilities = logits.sigmoid().numpy()
-        thresholds = best_thresholds(valid.targets, probabilities)
-        metrics = multi_label_metrics(valid.targets, probabilities, valid.space.names, thresholds)
-        figures["val_map"] = metrics["map"]
-    else:
-        metrics = single_label_metrics(valid.targets, logits.softmax(1).numpy(), valid.space.names)
-        figures["val_map"] = float("nan")
-    return figures | {"val_macro_f1": metrics["macro_f1"]}
+    probabilities = probabilities_of(logits.numpy(), valid.space.multilabel)
+    metrics = tuned_metrics(valid.targets, probabilities, valid.space.names)
+    return figures | {"val_macro_f1": metrics["macro_f1"], "val_map": metrics.get("map", float("nan"))}
 
 
 class History(Callback):
@@ -222,7 +226,8 @@ class TrainedNetwork:
 
     def weights(self) -> bytes:
         """The content of ``weights.safetensors``."""
-        return save({name: value.contiguous() for name, value in self.network.state_dict().items()})
+        content: bytes = save({name: value.contiguous() for name, value in self.network.state_dict().items()})
+        return content
 
 
 def fit(module: Module, folder: Path, *, resume: bool = False, say: Callable[[str], None]) -> TrainedNetwork:
@@ -268,9 +273,14 @@ def fit(module: Module, folder: Path, *, resume: bool = False, say: Callable[[st
     with warnings.catch_warnings():
         # Lightning's advice on worker processes for reading does not fit batches that are made in memory.
         warnings.filterwarnings("ignore", module="lightning")
-        trainer.fit(module, ckpt_path=last if resume and last.exists() else None, weights_only=False)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        interrupt = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(module, ckpt_path=last if resume and last.exists() else None, weights_only=False)
+        except SystemExit:  # on Ctrl-C Lightning ignores further ones and ends the program
+            if not trainer.interrupted:
+                raise
+            signal.signal(signal.SIGINT, interrupt)
+            raise KeyboardInterrupt from None
     kept = torch.load(folder / CHECKPOINTS / "best.ckpt", map_location="cpu", weights_only=False)
     weights = {name.removeprefix("network."): value for name, value in kept["state_dict"].items()}
     module.network.load_state_dict(weights)

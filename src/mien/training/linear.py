@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from mien.data import Dataset
 from mien.errors import DataError, RecipeError
-from mien.evaluation.metrics import best_thresholds, multi_label_metrics, single_label_metrics
+from mien.evaluation.metrics import tuned_metrics
 from mien.networks.linear import LinearModel, Settings
 from mien.text.task import TextTask
-from mien.training.export import Reference
+from mien.training.export import Reference, probabilities_of
 from mien.training.recipe import Recipe
 
 
@@ -45,7 +45,12 @@ class TrainedLinear:
         features, labels = self.model.weights.shape
         return [
             {"name": "tfidf", "type": "TfidfVectorizer", "output": [1, features], "parameters": features},
-            {"name": "linear", "type": "LogisticRegression", "output": [1, labels], "parameters": (features + 1) * labels},
+            {
+                "name": "linear",
+                "type": "LogisticRegression",
+                "output": [1, labels],
+                "parameters": (features + 1) * labels,
+            },
         ]
 
     def weights(self) -> bytes:
@@ -77,8 +82,12 @@ def train_linear(
     model = LinearModel(settings, task.settings.pad_id, recipe.train.seed)
     trained, history, best, best_c = TrainedLinear(model, task, valid.space.multilabel), [], -1.0, settings.c[0]
     for number, c in enumerate(settings.c, 1):
-        model.fit(ids, sets[0].targets, len(valid.space), c)
-        figure = _macro_f1(valid, model.logits(valid_ids))
+        try:
+            model.fit(ids, sets[0].targets, len(valid.space), c)
+        except ValueError as error:  # one label only, or no word that recurs
+            raise DataError(f"a linear model cannot learn from {sets[0].name}: {error}") from error
+        probabilities = probabilities_of(model.logits(valid_ids), trained.multilabel)
+        figure = tuned_metrics(valid.targets, probabilities, valid.space.names)["macro_f1"]
         history.append({"epoch": number, "c": c, "val_macro_f1": round(figure, 6)})
         say(f"C = {c:g}: validation macro-F1 {figure:.4f}")
         if figure > best:
@@ -86,16 +95,6 @@ def train_linear(
     model.fit(ids, sets[0].targets, len(valid.space), best_c)
     trained.history = history
     return trained, task
-
-
-def _macro_f1(valid: Dataset, logits: np.ndarray) -> float:
-    names = valid.space.names
-    if valid.space.multilabel:
-        probabilities = 1 / (1 + np.exp(-logits))
-        thresholds = best_thresholds(valid.targets, probabilities)
-        return float(multi_label_metrics(valid.targets, probabilities, names, thresholds)["macro_f1"])
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return float(single_label_metrics(valid.targets, powers / powers.sum(1, keepdims=True), names)["macro_f1"])
 
 
 def _ids(task: TextTask, inputs: Sequence[str]) -> list[list[int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning
@@ -33,21 +33,29 @@ def train_network(
         first = error.errors()[0]
         raise RecipeError(f"network.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     pretrained = module.weights_folder(options.weights) if getattr(options, "weights", "") else None
-    lightning.seed_everything(recipe.train.seed, verbose=False)
     own = valid.space
+    if recipe.train.monitor == "val_map" and not own.multilabel:
+        raise RecipeError("train.monitor: val_map is for several labels at a time; here there is one")
+    lightning.seed_everything(recipe.train.seed, verbose=False)
     sets = [sets[0], *(_common(part, own, recipe.train.mix_space) for part in sets[1:])]
     texts = [text for part in sets for text in part.inputs]
     task = TextTask(recipe, texts, pretrained)
     network = module.Network(
         options, labels=len(own), vocabulary=task.vocabulary, pad_id=task.settings.pad_id, unknown_id=task.unknown_id
     )
+    given = recipe.train.mix_weight
+    weights = [1.0, *(given if isinstance(given, list) else [given] * (len(sets) - 1))]
+    if len(weights) != len(sets):
+        raise RecipeError(f"train.mix_weight has {len(weights) - 1} numbers for {len(sets) - 1} further data sets")
+    if task.settings.max_length > getattr(network, "longest", task.settings.max_length):
+        raise RecipeError(f"preprocess.max_length: {task.settings.max_length}; the network reads {network.longest} tokens")
     try:
-        sources = [source(part.space, own, 1.0 if i == 0 else recipe.train.mix_weight) for i, part in enumerate(sets)]
+        sources = [source(part.space, own, weight) for part, weight in zip(sets, weights, strict=True)]
     except ValueError as error:
         raise DataError(f"{error}; set train.mix_space to a space that both lead to") from error
     shares = np.array(list(sets[0].counts().values()), float) / len(sets[0])
     objective = Objective(own, sources, recipe.train, recipe.distill, shares)
-    teachers = [teacher_probabilities(recipe.distill, part.inputs, own, say) for part in sets]
+    teachers = [teacher_probabilities(recipe.distill, part, own, folder / "teacher", say) for part in sets]
     batches = Batches(task, sets, teachers, recipe.train.batch_size, recipe.train.seed)
     lightning_module = Module(network, task, objective, batches, valid, recipe.train)
     return fit(lightning_module, folder, resume=resume, say=say), task
@@ -59,16 +67,22 @@ def _common(part: Dataset, own: LabelSpace, mix_space: str) -> Dataset:
 
 
 def teacher_probabilities(
-    settings: DistillSettings, inputs: Sequence[str], space: LabelSpace, say: Callable[[str], None]
+    settings: DistillSettings, part: Dataset, space: LabelSpace, cache: Path, say: Callable[[str], None]
 ) -> np.ndarray | None:
-    """Mean probabilities of the teachers, float32 (n, labels of *space*); None without a teacher."""
+    """Mean probabilities of the teachers, float32 (n, labels of *space*); None without a teacher.
+
+    A teacher is asked once: what it said is kept in the folder *cache*, for a run that is resumed.
+    """
     if not settings.teacher:
         return None
     parts = []
     for name in settings.teacher.split(","):
-        teacher = folders.load(name.strip())
-        say(f"asking the teacher {teacher.name} about {len(inputs):,} samples")
-        probabilities = teacher.probabilities(inputs)
-        parts.append(rollup_probabilities(probabilities, teacher.space, space))
-    mean: np.ndarray = np.mean(parts, axis=0, dtype=np.float32)
-    return mean
+        folder = folders.find_model(name.strip())
+        manifest = folders.read_manifest(folder)
+        kept = cache / f"{manifest.files[folders.NETWORK].sha256[:16]}-{part.fingerprint[:16]}.npy"
+        if not kept.exists():
+            say(f"asking the teacher {manifest.name} about {len(part):,} samples")
+            cache.mkdir(parents=True, exist_ok=True)
+            np.save(kept, folders.load(folder).probabilities(part.inputs))
+        parts.append(rollup_probabilities(np.load(kept), manifest.space, space))
+    return np.asarray(np.mean(parts, axis=0), np.float32)

@@ -52,7 +52,12 @@ class Objective:
     """
 
     def __init__(
-        self, space: LabelSpace, sources: list[Source], train: TrainSettings, distill: DistillSettings, shares: np.ndarray
+        self,
+        space: LabelSpace,
+        sources: list[Source],
+        train: TrainSettings,
+        distill: DistillSettings,
+        shares: np.ndarray,
     ) -> None:
         self.multilabel, self.sources = space.multilabel, sources
         self.smoothing, self.distill = train.label_smoothing, distill

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -76,7 +77,7 @@ class TrainSettings(_Strict):
         label_smoothing: share of a label's certainty spread over the others (Szegedy et al. 2016).
         class_weights: weigh labels by 1 / sqrt(their share), so that rare ones count more.
         clip: largest norm of the gradient.
-        mix_weight: weight of the loss on data sets after the first.
+        mix_weight: weight of the loss on the data sets after the first, one number for all or one for each.
         mix_space: the space in which data sets with other labels than the first are learned from: the network's
             probabilities are rolled up to it. "" for each set's own space.
         monitor: what early stopping and the kept checkpoint go by, on validation data.
@@ -95,7 +96,7 @@ class TrainSettings(_Strict):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     class_weights: bool = False
     clip: float = Field(1.0, gt=0)
-    mix_weight: float = Field(0.5, ge=0)
+    mix_weight: Annotated[float, Field(ge=0)] | list[Annotated[float, Field(ge=0)]] = 0.5
     mix_space: str = ""
     monitor: Literal["val_loss", "val_accuracy", "val_macro_f1", "val_map"] = "val_accuracy"
     patience: int = Field(3, ge=1)
@@ -139,7 +140,7 @@ class NetworkSettings(BaseModel):
 class Recipe(_Strict):
     """All that a training run takes besides the data."""
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # as in a manifest
     modality: Literal["text"] = "text"
     summary: str = ""
     preprocess: dict[str, Any] = {}
@@ -192,12 +193,13 @@ def _parse(setting: str) -> tuple[str, Any]:
     key, equals, value = setting.partition("=")
     if not equals or not key:
         raise RecipeError(f"a setting is key=value, such as train.epochs=3; got {setting!r}")
-    parsed = yaml.safe_load(value)
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise RecipeError(f"setting {key}: {value!r} is not YAML") from None
     if isinstance(parsed, str):
-        try:
+        with contextlib.suppress(ValueError):
             parsed = float(value)  # YAML 1.1 takes 1e-4 for a word
-        except ValueError:
-            pass
     return key.strip(), "" if parsed is None else parsed
 
 
@@ -209,9 +211,12 @@ def _set(document: dict[str, Any], key: str, value: Any) -> None:
             for name, kind in parts.items()
             if isinstance(kind, type) and issubclass(kind, BaseModel) and key in kind.model_fields
         ]
-        if key in document.get("network", {}):
+        network = document.get("network")
+        if isinstance(network, dict) and key in network and "network" not in homes:
             homes.append("network")
-        if len(homes) != 1:
+        if len(homes) > 1:
+            raise RecipeError(f"several parts have {key!r}; say which: {', '.join(f'{home}.{key}' for home in homes)}")
+        if not homes:
             known = [f"{part}.{name}" for part, kind in parts.items() for name in _fields(kind)]
             raise RecipeError(f"no setting {key!r}; there are: {', '.join(known)} and network.*")
         key = f"{homes[0]}.{key}"

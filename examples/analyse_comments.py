@@ -4,7 +4,8 @@
 
 The result has the columns of the input and behind them ``emotion`` (one of seven), ``score`` (its probability),
 ``labels`` (all that the model says hold, in its own finer labels) and ``error`` (why a row has none).
-The memory used does not grow with the input except for the result itself. Needs ``pip install 'mien[table]'``.
+For more rows than fit in memory, let the command line do it: ``mien predict big.csv --out big.parquet``.
+Needs ``pip install 'mien[table]'``.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ import pandas as pd
 
 import mien
 
+Row = dict[str, Any]
 
-def rows_with_emotions(model: mien.Recognizer, table: pd.DataFrame, column: str, space: str) -> Iterator[dict[str, Any]]:
+
+def rows_with_emotions(model: mien.Recognizer, table: pd.DataFrame, column: str, space: str) -> Iterator[Row]:
     """Each row of the table with what was read in it, in order."""
     results = model.predict_many(table[column])
     for row, result in zip(table.to_dict("records"), results, strict=True):
@@ -45,14 +48,15 @@ def main() -> None:
     table = pd.read_csv(options.table, keep_default_na=False)  # an empty cell stays an empty text
     if options.column not in table:
         parser.error(f"{options.table} has no column {options.column!r}; it has: {', '.join(table)}")
+    if options.by and options.by not in table:
+        parser.error(f"{options.table} has no column {options.by!r}; it has: {', '.join(table)}")
     model = mien.load(options.model)
-    found = pd.DataFrame(rows_with_emotions(model, table, options.column, options.labels))
-    found.to_parquet(options.out, index=False)
+    rows = list(rows_with_emotions(model, table, options.column, options.labels))
+    pd.DataFrame(rows).to_parquet(options.out, index=False)
 
     groups: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in found.itertuples():
-        group = str(getattr(row, options.by)) if options.by else "all"
-        groups[group][row.emotion or "(not read)"] += 1
+    for row in rows:
+        groups[str(row[options.by]) if options.by else "all"][row["emotion"] or "(not read)"] += 1
     for group, counts in groups.items():
         print(f"{group}: {counts.total()} comments")
         for emotion, count in counts.most_common():

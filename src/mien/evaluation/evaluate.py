@@ -277,7 +277,10 @@ def _notes(model: Model, data: Dataset, part: Dataset, split: str, space: LabelS
     lost = len(data.part(split)) - len(part)
     if lost:
         notes.append(f"{lost} samples carry no label of {space.name} and were left out.")
-    if split != "test" and _learned_from(model, data):
+    learned = _learned_from(model, data)
+    if learned == "otherwise split":
+        notes.append("The model was trained on these samples under other splits: what it learned from is among these.")
+    elif learned and split != "test":
         notes.append(f"The model was trained or tuned on these data ({split}): new data will look worse than this.")
     if space.names != model.space.names:
         notes.append(f"The model's labels ({model.space.name}) were rolled up to {space.name}.")
@@ -296,10 +299,13 @@ def _notes(model: Model, data: Dataset, part: Dataset, split: str, space: LabelS
     return notes
 
 
-def _learned_from(model: Model, data: Dataset) -> bool:
-    """Whether these very data, train part and all, are among those the model was made with."""
+def _learned_from(model: Model, data: Dataset) -> str:
+    """Whether the model was made with these data: "" (no), "so split" or "otherwise split"."""
     learned = model.manifest.data if isinstance(model.manifest.data, list) else [model.manifest.data]
-    return any(entry.get("fingerprint") == data.fingerprint for entry in learned)
+    if any(entry.get("fingerprint") == data.fingerprint for entry in learned):
+        return "so split"
+    same = any(entry.get("samples_fingerprint") == data.samples_fingerprint for entry in learned)
+    return "otherwise split" if same else ""
 
 
 def _made(seconds: float) -> dict[str, Any]:

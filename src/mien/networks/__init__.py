@@ -7,25 +7,35 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
 
 from mien.errors import RecipeError, require
 
 #: kind in a recipe → module.
 NETWORKS: dict[str, str] = {
     "gru": "mien.networks.gru",
+    "linear": "mien.networks.linear",
     "transformer": "mien.networks.transformer",
 }
 
 
-def network_module(kind: str) -> ModuleType:
-    """The module of a network.
+def open_network(kind: str, options: Mapping[str, Any]) -> tuple[ModuleType, Any]:
+    """The module of a network and its checked settings.
 
     Raises:
-        RecipeError: there is no such network.
-        MissingExtra: torch is not installed.
+        RecipeError: there is no such network, or a setting is none of its own.
+        MissingExtra: torch or scikit-learn is not installed.
     """
     if kind not in NETWORKS:
         raise RecipeError(f"network.kind: no network {kind!r}; there are: {', '.join(NETWORKS)}")
-    require("torch", "train")
-    return importlib.import_module(NETWORKS[kind])
+    require("sklearn" if kind == "linear" else "torch", "train")
+    module = importlib.import_module(NETWORKS[kind])
+    try:
+        return module, module.Settings.model_validate(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RecipeError(f"network.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

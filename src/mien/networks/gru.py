@@ -6,11 +6,15 @@ Token embeddings → one GRU forwards, one backwards → maximum over the tokens
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any
 
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
+
+from mien.networks.graph import save_graph
 
 
 class Settings(BaseModel):
@@ -22,7 +26,6 @@ class Settings(BaseModel):
         head: width of the ReLU layer.
         embedding_dropout: share of embedding channels left out, the same ones along a text.
         dropout: share of pooled and head features left out.
-        pool: what the head sees of the states: their maximum over the tokens, or maximum and mean.
         token_dropout: share of tokens replaced by the unknown token while training, so that the network
             learns to read around a word it has never seen.
     """
@@ -34,7 +37,6 @@ class Settings(BaseModel):
     embedding_dropout: float = Field(0.3, ge=0, lt=1)
     dropout: float = Field(0.5, ge=0, lt=1)
     token_dropout: float = Field(0.1, ge=0, lt=1)
-    pool: Literal["max", "max-mean"] = "max"
 
 
 class Network(nn.Module):
@@ -43,7 +45,7 @@ class Network(nn.Module):
     def __init__(self, settings: Settings, *, labels: int, vocabulary: int, pad_id: int, unknown_id: int = 1) -> None:
         super().__init__()
         self.pad_id, self.unknown_id = pad_id, unknown_id
-        self.token_dropout, self.pool = settings.token_dropout, settings.pool
+        self.token_dropout = settings.token_dropout
         self.embedding = nn.Embedding(vocabulary, settings.embedding, padding_idx=pad_id)
         nn.init.normal_(self.embedding.weight, std=0.1)
         with torch.no_grad():
@@ -53,7 +55,7 @@ class Network(nn.Module):
         self.backwards = nn.GRU(settings.embedding, settings.hidden, batch_first=True)
         self.head = nn.Sequential(
             nn.Dropout(settings.dropout),
-            nn.Linear((2 if settings.pool == "max" else 4) * settings.hidden, settings.head),
+            nn.Linear(2 * settings.hidden, settings.head),
             nn.ReLU(),
             nn.Dropout(settings.dropout),
             nn.Linear(settings.head, labels),
@@ -76,8 +78,58 @@ class Network(nn.Module):
         backward, _ = self.backwards(vectors.gather(1, turned.expand(-1, -1, vectors.shape[2])))
         states = torch.cat([onward, backward.gather(1, turned.expand(-1, -1, backward.shape[2]))], 2)
         pooled = states.masked_fill(~mask[..., None], -1.0).amax(1)  # a GRU's state never falls below -1
-        if self.pool == "max-mean":
-            mean = (states * mask[..., None]).sum(1) / lengths.clamp(min=1)
-            pooled = torch.cat([pooled, mean], 1)
         logits: Tensor = self.head(pooled)
         return logits
+
+    def write_onnx(self, path: Path, temperature: float, multilabel: bool) -> None:
+        """Write token ids → probabilities as ONNX, around its own GRU operator.
+
+        torch's exporter unrolls a GRU for one length. The operator takes the lengths of the texts instead, and runs
+        both directions at once.
+        """
+        node = helper.make_node
+        directions = (self.forwards, self.backwards)
+        first: Any = self.head[1]
+        last: Any = self.head[4]
+        arrays = {
+            "embedding": self.embedding.weight,
+            "W": torch.stack([_gates(gru.weight_ih_l0) for gru in directions]),
+            "R": torch.stack([_gates(gru.weight_hh_l0) for gru in directions]),
+            "B": torch.stack([torch.cat([_gates(gru.bias_ih_l0), _gates(gru.bias_hh_l0)]) for gru in directions]),
+            "W1": first.weight.T, "b1": first.bias, "W2": last.weight.T / temperature, "b2": last.bias / temperature,
+            "lowest": torch.tensor(-1.0), "pad": torch.tensor(self.pad_id), "time": torch.tensor([0]),
+            "along": torch.tensor([1]), "tail": torch.tensor([0, -1]), "middle": torch.tensor([1, 3]),
+        }  # fmt: skip
+        nodes = [
+            node("Equal", ["inputs", "pad"], ["padding"]),
+            node("Not", ["padding"], ["there"]),
+            node("Cast", ["there"], ["ones"], to=TensorProto.INT32),
+            node("ReduceSum", ["ones", "along"], ["lengths"], keepdims=0),
+            node("Transpose", ["inputs"], ["steps"], perm=[1, 0]),
+            node("Gather", ["embedding", "steps"], ["vectors"]),
+            node("GRU", ["vectors", "W", "R", "B", "lengths"], ["states"], direction="bidirectional",
+                 hidden_size=self.forwards.hidden_size, linear_before_reset=1),
+            node("Transpose", ["there"], ["by_step"], perm=[1, 0]),
+            node("Unsqueeze", ["by_step", "middle"], ["mask"]),
+            node("Where", ["mask", "states", "lowest"], ["seen"]),
+            node("ReduceMax", ["seen", "time"], ["largest"], keepdims=0),
+            node("Transpose", ["largest"], ["rows"], perm=[1, 0, 2]),
+            node("Reshape", ["rows", "tail"], ["pooled"]),
+            node("MatMul", ["pooled", "W1"], ["product1"]),
+            node("Add", ["product1", "b1"], ["sum1"]),
+            node("Relu", ["sum1"], ["hidden"]),
+            node("MatMul", ["hidden", "W2"], ["product2"]),
+            node("Add", ["product2", "b2"], ["logits"]),
+            node("Sigmoid", ["logits"], ["probabilities"]) if multilabel
+            else node("Softmax", ["logits"], ["probabilities"], axis=1),
+        ]  # fmt: skip
+        initializers = [
+            numpy_helper.from_array(value.detach().contiguous().numpy(), name) for name, value in arrays.items()
+        ]
+        save_graph(nodes, initializers, len(last.bias), path)
+
+
+def _gates(weights: Any) -> Tensor:
+    """torch keeps the gates as reset, update, new; ONNX as update, reset, new."""
+    reset, update, new = weights.chunk(3)
+    return torch.cat([update, reset, new])

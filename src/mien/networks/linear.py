@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
-from mien.training.export import OPSET, Reference, probabilities_of
+from mien.networks.graph import save_graph
+from mien.training.export import Reference, probabilities_of
 
 
 class Settings(BaseModel):
@@ -126,12 +126,5 @@ class LinearModel:
             node("Sigmoid", ["logits"], ["probabilities"]) if multilabel
             else node("Softmax", ["logits"], ["probabilities"], axis=1),
         ]  # fmt: skip
-        graph = helper.make_graph(
-            nodes, "linear",
-            [helper.make_tensor_value_info("inputs", TensorProto.INT64, ["batch", "length"])],
-            [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(self.bias)])],
-            [numpy_helper.from_array(array, name) for name, array in arrays.items()],
-        )  # fmt: skip
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
-        onnx.checker.check_model(model)
-        onnx.save(model, path)
+        initializers = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+        save_graph(nodes, initializers, len(self.bias), path)

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from tokenizers import Tokenizer
 
-from mien.errors import ModelError
+from mien.errors import InputError, ModelError
 
 #: A longer text is refused rather than half read; settable per call of :class:`TextPreprocessor`.
 MAX_CHARACTERS = 100_000
@@ -52,6 +52,9 @@ _EMOTICON_NAMES = {sign: name for name, signs in _EMOTICONS.items() for sign in 
 _EMOTICON = re.compile(
     r"(?<!\S)(?:" + "|".join(re.escape(s) for s in sorted(_EMOTICON_NAMES, key=len, reverse=True)) + r")(?=$|[\s.,!?])"
 )
+_SILENT = ("Cf", "Cs", "Cn", "Co")  # format characters, surrogates, unassigned and private code points
+_FLAG_LETTERS = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
+_HEARTS = ("heavy black heart", "black heart suit", "white heart suit")
 _PICTOGRAPHS = 0x2190  # arrows and beyond: where signs without a place in a vocabulary begin
 
 
@@ -62,8 +65,9 @@ def clean(text: str) -> str:
     curly quotes become straight, control characters and runs of white space one space.
     """
     if not text.isascii():
-        text = "".join(map(_sign, unicodedata.normalize("NFC", text).translate(_QUOTES)))
+        text = "".join(map(_sign, unicodedata.normalize("NFC", text)))
         text = unicodedata.normalize("NFC", text)  # a dropped sign may have stood between a letter and its accent
+    text = text.translate(_QUOTES)
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
     text = _EMOTICON.sub(lambda match: _EMOTICON_NAMES[match.group()], text)
@@ -71,15 +75,16 @@ def clean(text: str) -> str:
 
 
 def _sign(character: str) -> str:
-    if ord(character) < _PICTOGRAPHS:
-        return character
     category = unicodedata.category(character)
-    if category == "So":
-        name = unicodedata.name(character, "").lower().removeprefix("heavy black ")
-        return f" {'red heart' if name == 'heart' else name} "
-    # Joiners, variation selectors, skin tones say nothing that the base sign does not; surrogates and unassigned
-    # code points say nothing at all.
-    return "" if category in ("Cf", "Mn", "Sk", "Cs", "Cn", "Co") else character
+    # Joiners, soft hyphens, variation selectors and skin tones say nothing that the base sign does not.
+    if category in _SILENT or (ord(character) >= _PICTOGRAPHS and category in ("Mn", "Sk")):
+        return ""
+    if character in _FLAG_LETTERS:
+        return ""
+    if ord(character) < _PICTOGRAPHS or category != "So":
+        return character
+    name = unicodedata.name(character, "").lower()
+    return f" {'red heart' if name in _HEARTS else name} "
 
 
 class TextPreprocessor:
@@ -109,19 +114,28 @@ class TextPreprocessor:
         text = clean(text)
         return text.replace("'", "") if self.settings.drop_apostrophes else text
 
-    def problem(self, text: object) -> str | None:
-        """Why a text cannot be read, or None."""
+    def read(self, text: object) -> str:
+        """What the tokenizer is given of one text to predict on.
+
+        Raises:
+            InputError: it is no text, too long or empty; one line that says which.
+        """
         if not isinstance(text, str):
-            return f"text expected, got {type(text).__name__}"
+            raise InputError(f"text expected, got {type(text).__name__}")
         if len(text) > self.max_characters:
-            return f"text has {len(text):,} characters, the limit is {self.max_characters:,}: split it"
-        if not text or text.isspace() or not self.prepare(text):
-            return "text is empty"
-        return None
+            raise InputError(f"text has {len(text):,} characters, the limit is {self.max_characters:,}: split it")
+        prepared = self.prepare(text)
+        if not prepared:
+            raise InputError("text is empty")
+        return prepared
 
     def encode(self, texts: Sequence[str]) -> list[list[list[int]]]:
         """For each text its windows of at most ``max_length`` token ids; at least one window each."""
-        encodings = self._tokenizer.encode_batch([self.prepare(text) for text in texts])
+        return self.encode_prepared([self.prepare(text) for text in texts])
+
+    def encode_prepared(self, prepared: Sequence[str]) -> list[list[list[int]]]:
+        """The same for what :meth:`prepare` or :meth:`read` gave."""
+        encodings = self._tokenizer.encode_batch(list(prepared))
         windows = [[e.ids, *(more.ids for more in e.overflowing)] for e in encodings]
         return [[w or [self.settings.pad_id] for w in group] for group in windows]
 

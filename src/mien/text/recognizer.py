@@ -32,9 +32,15 @@ class TextRecognizer(Recognizer):
     def predict_many(self, inputs: Iterable[str], batch_size: int = 64) -> Iterator[Result]:
         """See :meth:`mien.recognizer.Recognizer.predict_many`."""
         for chunk in in_chunks(inputs, batch_size * _BATCHES_AHEAD):
-            problems = [self.preprocessor.problem(text) for text in chunk]
-            usable = [text for text, problem in zip(chunk, problems, strict=True) if problem is None]
-            rows = iter(self._run(usable, batch_size))
+            prepared: list[str] = []
+            problems: list[str | None] = []
+            for text in chunk:
+                try:
+                    prepared.append(self.preprocessor.read(text))
+                    problems.append(None)
+                except InputError as error:
+                    problems.append(str(error))
+            rows = iter(self._run(prepared, batch_size))
             for text, problem in zip(chunk, problems, strict=True):
                 if problem is None:
                     yield self.result(text, [next(rows)])
@@ -45,18 +51,23 @@ class TextRecognizer(Recognizer):
         self, inputs: Sequence[str], batch_size: int = 64, progress: Progress | None = None
     ) -> np.ndarray:
         """See :meth:`mien.recognizer.Recognizer.probabilities`."""
-        parts = []
-        for start, chunk in enumerate(in_chunks(inputs, batch_size * _BATCHES_AHEAD)):
-            for place, text in enumerate(chunk):
-                if problem := self.preprocessor.problem(text):
-                    raise InputError(f"input {start * batch_size * _BATCHES_AHEAD + place + 1}: {problem}")
-            parts.append(self._run(chunk, batch_size))
+        parts, done = [], 0
+        for chunk in in_chunks(inputs, batch_size * _BATCHES_AHEAD):
+            prepared = []
+            for text in chunk:
+                try:
+                    prepared.append(self.preprocessor.read(text))
+                except InputError as error:
+                    raise InputError(f"input {done + len(prepared) + 1}: {error}") from None
+            parts.append(self._run(prepared, batch_size))
+            done += len(chunk)
             if progress:
                 progress(len(chunk))
         return np.concatenate(parts) if parts else np.zeros((0, len(self.space)), np.float32)
 
     def _run(self, texts: Sequence[str], batch_size: int) -> np.ndarray:
-        groups = self.preprocessor.encode(texts) if texts else []
+        """Probabilities of prepared texts."""
+        groups = self.preprocessor.encode_prepared(texts) if texts else []
         windows = [window for group in groups for window in group]
         scores = np.empty((len(windows), len(self.space)), np.float32)
         for places in length_sorted(windows, batch_size):

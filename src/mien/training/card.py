@@ -21,7 +21,7 @@ def card(manifest: Manifest) -> str:
         "",
         "```python",
         "import mien",
-        f'mien.load("{manifest.name}").predict("…")',
+        f'mien.load("{manifest.name}").predict("…")  # a shipped model by name, any other by its folder',
         "```",
         "",
         "## Figures",

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import ExportError
+from mien.networks.graph import OPSET
 from mien.runtime import Session
 from mien.training.batches import Task
 
-OPSET = 20
 Reference = Callable[[np.ndarray], np.ndarray]
 
 
@@ -74,6 +74,7 @@ def export_network(network: nn.Module, example: np.ndarray, path: Path) -> None:
     example = np.pad(example[:2], ((0, 2 - len(example[:2])), (0, max(0, 2 - example.shape[1]))), mode="edge")
     axes = ({0: torch.export.Dim("batch"), 1: torch.export.Dim("length")},)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    torch.compiler.reset()  # what an earlier export of this process left would fix the axes at its example's lengths
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # torch's exporter warns about its own code
@@ -84,6 +85,9 @@ def export_network(network: nn.Module, example: np.ndarray, path: Path) -> None:
     except Exception as error:
         raise ExportError(f"the network cannot be written as ONNX: {str(error).splitlines()[0]}") from error
     model = onnx.load(path)
+    fixed = [axis.dim_value for axis in model.graph.input[0].type.tensor_type.shape.dim if not axis.dim_param]
+    if fixed:  # torch does so without a word where it cannot keep an axis free
+        raise ExportError(f"the network cannot be written as ONNX: it takes only batches with an axis of {fixed[0]}")
     del model.graph.value_info[:]  # shapes that the exporter noted, which the quantiser would trip over
     for node in model.graph.node:  # traces of the source files it came from
         del node.metadata_props[:]

@@ -201,7 +201,11 @@ class TrainedNetwork:
 
     def write(self, path: Path, temperature: float, example: np.ndarray) -> None:
         """Write ``model.onnx``."""
-        export_network(Probabilities(self.network, self.multilabel, temperature), example, path)
+        own = getattr(self.network, "write_onnx", None)  # a network that knows better than torch's exporter
+        if callable(own):
+            own(path, temperature, self.multilabel)
+        else:
+            export_network(Probabilities(self.network, self.multilabel, temperature), example, path)
 
     def layout(self, example: np.ndarray) -> list[dict[str, Any]]:
         """One row per layer: name, type, output shape, parameters of its own."""
@@ -241,14 +245,13 @@ def fit(module: Module, folder: Path, *, resume: bool = False, say: Callable[[st
     settings = module.settings
     mode = "min" if settings.monitor == "val_loss" else "max"
     history = History(folder, say)
-    best = ModelCheckpoint(
-        folder / CHECKPOINTS, "best", monitor=settings.monitor, mode=mode, save_last=True, enable_version_counter=False,
-        save_on_train_epoch_end=True,
-    )  # fmt: skip
+    each: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": True}
+    best = ModelCheckpoint(folder / CHECKPOINTS, "best", monitor=settings.monitor, mode=mode, **each)
+    newest = ModelCheckpoint(folder / CHECKPOINTS, "last", **each)  # Lightning's save_last skips epochs without a best
     stopping = EarlyStopping(
         settings.monitor, mode=mode, patience=settings.patience, check_on_train_epoch_end=True, verbose=False
     )
-    callbacks: list[Callback] = [history, best, stopping]
+    callbacks: list[Callback] = [history, stopping, best, newest]
     if sys.stderr.isatty():
         callbacks.append(RichProgressBar(leave=False, console_kwargs={"stderr": True}))
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda", "lightning.fabric"):

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from mien.data import Dataset
-from mien.errors import DataError, RecipeError
+from mien.errors import DataError
 from mien.evaluation.metrics import tuned_metrics
-from mien.networks.linear import LinearModel, Settings
+from mien.networks import open_network
+from mien.networks.linear import LinearModel
 from mien.text.task import TextTask
 from mien.training.export import Reference, probabilities_of
 from mien.training.recipe import Recipe
@@ -72,11 +72,7 @@ def train_linear(
     """
     if len(sets) > 1:
         raise DataError("the linear baseline learns from one data set")
-    try:
-        settings = Settings.model_validate(recipe.network.options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RecipeError(f"network.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    _, settings = open_network(recipe.network.kind, recipe.network.options)
     task = TextTask(recipe, sets[0].inputs)
     ids, valid_ids = _ids(task, sets[0].inputs), _ids(task, valid.inputs)
     model = LinearModel(settings, task.settings.pad_id, recipe.train.seed)

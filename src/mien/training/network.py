@@ -7,14 +7,13 @@ from pathlib import Path
 
 import lightning
 import numpy as np
-from pydantic import ValidationError
 
 from mien import model as folders
 from mien.data import Dataset
 from mien.emotions import LabelSpace
 from mien.errors import DataError, RecipeError
 from mien.evaluation.evaluate import rollup_probabilities
-from mien.networks import network_module
+from mien.networks import open_network
 from mien.text.task import TextTask
 from mien.training.batches import Batches
 from mien.training.fit import Module, TrainedNetwork, fit
@@ -26,12 +25,7 @@ def train_network(
     recipe: Recipe, sets: list[Dataset], valid: Dataset, folder: Path, resume: bool, say: Callable[[str], None]
 ) -> tuple[TrainedNetwork, TextTask]:
     """Train the recipe's network; see :func:`mien.training.run.train`."""
-    module = network_module(recipe.network.kind)
-    try:
-        options = module.Settings.model_validate(recipe.network.options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RecipeError(f"network.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    module, options = open_network(recipe.network.kind, recipe.network.options)
     pretrained = module.weights_folder(options.weights) if getattr(options, "weights", "") else None
     own = valid.space
     if recipe.train.monitor == "val_map" and not own.multilabel:
@@ -48,7 +42,7 @@ def train_network(
     if len(weights) != len(sets):
         raise RecipeError(f"train.mix_weight has {len(weights) - 1} numbers for {len(sets) - 1} further data sets")
     if task.settings.max_length > getattr(network, "longest", task.settings.max_length):
-        raise RecipeError(f"preprocess.max_length: {task.settings.max_length}; the network reads {network.longest} tokens")
+        raise RecipeError(f"preprocess.max_length: {task.settings.max_length} tokens; the network: {network.longest}")
     try:
         sources = [source(part.space, own, weight) for part, weight in zip(sets, weights, strict=True)]
     except ValueError as error:

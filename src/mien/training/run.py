@@ -33,6 +33,7 @@ from mien.evaluation import evaluate
 from mien.evaluation.evaluate import rollup_probabilities
 from mien.evaluation.metrics import best_thresholds, tuned_metrics
 from mien.model import LabelsEntry, Manifest
+from mien.networks import open_network
 from mien.text.task import TextTask
 from mien.training.card import card
 from mien.training.publish import headline
@@ -97,8 +98,9 @@ def train(
         MissingExtra: a package of ``mien[train]`` is not installed.
     """
     require("sklearn", "train")
-    started, say = time.monotonic(), say or _nothing
+    started, begun, say = time.monotonic(), datetime.now(UTC), say or _nothing
     checked = load_recipe(recipe, [*settings, *(f"{key}={value}" for key, value in overrides.items())])
+    open_network(checked.network.kind, checked.network.options)  # a wrong setting is said before a folder is made
     specs = [data] if isinstance(data, str) else list(data)
     sets = [open_dataset(spec) for spec in specs]
     sets[0] = with_splits(sets[0], checked.train.seed)
@@ -132,7 +134,7 @@ def train(
             "recipe": checked.name,
             "settings": checked.model_dump(mode="json"),
             "seed": checked.train.seed,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "started": begun.isoformat(timespec="seconds"),
             "machine": machine(),
             "history": trained.history,
         },
@@ -180,7 +182,8 @@ def _next_folder(name: str) -> Path:
 
 def _claim(folder: Path, config: dict[str, Any], resume: bool) -> None:
     path = folder / CONFIG
-    if path.exists():
+    begun = (folder / "checkpoints").exists() or (folder / "model").exists()
+    if path.exists() and (begun or resume):
         if not resume:
             raise RecipeError(f"{folder} holds a run already; go on with it (--resume) or name another folder (--out)")
         before = yaml.safe_load(path.read_text("utf-8"))
@@ -273,6 +276,7 @@ def _described(spec: str, dataset: Dataset) -> dict[str, Any]:
     return {
         "spec": dataset.name if ":" not in spec else f"{spec.partition(':')[0]}:{Path(spec.partition(':')[2]).name}",
         "fingerprint": dataset.fingerprint,
+        "samples_fingerprint": dataset.samples_fingerprint,
         "licence": dataset.licence,
         "rows": {split: int((dataset.split == split).sum()) for split in dataset.splits},
         "labels": dataset.space.name,

@@ -16,9 +16,10 @@ from sklearn.pipeline import make_pipeline
 from torch import nn
 
 from mien.errors import ExportError
-from mien.networks import NETWORKS, network_module
+from mien.networks import open_network
 from mien.networks.linear import LinearModel, Settings
 from mien.training import export
+from mien.training.fit import TrainedNetwork
 
 torch.set_num_threads(1)
 LABELS, VOCABULARY, PAD = 6, 3000, 0
@@ -31,8 +32,8 @@ SHAPES = [(1, 1), (1, 7), (3, 1), (2, 2), (17, 31), (64, 90)]
 
 def make(kind: str) -> nn.Module:
     torch.manual_seed(4)
-    module = network_module(kind)
-    network = module.Network(module.Settings(**SMALL[kind]), labels=LABELS, vocabulary=VOCABULARY, pad_id=PAD)
+    module, settings = open_network(kind, SMALL[kind])
+    network = module.Network(settings, labels=LABELS, vocabulary=VOCABULARY, pad_id=PAD)
     for name, parameter in network.named_parameters():
         nn.init.normal_(parameter, mean=float("Norm.weight" in name), std=0.2)
     return network.eval()
@@ -51,12 +52,12 @@ def run(path, ids: np.ndarray) -> np.ndarray:
     return session.run(None, {session.get_inputs()[0].name: ids})[0]
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module", params=SMALL)
 def exported(request, tmp_path_factory):
     """A network that reads several labels at a time or one, and its file."""
     network, several = make(request.param), request.param == "gru"
     path = tmp_path_factory.mktemp(request.param) / "model.onnx"
-    export.export_network(export.Probabilities(network, several, 1.7), batch(1, 1), path)
+    TrainedNetwork(network, None, several, []).write(path, 1.7, batch(1, 1))
     return network, several, path
 
 
@@ -79,7 +80,8 @@ def test_onnx_gives_the_networks_probabilities(exported, shape):
 
 def test_a_second_export_in_one_process_keeps_its_axes_free_too(tmp_path):
     for length in (9, 25):
-        export.export_network(export.Probabilities(make("gru"), False), batch(4, length), tmp_path / f"{length}.onnx")
+        network = export.Probabilities(make("transformer"), False)
+        export.export_network(network, batch(4, length), tmp_path / f"{length}.onnx")
     for shape in SHAPES:
         ids = batch(*shape)
         np.testing.assert_allclose(run(tmp_path / "25.onnx", ids), run(tmp_path / "9.onnx", ids), atol=1e-6)

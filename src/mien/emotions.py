@@ -258,6 +258,9 @@ def get_space(space: str | LabelSpace) -> LabelSpace:
 def groups(source: str | LabelSpace, target: str | LabelSpace) -> list[list[int]]:
     """For each label of *target*, the places of the labels of *source* that it gathers (perhaps none).
 
+    By the table in ``MAPS``; labels of one's own, such as those of a CSV file, also by name or alias where *target*
+    has them all.
+
     Raises:
         ValueError: there is no map between the two.
     """
@@ -265,6 +268,9 @@ def groups(source: str | LabelSpace, target: str | LabelSpace) -> list[list[int]
     if source.names == target.names:
         return [[index] for index in range(len(source))]
     table = MAPS.get((source.name, target.name))
+    if table is None and source.name not in SPACES and all(name in target for name in source.names):
+        places = [target.index(name) for name in source.names]
+        return [[i for i, place in enumerate(places) if place == index] for index in range(len(target))]
     if table is None:
         raise ValueError(f"there is no map from {source.name} to {target.name}")
     return [[source.index(member) for member in table[label]] for label in target.names]

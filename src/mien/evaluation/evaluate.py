@@ -6,7 +6,6 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -88,7 +87,9 @@ def evaluate(
         raise DataError(f"{model.name} reads {model.manifest.modality}, but {data.name} holds {data.modality}")
     split = split or ("all" if data.dealt and not _learned_from(model, data) else "test")
     space = _common_space(model.space, data.space, labels)
-    part = _in_space(data.part(split), space)
+    part = data.part(split)
+    if part.space.names != space.names:
+        part = part.rollup(space)
     if not len(part):
         raise DataError(f"{data.name} has no samples with a label of {space.name} in {split!r}")
     start = time.perf_counter()
@@ -148,44 +149,23 @@ def _joined(source: LabelSpace, target: LabelSpace) -> bool:
         return False
 
 
-def _named_in(source: LabelSpace, target: LabelSpace) -> bool:
-    """Whether *source* is of one's own making (such as the labels of a CSV file) and spells labels of *target*."""
-    return source.name not in SPACES and all(name in target for name in source.names)
-
-
 def _common_space(model: LabelSpace, data: LabelSpace, labels: str | LabelSpace | None) -> LabelSpace:
     if labels is not None:
         try:
             target = get_space(labels)
         except KeyError as error:
             raise DataError(str(error.args[0])) from None
-        if _joined(model, target) and (_joined(data, target) or _named_in(data, target)):
+        if _joined(model, target) and _joined(data, target):
             return target
         lacking = data if _joined(model, target) else model
         raise DataError(f"there is no map from {lacking.name} to {target.name}")
     if _joined(model, data):
         return data
-    if _joined(data, model) or _named_in(data, model):
+    if _joined(data, model):
         return model
-    both = [s.name for s in SPACES.values() if _joined(model, s) and (_joined(data, s) or _named_in(data, s))]
+    both = [s.name for s in SPACES.values() if _joined(model, s) and _joined(data, s)]
     advice = f"; both roll up to {' or '.join(both)}: ask for that with labels" if both else ""
     raise DataError(f"there is no map from the model's {model.name} to the data's {data.name}{advice}")
-
-
-def _in_space(data: Dataset, space: LabelSpace) -> Dataset:
-    """The samples with targets in *space*, rolled up or, for labels of one's own, matched by name."""
-    if data.space.names == space.names:
-        return data
-    if _joined(data.space, space):
-        rolled: Dataset = data.rollup(space)
-        return rolled
-    places = np.array([space.index(name) for name in data.space.names])
-    if not data.space.multilabel:
-        return replace(data, space=space.as_multilabel(False), targets=places[data.targets])
-    targets = np.zeros((len(data), len(space)), data.targets.dtype)
-    for column, place in enumerate(places):
-        targets[:, place] = np.maximum(targets[:, place], data.targets[:, column])
-    return replace(data, space=space.as_multilabel(True), targets=targets)
 
 
 def _thresholds(model: Model, space: LabelSpace) -> np.ndarray:

@@ -174,3 +174,30 @@ def test_labels_and_teacher_are_mixed_by_weight():
     close(hard, functional.cross_entropy(logits, targets, reduction="none"))
     close(mixed, 0.7 * hard + 0.3 * soft)
     assert not torch.allclose(hard, soft, atol=0.1)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.7])
+def test_own_labels_count_in_a_coarser_space_too(weight):
+    logits, targets = random((N, 28)), held(28)
+    found = objective(GO, rollup_space="ekman7", rollup_weight=weight)(logits, targets)
+    probabilities = logits.double().sigmoid()
+    wanted = []
+    for row, truth in zip(probabilities.tolist(), targets.tolist(), strict=True):
+        fine = -sum(math.log(p) if t else math.log(1 - p) for p, t in zip(row, truth, strict=True))
+        coarse = 0.0
+        for members in groups(GO, EKMAN):
+            absent = math.prod(1 - row[i] for i in members)
+            coarse -= math.log(1 - absent) if any(truth[i] for i in members) else math.log(absent)
+        wanted.append(fine + weight * coarse)
+    close(found, wanted, atol=1e-4)
+
+
+def test_one_label_at_a_time_counts_in_a_coarser_space_too():
+    logits, targets = random((N, 6)), picks(6)
+    found = objective(CARER, rollup_space="ekman7", rollup_weight=1.0)(logits, targets)
+    plain = objective(CARER)(logits, targets)
+    wanted = []
+    for row, truth in zip(logits.double().softmax(1).tolist(), targets.tolist(), strict=True):
+        shares = [(sum(row[i] for i in members), truth in members) for members in groups(CARER, EKMAN) if members]
+        wanted.append(-sum(math.log(share) if there else math.log(1 - share) for share, there in shares))
+    close(found - plain, wanted, atol=1e-4)

@@ -39,9 +39,9 @@ class TextTask:
             tokenizer = Tokenizer.from_file(str(pretrained / TOKENIZER))
         else:
             tokenizer = learn_tokenizer(recipe.tokenizer, texts, settings)
-        pads = [tokenizer.token_to_id(token) for token in (_PAD, "<pad>")]
+        pads = [tokenizer.token_to_id(token) for token in ("<pad>", _PAD)]
         pad_id = next((pad for pad in pads if pad is not None), 0)
-        unknowns = [tokenizer.token_to_id(token) for token in (_UNKNOWN, "<unk>")]
+        unknowns = [tokenizer.token_to_id(token) for token in ("<unk>", _UNKNOWN)]
         self.unknown_id = next((unknown for unknown in unknowns if unknown is not None), 1)
         self.settings = settings.model_copy(update={"pad_id": pad_id})
         self.shares = recipe.augment
@@ -82,10 +82,13 @@ def learn_tokenizer(settings: TokenizerSettings, texts: Sequence[str], preproces
             vocab_size=settings.size, min_frequency=settings.min_count, special_tokens=special, show_progress=False
         )
     else:
-        tokenizer = Tokenizer(models.Unigram())
+        tokenizer = Tokenizer(models.BPE(unk_token=_UNKNOWN))
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-        trainer = trainers.UnigramTrainer(
-            vocab_size=settings.size, special_tokens=special, unk_token=_UNKNOWN, show_progress=False
+        trainer = trainers.BpeTrainer(
+            vocab_size=settings.size,
+            min_frequency=max(2, settings.min_count),
+            special_tokens=special,
+            show_progress=False,
         )
     tokenizer.normalizer = normalizer
     prepared = (clean(text).replace("'", "") if preprocess.drop_apostrophes else clean(text) for text in texts)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import lightning
 import numpy as np
+from safetensors.torch import load_file
+from torch import nn
 
 from mien import model as folders
 from mien.data import Dataset
@@ -37,6 +39,8 @@ def train_network(
     network = module.Network(
         options, labels=len(own), vocabulary=task.vocabulary, pad_id=task.settings.pad_id, unknown_id=task.unknown_id
     )
+    if recipe.train.start:
+        start_from(network, recipe.train.start)
     given = recipe.train.mix_weight
     weights = [1.0, *(given if isinstance(given, list) else [given] * (len(sets) - 1))]
     if len(weights) != len(sets):
@@ -49,10 +53,29 @@ def train_network(
         raise DataError(f"{error}; set train.mix_space to a space that both lead to") from error
     shares = np.array(list(sets[0].counts().values()), float) / len(sets[0])
     objective = Objective(own, sources, recipe.train, recipe.distill, shares)
-    teachers = [teacher_probabilities(recipe.distill, part, own, folder / "teacher", say) for part in sets]
+    taught = teacher_probabilities(recipe.distill, sets[0], own, folder / "teacher", say)
+    teachers = [taught, *(None for _ in sets[1:])]
     batches = Batches(task, sets, teachers, recipe.train.batch_size, recipe.train.seed)
     lightning_module = Module(network, task, objective, batches, valid, recipe.train)
     return fit(lightning_module, folder, resume=resume, say=say), task
+
+
+def start_from(network: nn.Module, folder: str) -> None:
+    """Give a network the weights of an earlier run of the same network.
+
+    Raises:
+        ModelError: there is no such model, or its folder is damaged.
+        RecipeError: it keeps no weights, or those of another network.
+    """
+    model = folders.find_model(folder)
+    if folders.WEIGHTS not in folders.verify(model).files:
+        raise RecipeError(f"train.start: {model} keeps no {folders.WEIGHTS} (export.weights was false)")
+    try:
+        network.load_state_dict(load_file(model / folders.WEIGHTS))
+    except RuntimeError as error:
+        raise RecipeError(
+            f"train.start: {model} holds another network: {str(error).splitlines()[1].strip()}"
+        ) from error
 
 
 def _common(part: Dataset, own: LabelSpace, mix_space: str) -> Dataset:

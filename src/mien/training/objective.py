@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mien.emotions import LabelSpace, groups
+from mien.emotions import LabelSpace, get_space, groups
 from mien.training.recipe import DistillSettings, TrainSettings
 
 _TINY = 1e-6
@@ -60,6 +60,8 @@ class Objective:
         shares: np.ndarray,
     ) -> None:
         self.multilabel, self.sources = space.multilabel, sources
+        self.rollup = source(get_space(train.rollup_space), space, train.rollup_weight) if train.rollup_space else None
+        self.labels = len(space)
         self.smoothing, self.distill = train.label_smoothing, distill
         self.label_weights: Tensor | None = None
         if train.class_weights:
@@ -79,6 +81,8 @@ class Objective:
         if teacher is not None:
             share = self.distill.weight
             hard = (1 - share) * hard + share * self._followed(logits, teacher)
+        if self.rollup and source.members is None:
+            hard = hard + self.rollup.weight * self._gathered(logits, self._coarse(targets), self.rollup)
         return source.weight * hard
 
     def _own(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -92,6 +96,13 @@ class Objective:
         if self.label_weights is not None:
             losses = losses * torch.where(targets > 0, self.label_weights.to(logits), 1.0)
         return losses.sum(1)
+
+    def _coarse(self, targets: Tensor) -> Tensor:
+        """Targets of the network's own labels in the coarser space, float32 (batch, its labels)."""
+        if targets.ndim == 1:
+            targets = functional.one_hot(targets, self.labels).float()
+        members = self.rollup.members if self.rollup and self.rollup.members else ()
+        return torch.stack([targets[:, list(places)].sum(1).clamp(max=1) for places in members], 1)
 
     def _gathered(self, logits: Tensor, targets: Tensor, source: Source) -> Tensor:
         """The loss in the source's coarser space, through the network's probabilities rolled up to it."""

@@ -23,13 +23,13 @@ class TokenizerSettings(_Strict):
     """How text is cut into tokens.
 
     Attributes:
-        kind: "word" (lower-cased words of the training texts), "unigram" (subwords learned from them) or
-            "pretrained" (the tokenizer beside the network's pretrained weights).
+        kind: "word" (lower-cased words of the training texts), "bpe" (their frequent words whole, rare ones in
+            pieces; Sennrich et al. 2016) or "pretrained" (the tokenizer beside the network's pretrained weights).
         size: largest vocabulary.
         min_count: a word seen less often in training is unknown.
     """
 
-    kind: Literal["word", "unigram", "pretrained"] = "word"
+    kind: Literal["word", "bpe", "pretrained"] = "word"
     size: int = Field(20_000, ge=10)
     min_count: int = Field(1, ge=1)
 
@@ -54,7 +54,8 @@ class DistillSettings(_Strict):
     """Learning from the probabilities of a teacher besides the labels (Hinton et al. 2015).
 
     Attributes:
-        teacher: a model or run folder; several, separated by commas, are averaged. "" for none.
+        teacher: a model or run folder, asked about the first data set; several, separated by commas, are averaged.
+            "" for none.
         weight: share of the loss that follows the teacher.
         temperature: how much the teacher's probabilities are softened (one label at a time).
     """
@@ -76,6 +77,9 @@ class TrainSettings(_Strict):
         weight_decay: AdamW's (Loshchilov & Hutter 2019); none on biases and norms.
         label_smoothing: share of a label's certainty spread over the others (Szegedy et al. 2016).
         class_weights: weigh labels by 1 / sqrt(their share), so that rare ones count more.
+        start: a run or model folder with ``weights.safetensors`` to go on from; "" for the network's own start.
+        rollup_space, rollup_weight: a coarser space in which samples with the network's own labels count too, through
+            the rolled-up probabilities, and with what weight; "" for none.
         clip: largest norm of the gradient.
         mix_weight: weight of the loss on the data sets after the first, one number for all or one for each.
         mix_space: the space in which data sets with other labels than the first are learned from: the network's
@@ -95,6 +99,9 @@ class TrainSettings(_Strict):
     weight_decay: float = Field(0.01, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     class_weights: bool = False
+    start: str = ""
+    rollup_space: str = ""
+    rollup_weight: float = Field(0.5, ge=0)
     clip: float = Field(1.0, gt=0)
     mix_weight: Annotated[float, Field(ge=0)] | list[Annotated[float, Field(ge=0)]] = 0.5
     mix_space: str = ""

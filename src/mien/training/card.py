@@ -46,7 +46,7 @@ def card(manifest: Manifest) -> str:
         f"Recipe `{training.get('recipe')}`, seed {training.get('seed')}, {training.get('seconds', 0) / 60:.1f} "
         f"minutes on {training.get('machine')}, begun {training.get('started')}. {_epochs(training)}"
         f"ONNX differs from the network by {training.get('export_difference', 0):.1e} at most in a probability.",
-        *_notes(training),
+        *_earlier(training),
         "",
         "The manifest holds all settings, the figures of every epoch, the network's layout, and each file's sha256.",
         "",
@@ -84,5 +84,17 @@ def _epochs(training: dict[str, Any]) -> str:
     return f"Epoch {kept} of {len(history)} was kept. " if kept else ""
 
 
-def _notes(training: dict[str, Any]) -> list[str]:
-    return ["", *training["notes"]] if training.get("notes") else []
+def _earlier(training: dict[str, Any]) -> list[str]:
+    """The runs before this one: what it went on from, and who taught it."""
+    lines = []
+    if start := training.get("start"):
+        settings = start["settings"]["train"]
+        lines += [
+            "",
+            f"It went on from a run of recipe `{start['recipe']}`: {len(start['history'])} epochs, "
+            f"seed {start['seed']}, {start['seconds'] / 60:.0f} minutes, learning rate {settings['learning_rate']:g}.",
+            *_earlier(start),
+        ]
+    if teacher := training.get("settings", {}).get("distill", {}).get("teacher"):
+        lines += ["", f"It followed the probabilities of a teacher besides the labels: {teacher}."]
+    return lines + (["", *training["notes"]] if training.get("notes") else [])

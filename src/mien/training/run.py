@@ -129,7 +129,7 @@ def train(
         summary=checked.summary,
         labels=LabelsEntry(space=valid.space.name, names=list(valid.space.names), multilabel=valid.space.multilabel),
         preprocess=task.settings.model_dump(),
-        data=[_described(spec, part) for spec, part in zip(specs, sets, strict=True)],
+        data=list({part.fingerprint: _described(spec, part) for spec, part in zip(specs, sets, strict=True)}.values()),
         training={
             "recipe": checked.name,
             "settings": checked.model_dump(mode="json"),
@@ -140,6 +140,8 @@ def train(
         },
         versions=versions(),
     )
+    if checked.train.start:
+        remember_start(manifest, folders.read_manifest(folders.find_model(checked.train.start)))
     _write_model(checked, trained, task, valid, manifest, finished, say)
     report = evaluate(folders.load(finished), valid, split="val")
     report.write(folder / "report")
@@ -149,6 +151,12 @@ def train(
     folders.write_model(finished, manifest, content, card(manifest))
     say(f"model folder: {finished}")
     return Run(folder, finished, manifest.metrics[f"{valid.name}/val"])
+
+
+def remember_start(manifest: Manifest, earlier: Manifest) -> None:
+    """Note in a manifest the model that training went on from, with the data that it had learned from."""
+    manifest.training["start"] = earlier.training
+    manifest.data = list({entry["fingerprint"]: entry for entry in [*manifest.data, *earlier.data]}.values())
 
 
 def _nothing(_: str) -> None:

@@ -34,7 +34,9 @@ from mien.text.preprocess import MAX_CHARACTERS, TextPreprocessor, TextSettings,
         ("👍🏽👍", "thumbs up sign thumbs up sign"),  # whatever the colour of the skin
         ("❤️ ❤ 💔", "red heart red heart broken heart"),
         ("☺️", "white smiling face"),
-        ("🇩🇪", "regional indicator symbol letter d regional indicator symbol letter e"),
+        ("made in 🇩🇪!", "made in !"),
+        ("I ♥ it, I ❤️ it", "I red heart it, I red heart it"),
+        ("soft\u00adhyphen and `ticks`", "softhyphen and 'ticks'"),
         ("1️⃣ 2", "1⃣ 2"),
         ("good :) day", "good smiling face day"),
         (":-( :'( <3 </3 >:(", "frowning face crying face red heart broken heart angry face"),
@@ -43,7 +45,7 @@ from mien.text.preprocess import MAX_CHARACTERS, TextPreprocessor, TextSettings,
         ("a\x00b\x07c\x1b[0m", "a b c [0m"),
         ("lone \ud83d half", "lone half"),
         ("naïve Straße привет こんにちは", "naïve Straße привет こんにちは"),
-        ("zero\u200bwidth\ufeff", "zero width"),
+        ("zero\u200bwidth\ufeff", "zerowidth"),
         ("\ue000\U000e0041x", "x"),  # private use, tags
     ],
 )
@@ -81,7 +83,7 @@ def test_clean_is_printable_single_spaced_and_stable(text: str) -> None:
     cleaned.encode()  # no half of a surrogate pair is left
 
 
-@given(st.text(st.characters(codec="ascii", categories=("L", "N")), max_size=30))
+@given(st.text(st.characters(codec="ascii", categories=("Ll", "N")), max_size=30))
 def test_clean_leaves_plain_words_alone(text: str) -> None:
     assert clean(text) == text
 

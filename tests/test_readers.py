@@ -241,7 +241,7 @@ def test_samples() -> None:
     text, everyday = open_dataset("sample:text"), open_dataset("sample:everyday")
     assert (text.space.name, text.splits, text.problems) == ("ekman7", ("test",), ())
     assert len(text.columns["kind"]) == len(text) > 100
-    assert (everyday.space.name, everyday.splits, everyday.problems) == ("goemotions28", ("train",), ())
+    assert (everyday.space.name, everyday.splits, everyday.problems) == ("goemotions28", ("train", "val"), ())
     assert everyday.targets.sum(1).min() >= 1
     assert text.licence == everyday.licence == "MIT, written for mien"
     with pytest.raises(DataError, match="no sample 'x'; there are: text, everyday"):

@@ -50,7 +50,7 @@ def evaluate(
     by: str | None = None,
     labels: str | LabelSpace | None = None,
     *,
-    batch_size: int = 256,
+    batch_size: int = 64,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
     """Predict a labelled data set and report how right the model is.

@@ -74,4 +74,5 @@ class Batches:
                 "teacher": None if teacher is None else torch.from_numpy(teacher[taken]),
                 "source": place,
                 "factor": factor,
+                "size": len(rows),
             }

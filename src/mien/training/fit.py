@@ -82,9 +82,12 @@ class Module(lightning.LightningModule):
         losses: Tensor = self.objective(logits, batch["targets"], batch["source"], batch["teacher"])
         if batch["source"] == 0:
             right = _hits(logits.detach(), batch["targets"]).mean()
-            figures = {"train_loss": losses.detach().mean(), "train_accuracy": right}
-            counted = len(losses) if batch["factor"] else 0  # not the sample of a process that had none to take
-            self.log_dict(figures, on_step=False, on_epoch=True, sync_dist=True, batch_size=counted)
+            # Processes' figures are averaged: with the factor that is the mean over the whole batch.
+            figures = {
+                "train_loss": losses.detach().mean() * batch["factor"],
+                "train_accuracy": right * batch["factor"],
+            }
+            self.log_dict(figures, on_step=False, on_epoch=True, sync_dist=True, batch_size=batch["size"])
         loss: Tensor = losses.mean() * batch["factor"]
         return loss
 
@@ -273,6 +276,8 @@ def fit(module: Module, folder: Path, *, resume: bool = False, say: Callable[[st
         default_root_dir=folder,
     )
     last = folder / CHECKPOINTS / "last.ckpt"
+    if resume and last.exists() and _stopped(last, settings):
+        return _kept(module, folder)
     with warnings.catch_warnings():
         # Lightning's advice on worker processes for reading does not fit batches that are made in memory.
         warnings.filterwarnings("ignore", module="lightning")
@@ -284,6 +289,18 @@ def fit(module: Module, folder: Path, *, resume: bool = False, say: Callable[[st
                 raise
             signal.signal(signal.SIGINT, interrupt)
             raise KeyboardInterrupt from None
+    return _kept(module, folder)
+
+
+def _stopped(checkpoint: Path, settings: TrainSettings) -> bool:
+    """Whether early stopping had ended the run: Lightning forgets that it had, and would train another epoch."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=False)["callbacks"]
+    waits = [value["wait_count"] for name, value in state.items() if name.startswith("EarlyStopping")]
+    return bool(waits) and waits[0] >= settings.patience
+
+
+def _kept(module: Module, folder: Path) -> TrainedNetwork:
+    """The best network of a run, from its checkpoint."""
     kept = torch.load(folder / CHECKPOINTS / "best.ckpt", map_location="cpu", weights_only=False)
     weights = {name.removeprefix("network."): value for name, value in kept["state_dict"].items()}
     module.network.load_state_dict(weights)

@@ -65,7 +65,7 @@ class Objective:
         self.smoothing, self.distill = train.label_smoothing, distill
         self.label_weights: Tensor | None = None
         if train.class_weights:
-            weights = 1 / np.sqrt(np.maximum(shares, 1e-4))
+            weights = np.where(shares > 0, 1 / np.sqrt(np.maximum(shares, 1e-4)), 0)  # 0: never to be said
             self.label_weights = torch.tensor(weights / np.average(weights, weights=shares), dtype=torch.float32)
 
     def __call__(self, logits: Tensor, targets: Tensor, place: int = 0, teacher: Tensor | None = None) -> Tensor:

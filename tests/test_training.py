@@ -256,7 +256,8 @@ def test_several_labels_with_a_second_set_of_other_labels_and_a_teacher(tmp_path
     rows = [(text, x, "train") for x in other for text in texts(x, 60, 0, other)]
     second = write(tmp_path / "other.csv", rows) + "?space=carer6"
     teacher = mien.train("text-linear", first, tmp_path / "teacher", settings=["c=[10]"])
-    settings = [*SMALL, "epochs=16", "mix_space=ekman7", "mix_weight=1", f"teacher={teacher.folder}", "distill.weight=0.2"]
+    settings = [*SMALL, "epochs=16", "mix_space=ekman7", "mix_weight=1"]
+    settings += [f"teacher={teacher.folder}", "distill.weight=0.2"]
     told: list[str] = []
     run = mien.train("text-gru", [first, second], tmp_path / "run", settings=settings, say=told.append)
     assert sum("asking the teacher text-linear" in line for line in told) == 1, "about the first data set alone"

@@ -35,7 +35,7 @@ class FakeModel:
         self.manifest = SimpleNamespace(files={}, name="fake", modality="text", **(empty | manifest))
 
     def probabilities(self, inputs, batch_size=64, progress=None):
-        assert batch_size == 256
+        assert batch_size == 64
         if progress:
             progress(len(inputs))
         return np.array([self.rows[text] for text in inputs], np.float32)

@@ -110,10 +110,10 @@ def test_several_labels_contradict_only_where_they_differ() -> None:
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
-    for name, content in {"a.png": b"1", "b.png": b"1", "c.png": b""}.items():
+    for name, content in {"a.mp4": b"1", "b.mp4": b"1", "c.mp4": b""}.items():
         (tmp_path / name).write_bytes(content)
-    rows = [(str(tmp_path / f"{name}.png"), 0, "test") for name in "abcd"]
-    kinds = [problem[0] for problem in found(make(rows, modality="face"))]
+    rows = [(str(tmp_path / f"{name}.mp4"), 0, "test") for name in "abcd"]
+    kinds = [problem[0] for problem in found(make(rows, modality="video"))]
     assert kinds == ["empty", "unreadable", "duplicate", "missing-label"]
 
 

@@ -16,6 +16,11 @@ READERS: dict[str, tuple[str, str]] = {
     "table": ("mien.data.table", "a CSV, TSV, JSONL, Parquet or pickle file with a text and a label column"),
     "carer": ("mien.data.carer", "the folder with train.txt, val.txt and test.txt of dair-ai/emotion"),
     "goemotions": ("mien.data.goemotions", "the folder with train.tsv, dev.tsv, test.tsv and emotions.txt"),
+    "fer2013": (
+        "mien.data.fer2013",
+        "fer2013.csv or its folder (FER+ votes beside it join in), or its tree of pictures",
+    ),
+    "images": ("mien.data.images", "a folder of pictures with a folder for each label, within train, val, test or not"),
     "sample": ("mien.data.sample", "'text': a small labelled set that comes with mien; 'everyday': the one trained on"),
 }
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mien.data.dataset import Dataset, Problem
+from mien.data.dataset import PICTURES, Dataset, Problem
+from mien.errors import InputError
 
 _RATIO = 10
 _FEW = 10
@@ -20,7 +21,8 @@ def stats(dataset: Dataset) -> dict[str, Any]:
 
     Returns:
         "name", "n", "space", "labels", "multilabel", "licence", "fingerprint"; "splits": split ("all" besides) →
-        "n", "counts" and "shares" by label; and for texts "length": characters at the quantiles.
+        "n", "counts" and "shares" by label; for texts "length": characters at the quantiles; and for pictures
+        "width" and "height": pixels at the quantiles, by the headers of those that can be read.
     """
     parts = {split: dataset.part(split) for split in ("all", *dataset.splits)}
     figures: dict[str, Any] = {
@@ -34,9 +36,9 @@ def stats(dataset: Dataset) -> dict[str, Any]:
         "splits": {split: _counts(part) for split, part in parts.items()},
     }
     if dataset.modality == "text" and len(dataset):
-        lengths = np.array([len(text) for text in dataset.inputs])
-        marks = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "max": 1.0}
-        figures["length"] = {name: float(np.quantile(lengths, mark)) for name, mark in marks.items()}
+        figures["length"] = _quantiles([len(text) for text in dataset.inputs])
+    elif dataset.modality in PICTURES and (sizes := _sizes(dataset.inputs)):
+        figures["width"], figures["height"] = map(_quantiles, zip(*sizes, strict=True))
     return figures
 
 
@@ -48,13 +50,13 @@ def check(dataset: Dataset) -> list[Problem]:
     "missing-label" (a split lacks a label), "imbalance" and "few" (too few samples to learn a label).
     """
     problems = list(dataset.problems)
-    same: dict[str, list[int]] = defaultdict(list)
-    for row, content in enumerate(dataset.inputs):
-        wrong = _unusable(dataset, content)
+    same: dict[Hashable, list[int]] = defaultdict(list)
+    for row, entry in enumerate(dataset.inputs):
+        wrong = _unusable_text(entry) if dataset.modality == "text" else _unusable_file(dataset, row)
         if wrong:
             problems.append(Problem(wrong[0], _where(dataset, row), wrong[1]))
         if wrong is None or wrong[1].startswith("bytes"):
-            same[_content(dataset, content)].append(row)
+            same[dataset.contents[row]].append(row)
     for rows in same.values():
         if len(rows) > 1:
             problems += _repeated(dataset, rows)
@@ -66,22 +68,42 @@ def _counts(part: Dataset) -> dict[str, Any]:
     return {"n": len(part), "counts": counts, "shares": {name: n / max(len(part), 1) for name, n in counts.items()}}
 
 
-def _unusable(dataset: Dataset, content: str) -> tuple[str, str] | None:
-    if dataset.modality == "text":
-        if not content.strip():
-            return "empty", "no text"
-        return ("unreadable", "bytes that are not UTF-8 (U+FFFD)") if "\ufffd" in content else None
-    path = Path(content)
-    if not path.is_file():
-        return "unreadable", f"there is no file {content}"
-    return None if path.stat().st_size else ("empty", f"{content} is empty")
+def _quantiles(numbers: Sequence[int]) -> dict[str, float]:
+    marks = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "max": 1.0}
+    return {name: float(np.quantile(numbers, mark)) for name, mark in marks.items()}
 
 
-def _content(dataset: Dataset, content: str) -> str:
-    """Equal for inputs that say the same: texts but for case and blanks, files of the same bytes."""
-    if dataset.modality == "text":
-        return " ".join(content.casefold().split())
-    return hashlib.sha256(Path(content).read_bytes()).hexdigest()
+def _sizes(inputs: Sequence[Any]) -> list[tuple[int, int]]:
+    from mien.media import picture_size
+
+    sizes = []
+    for entry in inputs:
+        try:
+            sizes.append((entry.shape[1], entry.shape[0]) if isinstance(entry, np.ndarray) else picture_size(entry))
+        except InputError:
+            continue  # for `check` to tell
+    return sizes
+
+
+def _unusable_text(text: str) -> tuple[str, str] | None:
+    if not text.strip():
+        return "empty", "no text"
+    return ("unreadable", "bytes that are not UTF-8 (U+FFFD)") if "\ufffd" in text else None
+
+
+def _unusable_file(dataset: Dataset, row: int) -> tuple[str, str] | None:
+    entry = dataset.inputs[row]
+    if isinstance(entry, np.ndarray):
+        return None
+    if not isinstance(dataset.contents[row], int):  # it can be read
+        return None if Path(entry).stat().st_size else ("empty", f"{entry} is empty")
+    try:
+        from mien.media import read_picture
+
+        read_picture(entry)
+    except InputError as error:
+        return "empty" if str(error).endswith("is empty") else "unreadable", str(error)
+    return "unreadable", f"{entry} cannot be read"
 
 
 def _where(dataset: Dataset, row: int) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mien.data.dataset import Dataset, Problem
+from mien.data.splits import split_rows
 from mien.data.tables import cell_text
-from mien.emotions import LabelSpace
+from mien.emotions import SPACES, LabelSpace, _key, get_space, make_space
+from mien.errors import DataError
 
 
 class Collector:
@@ -21,31 +25,40 @@ class Collector:
 
     def __init__(self, name: str, space: LabelSpace, licence: str = "not stated", modality: str = "text") -> None:
         self.name, self.space, self.licence, self.modality = name, space, licence, modality
+        self._what = "text" if modality == "text" else "picture"
         self.problems: list[Problem] = []
-        self._inputs: list[str] = []
+        self._inputs: list[Any] = []
         self._labels: list[list[int]] = []
         self._split: list[str] = []
         self._where: list[str] = []
         self._columns: dict[str, list[str]] = {}
 
     def add(
-        self, text: Any, labels: Sequence[str], split: str, where: str, columns: Mapping[str, str] | None = None
-    ) -> None:
-        """Take a row, or note why not: no text, no label, or a label that the space lacks."""
-        words = cell_text(text)
-        if words is None or not labels:
-            self.problem("empty", where, "no text" if words is None else "no label")
-            return
+        self, content: Any, labels: Sequence[str], split: str, where: str, columns: Mapping[str, str] | None = None
+    ) -> bool:
+        """Take a row, or note why not: no text, no label, or a label that the space lacks.
+
+        Args:
+            content: a text, a path, or the pixels of a picture as uint8.
+
+        Returns:
+            Whether it was taken.
+        """
+        entry = content if isinstance(content, np.ndarray) else cell_text(content)
+        if entry is None or not labels:
+            self.problem("empty", where, f"no {self._what}" if entry is None else "no label")
+            return False
         unknown = [label for label in labels if label not in self.space]
         if unknown:
             self.problem("unknown-label", where, f"label {unknown[0]!r} is not in {self.space.name}")
-            return
-        self._inputs.append(words)
+            return False
+        self._inputs.append(entry)
         self._labels.append([self.space.index(label) for label in labels])
         self._split.append(split)
         self._where.append(where)
         for name, value in (columns or {}).items():
             self._columns.setdefault(name, []).append(value)
+        return True
 
     def problem(self, kind: str, where: str, what: str) -> None:
         """Note a row that is left out."""
@@ -71,3 +84,69 @@ class Collector:
             licence=self.licence,
             problems=tuple(self.problems),
         )
+
+
+def plain_name(path: Path) -> str:
+    """The name of a data set: that of its file or folder without what follows the first dot."""
+    name = path.name or path.resolve().name
+    return name.split(".")[0] or name
+
+
+def given_space(path: Path, space: str | LabelSpace | None) -> LabelSpace | None:
+    """The space that an option names, None where it was not given.
+
+    Raises:
+        DataError: there is no such space.
+    """
+    try:
+        return None if space is None else get_space(space)
+    except KeyError as error:
+        raise DataError(f"{path}: {error.args[0]}") from None
+
+
+def given_seed(path: Path, split_seed: str | int) -> int:
+    """The seed that an option gives.
+
+    Raises:
+        DataError: it is no whole number.
+    """
+    try:
+        return int(split_seed)
+    except ValueError:
+        raise DataError(f"{path}: split_seed must be a whole number, not {split_seed!r}") from None
+
+
+def deal(dataset: Dataset, seed: int, groups: Sequence[object] | np.ndarray | None = None) -> Dataset:
+    """The set with its rows dealt out 80/10/10, where it comes without splits; else as it is."""
+    if not len(dataset) or (dataset.split != "").any():
+        return dataset
+    return replace(dataset, split=split_rows(dataset.targets, seed=seed, groups=groups), dealt=True)
+
+
+def known_space(labels: set[str], several: bool = False) -> LabelSpace | None:
+    """The known space with exactly these labels, by name rather than alias; None where there is none."""
+    fitting = [
+        (sum(_key(label) not in map(_key, space.names) for label in labels), space.multilabel != several, space)
+        for space in SPACES.values()
+        if all(label in space for label in labels)
+        and len({space.index(label) for label in labels}) == len(space) == len({_key(label) for label in labels})
+    ]
+    if fitting:
+        return min(fitting, key=lambda entry: entry[:2])[2].as_multilabel(several)
+    return None
+
+
+def space_of(path: Path, labels: set[str], several: bool = False) -> LabelSpace:
+    """The known space with exactly these labels, or one made of them and called as the file or folder.
+
+    Raises:
+        DataError: there are no labels.
+    """
+    if not labels:
+        raise DataError(f"{path} has no labels")
+    if known := known_space(labels, several):
+        return known
+    numbers = all(label.isascii() and label.isdigit() for label in labels)
+    ordered = sorted(labels, key=(lambda label: (int(label), label)) if numbers else None)
+    unique = {_key(label): label for label in reversed(ordered)}
+    return make_space(plain_name(path), list(reversed(unique.values())), several)

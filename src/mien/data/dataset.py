@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mien.emotions import LabelSpace, get_space, groups
-from mien.errors import DataError
+from mien.emotions import SPACES, LabelSpace, get_space, groups
+from mien.errors import DataError, InputError
 
 TRAIN, VAL, TEST = "train", "val", "test"
 SPLITS = (TRAIN, VAL, TEST)
+PICTURES = ("face", "scene")  # modalities whose inputs are pictures
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,13 @@ class Dataset:
         name: such as "carer".
         modality: "text", "face", "video" or "scene".
         space: the labels.
-        inputs: n texts, or n paths of pictures or clips.
+        inputs: n texts (str), or n pictures or clips: each a path (str), or for pictures the pixels themselves as
+            uint8 of shape (height, width), grey, or (height, width, 3), RGB.
         targets: for one label at a time int64 of shape (n,); for several float32 of shape (n, labels), 0 or 1.
         split: n times "train", "val" or "test"; all "" where the set comes without a split.
         dealt: whether mien dealt the splits, because the set comes without.
+        also: what further annotators saw, by the name of a known label space: float32 of shape (n, its labels), the
+            share of them that gave each label; a row of zeros where that is not known.
         where: n places of origin, such as "train.txt:17", for messages.
         columns: further columns by name, each of length n, for ``--by`` and grouped splits.
         licence: as its authors state it.
@@ -53,7 +58,7 @@ class Dataset:
     name: str
     modality: str
     space: LabelSpace
-    inputs: Sequence[str]
+    inputs: Sequence[Any]
     targets: np.ndarray
     split: np.ndarray
     where: Sequence[str] = ()
@@ -61,6 +66,7 @@ class Dataset:
     licence: str = "not stated"
     problems: tuple[Problem, ...] = ()
     dealt: bool = False
+    also: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.inputs)
@@ -70,6 +76,12 @@ class Dataset:
         for what, values in {"split": self.split, **self.columns}.items():
             if len(values) != n:
                 raise DataError(f"{self.name}: {what} has {len(values)} entries for {n} inputs")
+        for name, shares in self.also.items():
+            if name not in SPACES:
+                raise DataError(f"{self.name}: there is no label space {name!r}; there are: {', '.join(SPACES)}")
+            if shares.shape != (n, len(SPACES[name])):
+                wanted = (n, len(SPACES[name]))
+                raise DataError(f"{self.name}: the shares of {name} must have shape {wanted}, got {shares.shape}")
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -90,6 +102,7 @@ class Dataset:
             split=self.split[places],
             where=[self.where[i] for i in places.tolist()] if self.where else (),
             columns={name: values[places] for name, values in self.columns.items()},
+            also={name: shares[places] for name, shares in self.also.items()},
         )
 
     def part(self, split: str) -> Dataset:
@@ -143,15 +156,66 @@ class Dataset:
 
     @cached_property
     def samples_fingerprint(self) -> str:
-        """sha256 over inputs and targets in order, whatever the splits. Pictures and clips enter by their bytes."""
+        """sha256 over inputs and targets in order, whatever the splits. Files enter by their bytes."""
         digest = hashlib.sha256(repr(self.space.names).encode())
-        for text in self.inputs:
-            content = text.encode("utf-8", "surrogatepass") if self.modality == "text" else Path(text).read_bytes()
+        for entry in self.inputs:
+            content = _bytes(entry, self.modality)
             digest.update(len(content).to_bytes(8, "little") + content)
         digest.update(np.ascontiguousarray(self.targets).tobytes())
         return digest.hexdigest()
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over inputs, targets and splits in order: the same data gives the same value."""
-        return hashlib.sha256((self.samples_fingerprint + "\n".join(map(str, self.split))).encode()).hexdigest()
+        """sha256 over inputs, targets, splits and `also` in order: the same data gives the same value."""
+        digest = hashlib.sha256((self.samples_fingerprint + "\n".join(map(str, self.split))).encode())
+        for name, shares in sorted(self.also.items()):
+            digest.update(name.encode() + np.ascontiguousarray(shares).tobytes())
+        return digest.hexdigest()
+
+    @cached_property
+    def contents(self) -> list[Hashable]:
+        """A key for each input; equal for inputs that say the same.
+
+        Texts are the same but for case and blanks, pictures where their decoded pixels are equal, clips where their
+        bytes are. A file that cannot be read, which is like no other, has the number of its row (int). Reads and
+        decodes every file.
+        """
+        return [self._content(row) for row in range(len(self))]
+
+    @cached_property
+    def seen_in_training(self) -> np.ndarray:
+        """Bool (n,): whether the content of a row outside the train split also stands in it.
+
+        To be asked of the whole set, as a part of it knows nothing of the rest:
+        ``data.seen_in_training[data.split == "test"]``. Where the set has no train split, or nothing else, all are
+        False and no file is read.
+        """
+        train = self.split == TRAIN
+        if not train.any() or train.all():
+            return np.zeros(len(self), dtype=bool)
+        known = {content for content, here in zip(self.contents, train, strict=True) if here}
+        seen = (content in known and not here for content, here in zip(self.contents, train, strict=True))
+        return np.fromiter(seen, dtype=bool, count=len(self))
+
+    def _content(self, row: int) -> Hashable:
+        entry = self.inputs[row]
+        if self.modality == "text":
+            return " ".join(entry.casefold().split())
+        try:
+            if isinstance(entry, str) and self.modality in PICTURES:
+                from mien.media import read_picture
+
+                entry = read_picture(entry)
+            return hashlib.sha256(_bytes(entry, self.modality)).digest()
+        except (InputError, DataError):
+            return row
+
+
+def _bytes(entry: Any, modality: str) -> bytes:
+    """What an input consists of: a text in UTF-8, pixels with their shape, a file as it is."""
+    if isinstance(entry, np.ndarray):
+        return repr(entry.shape).encode() + entry.tobytes()
+    try:
+        return entry.encode("utf-8", "surrogatepass") if modality == "text" else Path(entry).read_bytes()
+    except OSError as error:
+        raise DataError(f"{entry} cannot be read: {error.strerror or error}") from error

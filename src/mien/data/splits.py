@@ -8,6 +8,13 @@ import numpy as np
 
 from mien.data.dataset import SPLITS
 
+#: What files, folders and cells call a split, in lower case → its name here.
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "development"), "val"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
+
 
 def split_rows(
     targets: np.ndarray,

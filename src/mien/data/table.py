@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.data.collect import Collector
+from mien.data.collect import Collector, deal, given_seed, given_space, plain_name, space_of
 from mien.data.dataset import SPLITS, Dataset
-from mien.data.splits import split_rows
+from mien.data.splits import SPLIT_NAMES
 from mien.data.tables import cell_text, open_table, table_suffix
-from mien.emotions import SPACES, LabelSpace, _key, get_space, make_space
+from mien.emotions import SPACES, LabelSpace, _key
 from mien.errors import DataError
 
 TEXT_NAMES = ("text", "texts", "comment", "sentence", "content", "review", "message", "tweet", "utterance", "post")
 LABEL_NAMES = ("label", "labels", "emotion", "emotions", "sentiment", "mood", "feeling", "category", "class", "target")
-_SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "development"), "val"),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
-}
 _SEPARATORS = "|;,"
 
 
@@ -64,32 +59,23 @@ def read(
         DataError: no such file or column, no label of the space, or a split of no known name.
     """
     path = Path(path)
-    try:
-        known = None if space is None else get_space(space)
-        seed = int(split_seed)
-    except KeyError as error:
-        raise DataError(f"{path}: {error.args[0]}") from None
-    except ValueError:
-        raise DataError(f"{path}: split_seed must be a whole number, not {split_seed!r}") from None
+    known, seed = given_space(path, space), given_seed(path, split_seed)
     names = [part.strip() for part in by.split(",")] if isinstance(by, str) else list(by or ())
     keep = list(dict.fromkeys([*names, *([group] if group else [])]))
     rows = [row for file, part in _files(path).items() for row in _rows(file, part, (text, label, split), keep)]
     labels, several = _labels([row.label for row in rows], known)
     if known is None:
-        known = _space(path, {name for cell in labels for name in cell}, several)
+        known = space_of(path, {name for cell in labels for name in cell}, several)
     if several:
         known = known.as_multilabel(True)
-    collector = Collector(path.name.split(".")[0] or path.name, known, modality=modality)
+    collector = Collector(plain_name(path), known, modality=modality)
     for row, cell in zip(rows, labels, strict=True):
         collector.add(row.text, cell, row.split, row.where, row.columns)
     dataset = collector.dataset()
     if not len(dataset) and any(problem.kind == "unknown-label" for problem in dataset.problems):
         seen = sorted({name for cell in labels for name in cell})
         raise DataError(f"{path}: none of its labels ({_some(seen)}) is in {known.name}: {', '.join(known.names)}")
-    if len(dataset) and not (dataset.split != "").any():
-        groups = dataset.columns[group] if group else None
-        dataset = replace(dataset, split=split_rows(dataset.targets, seed=seed, groups=groups), dealt=True)
-    return dataset
+    return deal(dataset, seed, dataset.columns[group] if group and len(dataset) else None)
 
 
 def _files(path: Path) -> dict[Path, str]:
@@ -98,7 +84,7 @@ def _files(path: Path) -> dict[Path, str]:
         return {path: ""}
     found: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
-        part = _SPLIT_NAMES.get(file.name.split(".")[0].casefold()) if table_suffix(file) else None
+        part = SPLIT_NAMES.get(file.name.split(".")[0].casefold()) if table_suffix(file) else None
         if part in found:
             raise DataError(f"{path} has two tables for {part}: {found[part].name} and {file.name}")
         if part:
@@ -121,7 +107,7 @@ def _rows(file: Path, part: str, wanted: tuple[str | None, str | None, str | Non
             here = part
             if split is not None:
                 cell = cell_text(chunk[split][place]) or ""
-                here = _SPLIT_NAMES.get(cell.strip().casefold(), "")
+                here = SPLIT_NAMES.get(cell.strip().casefold(), "")
                 if not here:
                     raise DataError(f"{file}:{line} has the split {cell!r}; it must be one of {', '.join(SPLITS)}")
             columns = {name: cell_text(chunk[column][place]) or "" for name, column in others.items()}
@@ -200,24 +186,6 @@ def _separator(cells: set[str], space: LabelSpace | None) -> Callable[[str], lis
         if joined and fits:
             return split
     return None
-
-
-def _space(path: Path, labels: set[str], several: bool) -> LabelSpace:
-    """The known space with exactly these labels, by name rather than alias, or one made of them."""
-    if not labels:
-        raise DataError(f"{path} has no labels")
-    fitting = [
-        (sum(_key(label) not in map(_key, space.names) for label in labels), space.multilabel != several, space)
-        for space in SPACES.values()
-        if all(label in space for label in labels)
-        and len({space.index(label) for label in labels}) == len(space) == len({_key(label) for label in labels})
-    ]
-    if fitting:
-        return min(fitting, key=lambda entry: entry[:2])[2].as_multilabel(several)
-    numbers = all(label.isascii() and label.isdigit() for label in labels)
-    ordered = sorted(labels, key=(lambda label: (int(label), label)) if numbers else None)
-    unique = {_key(label): label for label in reversed(ordered)}
-    return make_space(path.name.split(".")[0] or path.name, list(reversed(unique.values())), several)
 
 
 def _some(names: list[str]) -> str:

@@ -11,11 +11,12 @@ suffix                   format                                       needs
 .pkl .pickle             a pickled DataFrame, read safely             ``mien[table]``
 ======================== ============================================ ===================
 
-each of them also with .gz or .xz behind.
+each of them also with .gz, .xz or .bz2 behind.
 """
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import itertools
@@ -217,7 +218,7 @@ _FORMATS: dict[str, Callable[[Path, Sequence[str] | None, bool], Table]] = {
     ".pkl": _Pickle,
     ".pickle": _Pickle,
 }
-_PACKED: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".xz": lzma.open}
+_PACKED: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 
 def open_table(
@@ -238,7 +239,7 @@ def open_table(
     path = Path(path)
     kind = table_suffix(path)
     if kind is None:
-        raise DataError(f"{path} is no table; those end in {' '.join(_FORMATS)}, perhaps with .gz or .xz")
+        raise DataError(f"{path} is no table; those end in {' '.join(_FORMATS)}, perhaps with .gz, .xz or .bz2")
     with _damage(path), _open(path) as file:
         if not file.read(1):
             raise DataError(f"{path} is empty")

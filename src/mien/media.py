@@ -1,0 +1,199 @@
+"""Pictures from files, bytes or arrays, all to one form. What is damaged, too large or no picture is refused."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mien.errors import InputError
+from mien.headers import Header, NotAPicture, read_header
+
+#: Larger pictures are refused before they are decoded; MIEN_MAX_PIXELS in the environment sets another limit.
+MAX_PIXELS = 100_000_000
+#: File names of pictures end in one of these, whatever the case.
+PICTURE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
+    *(".pbm", ".pgm", ".ppm", ".pnm"),
+)
+
+_HEAD = 2**16
+
+
+def is_picture(path: str | Path) -> bool:
+    """Whether a file is a picture by the end of its name; it is not opened."""
+    return Path(path).suffix.lower() in PICTURE_SUFFIXES
+
+
+def read_picture(source: str | Path | bytes | np.ndarray, *, max_pixels: int | None = None) -> np.ndarray:
+    """A picture as it is meant to be seen.
+
+    Turned as its EXIF says, laid over white where it is transparent, 16 bits, grey, palettes and CMYK converted; of an
+    animation the first frame.
+
+    Args:
+        source: a file or its bytes (JPEG, PNG, GIF, BMP, WebP, TIFF or PNM, whatever the name says), or pixels: uint8
+            of shape (height, width), grey, (height, width, 3), RGB, or (height, width, 4), RGB and alpha.
+        max_pixels: a file with more is refused by its header, undecoded; without it MIEN_MAX_PIXELS, or `MAX_PIXELS`.
+
+    Returns:
+        uint8 of shape (height, width, 3), RGB. May share memory with an array passed in.
+
+    Raises:
+        InputError: no such file, no picture, too large, cut off or damaged, or an array of another kind; one line.
+    """
+    if isinstance(source, np.ndarray):
+        return _rgb(_checked(source))
+    if not isinstance(source, str | Path | bytes):
+        raise InputError(f"a picture is a path, bytes or an array, not {type(source).__name__}")
+    limit = _limit(max_pixels)
+    data, name = (source, "the picture") if isinstance(source, bytes) else (_read(Path(source), limit), str(source))
+    header = _header(data, name)
+    _check(header, limit, name)
+    picture = _decode(header.data, name)
+    return _turned(_rgb(picture), header.orientation)
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Width and height as the header of a file says, before any turning; the pixels are not decoded.
+
+    Raises:
+        InputError: no such file, no picture or one that `read_picture` refuses by its size; small files also where
+            their end is missing.
+    """
+    path = Path(path)
+    limit = _limit(None)
+    head = _read(path, limit, _HEAD)
+    try:
+        header = read_header(head)
+    except NotAPicture:  # the size may stand far behind, as after a long EXIF block
+        head = head if len(head) < _HEAD else _read(path, limit)
+        header = _header(head, str(path))
+    _check(header if len(head) < _HEAD else replace(header, complete=True), limit, str(path))
+    return header.width, header.height
+
+
+def _check(header: Header, limit: int, name: str) -> None:
+    if header.width * header.height > limit:
+        size = f"{header.width} x {header.height}"
+        raise InputError(f"{name} has {size} pixels; at most {limit} are read (MIEN_MAX_PIXELS sets how many)")
+    if not header.complete:
+        raise InputError(f"{name} is cut off")
+
+
+def _limit(max_pixels: int | None) -> int:
+    if max_pixels is not None:
+        return max_pixels
+    stated = os.environ.get("MIEN_MAX_PIXELS", "")
+    if not stated:
+        return MAX_PIXELS
+    if not stated.isdecimal() or not int(stated):
+        raise InputError(f"MIEN_MAX_PIXELS must be a whole number above 0, not {stated!r}")
+    return int(stated)
+
+
+def _read(path: Path, limit: int, size: int = -1) -> bytes:
+    try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; a picture is needed")
+        if not path.exists():
+            raise InputError(f"there is no file {path}")
+        if not path.is_file():
+            raise InputError(f"{path} is no file")
+        if path.stat().st_size > 8 * limit + 2**26:  # eight bytes a pixel is the most there is
+            raise InputError(f"{path} is too large for a picture of at most {limit} pixels")
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _header(data: bytes, name: str) -> Header:
+    if not data:
+        raise InputError(f"{name} is empty")
+    try:
+        return read_header(data)
+    except NotAPicture as error:
+        raise InputError(f"{name} {error}") from None
+
+
+def _decode(data: bytes, name: str) -> np.ndarray:
+    """RGB, with alpha where the file has it; OpenCV's own messages are held back."""
+    import cv2
+
+    with _silent:
+        try:
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error:
+            picture = None
+    if picture is None:
+        raise InputError(f"{name} cannot be decoded; it is damaged or cut off")
+    if picture.dtype == np.uint16:
+        picture = ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if picture.dtype != np.uint8:
+        raise InputError(f"{name} holds {picture.dtype} numbers; 8 or 16 bits a channel are needed")
+    channels = 1 if picture.ndim == 2 else picture.shape[2]
+    code = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[channels]
+    return np.asarray(cv2.cvtColor(picture, code))
+
+
+class _Silent:
+    """OpenCV says nothing while any thread is in here; then its level of messages is again as it was."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._level = threading.Lock(), 0, 0
+
+    def __enter__(self) -> None:
+        from cv2.utils import logging
+
+        with self._lock:
+            if not self._inside:
+                self._level = logging.getLogLevel()
+                logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        from cv2.utils import logging
+
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                logging.setLogLevel(self._level)
+
+
+_silent = _Silent()
+
+
+def _checked(array: np.ndarray) -> np.ndarray:
+    if array.dtype != np.uint8:
+        raise InputError(f"a picture in memory must be uint8 (0 to 255), not {array.dtype}")
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise InputError(f"a picture in memory must be (height, width) or (height, width, 3), not {array.shape}")
+    if not array.size:
+        raise InputError(f"a picture in memory has no pixels: {array.shape}")
+    return array
+
+
+def _rgb(picture: np.ndarray) -> np.ndarray:
+    """Three channels, whatever it came with."""
+    if picture.ndim == 2 or picture.shape[2] == 1:
+        return np.repeat(picture.reshape(*picture.shape[:2], 1), 3, axis=2)
+    color, alpha = picture[..., :3], picture[..., 3:]
+    if alpha.size and alpha.min() < 255:
+        alpha = alpha.astype(np.uint16)
+        color = ((color * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return np.ascontiguousarray(color)
+
+
+def _turned(picture: np.ndarray, orientation: int) -> np.ndarray:
+    """By the EXIF orientation: 1 upright, 2 to 4 mirrored or upside down, 5 to 8 on its side."""
+    if orientation in (5, 6, 7, 8):
+        picture = picture.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        picture = picture[::-1]
+    if orientation in (2, 3, 6, 7):
+        picture = picture[:, ::-1]
+    return np.ascontiguousarray(picture)

@@ -1,4 +1,4 @@
-"""mien reads emotion from text: train, evaluate and predict, offline.
+"""mien reads emotion from text and faces: train, evaluate and predict, offline.
 
 >>> import mien
 >>> mien.predict("i feel so loved today").label  # doctest: +SKIP
@@ -10,6 +10,7 @@ Everything here is loaded when it is first used: importing mien loads neither to
 from __future__ import annotations
 
 import importlib
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mien.data import open_dataset
     from mien.emotions import SPACES, Emotion, LabelSpace
     from mien.errors import MienError
+    from mien.estimators import Embedder, EmotionClassifier
     from mien.evaluation import evaluate
     from mien.model import load
     from mien.recognizer import Recognizer
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "SPACES": "mien.emotions",
+    "Embedder": "mien.estimators",
     "Emotion": "mien.emotions",
+    "EmotionClassifier": "mien.estimators",
     "LabelSpace": "mien.emotions",
     "MienError": "mien.errors",
     "Prediction": "mien.results",
@@ -39,29 +43,40 @@ _HOMES = {
 }
 
 __all__ = [
-    "SPACES", "Emotion", "LabelSpace", "MienError", "Prediction", "Recognizer", "Result", "__version__", "evaluate",
-    "load", "open_dataset", "predict", "train",
+    "SPACES", "Embedder", "Emotion", "EmotionClassifier", "LabelSpace", "MienError", "Prediction", "Recognizer",
+    "Result", "__version__", "evaluate", "load", "open_dataset", "predict", "train",
 ]  # fmt: skip
 
 _loaded: dict[str, Recognizer] = {}
 
 
-def predict(item: str, model: str = "text") -> Result:
-    """Read the emotion in one text with a shipped model, which stays loaded for the next call.
+def predict(item: Any, model: str | None = None) -> Result:
+    """Read the emotion in one text, or in the faces of one picture, with a shipped model; it stays loaded.
 
     Args:
-        item: the text.
-        model: name of a shipped model, or a model folder.
+        item: a text; or a picture: the path of a picture file, or its pixels, a uint8 array (height, width, 3) red,
+            green, blue or (height, width) grey.
+        model: name of a shipped model, or a model folder. Without it "face" for a picture and "text" for the rest.
 
     Raises:
         InputError: nothing can be read in it.
         ModelError: no such model.
     """
+    if model is None:
+        model = "face" if _is_picture(item) else "text"
     if model not in _loaded:
         from mien.model import load
 
         _loaded[model] = load(model)
     return _loaded[model].predict(item)
+
+
+def _is_picture(item: Any) -> bool:
+    if isinstance(item, str):
+        from mien.face import names_picture
+
+        return names_picture(item)
+    return isinstance(item, bytes | PathLike) or hasattr(item, "__array_interface__")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,13 +1,15 @@
-"""The demo: what the shipped models say to a few sentences, in the terminal and as a page."""
+"""The demo: what the shipped models say to a few sentences and your photographs, in the terminal and as pages."""
 
 from __future__ import annotations
 
 import html
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from mien.display import show_prediction
+from mien.display import show_pictures, show_prediction
 from mien.errors import MienError
 from mien.model import load
 from mien.results import Result
@@ -28,11 +30,17 @@ SENTENCES = (
 )
 
 
-def run(folder: Path, console: Console, models: tuple[str, ...] = ("text", "text-carer")) -> Path:
-    """Predict, print, and write ``index.html`` into *folder*.
+def run(
+    folder: Path, console: Console, models: tuple[str, ...] = ("text", "text-carer"), photos: Sequence[str] = ()
+) -> Path:
+    """Predict, print, and write ``index.html`` into *folder*, and ``faces.html`` where there are photographs.
+
+    Args:
+        photos: pictures to read the faces of; mien ships none.
 
     Raises:
         MienError: the folder cannot be written.
+        InputError: a photograph cannot be read.
     """
     columns: dict[str, list[Result]] = {}
     for name in models:
@@ -45,10 +53,21 @@ def run(folder: Path, console: Console, models: tuple[str, ...] = ("text", "text
     page = folder / "index.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        page.write_text(_page(columns), "utf-8")
+        page.write_text(_page(columns, bool(photos)), "utf-8")
+        if photos:
+            _faces(folder / "faces.html", console, photos)
     except OSError as error:
         raise MienError(f"cannot write {page}: {error.strerror or error}") from error
     return page
+
+
+def _faces(page: Path, console: Console, photos: Sequence[str]) -> None:
+    from mien.face.draw import write_page
+
+    model = load("face")
+    results = [model.predict(photo) for photo in photos]
+    show_pictures(console, results, Counter(item.label for result in results for item in result.items), len(results))
+    write_page(page, (result.to_dict() for result in results))
 
 
 def _bars(result: Result) -> str:
@@ -64,7 +83,7 @@ def _bars(result: Result) -> str:
     return "".join(rows)
 
 
-def _page(columns: dict[str, list[Result]]) -> str:
+def _page(columns: dict[str, list[Result]], photos: bool = False) -> str:
     cards = []
     for results in zip(*columns.values(), strict=True):
         parts = "".join(
@@ -72,7 +91,8 @@ def _page(columns: dict[str, list[Result]]) -> str:
             for name, result in zip(columns, results, strict=True)
         )
         cards.append(f"<article><blockquote>{html.escape(results[0].input)}</blockquote>{parts}</article>")
-    return _HEAD + "".join(cards) + "</main></html>\n"
+    link = '<p><a href="faces.html">The faces in your photographs</a></p>' if photos else ""
+    return _HEAD.replace("</header>", f"{link}</header>") + "".join(cards) + "</main></html>\n"
 
 
 _HEAD = """<!doctype html>

@@ -74,7 +74,40 @@ def show_results(console: Console, results: Sequence[Result], counts: Mapping[st
     show_counts(console, counts)
 
 
-def show_counts(console: Console, counts: Mapping[str, int]) -> None:
+def show_pictures(console: Console, results: Sequence[Result], counts: Mapping[str, int], total: int) -> None:
+    """One row per face; *total* pictures were read, of which *results* are shown, and *counts* says of all faces."""
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    for head in ("picture", "face", "", "label", "", "", "box"):
+        table.add_column(head, justify="right" if head == "face" else "left", no_wrap=True)
+    width = max(12, console.width - 58)
+    for result in results:
+        name = Text(shorten_path(result.input, width), "bold")
+        for number, item in enumerate(result.items, 1):
+            sign = item.space[item.label]
+            left, top, right, bottom = (round(value) for value in item.box or (0, 0, 0, 0))
+            table.add_row(
+                name if number == 1 else Text(), str(number), sign.emoji, Text(item.label, sign.color),
+                Text(bar(item.score, 8), sign.color), f"{item.score:.0%}",
+                Text(f"{left},{top} – {right},{bottom}", "dim"),
+            )  # fmt: skip
+        if not result.items:
+            table.add_row(name, "", "", Text("unreadable", "red") if result.error else Text("no face", "dim"))
+    console.print(table)
+    for result in results:
+        if result.error:
+            console.print(Text(result.error, "red"))
+    if total > len(results):
+        console.print(f"[dim]… and {total - len(results):,} more pictures; --out FILE keeps them all[/dim]")
+    if sum(counts.values()) > 1:
+        show_counts(console, counts, "faces")
+
+
+def shorten_path(path: str, width: int) -> str:
+    """The end of a path of at most *width* characters."""
+    return path if len(path) <= width else "…" + path[-width + 1 :]
+
+
+def show_counts(console: Console, counts: Mapping[str, int], what: str = "texts") -> None:
     """How often each label came, most frequent first."""
     total = sum(counts.values()) or 1
     table = _table("emoji", "label", "bar", "figure", "share")
@@ -82,7 +115,7 @@ def show_counts(console: Console, counts: Mapping[str, int]) -> None:
         known = emotion(label)
         share = count / total
         table.add_row(known.emoji, label, Text(bar(share), known.color), f"{count:,}", f"{share:.1%}")
-    console.print(f"\n[bold]{total:,} texts[/bold]")
+    console.print(f"\n[bold]{sum(counts.values()):,} {what}[/bold]")
     console.print(table)
 
 
@@ -90,7 +123,12 @@ def show_metrics(console: Console, document: Mapping[str, Any], space: LabelSpac
     """The figures of a report: headline, then one row per label."""
     names = {"accuracy": "accuracy", "macro_f1": "macro-F1", "map": "mAP", "weighted_f1": "weighted F1"}
     told = [f"{name} [bold]{document[key]:.4f}[/bold]" for key, name in names.items() if document.get(key) is not None]
-    console.print(f"{document['n']:,} samples   " + "   ".join(told))
+    mirrored = "   [dim]with mirror images[/dim]" if document.get("mirror") else ""
+    console.print(f"{document['n']:,} samples   " + "   ".join(told) + mirrored)
+    if rest := document.get("without_seen"):
+        some = [f"{name} [bold]{rest[key]:.4f}[/bold]" for key, name in names.items() if rest.get(key) is not None]
+        left = "   ".join(some) or "none is left"
+        console.print(f"[dim]without the {rest['seen']:,} that also stand in training:[/dim]   {left}")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("", "label", "precision", "recall", "F1", "support", ""):
         table.add_column(name, justify="left" if name in ("", "label") else "right")
@@ -142,3 +180,10 @@ def show_stats(console: Console, document: Mapping[str, Any]) -> None:
     if "length" in document:
         length = document["length"]
         console.print(f"[dim]characters: median {length['median']:.0f}, 95 % under {length['q95']:.0f}[/dim]")
+    if "width" in document:
+        told = {
+            key: f"{document['width'][key]:.0f} × {document['height'][key]:.0f}" for key in ("min", "median", "max")
+        }
+        same = told["min"] == told["max"]
+        spread = f"all {told['max']}" if same else f"median {told['median']}, up to {told['max']}"
+        console.print(f"[dim]pixels: {spread}[/dim]")

@@ -39,16 +39,26 @@ MANIFEST, NETWORK, TOKENIZER, WEIGHTS, CARD = (
 SHIPPED = Path(__file__).parent / "models"
 
 #: modality → where its recogniser is. A new modality is a new folder of the same shape and a line here.
-RECOGNIZERS: dict[str, str] = {"text": "mien.text.recognizer:TextRecognizer"}
+RECOGNIZERS: dict[str, str] = {
+    "text": "mien.text.recognizer:TextRecognizer",
+    "face": "mien.face.recognizer:FaceRecognizer",
+}
 
 
 class LabelsEntry(BaseModel):
-    """The labels of the outputs, in order."""
+    """Labels of the outputs, in order."""
 
     model_config = ConfigDict(extra="forbid")
     space: str
     names: list[str] = Field(min_length=1)
     multilabel: bool = False
+
+    def as_space(self) -> LabelSpace:
+        """The known space of these labels, or one made of them."""
+        known = SPACES.get(self.space)
+        if known is not None and known.names == tuple(self.names):
+            return known.as_multilabel(self.multilabel)
+        return make_space(self.space, self.names, self.multilabel)
 
 
 class FileEntry(BaseModel):
@@ -67,6 +77,7 @@ class Manifest(BaseModel):
         preprocess: settings of the modality's one preprocessing function.
         thresholds: label → smallest probability at which it holds (multi-label models).
         rollups: coarser space → label → threshold there (multi-label models).
+        heads: further label spaces that the same network answers in; their probabilities follow its own.
         metrics: figures by data set and split, as measured with this very folder.
         data: what it learned from: specs, fingerprints, rows, licences.
         training: recipe, settings, seed, seconds, machine, history per epoch, layout of the network.
@@ -81,6 +92,7 @@ class Manifest(BaseModel):
     preprocess: dict[str, Any] = {}
     thresholds: dict[str, float] = {}
     rollups: dict[str, dict[str, float]] = {}
+    heads: list[LabelsEntry] = []
     metrics: dict[str, Any] = {}
     data: list[dict[str, Any]] = []
     training: dict[str, Any] = {}
@@ -90,10 +102,16 @@ class Manifest(BaseModel):
     @property
     def space(self) -> LabelSpace:
         """The label space of the outputs."""
-        known = SPACES.get(self.labels.space)
-        if known is not None and known.names == tuple(self.labels.names):
-            return known.as_multilabel(self.labels.multilabel)
-        return make_space(self.labels.space, self.labels.names, self.labels.multilabel)
+        return self.labels.as_space()
+
+    def columns(self, space: str) -> slice | None:
+        """Where the probabilities of a label space stand in the network's output; None where it has no such head."""
+        start = 0
+        for entry in (self.labels, *self.heads):
+            if entry.space == space:
+                return slice(start, start + len(entry.names))
+            start += len(entry.names)
+        return None
 
 
 def sha256(path: Path) -> str:

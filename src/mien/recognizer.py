@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from mien.errors import InputError
+from mien.emotions import LabelSpace
+from mien.errors import InputError, ModelError
 from mien.model import Manifest
-from mien.results import Prediction, Result
+from mien.results import Box, Prediction, Result
 
 T = TypeVar("T")
 Progress = Callable[[int], None]  # called with the number of inputs done since the last call
@@ -21,21 +23,41 @@ Progress = Callable[[int], None]  # called with the number of inputs done since 
 class Recognizer(ABC):
     """A loaded model. Made by :func:`mien.load`.
 
+    An input is a text (str), or a picture: its path (str or Path), its file's bytes, or its pixels, uint8 of shape
+    (height, width, 3) red, green, blue or (height, width) grey.
+
     Attributes:
         folder: where it was loaded from.
         manifest: what it is and how it came about.
-        space: its labels.
+        space: the labels it answers in.
     """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder, self.manifest, self.space = folder, manifest, manifest.space
+        self._columns = slice(0, len(manifest.space))  # of the network's output: the labels of ``space``
 
     @property
     def name(self) -> str:
         """The model's name."""
         return self.manifest.name
 
-    def predict(self, item: str) -> Result:
+    def answering(self, space: str | LabelSpace) -> Self:
+        """The same loaded model, answering in another of the label spaces its network has outputs for.
+
+        Raises:
+            ModelError: it has none for that space; the message names those it has.
+        """
+        name = space if isinstance(space, str) else space.name
+        columns = self.manifest.columns(name)
+        if columns is None:
+            known = ", ".join(entry.space for entry in (self.manifest.labels, *self.manifest.heads))
+            raise ModelError(f"the model {self.name} does not answer in {name}; it does in: {known}")
+        entries = {entry.space: entry for entry in (*self.manifest.heads, self.manifest.labels)}
+        twin = copy.copy(self)
+        twin.space, twin._columns = entries[name].as_space(), columns
+        return twin
+
+    def predict(self, item: Any) -> Result:
         """Read the emotion in one input.
 
         Raises:
@@ -47,7 +69,7 @@ class Recognizer(ABC):
         return result
 
     @abstractmethod
-    def predict_many(self, inputs: Iterable[str], batch_size: int = 64) -> Iterator[Result]:
+    def predict_many(self, inputs: Iterable[Any], batch_size: int = 64) -> Iterator[Result]:
         """Results in the order of the inputs, computed in batches; memory stays bounded however many there are.
 
         An unusable input gives a result without items whose ``error`` says why; it does not stop the others.
@@ -55,7 +77,7 @@ class Recognizer(ABC):
 
     @abstractmethod
     def probabilities(
-        self, inputs: Sequence[str], batch_size: int = 64, progress: Progress | None = None
+        self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None
     ) -> np.ndarray:
         """The scores alone: float32 of shape (n, labels), rows in the order of the inputs.
 
@@ -63,13 +85,19 @@ class Recognizer(ABC):
             InputError: an input is unusable; the message says which.
         """
 
-    def result(self, item: str, rows: Iterable[np.ndarray] = (), error: str | None = None) -> Result:
-        """Wrap one row of probabilities, shape (labels,), per prediction."""
-        names, thresholds = self.space.names, self.manifest.thresholds
+    def result(
+        self, item: str, rows: Iterable[np.ndarray] = (), error: str | None = None, boxes: Iterable[Box] | None = None
+    ) -> Result:
+        """Wrap one row of probabilities, shape (labels,), per prediction; with boxes, one per row."""
+        own = self.space == self.manifest.space  # thresholds were tuned for those labels
+        names, thresholds = self.space.names, self.manifest.thresholds if own else {}
+        rows = list(rows)
         items = tuple(
-            Prediction(dict(zip(names, row.tolist(), strict=True)), self.space, thresholds=thresholds) for row in rows
+            Prediction(dict(zip(names, row.tolist(), strict=True)), self.space, thresholds=thresholds, box=box)
+            for row, box in zip(rows, boxes if boxes is not None else [None] * len(rows), strict=True)
         )
-        return Result(item, self.manifest.modality, self.name, items, error, self.manifest.rollups)
+        rollups = self.manifest.rollups if own else {}
+        return Result(item, self.manifest.modality, self.name, items, error, rollups)
 
 
 def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -28,18 +28,23 @@ def usable_threads() -> int:
 
 
 class Session:
-    """A network that takes one array and gives one array.
+    """A network that takes one array and gives one or a few.
+
+    Attributes:
+        outputs: names of what it gives; the first is what :meth:`run` gives unless asked for another.
 
     Args:
-        path: the ``.onnx`` file.
+        network: the ``.onnx`` file, or its bytes.
         threads: threads to compute with; by default :func:`usable_threads`.
         providers: ONNX Runtime's execution providers, CPU by default.
 
     Raises:
-        ModelError: the file is no network that ONNX Runtime can run.
+        ModelError: it is no network that ONNX Runtime can run.
     """
 
-    def __init__(self, path: str | Path, threads: int | None = None, providers: list[str] | None = None) -> None:
+    def __init__(
+        self, network: str | Path | bytes, threads: int | None = None, providers: list[str] | None = None
+    ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_threads()
         options.inter_op_num_threads = 1
@@ -48,14 +53,22 @@ class Session:
         options.enable_cpu_mem_arena = False
         try:
             self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=providers or ["CPUExecutionProvider"]
+                network if isinstance(network, bytes) else str(network),
+                options,
+                providers=providers or ["CPUExecutionProvider"],
             )
         except Exception as error:  # onnxruntime raises bare classes of its own for every kind of damage
-            raise ModelError(f"{path} cannot be run: {str(error).splitlines()[0]}") from error
+            name = "the network" if isinstance(network, bytes) else network
+            raise ModelError(f"{name} cannot be run: {str(error).splitlines()[0]}") from error
         self.input = self._session.get_inputs()[0].name
-        self.output = self._session.get_outputs()[0].name
+        self.outputs = tuple(output.name for output in self._session.get_outputs())
 
-    def run(self, array: np.ndarray) -> np.ndarray:
-        """The network's first output for its first input."""
-        result: np.ndarray = self._session.run([self.output], {self.input: array})[0]
+    def run(self, array: np.ndarray, output: str | None = None) -> np.ndarray:
+        """The network's first output for its first input, or the output of that name."""
+        result: np.ndarray = self._session.run([output or self.outputs[0]], {self.input: array})[0]
         return result
+
+    def run_all(self, array: np.ndarray) -> list[np.ndarray]:
+        """All outputs for its first input, in the order of ``outputs``."""
+        results: list[np.ndarray] = self._session.run(None, {self.input: array})
+        return results

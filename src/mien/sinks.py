@@ -23,6 +23,7 @@ from mien.errors import MienError, require
 from mien.results import Result
 
 Row = dict[str, Any]
+Rows = Callable[[], Iterator[Row]]
 _OWN = ("label", "emoji", "score", "labels", "error")
 _PAGE_ROWS = 2_000
 
@@ -33,12 +34,16 @@ class Journal:
     Args:
         target: the file that is to be made.
         signature: whatever the rows depend on; rows of another input or model are not gone on with.
+        write: makes the file of the rows; by default as its ending in ``FORMATS`` says.
 
     Attributes:
         done: rows that were there already.
     """
 
-    def __init__(self, target: Path, signature: Mapping[str, Any]) -> None:
+    def __init__(
+        self, target: Path, signature: Mapping[str, Any], write: Callable[[Path, Rows], None] | None = None
+    ) -> None:
+        self._write = write or FORMATS[target.suffix]
         self.target, self.path, self.done = target, target.with_name(target.name + ".part"), 0
         head = (json.dumps({"mien": dict(signature)}, sort_keys=True) + "\n").encode()
         with written(self.path):
@@ -78,7 +83,7 @@ class Journal:
         scratch = self.target.with_name(self.target.name + ".tmp")
         with written(self.target):
             try:
-                FORMATS[self.target.suffix](scratch, self.rows)
+                self._write(scratch, self.rows)
                 os.replace(scratch, self.target)
             finally:
                 scratch.unlink(missing_ok=True)
@@ -105,14 +110,14 @@ class written:  # noqa: N801 - reads as a word: with written(path): ...
             raise MienError(f"cannot write {self.path}: {error.strerror or error}") from error
 
 
-def check_target(target: Path) -> None:
-    """Refuse a file that cannot be made, before anything is computed.
+def check_target(target: Path, endings: Iterable[str] = ()) -> None:
+    """Refuse a file that cannot be made, before anything is computed; *endings* are allowed besides those of tables.
 
     Raises:
         MienError: an unknown ending, a missing folder, or a folder of that name.
         MissingExtra: Parquet without pyarrow.
     """
-    if target.suffix not in FORMATS:
+    if target.suffix not in (*FORMATS, *endings):
         raise MienError(f"{target}: the ending says the format; there are: {', '.join(FORMATS)}")
     if target.is_dir():
         raise MienError(f"{target} is a folder; a file is meant")
@@ -139,6 +144,44 @@ def row_of(result: Result, columns: Mapping[str, Any], suffix: str, scores: bool
         own |= {f"score_{label}": round(score, 6) for label, score in best.scores.items()}
     plain = columns or {"text": result.input}
     return {**plain, **{_free(name, plain): value for name, value in own.items()}}
+
+
+def face_rows(row: Row, scores: bool = False) -> Iterator[Row]:
+    """A picture's result, as JSONL has it, as one flat row per face; one row without a face where there is none.
+
+    Faces are counted from 1, the largest first; left, top, right and bottom are the box in pixels.
+    """
+    faces = row["items"] or [{"label": None, "emoji": None, "score": None, "labels": [], "scores": {}, "box": None}]
+    for number, face in enumerate(faces, 1):
+        left, top, right, bottom = face["box"] or (None,) * 4
+        flat = {
+            "file": row["input"],
+            "face": number if row["items"] else None,
+            **{name: face[name] for name in ("label", "emoji", "score")},
+            "labels": "|".join(face["labels"]) or None,
+            "left": left,
+            "top": top,
+            "right": right,
+            "bottom": bottom,
+            "error": row["error"],
+        }
+        yield flat | ({f"score_{name}": score for name, score in face["scores"].items()} if scores else {})
+
+
+def picture_writer(suffix: str, scores: bool) -> Callable[[Path, Rows], None]:
+    """What makes a file of the results of pictures, each row as JSONL has it."""
+    if suffix == ".jsonl":
+        return _jsonl
+    if suffix == ".html":
+
+        def page(target: Path, rows: Rows) -> None:
+            from mien.face.draw import write_page
+
+            write_page(target, rows())
+
+        return page
+    write = FORMATS[suffix]
+    return lambda target, rows: write(target, lambda: (flat for row in rows() for flat in face_rows(row, scores)))
 
 
 def own_value(row: Row, name: str) -> Any:
@@ -169,9 +212,6 @@ def _plain(cell: Any) -> Any:
     if str(cell) in ("nan", "NaN", "NaT", "<NA>"):
         return None
     return cell.isoformat() if hasattr(cell, "isoformat") else str(cell)
-
-
-Rows = Callable[[], Iterator[Row]]
 
 
 def _jsonl(target: Path, rows: Rows) -> None:

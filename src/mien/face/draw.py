@@ -1,0 +1,270 @@
+"""Results to look at: a picture with its faces marked, and a page of such pictures.
+
+OpenCV has no emoji: in pictures each emotion has its colour, on the page its emoji as well.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mien.emotions import emotion
+from mien.errors import InputError, MienError
+from mien.media import read_picture
+from mien.results import Result
+
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+_INK, _PANEL = (255, 255, 255), (24, 26, 30)
+_BARS = 3  # labels shown for each face
+_PAGE_PICTURES = 200  # more would make a page that no browser likes
+_PAGE_PIXELS = 1000  # longest side of a picture on the page
+
+
+def annotate(picture: np.ndarray, result: Result) -> np.ndarray:
+    """The picture with a box around every face, its label, and bars for the strongest labels where there is room.
+
+    Args:
+        picture: uint8 (height, width, 3) red, green, blue.
+        result: of that picture.
+
+    Returns:
+        uint8 of the same shape; a picture with a side under 640 pixels is enlarged, so that words can be read.
+    """
+    grow = max(1.0, 640 / max(picture.shape[:2]))
+    canvas = cv2.resize(picture, None, fx=grow, fy=grow, interpolation=cv2.INTER_CUBIC) if grow > 1 else picture.copy()
+    canvas = np.ascontiguousarray(canvas)
+    unit = max(canvas.shape[:2]) / 1000  # what is drawn grows with the picture
+    faces = [(item, [value * grow for value in item.box]) for item in result.items if item.box]
+    for item, box in reversed(faces):  # the largest come last and lie on top
+        color = _rgb(item.space[item.label].color)
+        _frame(canvas, box, color, max(2, round(2.5 * unit)))
+    for item, box in reversed(faces):
+        ranked = sorted(item.scores, key=item.scores.__getitem__, reverse=True)[:_BARS]
+        roomy = box[2] - box[0] >= 75 * unit
+        rows = [(name, item.scores[name], _rgb(item.space[name].color)) for name in (ranked if roomy else ranked[:1])]
+        _panel(canvas, box, rows, unit * (1.0 if roomy else 0.75), bars=roomy)
+    return canvas
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write an RGB picture; the ending of its name says the format.
+
+    Raises:
+        MienError: the file cannot be written.
+    """
+    good, data = cv2.imencode(path.suffix.lower(), picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    if not good:
+        raise MienError(f"cannot write {path}")
+    scratch = path.with_name(path.name + ".tmp")
+    try:
+        scratch.write_bytes(data.tobytes())
+        os.replace(scratch, path)
+    except OSError as error:
+        raise MienError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
+
+
+def _frame(canvas: np.ndarray, box: list[float], color: tuple[int, int, int], thick: int) -> None:
+    """A rectangle with round corners."""
+    left, top, right, bottom = (round(value) for value in box)
+    radius = max(1, min(right - left, bottom - top) // 8)
+    inner = ((left + radius, top + radius), (right - radius, bottom - radius))
+    for width, ink in ((thick + 2, _PANEL), (thick, color)):  # a dark edge: seen on light and dark pictures
+        for (x0, y0), (x1, y1) in (
+            ((inner[0][0], top), (inner[1][0], top)), ((inner[0][0], bottom), (inner[1][0], bottom)),
+            ((left, inner[0][1]), (left, inner[1][1])), ((right, inner[0][1]), (right, inner[1][1])),
+        ):  # fmt: skip
+            cv2.line(canvas, (x0, y0), (x1, y1), ink, width, cv2.LINE_AA)
+        for x, y, angle in (
+            (inner[0][0], inner[0][1], 180), (inner[1][0], inner[0][1], 270),
+            (inner[1][0], inner[1][1], 0), (inner[0][0], inner[1][1], 90),
+        ):  # fmt: skip
+            cv2.ellipse(canvas, (x, y), (radius, radius), angle, 0, 90, ink, width, cv2.LINE_AA)
+
+
+def _panel(
+    canvas: np.ndarray,
+    box: list[float],
+    rows: list[tuple[str, float, tuple[int, int, int]]],
+    unit: float,
+    *,
+    bars: bool,
+) -> None:
+    """Labels with their probabilities, below the face or, where that is outside the picture, inside its box."""
+    height, width = canvas.shape[:2]
+    size, pad, gap = 0.5 * unit * 1.15, round(7 * unit), round(22 * unit)
+    texts = [f"{_ascii(name)} {score:.0%}" for name, score, _ in rows]
+    wide = max(cv2.getTextSize(text, _FONT, size, 1)[0][0] for text in texts)
+    wide = max(wide + 2 * pad + round(14 * unit), round(150 * unit) if bars else 0)
+    tall = gap * len(rows) * (1.55 if bars else 1.0) + pad
+    left = int(np.clip((box[0] + box[2] - wide) / 2, 0, max(0, width - wide)))
+    top = int(box[3] + 5 * unit)
+    if top + tall > height:
+        top = max(0, int(min(box[3], height) - tall - 5 * unit))
+    right, bottom = min(width, left + wide), min(height, round(top + tall))
+    if right <= left or bottom <= top:
+        return
+    part = canvas[top:bottom, left:right]
+    canvas[top:bottom, left:right] = (part * 0.22 + np.array(_PANEL) * 0.78).astype(np.uint8)
+    line = top + pad
+    for text, (_, score, color) in zip(texts, rows, strict=True):
+        base = line + round(14 * unit)
+        dot = (left + pad + round(4 * unit), base - round(5 * unit))
+        cv2.circle(canvas, dot, max(2, round(4.5 * unit)), color, -1, cv2.LINE_AA)
+        cv2.putText(
+            canvas, text, (left + pad + round(14 * unit), base), _FONT, size, _INK, max(1, round(unit)), cv2.LINE_AA
+        )
+        line += gap
+        if bars:
+            start, end, thick = left + pad, right - pad, max(3, round(6 * unit))
+            middle = line + thick // 2
+            cv2.line(canvas, (start, middle), (end, middle), (70, 74, 82), thick, cv2.LINE_AA)
+            if score >= 0.01:
+                cv2.line(canvas, (start, middle), (start + round((end - start) * score), middle), color, thick)
+            line += round(0.55 * gap)
+
+
+def _ascii(label: str) -> str:
+    """The label in the letters OpenCV can draw."""
+    plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()
+    return plain if plain.strip() else "?"
+
+
+def write_page(target: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """A page that shows pictures with their faces; it stands alone, the pictures are in it.
+
+    Args:
+        rows: results as :meth:`mien.results.Result.to_dict` gives them. Pictures are read again from ``input``; the
+            first 200 are shown and all are counted.
+    """
+    counts: Counter[str] = Counter()
+    shown = total = failed = 0
+    cards = target.with_name(target.name + ".cards")
+    try:
+        with cards.open("w", encoding="utf-8") as file:
+            for row in rows:
+                total += 1
+                failed += row["error"] is not None
+                counts.update(item["label"] for item in row["items"])
+                if shown < _PAGE_PICTURES:
+                    file.write(card(row))
+                    shown += 1
+        with target.open("w", encoding="utf-8") as file:
+            file.write(_HEAD + _summary(total, failed, counts) + "<main>")
+            with cards.open(encoding="utf-8") as made:
+                for line in made:
+                    file.write(line)
+            rest = f"<p>… and {total - shown:,} more; JSONL, CSV or Parquet hold them all.</p>" if total > shown else ""
+            file.write(f"</main>{rest}</html>\n")
+    finally:
+        cards.unlink(missing_ok=True)
+
+
+def _summary(total: int, failed: int, counts: Counter[str]) -> str:
+    faces = sum(counts.values())
+    chips = "".join(
+        f'<span class="chip" style="--c:{emotion(label).color}">{emotion(label).emoji} {html.escape(label)} '
+        f"<b>{count:,}</b></span>"
+        for label, count in counts.most_common()
+    )
+    words = f"{faces:,} {'face' if faces == 1 else 'faces'} in {total:,} {'picture' if total == 1 else 'pictures'}"
+    unread = f", {failed:,} could not be read" if failed else ""
+    return f"<header><h1>{words}{unread}</h1><div>{chips}</div></header>"
+
+
+def card(row: Mapping[str, Any]) -> str:
+    """One picture of a page, as HTML; *row* as :meth:`mien.results.Result.to_dict` gives it."""
+    name = html.escape(str(row["input"]))
+    if row["error"]:
+        return f'<article><h2>{name}</h2><p class="error">{html.escape(row["error"])}</p></article>\n'
+    try:
+        picture = read_picture(str(row["input"]))
+    except InputError as error:  # it was there a moment ago
+        return f'<article><h2>{name}</h2><p class="error">{html.escape(str(error))}</p></article>\n'
+    height, width = picture.shape[:2]
+    boxes, faces = [], []
+    for number, item in enumerate(row["items"], 1):
+        color, label, percent = emotion(item["label"]).color, html.escape(item["label"]), f"{item['score']:.0%}"
+        left, top, right, bottom = item["box"]
+        kind = " small" if (right - left) < 0.08 * width else " low" if bottom > 0.9 * height else ""
+        place = (
+            f"left:{left / width:.3%};top:{top / height:.3%};width:{(right - left) / width:.3%};"
+            f"height:{(bottom - top) / height:.3%}"
+        )
+        boxes.append(
+            f'<div class="box{kind}" style="{place};--c:{color}" title="{number}: {label} {percent}">'
+            f"<span><u>{number}</u> <i>{item['emoji']}</i><b> {label} {percent}</b></span></div>"
+        )
+        ranked = sorted(item["scores"], key=item["scores"].__getitem__, reverse=True)[:_BARS]
+        bars = "".join(
+            f'<div class="row"><span>{emotion(key).emoji}</span><span>{html.escape(key)}</span>'
+            f'<span class="bar"><i style="width:{item["scores"][key] * 100:.1f}%;background:{emotion(key).color}"></i>'
+            f"</span><span>{item['scores'][key]:.0%}</span></div>"
+            for key in ranked
+        )
+        faces.append(f'<section style="--c:{color}"><h3>face {number}</h3>{bars}</section>')
+    none = "" if faces else '<p class="none">no face</p>'
+    return (
+        f'<article><h2>{name}</h2><div class="shot" style="max-width:{max(width, 420)}px">'
+        f'<img src="{_data_uri(picture)}" width="{width}" height="{height}" alt="{name}">'
+        f'{"".join(boxes)}</div>{none}<div class="faces">{"".join(faces)}</div></article>\n'
+    )
+
+
+def _data_uri(picture: np.ndarray) -> str:
+    scale = _PAGE_PIXELS / max(picture.shape[:2])
+    if scale < 1:
+        size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+_HEAD = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>mien: faces</title>
+<style>
+:root{color-scheme:light dark;--card:#fff;--ground:#f4f2ee;--ink:#22252a;--soft:#8883}
+@media(prefers-color-scheme:dark){:root{--card:#1f2227;--ground:#15171a;--ink:#e9e7e2}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--ground);color:var(--ink);
+font:16px/1.5 system-ui,sans-serif,"Apple Color Emoji","Segoe UI Emoji","Noto Color Emoji"}
+header,main,body>p{max-width:80rem;margin:auto;padding:1.5rem}
+header{padding-bottom:.5rem}h1{font-size:1.5rem;margin:0 0 .6rem}
+.chip{display:inline-block;margin:0 .4rem .4rem 0;padding:.15rem .8rem;border-radius:2rem;background:var(--card);
+border:1.5px solid var(--c)}
+main{display:grid;gap:1.25rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));align-items:start}
+article{background:var(--card);border-radius:1rem;padding:1rem;box-shadow:0 1px 3px #0002;min-width:0}
+h2{font-size:.9rem;font-weight:600;margin:0 0 .7rem;overflow-wrap:anywhere}
+.shot{position:relative;border-radius:.6rem;overflow:hidden;line-height:0;margin:auto}
+.shot img{width:100%;height:auto;display:block}
+.box{position:absolute;border:3px solid var(--c);border-radius:.6rem;box-shadow:0 0 0 1px #0006,inset 0 0 0 1px #0004}
+.box span{position:absolute;left:50%;top:calc(100% + .45rem);transform:translateX(-50%);white-space:nowrap;
+padding:.15rem .55rem;border-radius:1rem;background:#16181ce6;color:#fff;font-size:.8rem;line-height:1.35;
+border:1.5px solid var(--c)}
+.box.low span{top:auto;bottom:.45rem}.box i{font-style:normal}.box u{text-decoration:none;opacity:.65}
+.box.small{border-width:2px}.box.small b{display:none}
+.box.small span{padding:0 .3rem;font-size:.72rem;top:calc(100% + .1rem)}
+.box:hover{z-index:2}
+.faces{display:grid;gap:.6rem;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));margin-top:.8rem}
+section{border-left:4px solid var(--c);padding-left:.7rem}
+h3{margin:0;font-size:.75rem;font-weight:500;opacity:.6}
+.row{display:grid;grid-template-columns:1.5rem 5.5rem 1fr 2.6rem;align-items:center;gap:.3rem;font-size:.85rem}
+.row span:last-child{text-align:right;font-variant-numeric:tabular-nums}
+.bar{height:.6rem;background:var(--soft);border-radius:.4rem;overflow:hidden}.bar i{display:block;height:100%}
+.error{color:#d7433b;margin:0}.none{opacity:.6;margin:.6rem 0 0}
+</style>
+"""

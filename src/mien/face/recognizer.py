@@ -1,0 +1,153 @@
+"""The recogniser of faces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from mien.errors import InputError, ModelError
+from mien.face.detect import FaceDetector
+from mien.face.preprocess import FaceSettings, align, prepare
+from mien.media import read_picture
+from mien.model import NETWORK, Manifest
+from mien.recognizer import Progress, Recognizer, in_chunks
+from mien.results import Box, Result
+from mien.runtime import Session
+
+_PICTURES_AHEAD = 64  # pictures read before their faces are classified, however few faces they show
+_FEATURES = "features"
+
+
+class FaceRecognizer(Recognizer):
+    """Reads emotion in the faces of photographs, or in pictures that are each one ready crop of a face.
+
+    The items of a result are the faces, the largest first.
+
+    Attributes:
+        settings: how a face is prepared for the network.
+        mirror: whether each crop's probabilities are averaged with those of its mirror image; doubles the time.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, threads: int | None = None) -> None:
+        super().__init__(folder, manifest)
+        try:
+            self.settings = FaceSettings.model_validate(manifest.preprocess)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ModelError(f"{folder}: preprocess settings: {where}: {first['msg']}") from error
+        self.mirror = False
+        self._threads = threads
+        self._session = Session(folder / NETWORK, threads)
+
+    @cached_property
+    def detector(self) -> FaceDetector:
+        """What finds the faces; loaded when it is first needed. Set another to look more or less closely."""
+        return FaceDetector(threads=self._threads)
+
+    def predict(self, item: Any, crops: bool = False) -> Result:
+        """Read the emotion in every face of one picture; a picture without a face gives a result without items.
+
+        Args:
+            item: a path, bytes or pixels; see :class:`mien.recognizer.Recognizer`.
+            crops: the picture is a ready crop of one face.
+
+        Raises:
+            InputError: the picture cannot be read; one line that says why.
+        """
+        result = next(self.predict_many([item], crops=crops))
+        if result.error:
+            raise InputError(result.error)
+        return result
+
+    def predict_many(self, inputs: Iterable[Any], batch_size: int = 64, crops: bool = False) -> Iterator[Result]:
+        """Results in the order of the pictures; the faces of several pictures are classified in one batch.
+
+        A picture without a face gives a result without items, an unusable one a result whose ``error`` says why.
+
+        Args:
+            inputs: paths, bytes or pixels; see :class:`mien.recognizer.Recognizer`. Read as they are wanted.
+            batch_size: faces classified at once.
+            crops: each picture is a ready crop of one face; none is looked for.
+        """
+        waiting: list[tuple[str, list[Box], str | None]] = []
+        faces: list[np.ndarray] = []
+        for item in inputs:
+            try:
+                boxes, found = self._crop(item) if crops else self._find(item)
+                faces.extend(found)
+                waiting.append((_name(item), boxes, None))
+            except InputError as error:
+                waiting.append((_name(item), [], str(error)))
+            if len(faces) >= batch_size or len(waiting) >= max(batch_size, _PICTURES_AHEAD):
+                yield from self._results(waiting, faces, batch_size)
+                waiting, faces = [], []
+        yield from self._results(waiting, faces, batch_size)
+
+    def probabilities(
+        self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None
+    ) -> np.ndarray:
+        """Scores of ready crops, none looked for; see :meth:`mien.recognizer.Recognizer.probabilities`."""
+        parts = [self._classify(batch) for batch in self._batches(inputs, batch_size, progress)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.space)), np.float32)
+
+    def features(self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None) -> np.ndarray:
+        """What the network makes of ready crops before it decides: float32 (n, d), to learn other labels from.
+
+        Raises:
+            InputError: an input is unusable; the message says which.
+            ModelError: the network does not give its features.
+        """
+        if _FEATURES not in self._session.outputs:
+            raise ModelError(f"the network of {self.name} gives no features")
+        parts = [self._session.run(batch, _FEATURES) for batch in self._batches(inputs, batch_size, progress)]
+        return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+
+    def _batches(self, inputs: Sequence[Any], batch_size: int, progress: Progress | None) -> Iterator[np.ndarray]:
+        done = 0
+        for chunk in in_chunks(inputs, batch_size):
+            crops = []
+            for item in chunk:
+                try:
+                    crops.append(prepare(read_picture(item), self.settings))
+                except InputError as error:
+                    raise InputError(f"input {done + len(crops) + 1}: {error}") from None
+            yield np.stack(crops)
+            done += len(chunk)
+            if progress:
+                progress(len(chunk))
+
+    def _find(self, item: Any) -> tuple[list[Box], list[np.ndarray]]:
+        picture = read_picture(item)
+        faces = self.detector.find(picture)
+        return [face.box for face in faces], [align(picture, face, self.settings) for face in faces]
+
+    def _crop(self, item: Any) -> tuple[list[Box], list[np.ndarray]]:
+        picture = read_picture(item)
+        height, width = picture.shape[:2]
+        return [(0.0, 0.0, float(width), float(height))], [prepare(picture, self.settings)]
+
+    def _results(
+        self, waiting: list[tuple[str, list[Box], str | None]], faces: list[np.ndarray], batch_size: int
+    ) -> Iterator[Result]:
+        rows = (row for chunk in in_chunks(faces, batch_size) for row in self._classify(np.stack(chunk)))
+        for name, boxes, error in waiting:
+            yield self.result(name, [next(rows) for _ in boxes], error, boxes)
+
+    def _classify(self, crops: np.ndarray) -> np.ndarray:
+        """Probabilities of prepared crops, float32 (n, labels)."""
+        scores = self._session.run(crops)
+        if self.mirror:
+            scores = (scores + self._session.run(np.ascontiguousarray(crops[:, :, ::-1]))) / 2
+        return scores[:, self._columns]
+
+
+def _name(item: Any) -> str:
+    if isinstance(item, np.ndarray):
+        return "<array>"
+    return "<bytes>" if isinstance(item, bytes) else str(item)

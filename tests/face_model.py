@@ -1,0 +1,98 @@
+"""A tiny face model made by hand, and pictures to give it: what the tests of faces share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from mien.emotions import SPACES
+from mien.model import NETWORK, LabelsEntry, Manifest, write_model
+
+FER, PLUS = SPACES["fer7"].names, SPACES["ferplus8"].names
+
+
+def face_model(folder: Path, size: int = 16, channels: int = 1, source: int = 0, features: bool = True) -> Path:
+    """A model folder whose network decides by brightness alone.
+
+    The mean m of a crop in 0..1 gives the logit -(7 m - i - 0.5)² for label i of fer7, so that black is the first and
+    white the last; ferplus8 gets its labels in the same manner, eight of them. The features are m and the mean of
+    the crop's left half.
+    """
+    nodes = [
+        helper.make_node("Cast", ["inputs"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["f", "per"], ["g"]),
+        helper.make_node("ReduceMean", ["g"], ["m3"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["m3", "one"], ["m"]),
+        helper.make_node("Slice", ["g", "zero", "half", "two"], ["left"]),
+        helper.make_node("ReduceMean", ["left"], ["l3"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["l3", "one"], ["l"]),
+        helper.make_node("Concat", ["m", "l"], ["features"], axis=1),
+    ]
+    sums = []
+    for name, seen, count in (("a", "m", 7), ("b", "l", 8)):
+        nodes += [
+            helper.make_node("Mul", [seen, f"n{name}"], [f"s{name}"]),
+            helper.make_node("Sub", [f"s{name}", f"c{name}"], [f"d{name}"]),
+            helper.make_node("Mul", [f"d{name}", f"d{name}"], [f"q{name}"]),
+            helper.make_node("Neg", [f"q{name}"], [f"z{name}"]),
+            helper.make_node("Softmax", [f"z{name}"], [f"p{name}"], axis=1),
+        ]
+        sums += [
+            helper.make_tensor(f"n{name}", TensorProto.FLOAT, [1], [float(count)]),
+            helper.make_tensor(f"c{name}", TensorProto.FLOAT, [1, count], [i + 0.5 for i in range(count)]),
+        ]
+    nodes.append(helper.make_node("Concat", ["pa", "pb"], ["probabilities"], axis=1))
+    outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 15])]
+    if features:
+        outputs.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 2]))
+    graph = helper.make_graph(
+        nodes, "brightness",
+        [helper.make_tensor_value_info("inputs", TensorProto.UINT8, ["batch", size, size, channels])], outputs,
+        [
+            *sums,
+            helper.make_tensor("per", TensorProto.FLOAT, [1], [1 / 255]),
+            helper.make_tensor("one", TensorProto.INT64, [1], [1]),
+            helper.make_tensor("zero", TensorProto.INT64, [1], [0]),
+            helper.make_tensor("half", TensorProto.INT64, [1], [size // 2]),
+            helper.make_tensor("two", TensorProto.INT64, [1], [2]),
+        ],
+    )  # fmt: skip
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(network)
+    manifest = Manifest(
+        name="bright",
+        modality="face",
+        labels=LabelsEntry(space="fer7", names=list(FER)),
+        heads=[LabelsEntry(space="ferplus8", names=list(PLUS))],
+        preprocess={"size": size, "channels": channels, "source": source},
+    )
+    return write_model(folder, manifest, {NETWORK: network.SerializeToString()}, "# bright")
+
+
+def expected(mean: float, count: int = 7) -> np.ndarray:
+    """What the network of :func:`face_model` says of a mean brightness in 0..1: float (count,)."""
+    logits = -((count * mean - np.arange(count) - 0.5) ** 2)
+    raised = np.exp(logits - logits.max())
+    return np.asarray(raised / raised.sum())
+
+
+def drawn_face(size: int = 200) -> np.ndarray:
+    """A drawn face on a plain ground, uint8 (size, size, 3) RGB, that RetinaFace takes for one."""
+    k = size / 200
+    picture = np.full((200, 200, 3), (120, 140, 160), np.uint8)
+    skin, dark = (224, 172, 140), (60, 40, 35)
+    cv2.ellipse(picture, (100, 105), (58, 76), 0, 0, 360, skin, -1, cv2.LINE_AA)
+    cv2.ellipse(picture, (100, 62), (62, 44), 0, 180, 360, dark, -1, cv2.LINE_AA)
+    for x in (76, 124):
+        cv2.ellipse(picture, (x, 92), (12, 7), 0, 0, 360, (250, 250, 250), -1, cv2.LINE_AA)
+        cv2.circle(picture, (x, 92), 6, (70, 50, 40), -1, cv2.LINE_AA)
+        cv2.ellipse(picture, (x, 80), (15, 5), 0, 190, 350, dark, 3, cv2.LINE_AA)
+    cv2.ellipse(picture, (100, 118), (8, 5), 0, 0, 180, (180, 120, 95), 3, cv2.LINE_AA)
+    cv2.line(picture, (97, 96), (94, 116), (196, 140, 112), 2, cv2.LINE_AA)
+    cv2.ellipse(picture, (100, 145), (24, 9), 0, 0, 180, (170, 60, 60), -1, cv2.LINE_AA)
+    picture = cv2.GaussianBlur(picture, (5, 5), 0)
+    return np.asarray(cv2.resize(picture, (round(200 * k), round(200 * k)), interpolation=cv2.INTER_AREA))

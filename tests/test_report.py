@@ -294,7 +294,7 @@ def check_folder(folder: Path, pictures: set[str]) -> Page:
 def test_single_label_report(single, tmp_path):
     written = evaluate(*single, by="platform").write(tmp_path / "a" / "b")
     assert written == tmp_path / "a" / "b" / "report.html"
-    pictures = {"confusion_counts.png", "confusion_shares.png", "calibration.png", "history.png"}
+    pictures = {"confusion_counts.png", "confusion_shares.png", "calibration.png", "history.png", "layout.png"}
     page = check_folder(written.parent, pictures)
     assert page.sections == ["labels", "confusion", "calibration", "history", "layout", "by", "mistakes", "made"]
     for text in ("50.0 %", "8 054", "batch × tokens × 8", "CC0", "forum", "😄", "lr", "0.001", "Guo et al. 2017"):

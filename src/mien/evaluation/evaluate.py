@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -13,13 +15,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mien.data.dataset import Dataset
+from mien.data.dataset import PICTURES, TRAIN, Dataset
 from mien.emotions import SPACES, LabelSpace, get_space, groups
-from mien.errors import DataError, ModelError
+from mien.errors import DataError, InputError, ModelError
 from mien.evaluation.metrics import multi_label_metrics, single_label_metrics
 from mien.evaluation.report import Report
+from mien.evaluation.samples import Answers, readable
 
 MISTAKES = 20
+_SEEN = "seen in training"
 #: The figures given for each group.
 MAIN = (
     "n", "accuracy", "accuracy_interval", "macro_f1", "macro_f1_present", "weighted_f1",
@@ -38,7 +42,7 @@ class Model(Protocol):
     manifest: Any
 
     def probabilities(
-        self, inputs: Sequence[str], batch_size: int = 64, progress: Callable[[int], None] | None = None
+        self, inputs: Sequence[Any], batch_size: int = 64, progress: Callable[[int], None] | None = None
     ) -> np.ndarray:
         """float32 of shape (n, labels), in 0..1."""
 
@@ -50,6 +54,7 @@ def evaluate(
     by: str | None = None,
     labels: str | LabelSpace | None = None,
     *,
+    mirror: bool = False,
     batch_size: int = 64,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
@@ -59,18 +64,25 @@ def evaluate(
     exclude each other add up, those of labels that can hold together become 1 - Π(1 - p). The data decide what is
     measured: one label at a time (the model's strongest counts) or several (those at or above their threshold).
 
+    A model that also answers in the space of the data, or the one asked for, is asked in that. Where samples of the
+    split also stand in the training split of the data, the main figures are given without them too. Pictures are
+    taken as ready crops; those that cannot be read are left out, and a note counts and names them.
+
     Args:
         model: a loaded model, the name of a shipped one, or a model or run folder.
         data: a data set, or its spec such as ``carer:emotion/``.
         split: "train", "val", "test" or "all". By default "test"; but all of a set that comes without splits, unless
             the model was trained on a part of it.
         by: a column of the data set; the main figures are also given for each of its values.
-        labels: roll both up to this space, such as "ekman7".
+        labels: roll both up to this space, such as "ekman7"; or a space in which several annotators labelled the
+            data (``Dataset.also``): then the label that most of them gave counts.
+        mirror: read each picture together with its mirror image, and average.
         batch_size: inputs computed at once.
         progress: called with the number of inputs done since the last call.
 
     Raises:
-        DataError: the data cannot be read, have no such split or column, or no map joins their labels to the model's.
+        DataError: the data cannot be read, have no such split or column, or no map joins their labels to the model's;
+            or the model cannot mirror.
         ModelError: no such model, its folder is damaged, or it gives numbers that are no probabilities.
     """
     if isinstance(model, str | Path):
@@ -86,37 +98,118 @@ def evaluate(
     if data.modality != model.manifest.modality:
         raise DataError(f"{model.name} reads {model.manifest.modality}, but {data.name} holds {data.modality}")
     split = split or ("all" if data.dealt and not _learned_from(model, data) else "test")
-    space = _common_space(model.space, data.space, labels)
-    part = data.part(split)
-    if part.space.names != space.names:
-        part = part.rollup(space)
-    if not len(part):
+    asked: Model = _asked(model, data, labels, mirror)
+    space = _common_space(asked.space, data, labels)
+    labelled = _labelled(_marked(data, split), space)
+    if not len(labelled):
         raise DataError(f"{data.name} has no samples with a label of {space.name} in {split!r}")
     start = time.perf_counter()
-    raw = model.probabilities(part.inputs, batch_size=batch_size, progress=progress)
+    kept, raw = _predicted(asked, labelled, batch_size, progress)
     seconds = time.perf_counter() - start
-    if raw.shape != (len(part), len(model.space)) or not np.isfinite(raw).all():
-        raise ModelError(f"{model.name} gave no probabilities of shape {(len(part), len(model.space))} for {data.name}")
-    probabilities = rollup_probabilities(raw, model.space, space)
-    thresholds = _thresholds(model, space)
+    part = labelled if kept.all() else labelled.take(kept)
+    if raw.shape != (len(part), len(asked.space)) or not np.isfinite(raw).all():
+        raise ModelError(f"{asked.name} gave no probabilities of shape {(len(part), len(asked.space))} for {data.name}")
+    probabilities = rollup_probabilities(raw, asked.space, space)
+    thresholds = _thresholds(asked, space)
 
     def figures(rows: np.ndarray | slice) -> dict[str, Any]:
         targets, scores = part.targets[rows], probabilities[rows]
         if not part.space.multilabel:
             return single_label_metrics(targets, scores, space.names)
-        return multi_label_metrics(targets, scores, space.names, thresholds, _holds(scores, model.space, thresholds))
+        return multi_label_metrics(targets, scores, space.names, thresholds, _holds(scores, asked.space, thresholds))
 
+    seen, holds = part.columns[_SEEN], _holds(probabilities, asked.space, thresholds)
+    answers = Answers(part, probabilities, holds, space, seen)
+    mistakes, samples = answers.mistakes(MISTAKES), answers.samples()
     return Report(
         space=space.as_multilabel(part.space.multilabel),
         figures=figures(slice(None)),
-        model=_about_model(model),
+        model=_about_model(asked),
         data=_about_data(data, part),
         split=split,
+        mirror=bool(getattr(asked, "mirror", False)),
+        without_seen=_without_seen(seen, figures),
         by=None if by is None else _by_group(by, part.columns[by], figures),
-        mistakes=_mistakes(part, probabilities, _holds(probabilities, model.space, thresholds), space),
-        notes=_notes(model, data, part, split, space),
+        mistakes=mistakes,
+        samples=samples,
+        thumbnails=answers.thumbnails(*mistakes, *samples),
+        notes=[*_unread(labelled, kept), *_notes(asked, data, labelled, split, space)],
         made=_made(seconds),
     )
+
+
+def _asked(model: Any, data: Dataset, labels: str | LabelSpace | None, mirror: bool) -> Any:
+    """The model as it is to be asked: in the label space wanted, where it has a head for it, and by how many views."""
+    wanted = data.space.name if labels is None else getattr(labels, "name", labels)
+    if wanted != model.space.name and wanted in _heads(model):
+        model = model.answering(wanted)
+    if mirror:
+        if not hasattr(model, "mirror"):
+            raise DataError(f"{model.name} reads {model.manifest.modality}: there is nothing to mirror")
+        model = copy.copy(model)  # the caller's goes on as it was
+        model.mirror = True
+    return model
+
+
+def _heads(model: Any) -> list[str]:
+    return [head.space for head in getattr(model.manifest, "heads", [])]
+
+
+def _marked(data: Dataset, split: str) -> Dataset:
+    """A split, with a column that says which of its samples stand in the training split too.
+
+    To be asked of val and test: "train" and "all" hold the training data itself.
+    """
+    part = data.part(split)
+    known = split not in (TRAIN, "all")
+    seen = data.seen_in_training[data.split == split] if known else np.zeros(len(part), bool)
+    return replace(part, columns={**part.columns, _SEEN: seen})
+
+
+def _labelled(part: Dataset, space: LabelSpace) -> Dataset:
+    """The samples that have a label of *space*, with that label."""
+    if part.space.names == space.names:
+        return part
+    if space.name not in part.also:
+        return part.rollup(space)
+    voted = part.take(np.flatnonzero(part.also[space.name].any(1)))
+    return replace(voted, space=space, targets=voted.also[space.name].argmax(1).astype(np.int64))
+
+
+def _predicted(
+    model: Model, part: Dataset, batch_size: int, progress: Callable[[int], None] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which samples can be read, bool (n,), and the probabilities of those."""
+    try:
+        return np.ones(len(part), bool), model.probabilities(part.inputs, batch_size=batch_size, progress=progress)
+    except InputError:
+        kept = readable(part.inputs) if part.modality in PICTURES else np.ones(len(part), bool)
+        if kept.all():  # it was something else
+            raise
+        if not kept.any():
+            raise DataError(f"{part.name}: none of the {len(part)} pictures can be read") from None
+    return kept, model.probabilities(part.take(kept).inputs, batch_size=batch_size)  # progress was told of already
+
+
+def _unread(labelled: Dataset, kept: np.ndarray) -> list[str]:
+    """A note of the samples that could not be read, naming the first of them."""
+    rows = np.flatnonzero(~kept).tolist()
+    if not rows:
+        return []
+    names = ", ".join(str((labelled.where or labelled.inputs)[row]) for row in rows[:3])
+    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+    return [f"Pictures that cannot be read were left out, {len(rows)} of {len(labelled)}: {names}{more}."]
+
+
+def _without_seen(seen: np.ndarray, figures: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Any] | None:
+    """The main figures over the samples that do not stand in the training data; None where none does."""
+    if not seen.any():
+        return None
+    count = int(seen.sum())
+    if seen.all():
+        return {"seen": count, "n": 0}
+    found = figures(np.flatnonzero(~seen))
+    return {"seen": count, **{key: found[key] for key in MAIN if key in found}}
 
 
 def rollup_probabilities(probabilities: np.ndarray, source: LabelSpace, target: LabelSpace) -> np.ndarray:
@@ -149,13 +242,14 @@ def _joined(source: LabelSpace, target: LabelSpace) -> bool:
         return False
 
 
-def _common_space(model: LabelSpace, data: LabelSpace, labels: str | LabelSpace | None) -> LabelSpace:
+def _common_space(model: LabelSpace, dataset: Dataset, labels: str | LabelSpace | None) -> LabelSpace:
+    data = dataset.space
     if labels is not None:
         try:
             target = get_space(labels)
         except KeyError as error:
             raise DataError(str(error.args[0])) from None
-        if _joined(model, target) and _joined(data, target):
+        if _joined(model, target) and (_joined(data, target) or target.name in dataset.also):
             return target
         lacking = data if _joined(model, target) else model
         raise DataError(f"there is no map from {lacking.name} to {target.name}")
@@ -170,7 +264,7 @@ def _common_space(model: LabelSpace, data: LabelSpace, labels: str | LabelSpace 
 
 def _thresholds(model: Model, space: LabelSpace) -> np.ndarray:
     manifest = model.manifest
-    own = space.names == model.space.names
+    own = space.names == model.space.names and model.space.name not in _heads(model)  # those were tuned for its own
     tuned = manifest.thresholds if own else manifest.rollups.get(space.name, {})
     return np.array([tuned.get(name, 0.5) for name in space.names], np.float64)
 
@@ -194,33 +288,6 @@ def _by_group(
         kept = {key: found[key] for key in MAIN if key in found}
         groups_.append({"group": group, **kept, "ece": found["calibration"]["ece"]})
     return {"column": column, "groups": groups_}
-
-
-def _mistakes(part: Dataset, probabilities: np.ndarray, holds: np.ndarray, space: LabelSpace) -> list[dict[str, Any]]:
-    """The samples whose strongest label is not true, most confident first, with what was said and what is true."""
-    several = part.space.multilabel
-    top = probabilities.argmax(1)
-    score = probabilities[np.arange(len(top)), top]
-    right = part.targets[np.arange(len(top)), top] > 0 if several else part.targets == top
-    wrong = np.flatnonzero(~right)
-    found = []
-    for i in wrong[np.argsort(-score[wrong], kind="stable")[:MISTAKES]]:
-        found.append(
-            {
-                "input": part.inputs[i],
-                "true": _names(part.targets[i], probabilities[i], space) if several else space.names[part.targets[i]],
-                "predicted": _names(holds[i], probabilities[i], space) if several else space.names[top[i]],
-                "label": space.names[top[i]],
-                "score": float(score[i]),
-                "where": part.where[i] if part.where else "",
-            }
-        )
-    return found
-
-
-def _names(holds: np.ndarray, scores: np.ndarray, space: LabelSpace) -> list[str]:
-    """The labels that hold, that of the highest score first."""
-    return [space.names[place] for place in np.argsort(-scores, kind="stable") if holds[place]]
 
 
 def _about_model(model: Model) -> dict[str, Any]:
@@ -254,6 +321,10 @@ def _about_data(data: Dataset, part: Dataset) -> dict[str, Any]:
 def _notes(model: Model, data: Dataset, part: Dataset, split: str, space: LabelSpace) -> list[str]:
     """What a reader must know to take the figures rightly."""
     notes = []
+    if getattr(model, "mirror", False):
+        notes.append("Each picture was read together with its mirror image, and the two answers averaged.")
+    if model.space.name in _heads(model):
+        notes.append(f"The model answered in {model.space.name}, one of the further label spaces it has outputs for.")
     lost = len(data.part(split)) - len(part)
     if lost:
         notes.append(f"{lost} samples carry no label of {space.name} and were left out.")
@@ -268,7 +339,9 @@ def _notes(model: Model, data: Dataset, part: Dataset, split: str, space: LabelS
         if empty:
             notes.append(f"The model cannot say {', '.join(empty)}.")
     if space.names != data.space.names:
-        notes.append(f"The data's labels ({data.space.name}) were rolled up to {space.name}.")
+        voted = space.name in data.also
+        how = f"are those that most annotators gave ({space.name})" if voted else f"were rolled up to {space.name}"
+        notes.append(f"The data's labels {'' if voted else f'({data.space.name}) '}{how}.")
     if model.space.multilabel and not part.space.multilabel:
         notes.append("The model can give several labels at once; the data have one, so its strongest label counts.")
     if part.space.multilabel and not model.space.multilabel:

@@ -69,7 +69,7 @@ def _style() -> Iterator[None]:
         yield
 
 
-def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with _style():
@@ -86,7 +86,7 @@ def png(figure: Figure) -> bytes:
     return stream.getvalue()
 
 
-@_styled
+@styled
 def confusion_counts(confusion: dict[str, Any], space: LabelSpace) -> Figure:
     """How many samples of each true label (row) were given each label (column).
 
@@ -100,7 +100,7 @@ def confusion_counts(confusion: dict[str, Any], space: LabelSpace) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def confusion_shares(confusion: dict[str, Any], space: LabelSpace) -> Figure:
     """Which share of the samples of each true label (row) was given each label (column); rows sum to 1.
 
@@ -114,7 +114,7 @@ def confusion_shares(confusion: dict[str, Any], space: LabelSpace) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def cooccurrence(together: dict[str, Any], space: LabelSpace) -> Figure:
     """Which labels are predicted, and which are true, where a label is true: two matrices side by side.
 
@@ -123,7 +123,7 @@ def cooccurrence(together: dict[str, Any], space: LabelSpace) -> Figure:
     """
     k = len(space)
     side = _side(k)
-    figure = _figure(2 * side + 1.2, side + 0.9)
+    figure = new_figure(2 * side + 1.2, side + 0.9)
     for axes, kind, title in zip(
         figure.subplots(1, 2),
         ("predicted", "true"),
@@ -137,7 +137,7 @@ def cooccurrence(together: dict[str, Any], space: LabelSpace) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def confusion_per_label(cells: dict[str, dict[str, int]], space: LabelSpace) -> Figure:
     """One 2×2 confusion matrix per label; colour is the share within each row.
 
@@ -146,7 +146,7 @@ def confusion_per_label(cells: dict[str, dict[str, int]], space: LabelSpace) -> 
     """
     columns = min(len(space), 7 if len(space) > 20 else 5 if len(space) > 9 else 4)
     rows = math.ceil(len(space) / columns)
-    figure = _figure(1.75 * columns + 0.6, 1.75 * rows + 0.4)
+    figure = new_figure(1.75 * columns + 0.6, 1.75 * rows + 0.4)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(space) :]:
         axes.set_axis_off()
@@ -168,7 +168,7 @@ def confusion_per_label(cells: dict[str, dict[str, int]], space: LabelSpace) -> 
     return figure
 
 
-@_styled
+@styled
 def average_precision(document: dict[str, Any], space: LabelSpace) -> Figure:
     """Average precision per label, best first; a mark shows what guessing would get (the label's share).
 
@@ -179,7 +179,7 @@ def average_precision(document: dict[str, Any], space: LabelSpace) -> Figure:
     order = sorted(space, key=lambda emotion: per_label[emotion.name]["average_precision"])
     values = [per_label[emotion.name]["average_precision"] for emotion in order]
     chance = [per_label[emotion.name]["support"] / n for emotion in order]
-    figure = _figure(8, 0.27 * len(space) + 1.3)
+    figure = new_figure(8, 0.27 * len(space) + 1.3)
     axes = figure.subplots()
     places = range(len(order))
     axes.barh(places, values, height=0.72, color=[emotion.color for emotion in order])
@@ -200,7 +200,7 @@ def average_precision(document: dict[str, Any], space: LabelSpace) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def calibration(calibrated: dict[str, Any], space: LabelSpace) -> Figure:
     """Reliability diagram: share right against confidence, with the number of samples per bin below.
 
@@ -210,7 +210,7 @@ def calibration(calibrated: dict[str, Any], space: LabelSpace) -> Figure:
     bins = calibrated["bins"]
     several = space.multilabel
     filled = [b for b in bins if b["count"]]
-    figure = _figure(6.2, 6.4)
+    figure = new_figure(6.2, 6.4)
     upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3.2, 1]})
     width = 1 / len(bins)
     lows, highs = [b["low"] for b in filled], [b["high"] for b in filled]
@@ -234,14 +234,14 @@ def calibration(calibrated: dict[str, Any], space: LabelSpace) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def history(epochs: Sequence[dict[str, Any]], space: LabelSpace) -> Figure:
     """Loss and accuracy per epoch, in training and validation; a line marks the lowest validation loss.
 
     Args:
         epochs: each with "epoch" and any of "train_loss", "val_loss", "train_accuracy", "val_accuracy".
     """
-    figure = _figure(9.4, 3.7)
+    figure = new_figure(9.4, 3.7)
     at = [entry.get("epoch", place + 1) for place, entry in enumerate(epochs)]
     validation = [entry.get("val_loss") for entry in epochs]
     known = [value for value in validation if value is not None]
@@ -262,7 +262,7 @@ def history(epochs: Sequence[dict[str, Any]], space: LabelSpace) -> Figure:
     return figure
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     figure: Figure = require("matplotlib.figure", "report").Figure(figsize=(width, height))
     return figure
 
@@ -273,7 +273,7 @@ def _side(k: int) -> float:
 
 
 def _square(k: int) -> tuple[Figure, Axes]:
-    figure = _figure(_side(k) + 0.4, _side(k) + 0.3)
+    figure = new_figure(_side(k) + 0.4, _side(k) + 0.3)
     return figure, figure.subplots()
 
 

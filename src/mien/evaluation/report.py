@@ -15,7 +15,8 @@ import numpy as np
 
 from mien.emotions import LabelSpace
 from mien.errors import MienError, require
-from mien.evaluation import plots
+from mien.evaluation import plots, sheets
+from mien.evaluation.samples import data_uri
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,8 +35,14 @@ class Report:
         model: name, modality, labels, training and its data.
         data: name, licence, fingerprint, samples per label and split.
         split: the split measured.
+        mirror: whether each picture was read together with its mirror image.
+        without_seen: how many samples stand in the training data too ("seen"), and the main figures without them
+            ("n" of them, "accuracy", …); None where none does, or training data were measured.
         by: ``{"column", "groups": [{"group", "n", "accuracy", …}]}``, or None.
-        mistakes: the most confident mistakes: input, true, predicted, label, score, where.
+        mistakes: the most confident mistakes: input, true, predicted, label, score, where; of pictures also row (place
+            in what was measured, from 0) and seen_in_training. A picture without a file goes by its place.
+        samples: pictures to look at, the same of each, with "right": whether its strongest label is true.
+        thumbnails: row → small picture, uint8 (height, width, 3), of the mistakes and samples that are pictures.
         notes: what must be known to read the figures rightly.
         made: when, and with which versions and machine.
     """
@@ -45,8 +52,12 @@ class Report:
     model: dict[str, Any]
     data: dict[str, Any]
     split: str
+    mirror: bool = False
+    without_seen: dict[str, Any] | None = None
     by: dict[str, Any] | None = None
     mistakes: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    thumbnails: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
     notes: list[str] = field(default_factory=list)
     made: dict[str, Any] = field(default_factory=dict)
 
@@ -69,9 +80,12 @@ class Report:
             "space": self.space.name,
             "multilabel": self.space.multilabel,
             "labels": list(self.space.names),
+            "mirror": self.mirror,
             **self.figures,
+            "without_seen": self.without_seen,
             "by": self.by,
             "mistakes": self.mistakes,
+            "samples": self.samples,
             "notes": self.notes,
             "made": self.made,
             "about_model": self.model,
@@ -96,6 +110,8 @@ class Report:
             ("cooccurrence.png", plots.cooccurrence, document.get("cooccurrence")),
             ("history.png", plots.history, document["about_model"]["training"].get("history")),
             ("calibration.png", plots.calibration, document["calibration"]),
+            ("samples.png", sheets.samples, (document["samples"], self.thumbnails) if self.samples else None),
+            ("layout.png", sheets.layout, document["about_model"]["training"].get("layout")),
         )
         for name, draw, value in figures:
             if value:
@@ -123,6 +139,7 @@ class Report:
             report=self.to_dict(),
             space=self.space,
             emotions={emotion.name: emotion for emotion in self.space},
+            thumbnails={row: data_uri(picture) for row, picture in self.thumbnails.items()},
             images={name.removesuffix(".png"): base64.b64encode(png).decode() for name, png in drawn.items()},
             shown_groups=SHOWN_GROUPS,
         )

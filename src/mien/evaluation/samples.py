@@ -1,0 +1,174 @@
+"""What a model answered to single samples: its mistakes, and pictures to look at."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.data.dataset import PICTURES, Dataset
+from mien.emotions import LabelSpace
+from mien.errors import InputError
+
+SAMPLES = 24  # right ones on the sheet, and as many wrong ones
+SIDE = 96  # pixels of a thumbnail, at most
+_LOSSLESS = 64  # up to this side a PNG is small enough
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers to the n samples of *part*.
+
+    Attributes:
+        part: the samples, in the space of the answers.
+        probabilities: float (n, labels).
+        holds: bool (n, labels), what the model says holds.
+        space: the labels.
+        seen: bool (n,), which samples also stand in the training data.
+    """
+
+    part: Dataset
+    probabilities: np.ndarray
+    holds: np.ndarray
+    space: LabelSpace
+    seen: np.ndarray
+
+    @cached_property
+    def top(self) -> np.ndarray:
+        """Place of the strongest label, int (n,)."""
+        return np.asarray(self.probabilities.argmax(1))
+
+    @cached_property
+    def score(self) -> np.ndarray:
+        """Its probability, float (n,)."""
+        return np.asarray(self.probabilities[np.arange(len(self.top)), self.top])
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """Whether the strongest label is true (several at a time: is among the true ones), bool (n,)."""
+        if self.part.space.multilabel:
+            return np.asarray(self.part.targets[np.arange(len(self.top)), self.top] > 0)
+        return np.asarray(self.part.targets == self.top)
+
+    @property
+    def pictures(self) -> bool:
+        """Whether the samples can be looked at."""
+        return self.part.modality in PICTURES
+
+    def mistakes(self, most: int) -> list[dict[str, Any]]:
+        """The samples whose strongest label is not true, most confident first, with what was said and what is true."""
+        return [self.entry(row) for row in self._wrong()[:most].tolist()]
+
+    def samples(self, seed: int = 0) -> list[dict[str, Any]]:
+        """Pictures to look at, evenly from all labels: right ones drawn at random, then the surest mistakes of each.
+
+        Up to `SAMPLES` of either, each sorted by label; nothing for other modalities.
+        """
+        if not self.pictures:
+            return []
+        label = self.top if self.part.space.multilabel else self.part.targets
+        right = np.random.default_rng(seed).permutation(np.flatnonzero(self.right))
+        rows = [*evenly(right, label, SAMPLES), *evenly(self._wrong(), label, SAMPLES)]
+        return [{**self.entry(row), "right": bool(self.right[row])} for row in rows]
+
+    def entry(self, row: int) -> dict[str, Any]:
+        """One sample in plain values; a picture that has no file of its own goes by its place."""
+        part, several = self.part, self.part.space.multilabel
+        where = part.where[row] if part.where else ""
+        whole = {
+            "input": part.inputs[row],
+            "true": self._names(part.targets[row], row) if several else self.space.names[part.targets[row]],
+            "predicted": self._names(self.holds[row], row) if several else self.space.names[self.top[row]],
+            "label": self.space.names[self.top[row]],
+            "score": float(self.score[row]),
+            "where": where,
+        }
+        if isinstance(part.inputs[row], np.ndarray):
+            whole["input"] = where or f"row {row + 1}"
+        elif isinstance(part.inputs[row], Path):
+            whole["input"] = str(part.inputs[row])
+        if self.pictures:
+            whole |= {"row": row, "seen_in_training": bool(self.seen[row])}
+        return whole
+
+    def thumbnails(self, *entries: dict[str, Any]) -> dict[int, np.ndarray]:
+        """Row → small picture, uint8 (height, width, 3), of those entries that can be read."""
+        found = {}
+        for row in {entry["row"] for entry in entries if "row" in entry}:
+            picture = thumbnail(self.part.inputs[row])
+            if picture is not None:
+                found[row] = picture
+        return found
+
+    def _wrong(self) -> np.ndarray:
+        wrong = np.flatnonzero(~self.right)
+        return np.asarray(wrong[np.argsort(-self.score[wrong], kind="stable")])
+
+    def _names(self, holds: np.ndarray, row: int) -> list[str]:
+        """The labels that hold, that of the highest score first."""
+        return [self.space.names[at] for at in np.argsort(-self.probabilities[row], kind="stable") if holds[at]]
+
+
+def evenly(rows: np.ndarray, label: np.ndarray, most: int) -> list[int]:
+    """Up to *most* of the rows, of each label as many as there are or as its share allows, sorted by label.
+
+    Args:
+        rows: int (m,), places, the preferred ones first.
+        label: int (n,), the label of every place.
+    """
+    nth: dict[int, int] = {}
+    order = []
+    for at, row in enumerate(rows.tolist()):
+        group = int(label[row])
+        nth[group] = nth.get(group, 0) + 1
+        order.append((nth[group], at, row))  # all the first of their label, then all the second, …
+    chosen = [(int(label[row]), at, row) for _, at, row in sorted(order)[:most]]
+    return [row for _, _, row in sorted(chosen)]
+
+
+def thumbnail(source: Any, side: int = SIDE) -> np.ndarray | None:
+    """A picture at *side* pixels at most, uint8 (height, width, 3); None where it cannot be read."""
+    import cv2
+
+    from mien.media import read_picture
+
+    try:
+        picture = read_picture(source)
+    except InputError:
+        return None
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return picture
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+
+
+def data_uri(picture: np.ndarray) -> str:
+    """A picture, uint8 (height, width, 3), as the address of an image in a page: PNG if it is small, else JPEG."""
+    import cv2
+
+    kind, suffix, options = "jpeg", ".jpg", [cv2.IMWRITE_JPEG_QUALITY, 88]
+    if max(picture.shape[:2]) <= _LOSSLESS:
+        kind, suffix, options = "png", ".png", []
+    grey = bool((picture == picture[..., :1]).all())
+    encoded = cv2.imencode(suffix, picture[..., 0] if grey else picture[..., ::-1], options)[1]
+    return f"data:image/{kind};base64,{base64.b64encode(encoded.tobytes()).decode()}"
+
+
+def readable(inputs: Sequence[Any]) -> np.ndarray:
+    """Bool (n,): which pictures can be read. Decodes every file."""
+    from mien.media import read_picture
+
+    kept = np.ones(len(inputs), bool)
+    for row, entry in enumerate(inputs):
+        try:
+            read_picture(entry)
+        except InputError:
+            kept[row] = False
+    return kept

@@ -1,0 +1,149 @@
+"""Pictures of single samples and of a network's layout; see :mod:`mien.evaluation.plots`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mien.emotions import LabelSpace
+from mien.errors import require
+from mien.evaluation.layout import Block, blocks
+from mien.evaluation.plots import BLUE, INK, MUTED, new_figure, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+RIGHT, WRONG = "#1a8f4a", "#d0342c"
+_COLUMNS = 8
+_CELL, _LINES = 1.2, {True: 0.28, False: 0.42}  # of a picture with the gap beside it, and of the text below it
+_KINDS = (  # the first that a block has a layer of gives its colour
+    ("Attention", "#8d62c9"), ("Conv", BLUE), ("GRU", "#2f9e77"), ("LSTM", "#2f9e77"), ("Embedding", "#c2578b"),
+    ("Tfidf", "#c2578b"), ("Linear", "#e08a1e"), ("Logistic", "#e08a1e"), ("Pool", "#3aa0a8"),
+)  # fmt: skip
+
+
+@styled
+def samples(shown: tuple[list[dict[str, Any]], dict[int, np.ndarray]], space: LabelSpace) -> Figure:
+    """The sheet of sample pictures: right ones with a green edge, below them wrong ones with a red edge.
+
+    Args:
+        shown: ``Report.samples``, and row → picture, uint8 (height, width, 3).
+    """
+    entries, thumbnails = shown
+    right, wrong = ([entry for entry in entries if entry["right"] is side] for side in (True, False))
+    parts = [(title, color, part) for title, color, part in (("Right", RIGHT, right), ("Wrong", WRONG, wrong)) if part]
+    heights = [0.62 + math.ceil(len(part) / _COLUMNS) * (_CELL + _LINES[title == "Right"]) for title, _, part in parts]
+    figure = new_figure(_COLUMNS * _CELL + 0.2, sum(heights))
+    axes = figure.subplots()
+    top = 0.0
+    for (title, color, part), height in zip(parts, heights, strict=True):
+        axes.text(0, top + 0.42, title, fontsize=12, fontweight="bold", color=color, va="bottom")
+        for place, entry in enumerate(part):
+            line, column = divmod(place, _COLUMNS)
+            y = top + 0.62 + line * (_CELL + _LINES[entry["right"]])
+            _cell(axes, entry, thumbnails.get(entry["row"]), column * _CELL, y, space)
+        top += height
+    _bare(axes, _COLUMNS * _CELL, top)
+    return figure
+
+
+def _cell(axes: Axes, entry: dict[str, Any], picture: np.ndarray | None, x: float, y: float, space: LabelSpace) -> None:
+    """One picture with what was said below, and what is true if that is another."""
+    patches = require("matplotlib.patches", "report")
+    side, color = _CELL - 0.12, RIGHT if entry["right"] else WRONG
+    if picture is None:
+        axes.text(x + side / 2, y + side / 2, "not readable", ha="center", va="center", fontsize=7, color=MUTED)
+    else:
+        height, width = picture.shape[:2]
+        tall, wide = side * height / max(height, width), side * width / max(height, width)
+        left, upper = x + (side - wide) / 2, y + (side - tall) / 2
+        axes.imshow(picture, extent=(left, left + wide, upper + tall, upper), interpolation="bilinear", zorder=1)
+    axes.add_patch(patches.Rectangle((x, y), side, side, fill=False, ec=color, lw=2.5, zorder=2))
+    said = entry["label"]
+    _label(axes, x, y + side + 0.12, said, f" {100 * entry['score']:.0f} %", space)
+    if not entry["right"]:
+        true = [entry["true"]] if isinstance(entry["true"], str) else entry["true"]
+        _label(axes, x, y + side + 0.29, true[0] if true else None, f" +{len(true) - 1}" if len(true) > 1 else "",
+               space, before="is ")  # fmt: skip
+
+
+def _label(axes: Axes, x: float, y: float, name: str | None, after: str, space: LabelSpace, before: str = "") -> None:
+    text = before + (name if name and len(name) <= 13 else f"{name[:12]}…" if name else "none of these") + after
+    if name:
+        axes.scatter([x + 0.05], [y], s=26, color=space[name].color, zorder=3)
+    axes.text(x + 0.13, y, text, va="center", fontsize=7.5, color=MUTED if before else INK)
+
+
+@styled
+def layout(rows: list[dict[str, Any]], space: LabelSpace) -> Figure:
+    """A network's layers from top to bottom, alike ones put together, with the shape of what comes out of each.
+
+    Args:
+        rows: one for each layer, with "name", "type", "output" and "parameters".
+    """
+    flow = blocks(rows)
+    step, high = 0.74, 0.54  # from block to block, and of one
+    figure = new_figure(9.6, step * len(flow) + 0.85)
+    axes = figure.subplots()
+    total = sum(block.parameters for block in flow)
+    most = max((block.parameters for block in flow), default=0)
+    for x, title in ((0.0, "Layers"), (5.35, "Output"), (7.35, f"Parameters: {total:,}")):
+        axes.text(x, 0.2, title, fontsize=9, color=MUTED, va="center")
+    for place, block in enumerate(flow):
+        y = 0.42 + place * step
+        _block(axes, block, y, high)
+        if place + 1 < len(flow):
+            axes.annotate(
+                "", (2.5, y + step + 0.02), (2.5, y + high - 0.02),
+                arrowprops={"arrowstyle": "-|>", "color": MUTED, "lw": 1.1, "shrinkA": 0, "shrinkB": 0},
+            )  # fmt: skip
+        axes.text(5.35, y + high / 2, block.output, fontsize=9.5, va="center")
+        if block.parameters:
+            long = max(0.015, 1.35 * block.parameters / most)
+            axes.barh(y + high / 2, long, height=0.2, left=7.35, color=_color(block))
+            axes.text(7.35 + long + 0.07, y + high / 2, _short(block.parameters), fontsize=8.5, va="center")
+    _bare(axes, 9.4, 0.42 + step * len(flow))
+    return figure
+
+
+def _block(axes: Axes, block: Block, y: float, high: float) -> None:
+    patches = require("matplotlib.patches", "report")
+    color = _color(block)
+    shape = "round,pad=0,rounding_size=0.09"
+    if block.times > 1:  # as a pile of cards
+        for behind in (0.1, 0.05):
+            axes.add_patch(
+                patches.FancyBboxPatch((behind, y - behind), 5, high, boxstyle=shape, fc="white", ec=color, lw=0.9)
+            )
+    axes.add_patch(patches.FancyBboxPatch((0, y), 5, high, boxstyle=shape, fc="white", ec="none"))
+    axes.add_patch(patches.FancyBboxPatch((0, y), 5, high, boxstyle=shape, fc=color + "22", ec=color, lw=1.2))
+    types = _cut(block.types, 66)
+    types = f"{block.times} × ({types})" if block.times > 1 else types
+    axes.text(0.16, y + 0.18, _cut(block.title, 54), fontsize=9.5, fontweight="bold", va="center")
+    axes.text(0.16, y + 0.38, types, fontsize=8, color=MUTED, va="center")
+
+
+def _color(block: Block) -> str:
+    return next((color for kind, color in _KINDS if kind in block.types), "#8a93a3")
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _short(count: int) -> str:
+    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+        if count >= 10 * size or (unit == "M" and count >= size):
+            return f"{count / size:.1f} {unit}" if count < 100 * size else f"{count / size:.0f} {unit}"
+    return f"{count:,}"
+
+
+def _bare(axes: Axes, width: float, height: float) -> None:
+    """Data units are inches; y grows downwards."""
+    axes.set_xlim(-0.05, width)
+    axes.set_ylim(height, -0.05)
+    axes.set_aspect("equal")
+    axes.set_axis_off()

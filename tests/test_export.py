@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -57,7 +58,7 @@ def exported(request, tmp_path_factory):
     """A network that reads several labels at a time or one, and its file."""
     network, several = make(request.param), request.param == "gru"
     path = tmp_path_factory.mktemp(request.param) / "model.onnx"
-    TrainedNetwork(network, None, several, []).write(path, 1.7, batch(1, 1))
+    TrainedNetwork(network, SimpleNamespace(free_axes=("batch", "length")), several, []).write(path, 1.7, batch(1, 1))
     return network, several, path
 
 

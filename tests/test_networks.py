@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,12 +18,13 @@ from torch import nn
 
 from mien.errors import MissingExtra, RecipeError
 from mien.networks import gru, open_network, transformer
+from mien.training.fit import TrainedNetwork
 from mien.training.recipe import load_recipe
 
 torch.set_num_threads(1)
 VOCABULARY, LABELS, PAD = 40, 5, 0
 SMALL = {
-    "gru": {"embedding": 12, "hidden": 10, "head": 7},
+    "gru": {"embedding": 12, "hidden": 10, "head": 7, "members": 2},
     "transformer": {"weights": "", "layers": 2, "hidden": 16, "heads": 4, "inner": 24, "positions": 64},
 }
 
@@ -82,30 +86,43 @@ def test_the_order_of_words_counts(kind):
 
 
 def test_the_gru_is_torchs_own_bidirectional_gru_with_the_same_weights():
-    network = make("gru")
+    network = make("gru", members=1)
     both = nn.GRU(12, 10, batch_first=True, bidirectional=True)
     weights = {}
     for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
-        weights[name] = getattr(network.forwards, name)
-        weights[f"{name}_reverse"] = getattr(network.backwards, name)
+        weights[name] = getattr(network.members[0].forwards, name)
+        weights[f"{name}_reverse"] = getattr(network.members[0].backwards, name)
     both.load_state_dict(weights)
     rows = texts(1, 4, 17, 9)
     lengths = torch.tensor([len(row) for row in rows])
     with torch.inference_mode():
-        vectors = network.embedding.weight[padded(rows)]
+        vectors = network.members[0].embedding.weight[padded(rows)]
         packed = nn.utils.rnn.pack_padded_sequence(vectors, lengths, batch_first=True, enforce_sorted=False)
         states, _ = nn.utils.rnn.pad_packed_sequence(both(packed)[0], batch_first=True)
         pooled = [s[:n].amax(0) for s, n in zip(states, lengths.tolist(), strict=True)]
-        first, second = network.head[1], network.head[4]
+        first, second = network.members[0].head[1], network.members[0].head[4]
         wanted = second(first(torch.stack(pooled)).clamp(min=0))
         torch.testing.assert_close(network(padded(rows)), wanted, atol=1e-5, rtol=0)
 
 
+def test_members_learn_each_alone_and_answer_by_their_mean():
+    network = make("gru", members=3, embedding_dropout=0, dropout=0, token_dropout=0)
+    ids = padded(texts(9, 4))
+    with torch.inference_mode():
+        alone = [member(ids) for member in network.members]
+        torch.testing.assert_close(network(ids), (alone[0] + alone[1] + alone[2]) / 3)
+        torch.testing.assert_close(network.train()(ids), torch.cat(alone))
+    assert (alone[0] - alone[1]).abs().max() > 1e-3
+    network(ids)[:2].sum().backward()  # what the first member says concerns nobody else
+    assert network.members[0].head[1].weight.grad.abs().sum() > 0
+    assert all(parameter.grad is None or not parameter.grad.any() for parameter in network.members[1].parameters())
+
+
 def test_dropped_tokens_are_the_unknown_one_and_only_in_training():
-    network = make("gru", token_dropout=0.9, embedding_dropout=0, dropout=0)
+    network = make("gru", members=1, token_dropout=0.9, embedding_dropout=0, dropout=0)
     ids, unknown = padded(texts(30, 12)), padded([[1] * 30, [1] * 12])
     seen: list[torch.Tensor] = []
-    network.embedding.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    network.members[0].embedding.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
     network(ids)
     network.train()(ids)
     assert torch.equal(seen[0], ids)
@@ -153,6 +170,25 @@ def test_the_transformer_is_hugging_faces(kind, pad, tmp_path):
         wanted = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         torch.testing.assert_close(network(ids), wanted, atol=1e-5, rtol=0)
     assert wanted.std(0).min() > 0.03
+
+
+@pytest.mark.parametrize(("kind", "pad", "fused"), [("bert", 0, True), ("mpnet", 1, False)])
+@pytest.mark.parametrize("several", [True, False])
+def test_written_with_fused_operators_or_without_it_is_the_same_network(kind, pad, fused, several, tmp_path):
+    hugging_face(kind, tmp_path)
+    network = start_from(tmp_path, pad)
+    path = tmp_path / "model.onnx"
+    example = padded(texts(8, 4), pad).numpy()
+    TrainedNetwork(network, SimpleNamespace(free_axes=("batch", "length")), several, []).write(path, 1.3, example)
+    assert fused == any(node.op_type == "Attention" for node in onnx.load(path).graph.node)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for lengths in ((1,), (5, 30, 1), (3, 9)):
+        ids = padded(texts(*lengths), pad)
+        with torch.inference_mode():
+            logits = network(ids) / 1.3
+        wanted = logits.sigmoid() if several else logits.softmax(1)
+        found = session.run(["probabilities"], {"inputs": ids.numpy()})[0]
+        np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
 
 
 def test_weights_of_a_model_with_a_head_carry_a_prefix_that_is_taken_off(tmp_path):

@@ -30,7 +30,7 @@ WORDS = {"joy": "glad sunny delight", "anger": "furious rage livid", "sadness": 
 NOISE = "the a of it was we they this that then here there very now walk house tree road"
 TRAIN, VAL = 271, 60  # the last batch of 15 holds one sample, which only one of two processes can take
 SMALL = [
-    "embedding=16", "hidden=16", "network.head=16", "network.dropout=0.1", "epochs=6", "batch_size=15",
+    "embedding=16", "hidden=16", "network.head=16", "members=1", "network.dropout=0.1", "epochs=6", "batch_size=15",
     "learning_rate=0.02", "typo=0.1",
 ]  # fmt: skip
 STILL = ["network.dropout=0", "embedding_dropout=0", "token_dropout=0", "typo=0"]
@@ -126,7 +126,7 @@ def test_the_manifest_tells_loss_and_accuracy_of_each_epoch(done):
     assert kept["val_accuracy"] == pytest.approx(done.metrics["accuracy"], abs=1e-6)
     assert manifest.metrics["made/val"] == done.metrics
     layout = {row["name"]: row for row in manifest.training["layout"]}
-    assert layout["forwards"]["parameters"] == 3 * 16 * (16 + 16 + 2)
+    assert layout["members.0.forwards"]["parameters"] == 3 * 16 * (16 + 16 + 2)
 
 
 def test_the_model_folder_gives_the_networks_probabilities(done):

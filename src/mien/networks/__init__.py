@@ -1,7 +1,9 @@
 """One readable torch file per network. Each holds a ``Settings`` (pydantic) and a ``Network`` (torch module).
 
-``Network(settings, labels=..., vocabulary=..., pad_id=...)`` maps int64 token ids (batch, length) to logits
-(batch, labels). A new network is a new file here and a line in ``NETWORKS``.
+Networks of text are made by ``Network(settings, labels=..., vocabulary=..., pad_id=...)`` and map int64 token ids
+(batch, length) to logits (batch, labels); those of faces by ``Network(settings, labels=..., size=..., channels=...)``
+and map uint8 pictures (batch, size, size, channels) to logits. A new network is a new file here and a line in
+``NETWORKS``.
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from mien.errors import RecipeError, require
 
 #: kind in a recipe → module.
 NETWORKS: dict[str, str] = {
+    "cnn": "mien.networks.cnn",
     "gru": "mien.networks.gru",
     "linear": "mien.networks.linear",
+    "mobilenet": "mien.networks.mobilenet",
     "transformer": "mien.networks.transformer",
 }
 

@@ -20,6 +20,7 @@ def save_graph(nodes: Sequence[NodeProto], initializers: Sequence[TensorProto], 
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", labels])],
         list(initializers),
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     onnx.checker.check_model(model)
     onnx.save(model, path)

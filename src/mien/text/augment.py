@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Protocol
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 _KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _BESIDE = {
@@ -16,16 +16,24 @@ _VOWEL = re.compile(r"[aeiouy](?=\w{0,2}\b)", re.IGNORECASE)
 _PUNCTUATION = re.compile(r"[.,!?;:]+")
 
 
-class Shares(Protocol):
-    """The share of texts that each change is made to, 0..1 (see the recipe's ``augment``)."""
+class AugmentSettings(BaseModel):
+    """Shares of training texts changed, anew in each epoch.
 
-    typo: float
-    apostrophe: float
-    stretch: float
-    punctuation: float
+    Attributes:
+        typo: texts with a letter or two swapped, dropped, doubled or hit beside.
+        apostrophe: texts that lose their apostrophes ("dont").
+        stretch: texts with one word stretched ("soooo").
+        punctuation: texts that lose their punctuation.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    typo: float = Field(0.0, ge=0, le=1)
+    apostrophe: float = Field(0.0, ge=0, le=1)
+    stretch: float = Field(0.0, ge=0, le=1)
+    punctuation: float = Field(0.0, ge=0, le=1)
 
 
-def augment(text: str, shares: Shares, rng: np.random.Generator) -> str:
+def augment(text: str, shares: AugmentSettings, rng: np.random.Generator) -> str:
     """The text as a hastier writer might have typed it; the same for the same *rng* state."""
     typo, apostrophe, stretch, punctuation = rng.random(4)
     if apostrophe < shares.apostrophe:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from mien.errors import RecipeError
 from mien.model import TOKENIZER
-from mien.text.augment import augment
+from mien.text.augment import AugmentSettings, augment
 from mien.text.preprocess import TextPreprocessor, TextSettings, clean
-from mien.training.recipe import Recipe, TokenizerSettings
+from mien.training.recipe import Recipe, TokenizerSettings, settings_of
 
 _PAD, _UNKNOWN = "[PAD]", "[UNK]"
 
@@ -21,18 +20,21 @@ _PAD, _UNKNOWN = "[PAD]", "[UNK]"
 class TextTask:
     """Texts as a network is trained on them; prepared exactly as for prediction.
 
+    Attributes:
+        settings: the ``preprocess`` part of the manifest.
+        network_arguments: what the network is made for: ``vocabulary``, ``pad_id``, ``unknown_id``.
+        free_axes: axes of a batch that differ from batch to batch.
+
     Args:
         recipe: its ``preprocess``, ``tokenizer`` and ``augment`` parts.
         texts: the training texts, from which a tokenizer may be learned.
         pretrained: the folder of the pretrained weights, for their tokenizer.
     """
 
+    free_axes = ("batch", "length")
+
     def __init__(self, recipe: Recipe, texts: Sequence[str], pretrained: Path | None = None) -> None:
-        try:
-            settings = TextSettings.model_validate(recipe.preprocess)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise RecipeError(f"preprocess.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        settings: TextSettings = settings_of(recipe, "preprocess")
         if recipe.tokenizer.kind == "pretrained":
             if pretrained is None:
                 raise RecipeError("tokenizer.kind: 'pretrained' needs a network with pretrained weights")
@@ -42,11 +44,13 @@ class TextTask:
         pads = [tokenizer.token_to_id(token) for token in ("<pad>", _PAD)]
         pad_id = next((pad for pad in pads if pad is not None), 0)
         unknowns = [tokenizer.token_to_id(token) for token in ("<unk>", _UNKNOWN)]
-        self.unknown_id = next((unknown for unknown in unknowns if unknown is not None), 1)
+        unknown_id = next((unknown for unknown in unknowns if unknown is not None), 1)
         self.settings = settings.model_copy(update={"pad_id": pad_id})
-        self.shares = recipe.augment
+        self.shares: AugmentSettings = settings_of(recipe, "augment")
         self.tokenizer_json = tokenizer.to_str().encode()
-        self.vocabulary = tokenizer.get_vocab_size()
+        self.network_arguments = {
+            "vocabulary": tokenizer.get_vocab_size(), "pad_id": pad_id, "unknown_id": unknown_id,
+        }  # fmt: skip
         self._preprocessor = TextPreprocessor(tokenizer, self.settings)
 
     def lengths(self, texts: Sequence[str]) -> np.ndarray:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
 from mien.data import Dataset
+from mien.training.task import Task
 
 _POOL = 50  # batches that are sorted by length together: little padding, and still a fresh mixture in each epoch
-
-
-class Task(Protocol):
-    """What a modality brings to training."""
-
-    def lengths(self, inputs: Sequence[str]) -> np.ndarray: ...
-    def collate(self, inputs: Sequence[str], seeds: Sequence[int] | None = None) -> np.ndarray: ...
 
 
 @dataclass
@@ -29,6 +23,7 @@ class Batches:
         sets: the data sets; a batch holds samples of one.
         teachers: for each set the teacher's probabilities, float32 (n, labels), or None.
         batch_size: over all processes together.
+        also: the further label spaces that are learned, see the recipe's ``train.also``.
         rank, world: which process of how many.
     """
 
@@ -37,6 +32,7 @@ class Batches:
     teachers: Sequence[np.ndarray | None]
     batch_size: int
     seed: int = 0
+    also: Sequence[str] = ()
     rank: int = 0
     world: int = 1
     epoch: int = 0
@@ -71,6 +67,7 @@ class Batches:
             yield {
                 "inputs": torch.from_numpy(self.task.collate([part.inputs[row] for row in taken], seeds)),
                 "targets": torch.from_numpy(part.targets[taken]),
+                "also": {name: torch.from_numpy(part.also[name][taken]) for name in self.also if name in part.also},
                 "teacher": None if teacher is None else torch.from_numpy(teacher[taken]),
                 "source": place,
                 "factor": factor,

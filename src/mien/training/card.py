@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from mien.model import Manifest
+
+_EXAMPLES = {"face": "photo.jpg", "scene": "photo.jpg", "video": "clip.mp4"}
+_FEW = 12  # labels of which each one's recall is told
 
 
 def card(manifest: Manifest) -> str:
@@ -18,18 +23,21 @@ def card(manifest: Manifest) -> str:
         manifest.summary or f"A {manifest.modality} model of mien.",
         "",
         f"**Labels** ({len(manifest.space)}, {several}): {labels}",
+        *_heads(manifest),
         "",
         "```python",
         "import mien",
-        f'mien.load("{manifest.name}").predict("…")  # a shipped model by name, any other by its folder',
+        f'mien.load("{manifest.name}").predict("{_EXAMPLES.get(manifest.modality, "…")}")'
+        "  # a shipped model by name, any other by its folder",
         "```",
         "",
         "## Figures",
         "",
-        "Measured with this folder's `model.onnx`; training never saw the test data, and every setting and threshold",
+        "Measured with this folder's `model.onnx`; training never saw the test split, and every setting and threshold",
         "was chosen on validation data.",
         "",
         *_figures(manifest.metrics),
+        *_recall(manifest.metrics),
         "",
         "## Learned from",
         "",
@@ -52,21 +60,25 @@ def card(manifest: Manifest) -> str:
         "",
         "## What to know before using it",
         "",
-        "- It reads what an English text expresses, not what its writer felt; irony often escapes it.",
-        "- Its training texts carry the biases of where they were written and of the people who labelled them.",
-        "  Do not use it to judge a person.",
-        "- Scores are calibrated on validation data of the same kind; on other writing trust them less.",
+        *_to_know(manifest),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _heads(manifest: Manifest) -> list[str]:
+    told = (
+        f"{entry.space}: {' · '.join(f'{emotion.emoji} {emotion.name}' for emotion in entry.as_space())}"
+        for entry in manifest.heads
+    )
+    return [line for text in told for line in ("", f"**It also answers in** {text}")]
 
 
 def _figures(metrics: dict[str, Any]) -> list[str]:
     if not metrics:
         return ["None yet."]
-    rows = [
-        "| data | labels | n | accuracy | macro-F1 | mAP | ECE |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    repeated = any("n_seen" in figures for figures in metrics.values())
+    heads = ["data", "labels", "n", "accuracy", "macro-F1", "mAP", "ECE"]
+    rows = []
     for name, figures in metrics.items():
         cells = [
             name,
@@ -74,8 +86,69 @@ def _figures(metrics: dict[str, Any]) -> list[str]:
             f"{figures['n']:,}",
             *(f"{figures[key]:.4f}" if key in figures else "" for key in ("accuracy", "macro_f1", "map", "ece")),
         ]
-        rows.append("| " + " | ".join(map(str, cells)) + " |")
-    return rows
+        if repeated:
+            cells.append(f"{figures['n_seen']:,}" if "n_seen" in figures else "")
+            rest = (figures.get(f"{key}_without_seen") for key in ("accuracy", "macro_f1"))
+            cells += ["" if figure is None else f"{figure:.4f}" for figure in rest]
+        rows.append(cells)
+    if repeated:
+        heads += ["repeated", "accuracy without", "macro-F1 without"]
+    lines = [_row(heads), "|" + "---|" * len(heads), *map(_row, rows)]
+    if repeated:
+        lines += ["", "Repeated: so many samples also stand in the training data; beside it the figures without them."]
+    if any("with mirror image" in name for name in metrics):
+        lines += ["", "With mirror image: the mean of two answers, to a picture and its mirror image; else to one."]
+    return lines
+
+
+def _recall(metrics: dict[str, Any]) -> list[str]:
+    """Of each label, how many of those there are were found; for few labels, as a table for each label space."""
+    lines = []
+    for space in dict.fromkeys(figures.get("space", "") for figures in metrics.values()):
+        found = {
+            name: figures["recall"]
+            for name, figures in metrics.items()
+            if figures.get("space", "") == space and 0 < len(figures.get("recall", {})) <= _FEW
+        }
+        if not found:
+            continue
+        labels = next(iter(found.values()))
+        lines += ["", f"Recall of each label, how much of it was found{f' ({space})' if space else ''}:", ""]
+        lines += [_row(["data", *labels]), "|" + "---|" * (len(labels) + 1)]
+        lines += [_row([name, *(f"{recall[label]:.2f}" for label in labels)]) for name, recall in found.items()]
+    return lines
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _to_know(manifest: Manifest) -> list[str]:
+    """What may be said of any model of the modality, and of one that learned from FER2013."""
+    if manifest.modality == "text":
+        return [
+            "- It reads what an English text expresses, not what its writer felt; irony often escapes it.",
+            "- Its training texts carry the biases of where they were written and of the people who labelled them.",
+            "  Do not use it to judge a person.",
+            "- Scores are calibrated on validation data of the same kind; on other writing trust them less.",
+        ]
+    lines = [
+        "- It reads what is shown, not what a person feels: people smile without joy, and are sad without showing it.",
+        "- Do not use it to judge a person, to decide about one, or to watch people who have not agreed to it.",
+    ]
+    if manifest.modality == "face":
+        lines += [
+            "- It is worse on faces turned to the side, covered in part, badly lit or only a few pixels large.",
+            "- How well it reads people of each age, sex or skin colour is not known unless the figures above say so;",
+            "  expect that it reads some worse than others.",
+        ]
+    if any(re.match(r"(fer2013|ferplus)\b", str(entry.get("spec", ""))) for entry in manifest.data):
+        lines += [
+            "- FER2013's pictures are grey crops of 48 × 48 pixels, found by searching the web for words of emotion.",
+            "  Their labels hold many errors: people agree with them in about 65 of 100 (Goodfellow et al. 2013).",
+            "  A quarter of the faces are happy, 1.5 in 100 disgusted: it says the common ones more readily.",
+        ]
+    return [*lines, "- Scores are calibrated on validation data of the same kind; on other pictures trust them less."]
 
 
 def _epochs(training: dict[str, Any]) -> str:
@@ -95,6 +168,9 @@ def _earlier(training: dict[str, Any]) -> list[str]:
             f"seed {start['seed']}, {start['seconds'] / 60:.0f} minutes, learning rate {settings['learning_rate']:g}.",
             *_earlier(start),
         ]
+    if members := training.get("members"):
+        told = ", ".join(f"`{member['recipe']}` with seed {member['seed']}" for member in members)
+        lines += ["", f"It is the mean of {len(members)} runs: {told}. The settings above are those of the first."]
     if teacher := training.get("settings", {}).get("distill", {}).get("teacher"):
         lines += ["", f"It followed the probabilities of a teacher besides the labels: {teacher}."]
     return lines + (["", *training["notes"]] if training.get("notes") else [])

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,22 +16,45 @@ from torch import Tensor, nn
 from mien.errors import ExportError
 from mien.networks.graph import OPSET
 from mien.runtime import Session
-from mien.training.batches import Task
+from mien.training.task import Task
 
 Reference = Callable[[np.ndarray], np.ndarray]
 
 
 class Probabilities(nn.Module):
-    """A network with its last step: logits / temperature → softmax, or the sigmoid of each."""
+    """A network with its last step: logits / temperature → softmax, or the sigmoid of each.
 
-    def __init__(self, network: nn.Module, multilabel: bool, temperature: float = 1.0) -> None:
+    Args:
+        heads: size and temperature of each further head, whose logits follow the network's own; always a softmax.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        multilabel: bool,
+        temperature: float = 1.0,
+        heads: Sequence[tuple[int, float]] = (),
+    ) -> None:
         super().__init__()
-        self.network, self.multilabel, self.temperature = network, multilabel, temperature
+        self.network, self.multilabel, self.temperature, self.heads = network, multilabel, temperature, heads
+        #: the network's answers, and what they are made from where it can tell.
+        self.outputs = ["probabilities", *(["features"] if hasattr(network, "features") else [])]
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Probabilities float32 (batch, labels)."""
-        logits: Tensor = self.network(inputs) / self.temperature
-        return logits.sigmoid() if self.multilabel else logits.softmax(1)
+    def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Probabilities float32 (batch, labels); and features float32 (batch, width), for a network that has them."""
+        if len(self.outputs) == 1:
+            return self._last(self.network(inputs))
+        network: Any = self.network
+        features = network.features(inputs)
+        return self._last(network.head(features)), features
+
+    def _last(self, logits: Tensor) -> Tensor:
+        sizes = [size for size, _ in self.heads]
+        own, *others = torch.split(logits, [logits.shape[1] - sum(sizes), *sizes], 1)
+        own = own / self.temperature
+        parts = [own.sigmoid() if self.multilabel else own.softmax(1)]
+        parts += [other.div(heat).softmax(1) for other, (_, heat) in zip(others, self.heads, strict=True)]
+        return torch.cat(parts, 1) if others else parts[0]
 
 
 def probabilities_of(logits: np.ndarray, multilabel: bool, temperature: float = 1.0) -> np.ndarray:
@@ -63,29 +87,38 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     return float(grid[np.argmin([loss(t) for t in grid])])
 
 
-def export_network(network: nn.Module, example: np.ndarray, path: Path) -> None:
-    """Write a torch module as ONNX; the first two axes of its input stay free.
+def export_network(
+    network: nn.Module, example: np.ndarray, path: Path, free_axes: Sequence[str] = ("batch", "length")
+) -> None:
+    """Write a torch module as ONNX.
+
+    Args:
+        free_axes: names of the first axes of its input, whose lengths stay free.
 
     Raises:
         ExportError: torch cannot express the network in ONNX.
     """
     network.eval()
-    # torch makes an axis of length 1 a constant, so the example has two rows and two columns at least.
-    example = np.pad(example[:2], ((0, 2 - len(example[:2])), (0, max(0, 2 - example.shape[1]))), mode="edge")
-    axes = ({0: torch.export.Dim("batch"), 1: torch.export.Dim("length")},)
+    # torch makes an axis of length 1 a constant, so those of the example that stay free are 2 long at least.
+    example = example[:2]
+    lacking = [max(0, 2 - n) if axis < len(free_axes) else 0 for axis, n in enumerate(example.shape)]
+    example = np.pad(example, [(0, more) for more in lacking], mode="edge")
+    axes = ({axis: torch.export.Dim(name) for axis, name in enumerate(free_axes)},)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     torch.compiler.reset()  # what an earlier export of this process left would fix the axes at its example's lengths
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # torch's exporter warns about its own code
             torch.onnx.export(
-                network, (torch.from_numpy(example),), path, input_names=["inputs"], output_names=["probabilities"],
+                network, (torch.from_numpy(example),), path, input_names=["inputs"],
+                output_names=getattr(network, "outputs", ["probabilities"]),
                 dynamo=True, external_data=False, dynamic_shapes=axes, opset_version=OPSET, verbose=False,
             )  # fmt: skip
     except Exception as error:
         raise ExportError(f"the network cannot be written as ONNX: {str(error).splitlines()[0]}") from error
     model = onnx.load(path)
-    fixed = [axis.dim_value for axis in model.graph.input[0].type.tensor_type.shape.dim if not axis.dim_param]
+    shape = model.graph.input[0].type.tensor_type.shape.dim[: len(free_axes)]
+    fixed = [axis.dim_value for axis in shape if not axis.dim_param]
     if fixed:  # torch does so without a word where it cannot keep an axis free
         raise ExportError(f"the network cannot be written as ONNX: it takes only batches with an axis of {fixed[0]}")
     del model.graph.value_info[:]  # shapes that the exporter noted, which the quantiser would trip over
@@ -112,19 +145,44 @@ def prove(reference: Reference, path: Path, batches: Iterable[np.ndarray], toler
     return worst
 
 
-def quantize(path: Path, target: Path) -> None:
-    """Write the network with its large weights in 8 bits (onnxruntime's dynamic quantisation, per channel)."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+def quantize(path: Path, target: Path, examples: Sequence[np.ndarray] = ()) -> None:
+    """Write the network in 8 bits.
+
+    Without *examples* the large weights alone, per channel, and the numbers between the layers anew for each batch
+    (onnxruntime's dynamic quantisation: right for products of matrices). With examples, prepared batches of training
+    inputs, the ranges of all numbers are measured on them once (static quantisation: right for convolutions).
+    """
+    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Examples(CalibrationDataReader):
+        def __init__(self) -> None:
+            self._batches = iter([{"inputs": batch} for batch in examples])
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(self._batches, None)
 
     root, level = logging.getLogger(), logging.getLogger().level
     root.setLevel(logging.ERROR)  # onnxruntime logs its advice to the root
     try:
-        quantize_dynamic(path, target, per_channel=True, reduce_range=False, weight_type=QuantType.QInt8)
+        if examples:
+            prepared = target.with_suffix(".prepared.onnx")
+            quant_pre_process(str(path), str(prepared))  # folds batch norms into convolutions
+            quantize_static(
+                prepared, target, Examples(), per_channel=True, weight_type=QuantType.QInt8,
+                op_types_to_quantize=["Conv", "Relu", "Clip", "MaxPool"],  # a probability needs more than 256 steps
+            )  # fmt: skip
+            prepared.unlink()
+        else:
+            quantize_dynamic(
+                path, target, per_channel=True, reduce_range=False, weight_type=QuantType.QInt8,
+                extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # of what fused operators give
+            )  # fmt: skip
     finally:
         root.setLevel(level)
 
 
-def run_network(path: Path, task: Task, inputs: Sequence[str], size: int = 64) -> np.ndarray:
+def run_network(path: Path, task: Task, inputs: Sequence[Any], size: int = 64) -> np.ndarray:
     """Probabilities of an exported network, float32 (n, labels), in the order of the inputs."""
     session = Session(path)
     order = np.argsort(task.lengths(inputs), kind="stable")

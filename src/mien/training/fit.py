@@ -9,29 +9,36 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    ModelCheckpoint,
+    RichProgressBar,
+    WeightAveraging,
+)
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from mien.data import Dataset
 from mien.evaluation.metrics import tuned_metrics
-from mien.training.batches import Batches, Task
+from mien.training.batches import Batches
 from mien.training.export import Probabilities, Reference, export_network, probabilities_of
 from mien.training.objective import Objective
 from mien.training.recipe import TrainSettings
+from mien.training.task import Task
 
 CHECKPOINTS, HISTORY = "checkpoints", "history.json"
 _EVALUATION_BATCH = 256
 
 
-def logits_of(network: nn.Module, task: Task, inputs: list[str], device: torch.device | str = "cpu") -> Tensor:
+def logits_of(network: nn.Module, task: Task, inputs: Sequence[Any], device: torch.device | str = "cpu") -> Tensor:
     """Logits float32 (n, labels) on the CPU, in the order of the inputs, without gradients."""
     network.eval()
     order = np.argsort(task.lengths(inputs), kind="stable")
@@ -78,10 +85,17 @@ class Module(lightning.LightningModule):
         torch.manual_seed((self.settings.seed * 1_000_003 + self.current_epoch) * 64 + self.global_rank)
 
     def training_step(self, batch: dict[str, Any], _: int) -> Tensor:
-        logits = self.network(batch["inputs"]).float()
-        losses: Tensor = self.objective(logits, batch["targets"], batch["source"], batch["teacher"])
+        inputs, mixing = batch["inputs"], None
+        if self.settings.mixup:
+            inputs, mixing = mixed(inputs, self.settings.mixup)
+        logits = self.network(inputs).float()
+        losses = self._losses(logits, batch)
+        if mixing:
+            share, order = mixing
+            losses = share * losses + (1 - share) * self._losses(logits, batch, order)
         if batch["source"] == 0:
-            right = _hits(logits.detach(), batch["targets"]).mean()
+            own = logits.detach()[: len(batch["targets"]), : self.objective.labels]
+            right = _hits(own, batch["targets"]).mean()
             # Processes' figures are averaged: with the factor that is the mean over the whole batch.
             figures = {
                 "train_loss": losses.detach().mean() * batch["factor"],
@@ -91,8 +105,21 @@ class Module(lightning.LightningModule):
         loss: Tensor = losses.mean() * batch["factor"]
         return loss
 
+    def _losses(self, logits: Tensor, batch: dict[str, Any], order: Tensor | None = None) -> Tensor:
+        """Losses against the batch's own labels, or against those in another order of its samples.
+
+        Shape (batch,), or (members × batch,) from a network whose members answer each for itself.
+        """
+        targets, teacher, also = batch["targets"], batch["teacher"], batch["also"]
+        if (members := len(logits) // len(targets)) > 1:
+            order = torch.arange(len(targets)).repeat(members) if order is None else order.repeat(members)
+        if order is not None:
+            targets, also = targets[order], {name: shares[order] for name, shares in also.items()}
+            teacher = None if teacher is None else teacher[order]
+        return self.objective(logits, targets, batch["source"], teacher, also)
+
     def validation_step(self, _: Any, __: int) -> None:
-        logits = logits_of(self.network, self.task, list(self.valid.inputs), self.device)
+        logits = logits_of(self.network, self.task, self.valid.inputs, self.device)
         figures = validation_figures(logits, self.valid, self.objective)
         self.network.train()
         self.log_dict({name: torch.tensor(value) for name, value in figures.items()}, prog_bar=True, batch_size=1)
@@ -119,6 +146,14 @@ class Module(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+def mixed(inputs: Tensor, alpha: float) -> tuple[Tensor, tuple[float, Tensor]]:
+    """A batch mixed with itself in another order (Zhang et al. 2018), with the share of its own and that order."""
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    order = torch.randperm(len(inputs), device=inputs.device)
+    inputs = inputs.float()
+    return share * inputs + (1 - share) * inputs[order], (share, order)
+
+
 def rate_at(done: float, settings: TrainSettings) -> float:
     """Share of the peak learning rate when *done* (0..1) of the steps are behind."""
     if settings.schedule == "constant":
@@ -141,7 +176,13 @@ def validation_figures(logits: Tensor, valid: Dataset, objective: Objective) -> 
     """``val_loss`` (of the labels alone, without the teacher), ``val_accuracy``, ``val_macro_f1`` and ``val_map``."""
     targets = torch.from_numpy(valid.targets)
     loss = objective(logits, targets).mean().item()
-    figures = {"val_loss": loss, "val_accuracy": _hits(logits, targets).mean().item()}
+    heads = {}
+    for name, columns in objective.heads.items():
+        known = valid.also[name].any(1)
+        said, voted = logits[:, columns].argmax(1).numpy()[known], valid.also[name][known].argmax(1)
+        heads[f"val_{name}_accuracy"] = float((said == voted).mean()) if known.any() else float("nan")
+    logits = logits[:, : objective.labels]
+    figures = {"val_loss": loss, "val_accuracy": _hits(logits, targets).mean().item(), **heads}
     probabilities = probabilities_of(logits.numpy(), valid.space.multilabel)
     metrics = tuned_metrics(valid.targets, probabilities, valid.space.names)
     return figures | {"val_macro_f1": metrics["macro_f1"], "val_map": metrics.get("map", float("nan"))}
@@ -185,19 +226,21 @@ class TrainedNetwork:
     task: Task
     multilabel: bool
     history: list[dict[str, float]]
+    heads: list[tuple[int, float]] = field(default_factory=list)  # size and temperature of each further head
 
-    def logits(self, inputs: Sequence[str]) -> np.ndarray:
-        """float32 (n, labels)."""
-        logits: np.ndarray = logits_of(self.network, self.task, list(inputs)).numpy()
+    def logits(self, inputs: Sequence[Any]) -> np.ndarray:
+        """float32 (n, labels, then those of the heads)."""
+        logits: np.ndarray = logits_of(self.network, self.task, inputs).numpy()
         return logits
 
     def reference(self, temperature: float) -> Reference:
         """Prepared batch → probabilities, as the network gives them."""
-        module = Probabilities(self.network, self.multilabel, temperature).eval()
+        module = Probabilities(self.network, self.multilabel, temperature, self.heads).eval()
 
         def run(batch: np.ndarray) -> np.ndarray:
             with torch.inference_mode():
-                probabilities: np.ndarray = module(torch.from_numpy(batch)).numpy()
+                given = module(torch.from_numpy(batch))
+                probabilities: np.ndarray = (given if isinstance(given, Tensor) else given[0]).numpy()
             return probabilities
 
         return run
@@ -208,7 +251,8 @@ class TrainedNetwork:
         if callable(own):
             own(path, temperature, self.multilabel)
         else:
-            export_network(Probabilities(self.network, self.multilabel, temperature), example, path)
+            module = Probabilities(self.network, self.multilabel, temperature, self.heads)
+            export_network(module, example, path, self.task.free_axes)
 
     def layout(self, example: np.ndarray) -> list[dict[str, Any]]:
         """One row per layer: name, type, output shape, parameters of its own."""
@@ -237,6 +281,21 @@ class TrainedNetwork:
         return content
 
 
+def running_mean(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Any], None]:
+    """How the mean of the weights follows them: at first quickly, so that it soon forgets where they began."""
+
+    @torch.no_grad()
+    def update(means: Sequence[Tensor], weights: Sequence[Tensor], count: Any) -> None:
+        share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+        for mean, weight in zip(means, weights, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(weight, share)
+            else:
+                mean.copy_(weight)
+
+    return update
+
+
 def fit(module: Module, folder: Path, *, resume: bool = False, say: Callable[[str], None]) -> TrainedNetwork:
     """Train until the validation figure stops getting better, and return the best network.
 
@@ -255,6 +314,8 @@ def fit(module: Module, folder: Path, *, resume: bool = False, say: Callable[[st
         settings.monitor, mode=mode, patience=settings.patience, check_on_train_epoch_end=True, verbose=False
     )
     callbacks: list[Callback] = [history, stopping, best, newest]
+    if settings.ema:
+        callbacks.append(WeightAveraging(multi_avg_fn=running_mean(settings.ema)))
     if sys.stderr.isatty():
         callbacks.append(RichProgressBar(leave=False, console_kwargs={"stderr": True}))
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda", "lightning.fabric"):
@@ -307,4 +368,5 @@ def _kept(module: Module, folder: Path) -> TrainedNetwork:
     epochs = json.loads((folder / HISTORY).read_text())
     epochs[kept["epoch"]]["kept"] = True
     network = module.network.cpu().float().eval()
-    return TrainedNetwork(network, module.task, module.valid.space.multilabel, epochs)
+    sizes = [columns.stop - columns.start for columns in module.objective.heads.values()]
+    return TrainedNetwork(network, module.task, module.valid.space.multilabel, epochs, [(size, 1.0) for size in sizes])

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from mien.data import Dataset
-from mien.errors import DataError
+from mien.errors import DataError, RecipeError
 from mien.evaluation.metrics import tuned_metrics
 from mien.networks import open_network
 from mien.networks.linear import LinearModel
-from mien.text.task import TextTask
 from mien.training.export import Reference, probabilities_of
 from mien.training.recipe import Recipe
+from mien.training.task import Task, open_task
 
 
 @dataclass
@@ -24,9 +24,10 @@ class TrainedLinear:
     """A trained linear model, with what a run asks of a trained model."""
 
     model: LinearModel
-    task: TextTask
+    task: Task
     multilabel: bool
     history: list[dict[str, float]] = field(default_factory=list)
+    heads: list[tuple[int, float]] = field(default_factory=list)  # it has none
 
     def logits(self, inputs: Sequence[str]) -> np.ndarray:
         """float32 (n, labels)."""
@@ -64,18 +65,21 @@ class TrainedLinear:
 
 def train_linear(
     recipe: Recipe, sets: list[Dataset], valid: Dataset, say: Callable[[str], None]
-) -> tuple[TrainedLinear, TextTask]:
+) -> tuple[TrainedLinear, Task]:
     """Train with each regularisation of the recipe and keep the best on validation data.
 
     Raises:
         DataError: several data sets were given; this baseline learns from one.
+        RecipeError: the recipe is for another modality than text.
     """
+    if recipe.modality != "text":
+        raise RecipeError("network.kind: 'linear' reads text")
     if len(sets) > 1:
         raise DataError("the linear baseline learns from one data set")
     _, settings = open_network(recipe.network.kind, recipe.network.options)
-    task = TextTask(recipe, sets[0].inputs)
+    task = open_task(recipe, sets[0].inputs)
     ids, valid_ids = _ids(task, sets[0].inputs), _ids(task, valid.inputs)
-    model = LinearModel(settings, task.settings.pad_id, recipe.train.seed)
+    model = LinearModel(settings, task.network_arguments["pad_id"], recipe.train.seed)
     trained, history, best, best_c = TrainedLinear(model, task, valid.space.multilabel), [], -1.0, settings.c[0]
     for number, c in enumerate(settings.c, 1):
         try:
@@ -93,6 +97,6 @@ def train_linear(
     return trained, task
 
 
-def _ids(task: TextTask, inputs: Sequence[str]) -> list[list[int]]:
+def _ids(task: Task, inputs: Sequence[str]) -> list[list[int]]:
     """Token ids of each text as the network would be given them: of a long one its first window."""
     return [task.collate([text])[0].tolist() for text in inputs]

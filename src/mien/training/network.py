@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lightning
 import numpy as np
+import torch
 from safetensors.torch import load_file
 from torch import nn
 
@@ -16,48 +17,74 @@ from mien.emotions import LabelSpace
 from mien.errors import DataError, RecipeError
 from mien.evaluation.evaluate import rollup_probabilities
 from mien.networks import open_network
-from mien.text.task import TextTask
 from mien.training.batches import Batches
 from mien.training.fit import Module, TrainedNetwork, fit
 from mien.training.objective import Objective, source
 from mien.training.recipe import DistillSettings, Recipe
+from mien.training.task import Task, open_task
+
+_CALIBRATION = 1024  # samples by which a network adjusts what its pretrained weights do not tell
 
 
 def train_network(
     recipe: Recipe, sets: list[Dataset], valid: Dataset, folder: Path, resume: bool, say: Callable[[str], None]
-) -> tuple[TrainedNetwork, TextTask]:
+) -> tuple[TrainedNetwork, Task]:
     """Train the recipe's network; see :func:`mien.training.run.train`."""
     module, options = open_network(recipe.network.kind, recipe.network.options)
-    pretrained = module.weights_folder(options.weights) if getattr(options, "weights", "") else None
+    pretrained = None
+    if hasattr(module, "weights_folder") and options.weights:
+        pretrained = module.weights_folder(options.weights)
     own = valid.space
     if recipe.train.monitor == "val_map" and not own.multilabel:
         raise RecipeError("train.monitor: val_map is for several labels at a time; here there is one")
     lightning.seed_everything(recipe.train.seed, verbose=False)
     sets = [sets[0], *(_common(part, own, recipe.train.mix_space) for part in sets[1:])]
-    texts = [text for part in sets for text in part.inputs]
-    task = TextTask(recipe, texts, pretrained)
-    network = module.Network(
-        options, labels=len(own), vocabulary=task.vocabulary, pad_id=task.settings.pad_id, unknown_id=task.unknown_id
-    )
+    heads = _heads(recipe.train.also, sets[0], len(own))
+    task = open_task(recipe, [item for part in sets for item in part.inputs], pretrained)
+    if heads and hasattr(module.Network, "write_onnx"):
+        raise RecipeError(f"train.also: the network {recipe.network.kind} answers in one label space")
+    network = module.Network(options, labels=_width(own, heads), **task.network_arguments)
     if recipe.train.start:
         start_from(network, recipe.train.start)
+    elif hasattr(network, "calibrate"):
+        network.calibrate(torch.from_numpy(task.collate(sets[0].inputs[:_CALIBRATION])))
     given = recipe.train.mix_weight
     weights = [1.0, *(given if isinstance(given, list) else [given] * (len(sets) - 1))]
     if len(weights) != len(sets):
         raise RecipeError(f"train.mix_weight has {len(weights) - 1} numbers for {len(sets) - 1} further data sets")
-    if task.settings.max_length > getattr(network, "longest", task.settings.max_length):
-        raise RecipeError(f"preprocess.max_length: {task.settings.max_length} tokens; the network: {network.longest}")
+    longest, wanted = getattr(network, "longest", None), getattr(task.settings, "max_length", 0)
+    if longest is not None and wanted > longest:
+        raise RecipeError(f"preprocess.max_length: {wanted} tokens; the network: {longest}")
     try:
         sources = [source(part.space, own, weight) for part, weight in zip(sets, weights, strict=True)]
     except ValueError as error:
         raise DataError(f"{error}; set train.mix_space to a space that both lead to") from error
     shares = np.array(list(sets[0].counts().values()), float) / len(sets[0])
-    objective = Objective(own, sources, recipe.train, recipe.distill, shares)
+    objective = Objective(own, sources, recipe.train, recipe.distill, shares, heads)
     taught = teacher_probabilities(recipe.distill, sets[0], own, folder / "teacher", say)
     teachers = [taught, *(None for _ in sets[1:])]
-    batches = Batches(task, sets, teachers, recipe.train.batch_size, recipe.train.seed)
+    batches = Batches(task, sets, teachers, recipe.train.batch_size, recipe.train.seed, list(heads))
     lightning_module = Module(network, task, objective, batches, valid, recipe.train)
     return fit(lightning_module, folder, resume=resume, say=say), task
+
+
+def _heads(names: list[str], part: Dataset, start: int) -> dict[str, slice]:
+    """The columns of the network's output in which each further label space stands.
+
+    Raises:
+        DataError: the data set is not labelled in one of them.
+    """
+    heads = {}
+    for name in names:
+        if name not in part.also:
+            have = ", ".join(part.also) or "no further label space"
+            raise DataError(f"train.also: {part.name} is not labelled in {name!r}; it has: {have}")
+        heads[name] = slice(start, start := start + part.also[name].shape[1])
+    return heads
+
+
+def _width(own: LabelSpace, heads: dict[str, slice]) -> int:
+    return max(len(own), *(int(columns.stop) for columns in heads.values())) if heads else len(own)
 
 
 def start_from(network: nn.Module, folder: str) -> None:

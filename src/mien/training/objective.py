@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,11 @@ from mien.emotions import LabelSpace, get_space, groups
 from mien.training.recipe import DistillSettings, TrainSettings
 
 _TINY = 1e-6
+
+
+def soft_loss(logits: Tensor, shares: Tensor) -> Tensor:
+    """Cross-entropy with shares of votes (batch, labels), shape (batch,); 0 where a row of them is zeros."""
+    return -(shares * logits.log_softmax(1)).sum(1)
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Objective:
         space: the network's labels.
         sources: the data sets, the network's own first.
         shares: share of each label in the training data, float (labels,), for class weights.
+        heads: further label spaces → columns of the network's output; its own labels come first.
     """
 
     def __init__(
@@ -58,31 +65,45 @@ class Objective:
         train: TrainSettings,
         distill: DistillSettings,
         shares: np.ndarray,
+        heads: Mapping[str, slice] | None = None,
     ) -> None:
         self.multilabel, self.sources = space.multilabel, sources
         self.rollup = source(get_space(train.rollup_space), space, train.rollup_weight) if train.rollup_space else None
-        self.labels = len(space)
+        self.labels, self.heads, self.heads_weight = len(space), dict(heads or {}), train.also_weight
         self.smoothing, self.distill = train.label_smoothing, distill
         self.label_weights: Tensor | None = None
         if train.class_weights:
             weights = np.where(shares > 0, 1 / np.sqrt(np.maximum(shares, 1e-4)), 0)  # 0: never to be said
             self.label_weights = torch.tensor(weights / np.average(weights, weights=shares), dtype=torch.float32)
 
-    def __call__(self, logits: Tensor, targets: Tensor, place: int = 0, teacher: Tensor | None = None) -> Tensor:
+    def __call__(
+        self,
+        output: Tensor,
+        targets: Tensor,
+        place: int = 0,
+        teacher: Tensor | None = None,
+        also: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
         """Loss of each sample, shape (batch,).
 
         Args:
+            output: logits (batch, labels, then those of the heads).
             targets: int64 (batch,) or float32 (batch, labels of the source).
             place: which source the batch comes from.
             teacher: probabilities (batch, labels) to follow besides.
+            also: further label space → shares of votes (batch, its labels); a row of zeros where nobody voted.
         """
-        source = self.sources[place]
+        source, logits = self.sources[place], output[:, : self.labels]
         hard = self._own(logits, targets) if source.members is None else self._gathered(logits, targets, source)
         if teacher is not None:
             share = self.distill.weight
             hard = (1 - share) * hard + share * self._followed(logits, teacher)
         if self.rollup and source.members is None:
             hard = hard + self.rollup.weight * self._gathered(logits, self._coarse(targets), self.rollup)
+        if also:
+            share = self.heads_weight
+            votes = sum(soft_loss(output[:, self.heads[name]], shares) for name, shares in also.items())
+            hard = (1 - share) * hard + share * votes / len(also)
         return source.weight * hard
 
     def _own(self, logits: Tensor, targets: Tensor) -> Tensor:

@@ -29,23 +29,39 @@ def publish(run: str | Path, to: str | Path, *, name: str | None = None, weights
     manifest = folders.verify(source)
     if Path(to).resolve() == source.resolve():
         raise ModelError(f"{to} is the model folder itself; name another")
+    measured: dict[str, str] = {}
     for path in sorted(Path(run).glob("*/report.json")):
         document = json.loads(path.read_text("utf-8"))
         if document["about_model"].get("sha256") == manifest.files[folders.NETWORK].sha256:
-            key = f"{document['data']}/{document['split']}"
-            if document["space"] != document["about_data"]["space"]:
-                key += f" as {document['space']}"
+            key, fingerprint = figures_key(document), document["about_data"]["fingerprint"]
+            if measured.setdefault(key, fingerprint) != fingerprint:  # other data of the same name
+                key += f" ({fingerprint[:8]})"
             manifest.metrics[key] = headline(document)
     manifest.name = name or manifest.name
     kept = [file for file in manifest.files if file != folders.CARD and (weights or file != folders.WEIGHTS)]
     return folders.write_model(to, manifest, {file: source / file for file in kept}, card(manifest))
 
 
+def figures_key(document: dict[str, Any]) -> str:
+    """Under which name the figures of a report stand: data, split, labels where they are not the data's, views."""
+    key = f"{document['data']}/{document['split']}"
+    if document["space"] != document["about_data"]["space"]:
+        key += f" as {document['space']}"
+    return key + (" with mirror image" if document.get("mirror") else "")
+
+
 def headline(document: dict[str, Any]) -> dict[str, Any]:
-    """The figures of a report that a manifest keeps."""
+    """The figures of a report that a manifest keeps.
+
+    Where samples also stand in the training data: "n_seen", how many, and "accuracy_without_seen", … of the others.
+    """
     keep = ("n", "accuracy", "macro_f1", "weighted_f1", "map", "micro_f1", "space")
     figures = {key: document[key] for key in keep if document.get(key) is not None}
     if document.get("calibration"):
         figures["ece"] = document["calibration"]["ece"]
-    figures["f1"] = {label: row["f1"] for label, row in document["per_label"].items()}
+    if rest := document.get("without_seen"):
+        figures["n_seen"] = rest["seen"]
+        figures |= {f"{key}_without_seen": rest[key] for key in ("accuracy", "macro_f1", "map") if key in rest}
+    for key in ("f1", "recall"):
+        figures[key] = {label: row[key] for label, row in document["per_label"].items()}
     return figures

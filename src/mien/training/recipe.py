@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mien.errors import RecipeError
 
 SHIPPED = Path(__file__).parent.parent / "recipes"
+
+#: modality → its settings for the parts of a recipe that differ by modality.
+PARTS: dict[str, dict[str, str]] = {
+    "text": {"preprocess": "mien.text.preprocess:TextSettings", "augment": "mien.text.augment:AugmentSettings"},
+    "face": {"preprocess": "mien.face.preprocess:FaceSettings", "augment": "mien.face.augment:AugmentSettings"},
+}
 
 
 class _Strict(BaseModel):
@@ -32,22 +39,6 @@ class TokenizerSettings(_Strict):
     kind: Literal["word", "bpe", "pretrained"] = "word"
     size: int = Field(20_000, ge=10)
     min_count: int = Field(1, ge=1)
-
-
-class AugmentSettings(_Strict):
-    """Shares of training texts changed, anew in each epoch.
-
-    Attributes:
-        typo: texts with a letter or two swapped, dropped, doubled or hit beside.
-        apostrophe: texts that lose their apostrophes ("dont").
-        stretch: texts with one word stretched ("soooo").
-        punctuation: texts that lose their punctuation.
-    """
-
-    typo: float = Field(0.0, ge=0, le=1)
-    apostrophe: float = Field(0.0, ge=0, le=1)
-    stretch: float = Field(0.0, ge=0, le=1)
-    punctuation: float = Field(0.0, ge=0, le=1)
 
 
 class DistillSettings(_Strict):
@@ -78,6 +69,12 @@ class TrainSettings(_Strict):
         label_smoothing: share of a label's certainty spread over the others (Szegedy et al. 2016).
         class_weights: weigh labels by 1 / sqrt(their share), so that rare ones count more.
         start: a run or model folder with ``weights.safetensors`` to go on from; "" for the network's own start.
+        also: further label spaces that the data set is labelled in (such as fer2013's "ferplus8", ten people's votes);
+            the network gets a head for each, and learns from the shares of the votes.
+        also_weight: share of the loss on those heads together.
+        mixup: a batch is mixed with itself shuffled, by a share from Beta(mixup, mixup) (Zhang et al. 2018); 0: never.
+        ema: what is validated and kept is the running mean of the weights, with this decay a step (less
+            in the first steps); 0 for the weights themselves.
         rollup_space, rollup_weight: a coarser space in which samples with the network's own labels count too, through
             the rolled-up probabilities, and with what weight; "" for none.
         clip: largest norm of the gradient.
@@ -100,6 +97,10 @@ class TrainSettings(_Strict):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     class_weights: bool = False
     start: str = ""
+    also: list[str] = []
+    also_weight: float = Field(0.5, ge=0, lt=1)
+    mixup: float = Field(0.0, ge=0)
+    ema: float = Field(0.0, ge=0, lt=1)
     rollup_space: str = ""
     rollup_weight: float = Field(0.5, ge=0)
     clip: float = Field(1.0, gt=0)
@@ -145,15 +146,15 @@ class NetworkSettings(BaseModel):
 
 
 class Recipe(_Strict):
-    """All that a training run takes besides the data."""
+    """All that a training run takes besides the data. ``preprocess`` and ``augment`` are those of the modality."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # as in a manifest
-    modality: Literal["text"] = "text"
+    modality: Literal["text", "face"] = "text"
     summary: str = ""
     preprocess: dict[str, Any] = {}
+    augment: dict[str, Any] = {}
     tokenizer: TokenizerSettings = TokenizerSettings()
     network: NetworkSettings
-    augment: AugmentSettings = AugmentSettings()
     distill: DistillSettings = DistillSettings()
     train: TrainSettings = TrainSettings()
     export: ExportSettings = ExportSettings()
@@ -188,12 +189,27 @@ def load_recipe(recipe: str | Path, settings: Sequence[str] | Mapping[str, Any] 
         settings = dict(_parse(setting) for setting in settings)
     for key, value in settings.items():
         _set(document, key, value)
+    part = ""
     try:
-        return Recipe.model_validate(document)
+        checked = Recipe.model_validate(document)
+        for part in PARTS[checked.modality]:
+            settings_of(checked, part)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
+        key = ".".join([*([part] if part else []), *map(str, first["loc"])])
         raise RecipeError(f"{path.name}: {key}: {first['msg']} (got {first['input']!r:.60})") from error
+    return checked
+
+
+def settings_of(recipe: Recipe, part: str) -> Any:
+    """The checked ``preprocess`` or ``augment`` settings of a recipe's modality."""
+    return _kind(recipe.modality, part).model_validate(getattr(recipe, part))
+
+
+def _kind(modality: str, part: str) -> type[BaseModel]:
+    module, _, name = PARTS[modality][part].partition(":")
+    kind: type[BaseModel] = getattr(importlib.import_module(module), name)
+    return kind
 
 
 def _parse(setting: str) -> tuple[str, Any]:
@@ -212,7 +228,9 @@ def _parse(setting: str) -> tuple[str, Any]:
 
 def _set(document: dict[str, Any], key: str, value: Any) -> None:
     if "." not in key and key not in Recipe.model_fields:
-        parts = {name: field.annotation for name, field in Recipe.model_fields.items()}
+        parts: dict[str, Any] = {name: field.annotation for name, field in Recipe.model_fields.items()}
+        modality = document.get("modality", "text")
+        parts |= {part: _kind(modality, part) for part in PARTS.get(modality, {})}
         homes = [
             name
             for name, kind in parts.items()

@@ -27,19 +27,20 @@ import yaml
 from mien import model as folders
 from mien.data import Dataset, open_dataset
 from mien.data.splits import split_rows
-from mien.emotions import MAPS, LabelSpace, get_space
+from mien.emotions import MAPS, SPACES, LabelSpace, get_space
 from mien.errors import DataError, ExportError, MienError, RecipeError, require
 from mien.evaluation import evaluate
 from mien.evaluation.evaluate import rollup_probabilities
 from mien.evaluation.metrics import best_thresholds, tuned_metrics
 from mien.model import LabelsEntry, Manifest
 from mien.networks import open_network
-from mien.text.task import TextTask
 from mien.training.card import card
 from mien.training.publish import headline
 from mien.training.recipe import Recipe, load_recipe
+from mien.training.task import Task
 
 CONFIG = "config.yaml"
+_CALIBRATION = 512  # pictures on which the ranges of an 8-bit network are measured
 Say = Callable[[str], None]
 
 
@@ -62,8 +63,9 @@ class Trained(Protocol):
     """What a run asks of a trained model, whatever it was trained with."""
 
     history: list[dict[str, float]]
+    heads: list[tuple[int, float]]
 
-    def logits(self, inputs: Sequence[str]) -> np.ndarray: ...
+    def logits(self, inputs: Sequence[Any]) -> np.ndarray: ...
     def reference(self, temperature: float) -> Callable[[np.ndarray], np.ndarray]: ...
     def write(self, path: Path, temperature: float, example: np.ndarray) -> None: ...
     def layout(self, example: np.ndarray) -> list[dict[str, Any]]: ...
@@ -72,23 +74,26 @@ class Trained(Protocol):
 
 def train(
     recipe: str | Path,
-    data: str | Sequence[str],
+    data: str | Dataset | Sequence[str | Dataset],
     out: str | Path | None = None,
     *,
     resume: bool = False,
     say: Say | None = None,
     settings: Sequence[str] = (),
+    report: bool = True,
     **overrides: Any,
 ) -> Run:
     """Train a model.
 
     Args:
         recipe: name of a shipped recipe, or a YAML file.
-        data: ``reader:path``, or several: the first gives labels and validation data, the others are learned from
-            besides (see the recipe's ``train.mix_space`` and ``train.mix_weight``).
+        data: ``reader:path`` or a data set in memory, or several: the first gives labels and validation data, the
+            others are learned from besides (see the recipe's ``train.mix_space`` and ``train.mix_weight``). A set in
+            memory is noted in the run folder by its name and fingerprint.
         out: the run folder; by default ``runs/<recipe>-<number>``.
         resume: go on with the run in *out* where it was stopped.
         say: called with lines for a person.
+        report: whether to write the page with the figures on the validation data.
         settings: ``["train.epochs=3"]``; *overrides* are the same as keywords: ``epochs=3``.
 
     Raises:
@@ -101,8 +106,9 @@ def train(
     started, begun, say = time.monotonic(), datetime.now(UTC), say or _nothing
     checked = load_recipe(recipe, [*settings, *(f"{key}={value}" for key, value in overrides.items())])
     open_network(checked.network.kind, checked.network.options)  # a wrong setting is said before a folder is made
-    specs = [data] if isinstance(data, str) else list(data)
-    sets = [open_dataset(spec) for spec in specs]
+    given = [data] if isinstance(data, str | Dataset) else list(data)
+    specs = [entry if isinstance(entry, str) else entry.name for entry in given]
+    sets = [open_dataset(entry) if isinstance(entry, str) else entry for entry in given]
     sets[0] = with_splits(sets[0], checked.train.seed)
     folder = Path(out) if out else _next_folder(checked.name)
     config = {
@@ -129,10 +135,11 @@ def train(
         summary=checked.summary,
         labels=LabelsEntry(space=valid.space.name, names=list(valid.space.names), multilabel=valid.space.multilabel),
         preprocess=task.settings.model_dump(),
+        heads=[LabelsEntry(space=name, names=list(SPACES[name].names)) for name in checked.train.also],
         data=list({part.fingerprint: _described(spec, part) for spec, part in zip(specs, sets, strict=True)}.values()),
         training={
             "recipe": checked.name,
-            "settings": checked.model_dump(mode="json"),
+            "settings": _shareable(checked),
             "seed": checked.train.seed,
             "started": begun.isoformat(timespec="seconds"),
             "machine": machine(),
@@ -142,15 +149,25 @@ def train(
     )
     if checked.train.start:
         remember_start(manifest, folders.read_manifest(folders.find_model(checked.train.start)))
-    _write_model(checked, trained, task, valid, manifest, finished, say)
-    report = evaluate(folders.load(finished), valid, split="val")
-    report.write(folder / "report")
-    manifest.metrics[f"{valid.name}/val"] = headline(report.to_dict())
+    _write_model(checked, trained, task, train_sets[0], valid, manifest, finished, say)
+    measured = evaluate(folders.load(finished), sets[0], split="val")
+    if report:
+        measured.write(folder / "report")
+    manifest.metrics[f"{valid.name}/val"] = headline(measured.to_dict())
     manifest.training["seconds"] = round(time.monotonic() - started, 1)
     content = {name: finished / name for name in folders.verify(finished).files if name != folders.CARD}
     folders.write_model(finished, manifest, content, card(manifest))
     say(f"model folder: {finished}")
     return Run(folder, finished, manifest.metrics[f"{valid.name}/val"])
+
+
+def _shareable(recipe: Recipe) -> dict[str, Any]:
+    """The settings for a manifest: without the folders of this machine that pretrained weights lie in."""
+    settings: dict[str, Any] = recipe.model_dump(mode="json")
+    weights = settings["network"].get("weights", "")
+    if weights and not weights.startswith("package:"):
+        settings["network"]["weights"] = Path(weights).name
+    return settings
 
 
 def remember_start(manifest: Manifest, earlier: Manifest) -> None:
@@ -207,7 +224,7 @@ def _claim(folder: Path, config: dict[str, Any], resume: bool) -> None:
 
 def _fit(
     recipe: Recipe, sets: list[Dataset], valid: Dataset, folder: Path, resume: bool, say: Say
-) -> tuple[Trained, TextTask]:
+) -> tuple[Trained, Task]:
     if recipe.network.kind == "linear":
         from mien.training.linear import train_linear
 
@@ -218,32 +235,46 @@ def _fit(
 
 
 def _write_model(
-    recipe: Recipe, trained: Trained, task: TextTask, valid: Dataset, manifest: Manifest, target: Path, say: Say
+    recipe: Recipe,
+    trained: Trained,
+    task: Task,
+    learned: Dataset,
+    valid: Dataset,
+    manifest: Manifest,
+    target: Path,
+    say: Say,
 ) -> None:
     """Calibrate, export, prove, quantise if asked, choose thresholds on validation data, write the folder."""
     from mien.training.export import fit_temperature, prove, quantize, run_network
 
-    temperature = 1.0
+    temperature, labels = 1.0, len(valid.space)
     if recipe.export.calibrate:
-        temperature = fit_temperature(trained.logits(valid.inputs), valid.targets)
+        logits = trained.logits(valid.inputs)
+        temperature = fit_temperature(logits[:, :labels], valid.targets)
+        for place, (name, (size, _)) in enumerate(zip(recipe.train.also, trained.heads, strict=True)):
+            known, start = valid.also[name].any(1), labels + sum(n for n, _ in trained.heads[:place])
+            votes = valid.also[name][known].argmax(1)
+            trained.heads[place] = size, fit_temperature(logits[known, start : start + size], votes)
     shown = list(valid.inputs[:256])
     batches = [task.collate(shown[at : at + size]) for at, size in ((0, 1), (1, 7), (8, 64), (72, 184)) if shown[at:]]
     network = target.parent / "model.onnx"
     trained.write(network, temperature, batches[-1])
     difference = prove(trained.reference(temperature), network, batches, recipe.export.tolerance)
     say(f"model.onnx gives the trained model's probabilities within {difference:.1e}")
-    probabilities = run_network(network, task, valid.inputs)
+    probabilities = run_network(network, task, valid.inputs)[:, :labels]
     manifest.training |= {
         "layout": trained.layout(batches[-1][:1]),
         "temperature": round(temperature, 4),
+        **({"head_temperatures": [round(heat, 4) for _, heat in trained.heads]} if trained.heads else {}),
         "export_difference": float(f"{difference:.2e}"),
     }
     if recipe.export.quantize == "int8":
         small = target.parent / "model.int8.onnx"
-        quantize(network, small)
+        taken = learned.inputs[:: -(-len(learned) // _CALIBRATION)] if learned.modality != "text" else []
+        quantize(network, small, [task.collate(taken[at : at + 64]) for at in range(0, len(taken), 64)])
         names = valid.space.names
         before = tuned_metrics(valid.targets, probabilities, names)["macro_f1"]
-        probabilities = run_network(small, task, valid.inputs)
+        probabilities = run_network(small, task, valid.inputs)[:, :labels]
         after = tuned_metrics(valid.targets, probabilities, names)["macro_f1"]
         say(f"in 8 bits: validation macro-F1 {after:.4f}, before {before:.4f}")
         if before - after > recipe.export.quantize_tolerance:

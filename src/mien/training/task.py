@@ -1,0 +1,43 @@
+"""What a modality brings to training. Imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from pydantic import BaseModel
+
+from mien.training.recipe import Recipe
+
+
+class Task(Protocol):
+    """What a modality brings to training; see :class:`mien.text.task.TextTask`."""
+
+    free_axes: tuple[str, ...]
+    network_arguments: Mapping[str, int]
+
+    @property
+    def settings(self) -> BaseModel: ...
+    @property
+    def files(self) -> Mapping[str, bytes]: ...
+    def lengths(self, inputs: Sequence[Any]) -> np.ndarray: ...
+    def collate(self, inputs: Sequence[Any], seeds: Sequence[int] | None = None) -> np.ndarray: ...
+
+
+#: modality → its task.
+TASKS: dict[str, str] = {"text": "mien.text.task:TextTask", "face": "mien.face.task:FaceTask"}
+
+
+def open_task(recipe: Recipe, inputs: Sequence[Any], pretrained: Path | None = None) -> Task:
+    """The task of the recipe's modality.
+
+    Args:
+        inputs: the training inputs, from which a tokenizer may be learned.
+        pretrained: the folder of the pretrained weights, for their tokenizer.
+    """
+    module, _, name = TASKS[recipe.modality].partition(":")
+    task: Task = getattr(importlib.import_module(module), name)(recipe, inputs, pretrained)
+    return task

@@ -10,7 +10,8 @@ import pytest
 import mien
 from mien.model import CARD, NETWORK, shipped, verify
 
-LIMITS = {"text": 25e6, "text-carer": 6e6}  # bytes
+LIMITS = {"text": 25e6, "text-carer": 6e6, "face": 10e6}  # bytes
+MAIN = {"text": "goemotions/test", "text-carer": "carer/test", "face": "fer2013/test"}
 SHIPPED = sorted(shipped())
 
 
@@ -36,7 +37,7 @@ def test_whole_small_and_with_a_card(name: str) -> None:
     assert not [path for path in folder.iterdir() if path.suffix in (".pkl", ".pickle", ".pt", ".ckpt", ".joblib")]
     card = (folder / CARD).read_text("utf-8")
     assert all(emotion.name in card for emotion in manifest.space)
-    assert f"{manifest.metrics['carer/test' if name == 'text-carer' else 'goemotions/test']['macro_f1']:.4f}" in card
+    assert f"{manifest.metrics[MAIN[name]]['macro_f1']:.4f}" in card
     assert manifest.training["history"]
     assert NETWORK in manifest.files
 
@@ -71,6 +72,8 @@ def test_the_default_model_on_our_own_sentences() -> None:
         ("text-carer", "carer:emotion", None, "macro_f1", 0.89),
         ("text", "goemotions:goemotions", None, "macro_f1", 0.50),
         ("text", "goemotions:goemotions", "ekman7", "macro_f1", 0.64),
+        ("face", "fer2013:fer2013", None, "accuracy", 0.705),
+        ("face", "fer2013:fer2013", "ferplus8", "accuracy", 0.825),
     ],
 )
 def test_figures_on_the_test_splits(model: str, spec: str, labels: str | None, figure: str, least: float) -> None:
@@ -83,3 +86,23 @@ def test_the_card_says_what_evaluation_says() -> None:
     told = mien.load("text-carer").manifest.metrics["carer/test"]
     assert report.accuracy == pytest.approx(told["accuracy"], abs=5e-4)
     assert report.macro_f1 == pytest.approx(told["macro_f1"], abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("photograph", "label"),
+    [("max_happy-baby.jpeg", "happy"), ("max_angry.jpg", "angry"), ("max_neutral.jpeg", "neutral"),
+     ("skimage_astronaut.png", "happy")],
+)  # fmt: skip
+def test_photographs(photograph: str, label: str) -> None:
+    root = os.environ.get("MIEN_DATA")
+    if not root:
+        pytest.skip("MIEN_DATA is not set: no photographs to read")
+    assert mien.load("face").predict(Path(root, "photos", photograph)).label == label
+
+
+def test_the_face_model_reads_as_well_as_it_did_in_training() -> None:
+    manifest = mien.load("face").manifest
+    (kept,) = [row for row in manifest.training["history"] if row.get("kept")]
+    assert manifest.metrics["fer2013/val"]["accuracy"] == pytest.approx(kept["val_accuracy"], abs=0.005)
+    report = mien.evaluate("face", data("fer2013:fer2013"), split="val")
+    assert report.accuracy == pytest.approx(manifest.metrics["fer2013/val"]["accuracy"], abs=5e-4)

@@ -87,7 +87,7 @@ def train(
 
     if recipe == "list":
         for name in shipped():
-            print(f"{name:14} {load_recipe(name).summary}")
+            print(f"{name:18} {load_recipe(name).summary}")
         return
     if not data:
         raise typer.BadParameter("name the data to train on, such as --data carer:emotion/", param_hint="--data")

@@ -36,6 +36,8 @@ class Session:
     Args:
         network: the ``.onnx`` file, or its bytes.
         threads: threads to compute with; by default :func:`usable_threads`.
+        spin: whether idle threads wait busily for a while, which is faster for one network alone and much slower for
+            two in turn.
         providers: ONNX Runtime's execution providers, CPU by default.
 
     Raises:
@@ -43,12 +45,18 @@ class Session:
     """
 
     def __init__(
-        self, network: str | Path | bytes, threads: int | None = None, providers: list[str] | None = None
+        self,
+        network: str | Path | bytes,
+        threads: int | None = None,
+        providers: list[str] | None = None,
+        *,
+        spin: bool = True,
     ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_threads()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spin else "0")
         # Batches differ in shape: a growing arena would keep the largest of each for ever.
         options.enable_cpu_mem_arena = False
         try:

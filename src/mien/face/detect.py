@@ -20,7 +20,7 @@ from mien.results import Box
 from mien.runtime import Session
 
 NETWORK = Path(__file__).with_name("retinaface.onnx")  # put there by hatch_build.py
-_MEAN = np.array([104, 117, 127], np.float32)  # blue, green, red, as the network learned
+_MEAN = (104, 117, 127)  # blue, green, red, as the network learned
 _ANCHORS = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))  # stride of a feature map → sides of its anchors
 _LEAST, _GROW = 192, 8.0  # a picture smaller than 192 pixels is enlarged to that, up to so many times
 _SMALL = 24  # pixels; faces smaller than this are found half of the time only
@@ -103,8 +103,10 @@ class FaceDetector:
         if picture.ndim == 2:
             picture = np.repeat(picture[:, :, None], 3, axis=2)
         # One size of canvas in steps of 32: faces at the border are whole anchors away from the edge of the maps.
-        canvas = np.zeros((1, 3, -(-shown[1] // 32) * 32, -(-shown[0] // 32) * 32), np.float32)
-        canvas[0, :, : shown[1], : shown[0]] = (picture[:, :, ::-1] - _MEAN).transpose(2, 0, 1)
+        below, right = -shown[1] % 32, -shown[0] % 32
+        canvas = cv2.dnn.blobFromImage(picture, mean=_MEAN, swapRB=True)  # float32 (1, 3, height, width)
+        if below or right:
+            canvas = np.pad(canvas, ((0, 0), (0, 0), (0, below), (0, right)))
         assert self._session is not None
         offsets, scores, points = (out[0] for out in self._session.run_all(canvas))
         scores = scores[:, 1]
@@ -206,7 +208,7 @@ def retinaface() -> bytes | None:
 
 def _session(network: bytes, threads: int | None) -> Session | None:
     try:
-        session = Session(network, threads)
+        session = Session(network, threads, spin=False)
     except ModelError:
         return None
     return session if len(session.outputs) == 3 else None

@@ -43,7 +43,7 @@ class FaceRecognizer(Recognizer):
             raise ModelError(f"{folder}: preprocess settings: {where}: {first['msg']}") from error
         self.mirror = False
         self._threads = threads
-        self._session = Session(folder / NETWORK, threads)
+        self._session = Session(folder / NETWORK, threads, spin=False)
 
     @cached_property
     def detector(self) -> FaceDetector:

@@ -154,7 +154,8 @@ def train(
     if report:
         measured.write(folder / "report")
     manifest.metrics[f"{valid.name}/val"] = headline(measured.to_dict())
-    manifest.training["seconds"] = round(time.monotonic() - started, 1)
+    trained_for = sum(row.get("seconds", 0.0) for row in trained.history)  # of a resumed run, before it stopped too
+    manifest.training["seconds"] = round(max(time.monotonic() - started, trained_for), 1)
     content = {name: finished / name for name in folders.verify(finished).files if name != folders.CARD}
     folders.write_model(finished, manifest, content, card(manifest))
     say(f"model folder: {finished}")

@@ -93,9 +93,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(document, indent=1, ensure_ascii=False))
         return
-    print(
-        f"{document['threads']} threads, {document['texts']} texts, import {document['import_mien_s'] * 1e3:.0f} ms"
-    )
+    print(f"{document['threads']} threads, {document['texts']} texts, import {document['import_mien_s'] * 1e3:.0f} ms")
     for name, value in rows.items():
         print(f"{name:40} {value:10,.0f} texts/s   {rows['mien text'] / value:6.1f} × slower than mien text")
 

@@ -77,8 +77,10 @@ class FaceDetector:
         """All faces of a picture, the largest first.
 
         Args:
-            picture: uint8 (height, width, 3) red, green, blue, or (height, width) grey.
+            picture: uint8 (height, width, 3) red, green, blue, or (height, width) or (height, width, 1) grey.
         """
+        if picture.ndim == 3 and picture.shape[2] == 1:
+            picture = picture[:, :, 0]
         if self._session is None:
             return _largest_first(self._find_by_cascade(picture))
         longest = max(picture.shape[:2])

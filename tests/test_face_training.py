@@ -20,6 +20,7 @@ from mien.errors import DataError, RecipeError
 from mien.face.augment import AugmentSettings, augment
 from mien.face.preprocess import FaceSettings, prepare
 from mien.face.task import FaceTask
+from mien.media import read_picture
 from mien.networks import cnn, mobilenet
 from mien.training.fit import mixed, running_mean
 from mien.training.objective import Objective, soft_loss, source
@@ -112,6 +113,19 @@ def test_the_task_prepares_files_and_arrays_as_prediction_does(tmp_path, channel
     settings = FaceSettings(size=32, channels=channels)
     np.testing.assert_array_equal(given[1], prepare(grey, settings))
     np.testing.assert_array_equal(given[0], given[1])
+
+
+@pytest.mark.parametrize("shape", [(20, 26), (20, 90), (90, 40), (70, 64)])
+@pytest.mark.parametrize("source", [0, 48])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_whatever_its_shape_a_picture_is_one_to_training_and_prediction(tmp_path, shape, source, channels):
+    path = str(tmp_path / "a.png")
+    cv2.imwrite(path, rng(7).integers(0, 256, (*shape, 3), dtype=np.uint8))
+    given = [f"preprocess.channels={channels}", "preprocess.size=64", f"preprocess.source={source}"]
+    settings = FaceSettings(size=64, channels=channels, source=source)
+    task = FaceTask(load_recipe("face-folders", given))
+    np.testing.assert_array_equal(task.collate([path])[0], prepare(read_picture(path), settings))
+    assert task.collate([path], seeds=[1]).shape == (1, 64, 64, channels)
 
 
 def test_a_file_is_read_once(tmp_path):

@@ -48,13 +48,13 @@ class Recognizer(ABC):
             ModelError: it has none for that space; the message names those it has.
         """
         name = space if isinstance(space, str) else space.name
-        columns = self.manifest.columns(name)
+        entries, columns = (self.manifest.labels, *self.manifest.heads), self.manifest.columns(name)
         if columns is None:
-            known = ", ".join(entry.space for entry in (self.manifest.labels, *self.manifest.heads))
+            known = ", ".join(entry.space for entry in entries)
             raise ModelError(f"the model {self.name} does not answer in {name}; it does in: {known}")
-        entries = {entry.space: entry for entry in (*self.manifest.heads, self.manifest.labels)}
         twin = copy.copy(self)
-        twin.space, twin._columns = entries[name].as_space(), columns
+        twin.space = next(entry.as_space() for entry in entries if entry.space == name)
+        twin._columns = columns
         return twin
 
     def predict(self, item: Any) -> Result:

@@ -51,10 +51,20 @@ def prepare(picture: np.ndarray, settings: FaceSettings) -> np.ndarray:
     Returns:
         uint8 of shape (size, size, channels).
     """
-    if settings.source and max(picture.shape[:2]) > settings.source:
-        picture = resize(picture, settings.source)
-    picture = resize(recolour(picture, settings.channels), settings.size)
+    picture = resize(reduce(picture, settings), settings.size)
     return picture.reshape(settings.size, settings.size, settings.channels)
+
+
+def reduce(picture: np.ndarray, settings: FaceSettings) -> np.ndarray:
+    """The first half of :func:`prepare`: no larger than what the network learned from, and in its channels.
+
+    Returns:
+        uint8, (height, width) for one channel or (height, width, 3); a square where it was brought down.
+    """
+    most = settings.source or settings.size
+    if max(picture.shape[:2]) > most:
+        picture = resize(picture, most)
+    return recolour(picture, settings.channels)
 
 
 def align(picture: np.ndarray, face: Face, settings: FaceSettings) -> np.ndarray:

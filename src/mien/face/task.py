@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mien.face.augment import AugmentSettings, augment
-from mien.face.preprocess import FaceSettings, prepare, recolour, resize
+from mien.face.preprocess import FaceSettings, prepare, reduce, resize
 from mien.media import read_picture
 from mien.training.recipe import Recipe, settings_of
 
@@ -55,7 +55,7 @@ class FaceTask:
             return np.stack([prepare(picture, self.settings) for picture in pictures])
         size, channels = self.settings.size, self.settings.channels
         changed = [
-            augment(picture, size, self.changes, np.random.default_rng(seed))
+            augment(resize(picture, max(picture.shape[:2])), size, self.changes, np.random.default_rng(seed))
             for picture, seed in zip(pictures, seeds, strict=True)
         ]
         return np.stack(changed).reshape(len(changed), size, size, channels)
@@ -63,17 +63,11 @@ class FaceTask:
     def _picture(self, item: Any) -> np.ndarray:
         """The picture at the resolution and in the channels that the network learns from; kept if it was a file."""
         if isinstance(item, np.ndarray):
-            return self._reduced(item)
+            return reduce(item, self.settings)
         kept = self._read.get(str(item))
         if kept is None:
-            kept = self._reduced(read_picture(item))
+            kept = reduce(read_picture(item), self.settings)
             if kept.nbytes <= self._room:
                 self._room -= kept.nbytes
                 self._read[str(item)] = kept
         return kept
-
-    def _reduced(self, picture: np.ndarray) -> np.ndarray:
-        side = self.settings.source or self.settings.size
-        square = picture.shape[0] == picture.shape[1] and picture.shape[0] <= side
-        picture = picture if square else resize(picture, min(side, max(picture.shape[:2])))
-        return recolour(picture, self.settings.channels)

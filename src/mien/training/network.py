@@ -40,9 +40,9 @@ def train_network(
     lightning.seed_everything(recipe.train.seed, verbose=False)
     sets = [sets[0], *(_common(part, own, recipe.train.mix_space) for part in sets[1:])]
     heads = _heads(recipe.train.also, sets[0], len(own))
-    task = open_task(recipe, [item for part in sets for item in part.inputs], pretrained)
     if heads and hasattr(module.Network, "write_onnx"):
         raise RecipeError(f"train.also: the network {recipe.network.kind} answers in one label space")
+    task = open_task(recipe, [item for part in sets for item in part.inputs], pretrained)
     network = module.Network(options, labels=_width(own, heads), **task.network_arguments)
     if recipe.train.start:
         start_from(network, recipe.train.start)

@@ -252,10 +252,11 @@ def _write_model(
     if recipe.export.calibrate:
         logits = trained.logits(valid.inputs)
         temperature = fit_temperature(logits[:, :labels], valid.targets)
-        for place, (name, (size, _)) in enumerate(zip(recipe.train.also, trained.heads, strict=True)):
-            known, start = valid.also[name].any(1), labels + sum(n for n, _ in trained.heads[:place])
-            votes = valid.also[name][known].argmax(1)
-            trained.heads[place] = size, fit_temperature(logits[known, start : start + size], votes)
+        for place, head in enumerate(manifest.heads):
+            votes, columns = valid.also[head.space], manifest.columns(head.space)
+            known = votes.any(1)
+            heat = fit_temperature(logits[known, columns], votes[known].argmax(1))
+            trained.heads[place] = len(head.names), heat
     shown = list(valid.inputs[:256])
     batches = [task.collate(shown[at : at + size]) for at, size in ((0, 1), (1, 7), (8, 64), (72, 184)) if shown[at:]]
     network = target.parent / "model.onnx"

@@ -345,8 +345,9 @@ def test_a_size_that_stands_far_behind(tmp_path: Path) -> None:
 
 
 def test_threads_leave_the_messages_of_opencv_as_they_were(capfd: pytest.CaptureFixture[str]) -> None:
-    from cv2.utils import logging
+    import cv2
 
+    logging = getattr(cv2.utils, "logging", cv2)  # directly in cv2 before 4.13
     level, cut = logging.getLogLevel(), encoded(noise(), "BMP")[:9000]
     with ThreadPoolExecutor(8) as pool:
         for message in pool.map(refused, [cut] * 200):

@@ -6,6 +6,7 @@ import os
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def read_picture(source: str | Path | bytes | np.ndarray, *, max_pixels: int | N
         return _rgb(_checked(source))
     if not isinstance(source, str | Path | bytes):
         raise InputError(f"a picture is a path, bytes or an array, not {type(source).__name__}")
-    limit = _limit(max_pixels)
+    limit = pixel_limit(max_pixels)
     data, name = (source, "the picture") if isinstance(source, bytes) else (_read(Path(source), limit), str(source))
     header = _header(data, name)
     _check(header, limit, name)
@@ -65,7 +66,7 @@ def picture_size(path: str | Path) -> tuple[int, int]:
             their end is missing.
     """
     path = Path(path)
-    limit = _limit(None)
+    limit = pixel_limit(None)
     head = _read(path, limit, _HEAD)
     try:
         header = read_header(head)
@@ -84,7 +85,8 @@ def _check(header: Header, limit: int, name: str) -> None:
         raise InputError(f"{name} is cut off")
 
 
-def _limit(max_pixels: int | None) -> int:
+def pixel_limit(max_pixels: int | None = None) -> int:
+    """The most pixels of a picture or frame: what is given, else MIEN_MAX_PIXELS, else `MAX_PIXELS`."""
     if max_pixels is not None:
         return max_pixels
     stated = os.environ.get("MIEN_MAX_PIXELS", "")
@@ -95,14 +97,23 @@ def _limit(max_pixels: int | None) -> int:
     return int(stated)
 
 
+def require_file(path: Path, what: str) -> None:
+    """Refuse what is no file where *what* is needed, such as "a picture".
+
+    Raises:
+        InputError: one line that says what is there instead.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; {what} is needed")
+    if not path.exists():
+        raise InputError(f"there is no file {path}")
+    if not path.is_file():
+        raise InputError(f"{path} is no file")
+
+
 def _read(path: Path, limit: int, size: int = -1) -> bytes:
     try:
-        if path.is_dir():
-            raise InputError(f"{path} is a folder; a picture is needed")
-        if not path.exists():
-            raise InputError(f"there is no file {path}")
-        if not path.is_file():
-            raise InputError(f"{path} is no file")
+        require_file(path, "a picture")
         if path.stat().st_size > 8 * limit + 2**26:  # eight bytes a pixel is the most there is
             raise InputError(f"{path} is too large for a picture of at most {limit} pixels")
         with path.open("rb") as file:
@@ -124,7 +135,7 @@ def _decode(data: bytes, name: str) -> np.ndarray:
     """RGB, with alpha where the file has it; OpenCV's own messages are held back."""
     import cv2
 
-    with _silent:
+    with silent:
         try:
             picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         except cv2.error:
@@ -147,24 +158,27 @@ class _Silent:
         self._lock, self._inside, self._level = threading.Lock(), 0, 0
 
     def __enter__(self) -> None:
-        from cv2.utils import logging
-
+        logging = _opencv_logging()
         with self._lock:
             if not self._inside:
                 self._level = logging.getLogLevel()
-                logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+                logging.setLogLevel(0)
             self._inside += 1
 
     def __exit__(self, *error: object) -> None:
-        from cv2.utils import logging
-
         with self._lock:
             self._inside -= 1
             if not self._inside:
-                logging.setLogLevel(self._level)
+                _opencv_logging().setLogLevel(self._level)
 
 
-_silent = _Silent()
+def _opencv_logging() -> Any:
+    import cv2
+
+    return getattr(cv2.utils, "logging", cv2)  # directly in cv2 before 4.13
+
+
+silent = _Silent()
 
 
 def _checked(array: np.ndarray) -> np.ndarray:

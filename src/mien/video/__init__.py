@@ -1,0 +1,3 @@
+"""Faces in clips: find, follow, read over time."""
+
+from __future__ import annotations

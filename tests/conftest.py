@@ -83,7 +83,7 @@ def tiny_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from mien.model import NETWORK, LabelsEntry, Manifest, load, write_model
     from mien.training.linear import train_linear
     from mien.training.recipe import load_recipe
-    from mien.training.run import choose_thresholds
+    from mien.training.finish import choose_thresholds
 
     folder = tmp_path_factory.mktemp("multi")
     data = open_dataset(f"table:{write_csv(folder / 'data.csv', multi_rows())}")

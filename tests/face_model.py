@@ -10,7 +10,12 @@ import onnx
 from onnx import TensorProto, helper
 
 from mien.emotions import SPACES
-from mien.model import NETWORK, LabelsEntry, Manifest, write_model
+from mien.face.detect import Face
+from mien.model import NETWORK, LabelsEntry, Manifest, verify, write_model
+from mien.training.publish import as_video
+from mien.video.film import drawn_face
+
+__all__ = ["FER", "PLUS", "Squares", "drawn_face", "expected", "face_model", "video_model"]
 
 FER, PLUS = SPACES["fer7"].names, SPACES["ferplus8"].names
 
@@ -73,26 +78,36 @@ def face_model(folder: Path, size: int = 16, channels: int = 1, source: int = 0,
     return write_model(folder, manifest, {NETWORK: network.SerializeToString()}, "# bright")
 
 
+def video_model(folder: Path, **settings: object) -> Path:
+    """A model of clips with that network; *settings* are those of :class:`mien.video.preprocess.VideoSettings`."""
+    made = as_video(face_model(folder.with_name(f"{folder.name}-face")), folder)
+    manifest = verify(made)
+    manifest.preprocess |= settings
+    return write_model(made, manifest, {NETWORK: (made / NETWORK).read_bytes()}, "# bright clips")
+
+
+class Squares:
+    """A detector of squares lighter than the ground, the largest first.
+
+    Attributes:
+        looks: size and closer of each look so far, None where the detector's own are meant.
+    """
+
+    size, closer = 640, 1280
+
+    def __init__(self, above: int = 10) -> None:
+        self.above = above
+        self.looks: list[tuple[int | None, int | None]] = []
+
+    def find(self, picture: np.ndarray, size: int | None = None, closer: int | None = None) -> list[Face]:
+        self.looks.append((size, closer))
+        _, _, stats, _ = cv2.connectedComponentsWithStats((picture[:, :, 0] > self.above).astype(np.uint8))
+        boxes = sorted(((int(x), int(y), int(w), int(h)) for x, y, w, h, _ in stats[1:]), key=lambda b: -b[2] * b[3])
+        return [Face((float(x), float(y), float(x + w), float(y + h)), 1.0) for x, y, w, h in boxes]
+
+
 def expected(mean: float, count: int = 7) -> np.ndarray:
     """What the network of :func:`face_model` says of a mean brightness in 0..1: float (count,)."""
     logits = -((count * mean - np.arange(count) - 0.5) ** 2)
     raised = np.exp(logits - logits.max())
     return np.asarray(raised / raised.sum())
-
-
-def drawn_face(size: int = 200) -> np.ndarray:
-    """A drawn face on a plain ground, uint8 (size, size, 3) RGB, that RetinaFace takes for one."""
-    k = size / 200
-    picture = np.full((200, 200, 3), (120, 140, 160), np.uint8)
-    skin, dark = (224, 172, 140), (60, 40, 35)
-    cv2.ellipse(picture, (100, 105), (58, 76), 0, 0, 360, skin, -1, cv2.LINE_AA)
-    cv2.ellipse(picture, (100, 62), (62, 44), 0, 180, 360, dark, -1, cv2.LINE_AA)
-    for x in (76, 124):
-        cv2.ellipse(picture, (x, 92), (12, 7), 0, 0, 360, (250, 250, 250), -1, cv2.LINE_AA)
-        cv2.circle(picture, (x, 92), 6, (70, 50, 40), -1, cv2.LINE_AA)
-        cv2.ellipse(picture, (x, 80), (15, 5), 0, 190, 350, dark, 3, cv2.LINE_AA)
-    cv2.ellipse(picture, (100, 118), (8, 5), 0, 0, 180, (180, 120, 95), 3, cv2.LINE_AA)
-    cv2.line(picture, (97, 96), (94, 116), (196, 140, 112), 2, cv2.LINE_AA)
-    cv2.ellipse(picture, (100, 145), (24, 9), 0, 0, 180, (170, 60, 60), -1, cv2.LINE_AA)
-    picture = cv2.GaussianBlur(picture, (5, 5), 0)
-    return np.asarray(cv2.resize(picture, (round(200 * k), round(200 * k)), interpolation=cv2.INTER_AREA))

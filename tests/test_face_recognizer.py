@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 import mien
-from face_model import FER, PLUS, drawn_face, expected, face_model
+from face_model import FER, PLUS, Squares, drawn_face, expected, face_model
 from mien.errors import InputError, ModelError
-from mien.face.detect import Face
 from mien.face.recognizer import FaceRecognizer
 
 
@@ -24,19 +23,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> FaceRecognizer:
     loaded = mien.load(face_model(tmp_path_factory.mktemp("face") / "model"), threads=1)
     assert isinstance(loaded, FaceRecognizer)
     return loaded
-
-
-class Squares:
-    """A detector of squares lighter than the ground of 10, the largest first."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def find(self, picture: np.ndarray) -> list[Face]:
-        self.calls += 1
-        _, _, stats, _ = cv2.connectedComponentsWithStats((picture[:, :, 0] > 10).astype(np.uint8))
-        boxes = sorted(((int(x), int(y), int(w), int(h)) for x, y, w, h, _ in stats[1:]), key=lambda b: -b[2] * b[3])
-        return [Face((float(x), float(y), float(x + w), float(y + h)), 1.0) for x, y, w, h in boxes]
 
 
 @pytest.fixture
@@ -82,7 +68,7 @@ def test_pictures_are_read_as_they_are_wanted(model: FaceRecognizer, squares: Sq
 
     results = model.predict_many(endless(), batch_size=4)
     assert next(results).label == FER[2]
-    assert squares.calls == 4
+    assert len(squares.looks) == 4
     blank = model.predict_many((np.zeros((9, 9), np.uint8) for _ in count()), batch_size=4)  # a batch never fills
     assert next(blank).items == ()
 
@@ -140,7 +126,7 @@ def test_ready_crops_are_not_searched(model: FaceRecognizer, squares: Squares) -
     assert [result.label for result in results] == [FER[6], FER[0]]
     assert [result.items[0].box for result in results] == [(0, 0, 30, 20), (0, 0, 48, 48)]
     assert model.predict(crops[0], crops=True) == results[0]
-    assert squares.calls == 0
+    assert not squares.looks
 
 
 def test_probabilities_of_ready_crops(model: FaceRecognizer, tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mien.emotions import SPACES
-from mien.results import Prediction, Result
+from mien.results import ClipSummary, Moment, Person, Prediction, Result, Segment
 
 CARER, GO = SPACES["carer6"], SPACES["goemotions28"]
 
@@ -135,3 +136,86 @@ def test_a_rollup_to_the_same_space_changes_nothing_and_an_unmapped_one_is_refus
     assert prediction.rollup("carer6") is prediction
     with pytest.raises(ValueError, match="no map from carer6 to fer7"):
         prediction.rollup("fer7")
+
+
+# -------------------------------------------------------------------------------------------------- of a clip
+
+CLIP = ClipSummary(2.0, 64, 48, 10)
+
+
+def moment(time: float, person: int, *scores: float) -> Moment:
+    return Moment(time, person, Prediction(dict(zip(CARER.names, scores, strict=True)), CARER, box=(1, 2, 3.04, 4)))
+
+
+def of_clip(**changes: Any) -> Result:
+    parts: dict[str, Any] = {
+        "items": (single(0.5, 0.3, 0.2, 0, 0, 0),),
+        "timeline": (moment(0, 1, 0.1, 0.4, 0.5, 0, 0, 0), moment(1.23456, 1, 0.9, 0, 0.1, 0, 0, 0)),
+        "people": (Person(1, single(0.5, 0.3, 0.2, 0, 0, 0), 0, 1.23456, 2),),
+        "segments": (Segment(0, 1.23456, 1, "love", 0.5),),
+        "clip": CLIP,
+    }
+    return Result("a.mp4", "video", "tiny", **(parts | changes))
+
+
+def test_a_clip_as_json_by_hand() -> None:
+    document = of_clip(clip=ClipSummary(2.00004, 64, 48, 10, 3, "cut off after 2.0 s")).to_dict()
+    assert list(document)[:8] == list(Result("", "text", "tiny").to_dict())
+    assert list(document)[8:] == ["clip", "people", "segments", "timeline"]
+    assert document["clip"] == {
+        "duration": 2.0, "width": 64, "height": 48, "frames": 10, "skipped": 3, "problem": "cut off after 2.0 s"
+    }  # fmt: skip
+    assert document["segments"] == [{"start": 0, "end": 1.235, "person": 1, "label": "love", "score": 0.5}]
+    (person,) = document["people"]
+    assert {key: person[key] for key in ("person", "start", "end", "moments", "label", "score")} == {
+        "person": 1, "start": 0, "end": 1.235, "moments": 2, "label": "sadness", "score": 0.5
+    }  # fmt: skip
+    assert "box" not in person
+    second = document["timeline"][1]
+    assert (second["time"], second["person"], second["label"], second["box"]) == (1.235, 1, "sadness", [1, 2, 3.0, 4])
+    assert document["label"] == "sadness"
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_a_clip_that_cannot_be_read_has_the_same_keys() -> None:
+    document = Result("a.mp4", "video", "tiny", error="there is no file a.mp4").to_dict()
+    assert (document["clip"], document["people"], document["segments"], document["timeline"]) == (None, [], [], [])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: moment(-0.1, 1, 1, 0, 0, 0, 0, 0), "seconds from 0 on"),
+        (lambda: moment(float("nan"), 1, 1, 0, 0, 0, 0, 0), "seconds from 0 on"),
+        (lambda: moment(0, 0, 1, 0, 0, 0, 0, 0), "numbered from 1"),
+        (lambda: Moment(0, 1, single(1, 0, 0, 0, 0, 0)), "must have the face's box"),
+        (lambda: Person(1, single(1, 0, 0, 0, 0, 0), 2, 1, 5), "in order, got 2 to 1"),
+        (lambda: Person(1, single(1, 0, 0, 0, 0, 0), 0, 1, 0), "at least one moment"),
+        (lambda: Segment(0, 1, 1, "joy", 1.5), "score of joy must lie in 0..1"),
+        (lambda: ClipSummary(float("inf"), 4, 4, 1), "duration must be seconds"),
+        (lambda: ClipSummary(1, 0, 4, 1), "a frame has pixels, got 0 x 4"),
+        (lambda: ClipSummary(1, 4, 4, 1, -1), "counted from 0"),
+        (lambda: of_clip(clip=None), "are those of a clip"),
+        (lambda: of_clip(timeline=of_clip().timeline[::-1]), "in the order of time"),
+        (lambda: of_clip(people=()), r"not listed: \[1\]"),
+        (lambda: of_clip(segments=(Segment(0, 1, 2, "joy", 0.5),)), r"not listed: \[2\]"),
+        (lambda: of_clip(people=of_clip().people * 2), "in the order of their numbers"),
+    ],
+)
+def test_parts_of_a_clip_that_cannot_be_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_clip_rolls_up_as_a_whole() -> None:
+    torn = (moment(0, 1, 0.4, 0.3, 0.3, 0, 0, 0), moment(0.6, 1, 0.4, 0.2, 0.4, 0, 0, 0))
+    rolled = of_clip(timeline=torn).rollup("ekman7")
+    ekman = SPACES["ekman7"]
+    parts = [*rolled.items, *(part.prediction for part in (*rolled.timeline, *rolled.people))]
+    assert [part.space for part in parts] == [ekman] * 4
+    assert [moment.prediction.label for moment in rolled.timeline] == ["joy", "joy"], "joy and love are one, 0.6 > 0.4"
+    assert rolled.timeline[0].prediction.box == (1, 2, 3.04, 4)
+    assert [(part.start, part.end, part.label, part.score) for part in rolled.segments] == [
+        (0, pytest.approx(0.8), "joy", pytest.approx(0.6))
+    ], "what is shown steadily in the coarser space"
+    assert (rolled.people[0].end, rolled.clip) == (1.23456, CLIP)

@@ -10,8 +10,8 @@ import pytest
 import mien
 from mien.model import CARD, NETWORK, shipped, verify
 
-LIMITS = {"text": 25e6, "text-carer": 6e6, "face": 10e6}  # bytes
-MAIN = {"text": "goemotions/test", "text-carer": "carer/test", "face": "fer2013/test"}
+LIMITS = {"text": 25e6, "text-carer": 6e6, "face": 10e6, "video": 10e6}  # bytes
+MAIN = {"text": "goemotions/test", "text-carer": "carer/test", "face": "fer2013/test", "video": "fer2013/test"}
 SHIPPED = sorted(shipped())
 
 
@@ -37,9 +37,19 @@ def test_whole_small_and_with_a_card(name: str) -> None:
     assert not [path for path in folder.iterdir() if path.suffix in (".pkl", ".pickle", ".pt", ".ckpt", ".joblib")]
     card = (folder / CARD).read_text("utf-8")
     assert all(emotion.name in card for emotion in manifest.space)
-    assert f"{manifest.metrics[MAIN[name]]['macro_f1']:.4f}" in card
+    figures = manifest.metrics or manifest.training["face"]["metrics"]
+    assert f"{figures[MAIN[name]]['macro_f1']:.4f}" in card
     assert manifest.training["history"]
     assert NETWORK in manifest.files
+
+
+def test_clips_are_read_by_the_shipped_face_model() -> None:
+    """After training `face` anew: mien export face --as video --to src/mien/models/video."""
+    face, video = (verify(shipped()[name]) for name in ("face", "video"))
+    assert video.files[NETWORK] == face.files[NETWORK]
+    assert video.preprocess["face"] == face.preprocess
+    assert (video.labels, video.heads) == (face.labels, face.heads)
+    assert video.training["face"]["metrics"] == face.metrics
 
 
 def test_everyday_sentences_with_the_default_model() -> None:
@@ -106,3 +116,16 @@ def test_the_face_model_reads_as_well_as_it_did_in_training() -> None:
     assert manifest.metrics["fer2013/val"]["accuracy"] == pytest.approx(kept["val_accuracy"], abs=0.005)
     report = mien.evaluate("face", data("fer2013:fer2013"), split="val")
     assert report.accuracy == pytest.approx(manifest.metrics["fer2013/val"]["accuracy"], abs=5e-4)
+
+
+def test_clips() -> None:
+    root = os.environ.get("MIEN_DATA")
+    if not root:
+        pytest.skip("MIEN_DATA is not set: no clips to read")
+    woman = mien.predict(Path(root, "clips", "WolfgangLanger_Pexels.mp4"))  # sad at first, a smile in the end
+    assert len(woman.people) == 1
+    assert woman.clip is not None
+    assert len(woman.timeline) == woman.clip.frames
+    assert (woman.segments[0].label, woman.segments[-1].label) == ("sad", "happy")
+    street = mien.predict(Path(root, "clips", "no_face.mp4"))
+    assert (street.items, street.people, street.error) == ((), (), None)

@@ -1,4 +1,4 @@
-"""mien reads emotion from text and faces: train, evaluate and predict, offline.
+"""mien reads emotion from text, faces and clips: train, evaluate and predict, offline.
 
 >>> import mien
 >>> mien.predict("i feel so loved today").label  # doctest: +SKIP
@@ -10,7 +10,7 @@ Everything here is loaded when it is first used: importing mien loads neither to
 from __future__ import annotations
 
 import importlib
-from os import PathLike
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -51,19 +51,20 @@ _loaded: dict[str, Recognizer] = {}
 
 
 def predict(item: Any, model: str | None = None) -> Result:
-    """Read the emotion in one text, or in the faces of one picture, with a shipped model; it stays loaded.
+    """Read the emotion in one text, or in the faces of one picture or clip, with a shipped model; it stays loaded.
 
     Args:
         item: a text; or a picture: the path of a picture file, or its pixels, a uint8 array (height, width, 3) red,
-            green, blue or (height, width) grey.
-        model: name of a shipped model, or a model folder. Without it "face" for a picture and "text" for the rest.
+            green, blue or (height, width) grey; or the path of a clip.
+        model: name of a shipped model, or a model folder. Without it "face" for a picture, "video" for a clip and
+            "text" for the rest.
 
     Raises:
         InputError: nothing can be read in it.
         ModelError: no such model.
     """
     if model is None:
-        model = "face" if _is_picture(item) else "text"
+        model = _modality(item)
     if model not in _loaded:
         from mien.model import load
 
@@ -71,12 +72,18 @@ def predict(item: Any, model: str | None = None) -> Result:
     return _loaded[model].predict(item)
 
 
-def _is_picture(item: Any) -> bool:
-    if isinstance(item, str):
-        from mien.face import names_picture
+def _modality(item: Any) -> str:
+    """What an input is by its type, and by the end of a file's name."""
+    from mien.face import names_picture
+    from mien.video import names_clip
 
-        return names_picture(item)
-    return isinstance(item, bytes | PathLike) or hasattr(item, "__array_interface__")
+    if isinstance(item, str):
+        return "face" if names_picture(item) else "video" if names_clip(item) else "text"
+    if isinstance(item, PathLike):
+        from mien.clips import is_clip
+
+        return "video" if is_clip(str(fspath(item))) else "face"
+    return "face" if isinstance(item, bytes) or hasattr(item, "__array_interface__") else "text"
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mien.data import Dataset
 
 app = typer.Typer(
-    help="Reads emotion from text and faces: predict, train, evaluate. Offline.",
+    help="Reads emotion from text, faces and clips: predict, train, evaluate. Offline.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -120,6 +120,9 @@ def evaluate(
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Read each picture together with its mirror image, and average.")
     ] = False,
+    known_groups: Annotated[
+        bool, typer.Option("--known-groups", help="Of a model with experts: the data tell which one reads each sample.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Write the report (HTML, JSON, PNG) into this folder.")] = None,
     as_json: AsJson = False,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
@@ -132,7 +135,10 @@ def evaluate(
     recognizer = load(model)
     dataset = _open(data, by)
     with progress("evaluating", None) as step:
-        report = measure(recognizer, dataset, split, by, labels, mirror=mirror, batch_size=batch_size, progress=step)
+        report = measure(
+            recognizer, dataset, split, by, labels,
+            mirror=mirror, known_groups=known_groups, batch_size=batch_size, progress=step,
+        )  # fmt: skip
     document = report.to_dict()
     if out:
         say(f"wrote {report.write(out)}")
@@ -245,11 +251,21 @@ def export(
         str, typer.Option("--format", help="folder; or joblib, a scikit-learn classifier in one file.")
     ] = "folder",
     int8: Annotated[bool, typer.Option("--int8", help="Of several runs: keep the large weights in 8 bits.")] = False,
+    modality: Annotated[
+        str | None, typer.Option("--as", help="video: make a model of clips of a model of faces.")
+    ] = None,
 ) -> None:
     """Copy a run's model folder, checked, with the figures of the reports that lie in the run.
 
     Several runs become one model whose probabilities are the mean of theirs.
     """
+    if modality is not None:
+        if modality != "video" or len(runs) > 1 or int8 or form != "folder":
+            raise typer.BadParameter("--as video makes a model folder of one model of faces", param_hint="--as")
+        from mien.training.publish import as_video
+
+        print(as_video(runs[0], to, name=name or to.name))
+        return
     if len(runs) > 1 and form == "folder":
         from mien.training.ensemble import combine
 
@@ -279,18 +295,31 @@ def export(
 def bench(
     model: Annotated[str, typer.Argument(help="A shipped model's name, or a model or run folder.")] = "text",
     count: Annotated[int, typer.Option("--count", "--texts", min=1, help="How many texts or crops to run.")] = 4096,
+    clip: Annotated[
+        Path | None, typer.Option(help="For a model of clips: the clip to read, instead of a drawn one.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
     as_json: AsJson = False,
 ) -> None:
-    """How fast a model is on this machine: loading, one text or crop at a time, many in batches."""
-    from mien.bench import UNITS, measure
+    """How fast a model is on this machine: loading, one text or crop at a time, many in batches; or a clip."""
+    from mien.bench import UNITS, measure, measure_clip
+    from mien.model import find_model, read_manifest
 
-    document = measure(model, count, batch_size)
+    of_clips = read_manifest(find_model(model)).modality == "video"
+    if clip and not of_clips:
+        raise typer.BadParameter("only models of clips read one", param_hint="--clip")
+    document = measure_clip(model, clip, batch_size) if of_clips else measure(model, count, batch_size)
     if as_json:
         _print_json(document)
         return
     print(f"{document['model']} on {document['threads']} threads")
     print(f"  load            {document['load_s'] * 1e3:8.0f} ms")
+    if of_clips:
+        print(f"  {document['clip']:15} {document['seconds']:8.1f} s of {document['width']} × {document['height']}")
+        print(f"  looked at       {document['frames']:8,} frames, {document['moments']:,} faces in them")
+        speed = f"{document['times_real_time']:.1f} × as fast as it plays"
+        print(f"  read in         {document['read_s']:8.2f} s    {speed}")
+        return
     unit = next(unit for unit in UNITS.values() if unit in document)
     latency = document["latency_ms"]
     print(f"  one alone       {latency['p50']:8.2f} ms   (95 %: {latency['p95']:.2f} ms)")
@@ -303,11 +332,14 @@ def demo(
     photo: Annotated[
         list[str] | None, typer.Option("--photo", help="A photograph to read the faces of; may be given several times.")
     ] = None,
+    clip: Annotated[
+        list[str] | None, typer.Option("--clip", help="A clip to read the faces of; may be given several times.")
+    ] = None,
 ) -> None:
-    """Predict on a dozen sentences, and your own photographs, with the shipped models; write a page to look at."""
+    """Predict on a dozen sentences, and photographs and clips of yours, with the shipped models; write pages of it."""
     from mien.demo import run
 
-    page = run(out, console(), photos=photo or ())
+    page = run(out, console(), photos=photo or (), clips=clip or ())
     say(f"wrote {page}")
 
 

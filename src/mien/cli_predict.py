@@ -1,12 +1,9 @@
-"""The verb ``predict``: texts, lines and tables with a text model, pictures and folders of them with a face model."""
+"""The verb ``predict``: texts, lines and tables with a text model, pictures with a face model; clips: cli_clips.py."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli_inputs import Source, files, kind_of, texts
 from mien.errors import InputError, MienError
-from mien.face import names_picture
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
 
-_MODALITIES = ("text", "face")
+_MODALITIES = ("text", "face", "video")
 _SHOWN = 20  # results kept to be shown; more are only counted
 
 
@@ -45,42 +42,67 @@ def predict(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Texts, files of lines (.txt), tables, - for standard input; or pictures and folders of them."
+            help="Texts, files of lines (.txt), tables, - for standard input; or pictures, clips, and folders of them."
         ),
     ],
     model: Annotated[
         str | None,
-        typer.Option(help="A shipped model's name, or a model or run folder. [default: face for pictures, else text]"),
+        typer.Option(
+            help="A shipped model's name, or a model or run folder. "
+            "[default: face for pictures, video for clips, else text]"
+        ),
     ] = None,
-    modality: Annotated[str | None, typer.Option("--as", help="Take every input as this: text or face.")] = None,
+    modality: Annotated[str | None, typer.Option("--as", help="Take every input as this: text, face or video.")] = None,
     labels: Annotated[str | None, typer.Option(help="Answer in another label space, such as ekman7.")] = None,
     column: Annotated[
         str | None, typer.Option(help="The table's column with the text, if its name does not tell.")
     ] = None,
     crops: Annotated[bool, typer.Option("--crops", help="Each picture is a ready crop of one face.")] = False,
+    fps: Annotated[float | None, typer.Option(help="Of clips: frames a second to look at.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Of clips: so many frames of each, spread evenly.")] = None,
     as_json: AsJson = False,
     out: Annotated[
-        Path | None, typer.Option(help="Write FILE.{jsonl,csv,tsv,parquet,html}; of one picture also .jpg or .png.")
+        Path | None,
+        typer.Option(
+            help="Write FILE.{jsonl,csv,tsv,parquet,html}; of one picture also .jpg or .png, of one clip .json or .mp4."
+        ),
     ] = None,
     scores: Annotated[bool, typer.Option(help="With --out: a column for the probability of every label.")] = False,
+    timeline: Annotated[
+        bool | None,
+        typer.Option(
+            help="Tables of clips: a row for each moment, or one for each clip. "
+            "[default: moments of a single clip, one row for each of several or of a folder]"
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts or faces computed at once.")] = 64,
 ) -> None:
-    """Read emotion in texts, files of lines and tables, or in the faces of pictures."""
-    if as_json and out:
-        raise typer.BadParameter("--json prints and --out writes; take one of them")
-    if modality not in (None, *_MODALITIES):
-        raise typer.BadParameter(f"{modality!r}; there are: {', '.join(_MODALITIES)}", param_hint="--as")
+    """Read emotion in texts, files of lines and tables, or in the faces of pictures and clips."""
+    if problem := _misused(as_json, out, modality, fps, frames):
+        raise typer.BadParameter(problem)
     from mien.model import load
 
-    kind = _kind(inputs, model, modality)
+    kind = kind_of(inputs, model, modality)
     if crops and kind != "face":
         raise typer.BadParameter("--crops is for pictures", param_hint="--crops")
+    if kind != "video" and (fps, frames, timeline) != (None, None, None):
+        raise typer.BadParameter("--fps, --frames and --timeline are for clips")
     literal = modality == "text"
-    sources = [_pictures(inputs)] if kind == "face" else list(_sources(inputs, column, literal=literal))
+    sources = list(texts(inputs, column, literal=literal)) if kind == "text" else [files(inputs, kind)]
     recognizer = load(model or kind)
     if recognizer.manifest.modality != kind:
         raise InputError(f"the model {recognizer.name} reads {recognizer.manifest.modality}, not {kind}")
     recognizer, roll = _answer_in(recognizer, labels)
+    settings: dict[str, Any] = {"scores": scores, "labels": labels, "column": column}
+    if kind == "video":
+        from mien.cli_clips import Clips, predict_clips
+        from mien.video.recognizer import VideoRecognizer
+
+        assert isinstance(recognizer, VideoRecognizer)
+        clips = Clips(recognizer, sources[0], roll, {"fps": fps, "frames": frames, "batch_size": batch_size})
+        single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
+        predict_clips(clips, as_json, out, {**settings, "timeline": single if timeline is None else timeline})
+        return
     options: dict[str, Any] = {"crops": True} if crops else {}
 
     def read(items: Iterable[str]) -> Iterator[Result]:
@@ -89,33 +111,28 @@ def predict(
     if out and kind == "face" and out.suffix.lower() in (".jpg", ".jpeg", ".png"):
         _draw(sources[0], read, out)
     elif out:
-        settings = {"scores": scores, "labels": labels, "column": column, **options}
-        _predict_to_file(recognizer, read, sources, out, settings)
+        _predict_to_file(recognizer, read, sources, out, {**settings, **options})
     else:
         _predict_to_screen(recognizer, read, sources, as_json)
 
 
-def _kind(inputs: list[str], model: str | None, modality: str | None) -> str:
-    """What the inputs are: as told, as the model named reads them, or by what they look like.
-
-    Raises:
-        InputError: pictures and others together, or a picture for a model that reads text.
-    """
-    if modality is not None:
-        return modality
-    if model is None:
-        return "face" if _all_pictures(inputs) else "text"
-    from mien.model import find_model, read_manifest
-
-    reads = read_manifest(find_model(model)).modality
-    picture = next((item for item in inputs if names_picture(item) and _exists(Path(item))), None)
-    if reads == "text" and picture:
-        raise InputError(f"{picture} is a picture; the model {model} reads text (for a text, add --as text)")
-    return reads
+def _misused(
+    as_json: bool, out: Path | None, modality: str | None, fps: float | None, frames: int | None
+) -> str | None:
+    """What is wrong with the options themselves, whatever the inputs; None if nothing is."""
+    if as_json and out:
+        return "--json prints and --out writes; take one of them"
+    if modality not in (None, *_MODALITIES):
+        return f"--as {modality!r}; there are: {', '.join(_MODALITIES)}"
+    if fps is not None and frames is not None:
+        return "--fps or --frames; take one of them"
+    if fps is not None and not 0 < fps <= 1000:
+        return f"--fps must be above 0 and at most 1000, not {fps:g}"
+    return None
 
 
 def _predict_to_screen(
-    recognizer: Recognizer, read: Callable[[Iterable[str]], Iterator[Result]], sources: list[_Source], as_json: bool
+    recognizer: Recognizer, read: Callable[[Iterable[str]], Iterator[Result]], sources: list[Source], as_json: bool
 ) -> None:
     counts: Counter[str] = Counter()
     shown: list[Result] = []
@@ -159,110 +176,7 @@ def _predict_to_screen(
         raise InputError(f"{failed} of the inputs could not be read: {problem}")
 
 
-# ------------------------------------------------------------------------------------------- where inputs come from
-
-
-class _Source:
-    """Where texts come from: strings of the command line, or a table on disk; or pictures by their names."""
-
-    def __init__(
-        self,
-        name: str,
-        columns: tuple[str, ...],
-        rows: Callable[[], Iterator[tuple[str, dict[str, Any]]]],
-        total: int | None,
-        identity: Callable[[], Any] | None = None,
-    ) -> None:
-        self.name, self.columns, self.rows, self.total = name, columns, rows, total
-        self.identity = identity or (lambda: _identity(name))
-
-
-def _all_pictures(inputs: list[str]) -> bool:
-    """Whether pictures are meant. Raises InputError where some are and some are not."""
-    pictures = [names_picture(item) or (item.strip() != "" and _is_folder(Path(item))) for item in inputs]
-    if any(pictures) and not all(pictures):
-        picture, other = inputs[pictures.index(True)], inputs[pictures.index(False)]
-        raise InputError(
-            f"{picture} is a picture or a folder of them and {other!r} is not: give them in two calls, or add --as"
-        )
-    return all(pictures)
-
-
-def _is_folder(path: Path) -> bool:
-    return _exists(path) and path.is_dir()
-
-
-def _pictures(inputs: list[str]) -> _Source:
-    """The pictures named, and those in the folders named, whatever their depth, in the order of their names."""
-    from mien.media import is_picture
-
-    paths: list[str] = []
-    for item in inputs:
-        if not _is_folder(Path(item)):
-            paths.append(item)
-            continue
-        found = []
-        for folder, below, names in os.walk(item):
-            below[:] = sorted(name for name in below if not name.startswith("."))
-            found += [os.path.join(folder, name) for name in names if is_picture(name) and not name.startswith(".")]
-        if not found:
-            raise InputError(f"{item} is a folder without pictures")
-        paths += sorted(found)
-
-    def identity() -> str:
-        return hashlib.sha256(json.dumps([_identity(path) for path in paths]).encode("utf-8", "replace")).hexdigest()
-
-    return _Source("pictures", (), lambda: ((path, {}) for path in paths), len(paths), identity)
-
-
-def _sources(inputs: list[str], column: str | None, *, literal: bool) -> Iterator[_Source]:
-    from mien.data.tables import table_suffix
-
-    for item in inputs:
-        path = Path(item)
-        if literal or not item.strip():
-            yield _literal(item)
-        elif item == "-":
-            yield _Source("-", (), lambda: ((line.rstrip("\r\n"), {}) for line in sys.stdin), None)
-        elif _exists(path):
-            if path.is_dir():
-                raise InputError(f"{item} is a folder; a text, a file of lines or a table is meant")
-            yield _table(path, column)
-        elif table_suffix(path) and not any(c.isspace() for c in item):
-            raise InputError(f"{item}: no such file (for a text that ends like a file, add --as text)")
-        else:
-            yield _literal(item)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a long text, or one with a NUL, is no file name
-        return False
-
-
-def _literal(text: str) -> _Source:
-    return _Source(text, (), lambda: iter([(text, {})]), 1)
-
-
-def _table(path: Path, column: str | None) -> _Source:
-    from mien.data.table import text_column
-    from mien.data.tables import cell_text, open_table
-
-    table = open_table(path)
-    name = text_column(table.columns, column, path)
-    plain = table.columns == ("text",)
-
-    def rows() -> Iterator[tuple[str, dict[str, Any]]]:
-        for chunk in table.chunks():
-            cells = zip(*chunk.values(), strict=True)
-            for text, row in zip(chunk[name], cells, strict=True):
-                yield cell_text(text) or "", {} if plain else dict(zip(table.columns, row, strict=True))
-
-    return _Source(str(path), table.columns, rows, table.rows)
-
-
-def _texts(sources: Iterable[_Source]) -> Iterator[str]:
+def _texts(sources: Iterable[Source]) -> Iterator[str]:
     return (text for source in sources for text, _ in source.rows())
 
 
@@ -283,7 +197,7 @@ def _answer_in(recognizer: Recognizer, labels: str | None) -> tuple[Recognizer, 
 # ---------------------------------------------------------------------------------------------------- into files
 
 
-def _draw(source: _Source, read: Callable[[Iterable[str]], Iterator[Result]], out: Path) -> None:
+def _draw(source: Source, read: Callable[[Iterable[str]], Iterator[Result]], out: Path) -> None:
     """One picture with its faces marked."""
     from mien.display import show_pictures
     from mien.face.draw import annotate, write_picture
@@ -305,7 +219,7 @@ def _draw(source: _Source, read: Callable[[Iterable[str]], Iterator[Result]], ou
 def _predict_to_file(
     recognizer: Recognizer,
     read: Callable[[Iterable[str]], Iterator[Result]],
-    sources: list[_Source],
+    sources: list[Source],
     out: Path,
     options: dict[str, Any],
 ) -> None:
@@ -360,13 +274,3 @@ def _predict_to_file(
         what = f"{errors:,} of {done:,} {'pictures' if pictures else 'texts'}"
         say(f"{what} could not be read: their rows have no label and say why")
     say(f"wrote {out}")
-
-
-def _identity(name: str) -> list[Any]:
-    if name == "-":
-        return [name, time.time_ns()]  # what comes next on standard input may be another text
-    path = Path(name)
-    if not _exists(path):
-        return [name]
-    status = path.stat()
-    return [str(path.resolve()), status.st_size, status.st_mtime_ns]

@@ -1,10 +1,10 @@
-"""The demo: what the shipped models say to a few sentences and your photographs, in the terminal and as pages."""
+"""The demo: what the shipped models say to a few sentences, and to photographs and clips of yours."""
 
 from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -31,16 +31,21 @@ SENTENCES = (
 
 
 def run(
-    folder: Path, console: Console, models: tuple[str, ...] = ("text", "text-carer"), photos: Sequence[str] = ()
+    folder: Path,
+    console: Console,
+    models: tuple[str, ...] = ("text", "text-carer"),
+    photos: Sequence[str] = (),
+    clips: Sequence[str] = (),
 ) -> Path:
-    """Predict, print, and write ``index.html`` into *folder*, and ``faces.html`` where there are photographs.
+    """Predict, print, and write ``index.html`` into *folder*; ``faces.html`` of photographs, ``clips.html`` of clips.
 
     Args:
         photos: pictures to read the faces of; mien ships none.
+        clips: clips to read the faces of; mien ships none.
 
     Raises:
         MienError: the folder cannot be written.
-        InputError: a photograph cannot be read.
+        InputError: a photograph or a clip cannot be read.
     """
     columns: dict[str, list[Result]] = {}
     for name in models:
@@ -53,9 +58,12 @@ def run(
     page = folder / "index.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        page.write_text(_page(columns, bool(photos)), "utf-8")
+        links = {"faces.html": "photographs" if photos else "", "clips.html": "clips" if clips else ""}
+        page.write_text(_page(columns, {name: what for name, what in links.items() if what}), "utf-8")
         if photos:
             _faces(folder / "faces.html", console, photos)
+        if clips:
+            _clips(folder / "clips.html", console, clips)
     except OSError as error:
         raise MienError(f"cannot write {page}: {error.strerror or error}") from error
     return page
@@ -67,6 +75,18 @@ def _faces(page: Path, console: Console, photos: Sequence[str]) -> None:
     model = load("face")
     results = [model.predict(photo) for photo in photos]
     show_pictures(console, results, Counter(item.label for result in results for item in result.items), len(results))
+    write_page(page, (result.to_dict() for result in results))
+
+
+def _clips(page: Path, console: Console, clips: Sequence[str]) -> None:
+    from mien.video.page import write_page
+    from mien.video.strip import show_clip
+
+    model = load("video")
+    results = [model.predict(clip) for clip in clips]
+    for result in results:
+        console.print()
+        show_clip(console, result)
     write_page(page, (result.to_dict() for result in results))
 
 
@@ -83,7 +103,7 @@ def _bars(result: Result) -> str:
     return "".join(rows)
 
 
-def _page(columns: dict[str, list[Result]], photos: bool = False) -> str:
+def _page(columns: dict[str, list[Result]], links: Mapping[str, str]) -> str:
     cards = []
     for results in zip(*columns.values(), strict=True):
         parts = "".join(
@@ -91,8 +111,8 @@ def _page(columns: dict[str, list[Result]], photos: bool = False) -> str:
             for name, result in zip(columns, results, strict=True)
         )
         cards.append(f"<article><blockquote>{html.escape(results[0].input)}</blockquote>{parts}</article>")
-    link = '<p><a href="faces.html">The faces in your photographs</a></p>' if photos else ""
-    return _HEAD.replace("</header>", f"{link}</header>") + "".join(cards) + "</main></html>\n"
+    told = "".join(f'<p><a href="{page}">The faces in your {what}</a></p>' for page, what in links.items())
+    return _HEAD.replace("</header>", f"{told}</header>") + "".join(cards) + "</main></html>\n"
 
 
 _HEAD = """<!doctype html>

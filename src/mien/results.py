@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from mien.emotions import LabelSpace, get_space, rollup_scores
@@ -92,6 +93,128 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """One person's face in one frame of a clip.
+
+    Attributes:
+        time: seconds from the clip's first frame.
+        person: whose face, as numbered in ``Result.people``.
+        prediction: what it shows, with its box in pixels of the frame.
+    """
+
+    time: float
+    person: int
+    prediction: Prediction
+
+    def __post_init__(self) -> None:
+        _check_span(self.time, self.time, self.person)
+        if self.prediction.box is None:
+            raise ValueError("a moment's prediction must have the face's box")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON: time and person before those of the prediction."""
+        return {"time": round(self.time, 3), "person": self.person, **self.prediction.to_dict()}
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person of a clip, from all moments in which the face was seen.
+
+    Attributes:
+        number: 1, 2, … as they came into the clip.
+        prediction: the person's moments taken together, by the model's rule; without a box.
+        start, end: seconds at which the face was first and last seen.
+        moments: how many of ``Result.timeline`` are this person's, at least one.
+    """
+
+    number: int
+    prediction: Prediction
+    start: float
+    end: float
+    moments: int
+
+    def __post_init__(self) -> None:
+        _check_span(self.start, self.end, self.number)
+        if self.moments < 1:
+            raise ValueError(f"a person has at least one moment, got {self.moments}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        told = self.prediction.to_dict()
+        del told["box"]
+        span = {"start": round(self.start, 3), "end": round(self.end, 3)}
+        return {"person": self.number, **span, "moments": self.moments, **told}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of time in which one person shows the same emotion.
+
+    Attributes:
+        start, end: seconds from the clip's first frame.
+        person: whose, as numbered in ``Result.people``.
+        label: the emotion.
+        score: its mean probability over the stretch, 0..1.
+    """
+
+    start: float
+    end: float
+    person: int
+    label: str
+    score: float
+
+    def __post_init__(self) -> None:
+        _check_span(self.start, self.end, self.person)
+        if not (math.isfinite(self.score) and -1e-6 <= self.score <= 1 + 1e-6):
+            raise ValueError(f"score of {self.label} must lie in 0..1, got {self.score}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        span = {"start": round(self.start, 3), "end": round(self.end, 3)}
+        return {**span, "person": self.person, "label": self.label, "score": round(self.score, 6)}
+
+
+@dataclass(frozen=True)
+class ClipSummary:
+    """The clip that a result is of.
+
+    Attributes:
+        duration: seconds, as the file states or as far as it was read; None where neither is known.
+        width, height: pixels of a frame as it is shown.
+        frames: how many frames faces were looked for in.
+        skipped: how many frames were damaged and left out.
+        problem: what stands against trusting the result as that of the whole clip, in one line ("cut off after
+            12.3 s"); None where the clip was read from end to end.
+    """
+
+    duration: float | None
+    width: int
+    height: int
+    frames: int
+    skipped: int = 0
+    problem: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.duration is not None and not (math.isfinite(self.duration) and self.duration >= 0):
+            raise ValueError(f"duration must be seconds from 0 on, got {self.duration}")
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"a frame has pixels, got {self.width} x {self.height}")
+        if self.frames < 0 or self.skipped < 0:
+            raise ValueError(f"frames are counted from 0, got {self.frames} and {self.skipped} skipped")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {**vars(self), "duration": None if self.duration is None else round(self.duration, 3)}
+
+
+def _check_span(start: float, end: float, person: int) -> None:
+    if not (math.isfinite(start) and math.isfinite(end) and 0 <= start <= end):
+        raise ValueError(f"times must be seconds from 0 on, in order, got {start} to {end}")
+    if person < 1:
+        raise ValueError(f"people are numbered from 1, got {person}")
+
+
+@dataclass(frozen=True)
 class Result:
     """What a model read in one input.
 
@@ -99,9 +222,13 @@ class Result:
         input: the text, or the path of the picture or clip, as given.
         modality: "text", "face", "video" or "scene".
         model: name of the model.
-        items: the predictions, 0..n (a text has one, a picture one per face).
+        items: the predictions, 0..n (a text has one, a picture one per face, a clip one unless no face was ever seen).
         error: why there is no prediction, where one input of many was unusable; else None.
         rollup_thresholds: space → label → threshold, as the model was tuned for coarser spaces.
+        timeline: of a clip: every face in every frame that was looked at, in the order of time.
+        people: of a clip: those seen in it, by number.
+        segments: of a clip: who showed what from when to when, in the order of time.
+        clip: of a clip: its size and length, and what was wrong with it.
     """
 
     input: str
@@ -110,6 +237,22 @@ class Result:
     items: tuple[Prediction, ...] = ()
     error: str | None = None
     rollup_thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict, repr=False)
+    timeline: tuple[Moment, ...] = field(default=(), repr=False)
+    people: tuple[Person, ...] = ()
+    segments: tuple[Segment, ...] = field(default=(), repr=False)
+    clip: ClipSummary | None = None
+
+    def __post_init__(self) -> None:
+        if (self.timeline or self.people or self.segments) and self.clip is None:
+            raise ValueError("a timeline, people and segments are those of a clip")
+        if any(later.time < moment.time for moment, later in pairwise(self.timeline)):
+            raise ValueError("the moments of a timeline must be in the order of time")
+        numbers = [person.number for person in self.people]
+        if numbers != sorted(set(numbers)):
+            raise ValueError(f"people must be in the order of their numbers, got {numbers}")
+        seen = {moment.person for moment in self.timeline} | {segment.person for segment in self.segments}
+        if strangers := seen.difference(numbers):
+            raise ValueError(f"moments or segments of people that are not listed: {sorted(strangers)}")
 
     @property
     def strongest(self) -> Prediction | None:
@@ -138,10 +281,30 @@ class Result:
             ValueError: no map leads from the model's space to that one.
         """
         thresholds = self.rollup_thresholds.get(get_space(space).name)
-        return replace(self, items=tuple(item.rollup(space, thresholds) for item in self.items))
+
+        def roll(prediction: Prediction) -> Prediction:
+            return prediction.rollup(space, thresholds)
+
+        items = tuple(map(roll, self.items))
+        if self.clip is None:
+            return replace(self, items=items)
+        from mien.video.timeline import segments_of
+
+        timeline = tuple(replace(moment, prediction=roll(moment.prediction)) for moment in self.timeline)
+        people = tuple(replace(person, prediction=roll(person.prediction)) for person in self.people)
+        return replace(self, items=items, timeline=timeline, people=people, segments=segments_of(timeline, self.clip))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; the same from the API, the command line and the server."""
+        """Plain values, ready for JSON; the same from the API, the command line and the server.
+
+        A clip's has "clip", "people", "segments" and "timeline" besides.
+        """
+        of_clip = {
+            "clip": self.clip and self.clip.to_dict(),
+            "people": [person.to_dict() for person in self.people],
+            "segments": [segment.to_dict() for segment in self.segments],
+            "timeline": [moment.to_dict() for moment in self.timeline],
+        }
         return {
             "input": self.input,
             "modality": self.modality,
@@ -151,4 +314,5 @@ class Result:
             "score": None if self.score is None else round(self.score, 6),
             "items": [item.to_dict() for item in self.items],
             "error": self.error,
+            **(of_clip if self.modality == "video" else {}),
         }

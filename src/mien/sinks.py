@@ -13,7 +13,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -110,7 +110,7 @@ class written:  # noqa: N801 - reads as a word: with written(path): ...
             raise MienError(f"cannot write {self.path}: {error.strerror or error}") from error
 
 
-def check_target(target: Path, endings: Iterable[str] = ()) -> None:
+def check_target(target: Path, endings: Sequence[str] = ()) -> None:
     """Refuse a file that cannot be made, before anything is computed; *endings* are allowed besides those of tables.
 
     Raises:
@@ -118,7 +118,8 @@ def check_target(target: Path, endings: Iterable[str] = ()) -> None:
         MissingExtra: Parquet without pyarrow.
     """
     if target.suffix not in (*FORMATS, *endings):
-        raise MienError(f"{target}: the ending says the format; there are: {', '.join(FORMATS)}")
+        known = ", ".join(dict.fromkeys((*FORMATS, *endings)))
+        raise MienError(f"{target}: the ending says the format; there are: {known}")
     if target.is_dir():
         raise MienError(f"{target} is a folder; a file is meant")
     if not target.parent.is_dir():

@@ -21,6 +21,7 @@ READERS: dict[str, tuple[str, str]] = {
         "fer2013.csv or its folder (FER+ votes beside it join in), or its tree of pictures",
     ),
     "images": ("mien.data.images", "a folder of pictures with a folder for each label, within train, val, test or not"),
+    "ravdess": ("mien.data.ravdess", "the folder with Actor_01 to Actor_24"),
     "sample": ("mien.data.sample", "'text': a small labelled set that comes with mien; 'everyday': the one trained on"),
 }
 

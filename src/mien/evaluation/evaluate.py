@@ -55,6 +55,7 @@ def evaluate(
     labels: str | LabelSpace | None = None,
     *,
     mirror: bool = False,
+    known_groups: bool = False,
     batch_size: int = 64,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
@@ -77,12 +78,14 @@ def evaluate(
         labels: roll both up to this space, such as "ekman7"; or a space in which several annotators labelled the
             data (``Dataset.also``): then the label that most of them gave counts.
         mirror: read each picture together with its mirror image, and average.
+        known_groups: each sample is read by the expert for the group that the data say it is of, instead of the one
+            that the model chooses; to tell mistakes of the experts from those of the chooser.
         batch_size: inputs computed at once.
         progress: called with the number of inputs done since the last call.
 
     Raises:
         DataError: the data cannot be read, have no such split or column, or no map joins their labels to the model's;
-            or the model cannot mirror.
+            or the model cannot mirror; or it has no experts, or none for a group of the data.
         ModelError: no such model, its folder is damaged, or it gives numbers that are no probabilities.
     """
     if isinstance(model, str | Path):
@@ -99,12 +102,13 @@ def evaluate(
         raise DataError(f"{model.name} reads {model.manifest.modality}, but {data.name} holds {data.modality}")
     split = split or ("all" if data.dealt and not _learned_from(model, data) else "test")
     asked: Model = _asked(model, data, labels, mirror)
+    by_group = _known_groups(model, data) if known_groups else ""
     space = _common_space(asked.space, data, labels)
     labelled = _labelled(_marked(data, split), space)
     if not len(labelled):
         raise DataError(f"{data.name} has no samples with a label of {space.name} in {split!r}")
     start = time.perf_counter()
-    kept, raw = _predicted(asked, labelled, batch_size, progress)
+    kept, raw = _predicted(asked, labelled, batch_size, progress, by_group)
     seconds = time.perf_counter() - start
     part = labelled if kept.all() else labelled.take(kept)
     if raw.shape != (len(part), len(asked.space)) or not np.isfinite(raw).all():
@@ -128,12 +132,13 @@ def evaluate(
         data=_about_data(data, part),
         split=split,
         mirror=bool(getattr(asked, "mirror", False)),
+        known_groups=by_group,
         without_seen=_without_seen(seen, figures),
         by=None if by is None else _by_group(by, part.columns[by], figures),
         mistakes=mistakes,
         samples=samples,
         thumbnails=answers.thumbnails(*mistakes, *samples),
-        notes=[*_unread(labelled, kept), *_notes(asked, data, labelled, split, space)],
+        notes=[*_unread(labelled, kept), *_notes(asked, data, labelled, split, space), *_expert_notes(model, by_group)],
         made=_made(seconds),
     )
 
@@ -176,19 +181,53 @@ def _labelled(part: Dataset, space: LabelSpace) -> Dataset:
     return replace(voted, space=space, targets=voted.also[space.name].argmax(1).astype(np.int64))
 
 
+def _known_groups(model: Any, data: Dataset) -> str:
+    """The column of the data that tells the groups which the model has experts for."""
+    experts = model.manifest.experts
+    if experts is None:
+        raise DataError(f"{model.name} has no experts: there are no groups to know")
+    if experts.by not in data.columns:
+        raise DataError(f"{data.name} has no column {experts.by!r}; it has: {', '.join(data.columns) or 'none'}")
+    strange = sorted({str(group) for group in data.columns[experts.by]} - set(experts.networks))
+    if strange:
+        raise DataError(f"{model.name} has no expert for the {experts.by} {strange[0]!r} of {data.name}")
+    return str(experts.by)
+
+
+def _expert_notes(model: Any, known: str) -> list[str]:
+    experts = getattr(model.manifest, "experts", None)
+    if experts is None:
+        return []
+    if known:
+        return [f"Each sample was read by the expert for its {known}, which the data tell."]
+    if experts.chooser == "known":
+        return [f"Nothing tells the {experts.by}: the answers of all experts were averaged."]
+    return [f"Each sample was read by the expert for the {experts.by} that the model chose ({experts.chooser})."]
+
+
 def _predicted(
-    model: Model, part: Dataset, batch_size: int, progress: Callable[[int], None] | None
+    model: Model, part: Dataset, batch_size: int, progress: Callable[[int], None] | None, by_group: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which samples can be read, bool (n,), and the probabilities of those."""
+
+    def asked(rows: Dataset) -> dict[str, Any]:
+        return {"groups": [str(group) for group in rows.columns[by_group]]} if by_group else {}
+
     try:
-        return np.ones(len(part), bool), model.probabilities(part.inputs, batch_size=batch_size, progress=progress)
+        found = model.probabilities(part.inputs, batch_size=batch_size, progress=progress, **asked(part))
+        return np.ones(len(part), bool), found
     except InputError:
-        kept = readable(part.inputs) if part.modality in PICTURES else np.ones(len(part), bool)
+        kept = readable(part.inputs, part.modality)
         if kept.all():  # it was something else
             raise
         if not kept.any():
-            raise DataError(f"{part.name}: none of the {len(part)} pictures can be read") from None
-    return kept, model.probabilities(part.take(kept).inputs, batch_size=batch_size)  # progress was told of already
+            raise DataError(f"{part.name}: none of the {len(part)} {_called(part)} can be read") from None
+    rest = part.take(kept)
+    return kept, model.probabilities(rest.inputs, batch_size=batch_size, **asked(rest))  # progress was told already
+
+
+def _called(part: Dataset) -> str:
+    return "clips" if part.modality == "video" else "pictures"
 
 
 def _unread(labelled: Dataset, kept: np.ndarray) -> list[str]:
@@ -198,7 +237,8 @@ def _unread(labelled: Dataset, kept: np.ndarray) -> list[str]:
         return []
     names = ", ".join(str((labelled.where or labelled.inputs)[row]) for row in rows[:3])
     more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
-    return [f"Pictures that cannot be read were left out, {len(rows)} of {len(labelled)}: {names}{more}."]
+    what = _called(labelled).capitalize()
+    return [f"{what} that cannot be read were left out, {len(rows)} of {len(labelled)}: {names}{more}."]
 
 
 def _without_seen(seen: np.ndarray, figures: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Any] | None:

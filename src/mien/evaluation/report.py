@@ -36,6 +36,7 @@ class Report:
         data: name, licence, fingerprint, samples per label and split.
         split: the split measured.
         mirror: whether each picture was read together with its mirror image.
+        known_groups: the column by which the data told a model with experts whose turn it is; "" where it chose itself.
         without_seen: how many samples stand in the training data too ("seen"), and the main figures without them
             ("n" of them, "accuracy", …); None where none does, or training data were measured.
         by: ``{"column", "groups": [{"group", "n", "accuracy", …}]}``, or None.
@@ -53,6 +54,7 @@ class Report:
     data: dict[str, Any]
     split: str
     mirror: bool = False
+    known_groups: str = ""
     without_seen: dict[str, Any] | None = None
     by: dict[str, Any] | None = None
     mistakes: list[dict[str, Any]] = field(default_factory=list)
@@ -81,6 +83,7 @@ class Report:
             "multilabel": self.space.multilabel,
             "labels": list(self.space.names),
             "mirror": self.mirror,
+            "known_groups": self.known_groups,
             **self.figures,
             "without_seen": self.without_seen,
             "by": self.by,

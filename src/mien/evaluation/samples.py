@@ -161,14 +161,20 @@ def data_uri(picture: np.ndarray) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(encoded.tobytes()).decode()}"
 
 
-def readable(inputs: Sequence[Any]) -> np.ndarray:
-    """Bool (n,): which pictures can be read. Decodes every file."""
+def readable(inputs: Sequence[Any], modality: str) -> np.ndarray:
+    """Bool (n,): which pictures, or clips, can be read. Decodes every picture, and of clips the beginning."""
+    kept = np.ones(len(inputs), bool)
+    if modality != "video" and modality not in PICTURES:
+        return kept
+    from mien.clips import ClipReader
     from mien.media import read_picture
 
-    kept = np.ones(len(inputs), bool)
     for row, entry in enumerate(inputs):
         try:
-            read_picture(entry)
+            if modality == "video":
+                ClipReader(entry).close()
+            else:
+                read_picture(entry)
         except InputError:
             kept[row] = False
     return kept

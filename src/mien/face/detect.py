@@ -73,20 +73,23 @@ class FaceDetector:
         self._cascade: Any = _cascade() if self._session is None else None
         self.kind = "cascade" if self._session is None else "retinaface"
 
-    def find(self, picture: np.ndarray) -> list[Face]:
+    def find(self, picture: np.ndarray, size: int | None = None, closer: int | None = None) -> list[Face]:
         """All faces of a picture, the largest first.
 
         Args:
             picture: uint8 (height, width, 3) red, green, blue, or (height, width) or (height, width, 1) grey.
+            size: for this picture, instead of the detector's.
+            closer: for this picture, instead of the detector's.
         """
+        size, closer = self.size if size is None else size, self.closer if closer is None else closer
         if picture.ndim == 3 and picture.shape[2] == 1:
             picture = picture[:, :, 0]
         if self._session is None:
             return _largest_first(self._find_by_cascade(picture))
         longest = max(picture.shape[:2])
-        scale = self.size / longest if longest > self.size else max(1.0, min(_LEAST / longest, _GROW))
+        scale = size / longest if longest > size else max(1.0, min(_LEAST / longest, _GROW))
         found = self._find(picture, scale)
-        nearer = min(self.closer / longest, 1.0)
+        nearer = min(closer / longest, 1.0)
         if nearer > 1.2 * scale and not (found and all(self._sure(face, scale) for face in found)):
             found = _without_doubles([*found, *self._find(picture, nearer)])
         return _largest_first([face for face in found if face.score >= self.confidence])

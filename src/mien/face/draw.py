@@ -5,7 +5,6 @@ OpenCV has no emoji: in pictures each emotion has its colour, on the page its em
 
 from __future__ import annotations
 
-import base64
 import html
 import os
 import unicodedata
@@ -20,6 +19,7 @@ import numpy as np
 from mien.emotions import emotion
 from mien.errors import InputError, MienError
 from mien.media import read_picture
+from mien.pages import bars, data_uri, head, write_cards
 from mien.results import Result
 
 _FONT = cv2.FONT_HERSHEY_DUPLEX
@@ -45,12 +45,12 @@ def annotate(picture: np.ndarray, result: Result) -> np.ndarray:
     unit = max(canvas.shape[:2]) / 1000  # what is drawn grows with the picture
     faces = [(item, [value * grow for value in item.box]) for item in result.items if item.box]
     for item, box in reversed(faces):  # the largest come last and lie on top
-        color = _rgb(item.space[item.label].color)
+        color = rgb(item.space[item.label].color)
         _frame(canvas, box, color, max(2, round(2.5 * unit)))
     for item, box in reversed(faces):
         ranked = sorted(item.scores, key=item.scores.__getitem__, reverse=True)[:_BARS]
         roomy = box[2] - box[0] >= 75 * unit
-        rows = [(name, item.scores[name], _rgb(item.space[name].color)) for name in (ranked if roomy else ranked[:1])]
+        rows = [(name, item.scores[name], rgb(item.space[name].color)) for name in (ranked if roomy else ranked[:1])]
         _panel(canvas, box, rows, unit * (1.0 if roomy else 0.75), bars=roomy)
     return canvas
 
@@ -74,7 +74,8 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
         scratch.unlink(missing_ok=True)
 
 
-def _rgb(color: str) -> tuple[int, int, int]:
+def rgb(color: str) -> tuple[int, int, int]:
+    """A colour of a label, "#rrggbb", as three numbers."""
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
@@ -151,39 +152,13 @@ def write_page(target: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         rows: results as :meth:`mien.results.Result.to_dict` gives them. Pictures are read again from ``input``; the
             first 200 are shown and all are counted.
     """
-    counts: Counter[str] = Counter()
-    shown = total = failed = 0
-    cards = target.with_name(target.name + ".cards")
-    try:
-        with cards.open("w", encoding="utf-8") as file:
-            for row in rows:
-                total += 1
-                failed += row["error"] is not None
-                counts.update(item["label"] for item in row["items"])
-                if shown < _PAGE_PICTURES:
-                    file.write(card(row))
-                    shown += 1
-        with target.open("w", encoding="utf-8") as file:
-            file.write(_HEAD + _summary(total, failed, counts) + "<main>")
-            with cards.open(encoding="utf-8") as made:
-                for line in made:
-                    file.write(line)
-            rest = f"<p>… and {total - shown:,} more; JSONL, CSV or Parquet hold them all.</p>" if total > shown else ""
-            file.write(f"</main>{rest}</html>\n")
-    finally:
-        cards.unlink(missing_ok=True)
+    start = head("mien: faces", _STYLE)
+    write_cards(target, rows, card, head=start, summary=_summary, most=_PAGE_PICTURES, what="pictures")
 
 
-def _summary(total: int, failed: int, counts: Counter[str]) -> str:
+def _summary(total: int, counts: Counter[str]) -> str:
     faces = sum(counts.values())
-    chips = "".join(
-        f'<span class="chip" style="--c:{emotion(label).color}">{emotion(label).emoji} {html.escape(label)} '
-        f"<b>{count:,}</b></span>"
-        for label, count in counts.most_common()
-    )
-    words = f"{faces:,} {'face' if faces == 1 else 'faces'} in {total:,} {'picture' if total == 1 else 'pictures'}"
-    unread = f", {failed:,} could not be read" if failed else ""
-    return f"<header><h1>{words}{unread}</h1><div>{chips}</div></header>"
+    return f"{faces:,} {'face' if faces == 1 else 'faces'} in {total:,} {'picture' if total == 1 else 'pictures'}"
 
 
 def card(row: Mapping[str, Any]) -> str:
@@ -209,62 +184,22 @@ def card(row: Mapping[str, Any]) -> str:
             f'<div class="box{kind}" style="{place};--c:{color}" title="{number}: {label} {percent}">'
             f"<span><u>{number}</u> <i>{item['emoji']}</i><b> {label} {percent}</b></span></div>"
         )
-        ranked = sorted(item["scores"], key=item["scores"].__getitem__, reverse=True)[:_BARS]
-        bars = "".join(
-            f'<div class="row"><span>{emotion(key).emoji}</span><span>{html.escape(key)}</span>'
-            f'<span class="bar"><i style="width:{item["scores"][key] * 100:.1f}%;background:{emotion(key).color}"></i>'
-            f"</span><span>{item['scores'][key]:.0%}</span></div>"
-            for key in ranked
-        )
-        faces.append(f'<section style="--c:{color}"><h3>face {number}</h3>{bars}</section>')
+        faces.append(f'<section style="--c:{color}"><h3>face {number}</h3>{bars(item["scores"], _BARS)}</section>')
     none = "" if faces else '<p class="none">no face</p>'
     return (
         f'<article><h2>{name}</h2><div class="shot" style="max-width:{max(width, 420)}px">'
-        f'<img src="{_data_uri(picture)}" width="{width}" height="{height}" alt="{name}">'
+        f'<img src="{data_uri(picture, _PAGE_PIXELS)}" width="{width}" height="{height}" alt="{name}">'
         f'{"".join(boxes)}</div>{none}<div class="faces">{"".join(faces)}</div></article>\n'
     )
 
 
-def _data_uri(picture: np.ndarray) -> str:
-    scale = _PAGE_PIXELS / max(picture.shape[:2])
-    if scale < 1:
-        size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
-
-
-_HEAD = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>mien: faces</title>
-<style>
-:root{color-scheme:light dark;--card:#fff;--ground:#f4f2ee;--ink:#22252a;--soft:#8883}
-@media(prefers-color-scheme:dark){:root{--card:#1f2227;--ground:#15171a;--ink:#e9e7e2}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--ground);color:var(--ink);
-font:16px/1.5 system-ui,sans-serif,"Apple Color Emoji","Segoe UI Emoji","Noto Color Emoji"}
-header,main,body>p{max-width:80rem;margin:auto;padding:1.5rem}
-header{padding-bottom:.5rem}h1{font-size:1.5rem;margin:0 0 .6rem}
-.chip{display:inline-block;margin:0 .4rem .4rem 0;padding:.15rem .8rem;border-radius:2rem;background:var(--card);
-border:1.5px solid var(--c)}
+_STYLE = """
 main{display:grid;gap:1.25rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));align-items:start}
-article{background:var(--card);border-radius:1rem;padding:1rem;box-shadow:0 1px 3px #0002;min-width:0}
 h2{font-size:.9rem;font-weight:600;margin:0 0 .7rem;overflow-wrap:anywhere}
 .shot{position:relative;border-radius:.6rem;overflow:hidden;line-height:0;margin:auto}
 .shot img{width:100%;height:auto;display:block}
-.box{position:absolute;border:3px solid var(--c);border-radius:.6rem;box-shadow:0 0 0 1px #0006,inset 0 0 0 1px #0004}
-.box span{position:absolute;left:50%;top:calc(100% + .45rem);transform:translateX(-50%);white-space:nowrap;
-padding:.15rem .55rem;border-radius:1rem;background:#16181ce6;color:#fff;font-size:.8rem;line-height:1.35;
-border:1.5px solid var(--c)}
-.box.low span{top:auto;bottom:.45rem}.box i{font-style:normal}.box u{text-decoration:none;opacity:.65}
-.box.small{border-width:2px}.box.small b{display:none}
-.box.small span{padding:0 .3rem;font-size:.72rem;top:calc(100% + .1rem)}
-.box:hover{z-index:2}
 .faces{display:grid;gap:.6rem;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));margin-top:.8rem}
 section{border-left:4px solid var(--c);padding-left:.7rem}
 h3{margin:0;font-size:.75rem;font-weight:500;opacity:.6}
-.row{display:grid;grid-template-columns:1.5rem 5.5rem 1fr 2.6rem;align-items:center;gap:.3rem;font-size:.85rem}
-.row span:last-child{text-align:right;font-variant-numeric:tabular-nums}
-.bar{height:.6rem;background:var(--soft);border-radius:.4rem;overflow:hidden}.bar i{display:block;height:100%}
-.error{color:#d7433b;margin:0}.none{opacity:.6;margin:.6rem 0 0}
-</style>
+.none{opacity:.6;margin:.6rem 0 0}
 """

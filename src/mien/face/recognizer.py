@@ -3,52 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from mien.errors import InputError, ModelError
-from mien.face.detect import FaceDetector
+from mien.face.classifier import FaceClassifier
 from mien.face.preprocess import FaceSettings, align, prepare
 from mien.media import read_picture
-from mien.model import NETWORK, Manifest
-from mien.recognizer import Progress, Recognizer, in_chunks
+from mien.model import Manifest, preprocess_settings
+from mien.recognizer import Progress, in_chunks
 from mien.results import Box, Result
-from mien.runtime import Session
 
 _PICTURES_AHEAD = 64  # pictures read before their faces are classified, however few faces they show
 _FEATURES = "features"
 
 
-class FaceRecognizer(Recognizer):
+class FaceRecognizer(FaceClassifier):
     """Reads emotion in the faces of photographs, or in pictures that are each one ready crop of a face.
 
     The items of a result are the faces, the largest first.
 
     Attributes:
         settings: how a face is prepared for the network.
-        mirror: whether each crop's probabilities are averaged with those of its mirror image; doubles the time.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, threads: int | None = None) -> None:
-        super().__init__(folder, manifest)
-        try:
-            self.settings = FaceSettings.model_validate(manifest.preprocess)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise ModelError(f"{folder}: preprocess settings: {where}: {first['msg']}") from error
-        self.mirror = False
-        self._threads = threads
-        self._session = Session(folder / NETWORK, threads, spin=False)
-
-    @cached_property
-    def detector(self) -> FaceDetector:
-        """What finds the faces; loaded when it is first needed. Set another to look more or less closely."""
-        return FaceDetector(threads=self._threads)
+        super().__init__(folder, manifest, threads)
+        self.settings = preprocess_settings(manifest, FaceSettings, folder)
 
     def predict(self, item: Any, crops: bool = False) -> Result:
         """Read the emotion in every face of one picture; a picture without a face gives a result without items.
@@ -90,10 +73,22 @@ class FaceRecognizer(Recognizer):
         yield from self._results(waiting, faces, batch_size)
 
     def probabilities(
-        self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None
+        self,
+        inputs: Sequence[Any],
+        batch_size: int = 64,
+        progress: Progress | None = None,
+        groups: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """Scores of ready crops, none looked for; see :meth:`mien.recognizer.Recognizer.probabilities`."""
-        parts = [self._classify(batch) for batch in self._batches(inputs, batch_size, progress)]
+        """Scores of ready crops, none looked for; see :meth:`mien.recognizer.Recognizer.probabilities`.
+
+        Args:
+            groups: of each face, for a model with experts for groups: which one answers, instead of what it chooses.
+        """
+        parts, done = [], 0
+        for batch in self._batches(inputs, batch_size, progress):
+            known = None if groups is None else groups[done : done + len(batch)]
+            parts.append(self.settled(self.classify(batch), np.arange(len(batch)), known=known))
+            done += len(batch)
         return np.concatenate(parts) if parts else np.zeros((0, len(self.space)), np.float32)
 
     def features(self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None) -> np.ndarray:
@@ -101,9 +96,9 @@ class FaceRecognizer(Recognizer):
 
         Raises:
             InputError: an input is unusable; the message says which.
-            ModelError: the network does not give its features.
+            ModelError: the network does not give its features, or there are several.
         """
-        if _FEATURES not in self._session.outputs:
+        if _FEATURES not in self._session.outputs or self.experts is not None:
             raise ModelError(f"the network of {self.name} gives no features")
         parts = [self._session.run(batch, _FEATURES) for batch in self._batches(inputs, batch_size, progress)]
         return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
@@ -135,16 +130,13 @@ class FaceRecognizer(Recognizer):
     def _results(
         self, waiting: list[tuple[str, list[Box], str | None]], faces: list[np.ndarray], batch_size: int
     ) -> Iterator[Result]:
-        rows = (row for chunk in in_chunks(faces, batch_size) for row in self._classify(np.stack(chunk)))
+        rows = (
+            row
+            for chunk in in_chunks(faces, batch_size)
+            for row in self.settled(self.classify(np.stack(chunk)), np.arange(len(chunk)))
+        )
         for name, boxes, error in waiting:
             yield self.result(name, [next(rows) for _ in boxes], error, boxes)
-
-    def _classify(self, crops: np.ndarray) -> np.ndarray:
-        """Probabilities of prepared crops, float32 (n, labels)."""
-        scores = self._session.run(crops)
-        if self.mirror:
-            scores = (scores + self._session.run(np.ascontiguousarray(crops[:, :, ::-1]))) / 2
-        return scores[:, self._columns]
 
 
 def _name(item: Any) -> str:

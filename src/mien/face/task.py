@@ -32,12 +32,17 @@ class FaceTask:
     free_axes = ("batch",)
 
     def __init__(self, recipe: Recipe, inputs: Sequence[Any] = (), pretrained: Path | None = None) -> None:
-        self.settings: FaceSettings = settings_of(recipe, "preprocess")
+        self.settings: Any = settings_of(recipe, "preprocess")
+        self.face = self._face()
         self.changes: AugmentSettings = settings_of(recipe, "augment")
-        self.network_arguments = {"size": self.settings.size, "channels": self.settings.channels}
+        self.network_arguments = {"size": self.face.size, "channels": self.face.channels}
         self.files: dict[str, bytes] = {}
         self._read: dict[str, np.ndarray] = {}
         self._room = _KEPT_BYTES
+
+    def _face(self) -> FaceSettings:
+        settings: FaceSettings = self.settings
+        return settings
 
     def lengths(self, inputs: Sequence[Any]) -> np.ndarray:
         """All the same: there is nothing to sort pictures by. int64 (n,)."""
@@ -52,8 +57,8 @@ class FaceTask:
         """
         pictures = [self._picture(item) for item in inputs]
         if seeds is None:
-            return np.stack([prepare(picture, self.settings) for picture in pictures])
-        size, channels = self.settings.size, self.settings.channels
+            return np.stack([prepare(picture, self.face) for picture in pictures])
+        size, channels = self.face.size, self.face.channels
         changed = [
             augment(resize(picture, max(picture.shape[:2])), size, self.changes, np.random.default_rng(seed))
             for picture, seed in zip(pictures, seeds, strict=True)
@@ -63,10 +68,10 @@ class FaceTask:
     def _picture(self, item: Any) -> np.ndarray:
         """The picture at the resolution and in the channels that the network learns from; kept if it was a file."""
         if isinstance(item, np.ndarray):
-            return reduce(item, self.settings)
+            return reduce(item, self.face)
         kept = self._read.get(str(item))
         if kept is None:
-            kept = reduce(read_picture(item), self.settings)
+            kept = reduce(read_picture(item), self.face)
             if kept.nbytes <= self._room:
                 self._room -= kept.nbytes
                 self._read[str(item)] = kept

@@ -23,7 +23,9 @@ NETWORKS: dict[str, str] = {
     "gru": "mien.networks.gru",
     "linear": "mien.networks.linear",
     "mobilenet": "mien.networks.mobilenet",
+    "temporal": "mien.networks.temporal",
     "transformer": "mien.networks.transformer",
+    "vgg16": "mien.networks.vgg16",
 }
 
 

@@ -34,6 +34,7 @@ class Network(nn.Module):
     def __init__(self, settings: Settings, *, labels: int, size: int, channels: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
+        self.widths = settings.widths
         before, side = channels, size
         for width in settings.widths:
             for inputs in (before, width):
@@ -50,6 +51,12 @@ class Network(nn.Module):
         )
         self.head = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(settings.dense, labels))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as pictures come; far faster
+
+    @property
+    def trunk(self) -> list[nn.Module]:
+        """The blocks from the input up, and the dense layer."""
+        layers = len(self.blocks) // len(self.widths)
+        return [*(self.blocks[at : at + layers] for at in range(0, len(self.blocks), layers)), self.dense]
 
     def features(self, pictures: Tensor) -> Tensor:
         """What the output is computed from, float32 (batch, dense)."""

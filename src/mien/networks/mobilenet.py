@@ -123,6 +123,12 @@ class Network(nn.Module):
     def _pixels(self, pictures: Tensor) -> Tensor:
         return pictures.permute(0, 3, 1, 2).float()  # 0..255, as the weights were learned
 
+    @property
+    def trunk(self) -> list[nn.Module]:
+        """The first convolution, then each pair, from the input up."""
+        pairs = (self.steps[at : at + 2] for at in range(1, len(self.steps), 2))
+        return [self.steps[0], *pairs]
+
     def features(self, pictures: Tensor) -> Tensor:
         """What the head sees, float32 (batch, 1024)."""
         x = self._pixels(pictures)

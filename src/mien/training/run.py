@@ -15,11 +15,12 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import yaml
@@ -27,21 +28,19 @@ import yaml
 from mien import model as folders
 from mien.data import Dataset, open_dataset
 from mien.data.splits import split_rows
-from mien.emotions import MAPS, SPACES, LabelSpace, get_space
-from mien.errors import DataError, ExportError, MienError, RecipeError, require
+from mien.emotions import SPACES
+from mien.errors import DataError, MienError, RecipeError, require
 from mien.evaluation import evaluate
-from mien.evaluation.evaluate import rollup_probabilities
-from mien.evaluation.metrics import best_thresholds, tuned_metrics
-from mien.model import LabelsEntry, Manifest
+from mien.model import ExpertsEntry, LabelsEntry, Manifest
 from mien.networks import open_network
 from mien.training.card import card
+from mien.training.experts import expert_file, make_chooser, split_groups
+from mien.training.finish import Fitted, Say, Trained, about, write
 from mien.training.publish import headline
 from mien.training.recipe import Recipe, load_recipe
-from mien.training.task import Task
+from mien.training.task import Task, unfold
 
 CONFIG = "config.yaml"
-_CALIBRATION = 512  # pictures on which the ranges of an 8-bit network are measured
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -57,19 +56,6 @@ class Run:
     folder: Path
     model: Path
     metrics: dict[str, Any]
-
-
-class Trained(Protocol):
-    """What a run asks of a trained model, whatever it was trained with."""
-
-    history: list[dict[str, float]]
-    heads: list[tuple[int, float]]
-
-    def logits(self, inputs: Sequence[Any]) -> np.ndarray: ...
-    def reference(self, temperature: float) -> Callable[[np.ndarray], np.ndarray]: ...
-    def write(self, path: Path, temperature: float, example: np.ndarray) -> None: ...
-    def layout(self, example: np.ndarray) -> list[dict[str, Any]]: ...
-    def weights(self) -> bytes: ...
 
 
 def train(
@@ -128,7 +114,8 @@ def train(
     for part, spec in zip(sets, specs, strict=True):
         say(f"{spec}: {len(part):,} samples, {len(part.space)} labels, {len(part.problems)} left out")
     say(f"training {checked.name} on {sum(map(len, train_sets)):,} samples, validating on {len(valid):,}, in {folder}")
-    trained, task = _fit(checked, train_sets, valid, folder, resume, say)
+    fitted = _fit_all(checked, train_sets, valid, folder, resume, say)
+    trained, task = next((one.trained, one.task) for one in fitted.values())
     manifest = Manifest(
         name=checked.name,
         modality=checked.modality,
@@ -149,7 +136,14 @@ def train(
     )
     if checked.train.start:
         remember_start(manifest, folders.read_manifest(folders.find_model(checked.train.start)))
-    _write_model(checked, trained, task, train_sets[0], valid, manifest, finished, say)
+    choosers: dict[str, Path | bytes] = {}
+    if checked.experts.by:
+        choosers, figures = make_chooser(checked, train_sets, valid, folder, resume, say)
+        networks = {group: expert_file(group, place) for place, group in enumerate(fitted)}
+        manifest.experts = ExpertsEntry(
+            by=checked.experts.by, networks=networks, chooser=checked.experts.chooser, figures=figures
+        )
+    write(checked, fitted, valid, manifest, finished, choosers, say)
     measured = evaluate(folders.load(finished), sets[0], split="val")
     if report:
         measured.write(folder / "report")
@@ -208,7 +202,7 @@ def _next_folder(name: str) -> Path:
 
 def _claim(folder: Path, config: dict[str, Any], resume: bool) -> None:
     path = folder / CONFIG
-    begun = (folder / "checkpoints").exists() or (folder / "model").exists()
+    begun = (folder / "model").exists() or any(folder.glob("checkpoints")) or any(folder.glob("*/checkpoints"))
     if path.exists() and (begun or resume):
         if not resume:
             raise RecipeError(f"{folder} holds a run already; go on with it (--resume) or name another folder (--out)")
@@ -235,82 +229,21 @@ def _fit(
     return train_network(recipe, sets, valid, folder, resume, say)
 
 
-def _write_model(
-    recipe: Recipe,
-    trained: Trained,
-    task: Task,
-    learned: Dataset,
-    valid: Dataset,
-    manifest: Manifest,
-    target: Path,
-    say: Say,
-) -> None:
-    """Calibrate, export, prove, quantise if asked, choose thresholds on validation data, write the folder."""
-    from mien.training.export import fit_temperature, prove, quantize, run_network
-
-    temperature, labels = 1.0, len(valid.space)
-    if recipe.export.calibrate:
-        logits = trained.logits(valid.inputs)
-        temperature = fit_temperature(logits[:, :labels], valid.targets)
-        for place, head in enumerate(manifest.heads):
-            votes, columns = valid.also[head.space], manifest.columns(head.space)
-            known = votes.any(1)
-            heat = fit_temperature(logits[known, columns], votes[known].argmax(1))
-            trained.heads[place] = len(head.names), heat
-    shown = list(valid.inputs[:256])
-    batches = [task.collate(shown[at : at + size]) for at, size in ((0, 1), (1, 7), (8, 64), (72, 184)) if shown[at:]]
-    network = target.parent / "model.onnx"
-    trained.write(network, temperature, batches[-1])
-    difference = prove(trained.reference(temperature), network, batches, recipe.export.tolerance)
-    say(f"model.onnx gives the trained model's probabilities within {difference:.1e}")
-    probabilities = run_network(network, task, valid.inputs)[:, :labels]
-    manifest.training |= {
-        "layout": trained.layout(batches[-1][:1]),
-        "temperature": round(temperature, 4),
-        **({"head_temperatures": [round(heat, 4) for _, heat in trained.heads]} if trained.heads else {}),
-        "export_difference": float(f"{difference:.2e}"),
-    }
-    if recipe.export.quantize == "int8":
-        small = target.parent / "model.int8.onnx"
-        taken = learned.inputs[:: -(-len(learned) // _CALIBRATION)] if learned.modality != "text" else []
-        quantize(network, small, [task.collate(taken[at : at + 64]) for at in range(0, len(taken), 64)])
-        names = valid.space.names
-        before = tuned_metrics(valid.targets, probabilities, names)["macro_f1"]
-        probabilities = run_network(small, task, valid.inputs)[:, :labels]
-        after = tuned_metrics(valid.targets, probabilities, names)["macro_f1"]
-        say(f"in 8 bits: validation macro-F1 {after:.4f}, before {before:.4f}")
-        if before - after > recipe.export.quantize_tolerance:
-            allowed = recipe.export.quantize_tolerance
-            raise ExportError(f"8 bits cost {before - after:.4f} of macro-F1, {allowed} is allowed")
-        manifest.training["quantized"] = {"macro_f1_before": before, "macro_f1_after": after}
-        small.replace(network)
-    if valid.space.multilabel:
-        manifest.thresholds, manifest.rollups = choose_thresholds(valid, probabilities)
-    content: dict[str, Path | bytes] = {folders.NETWORK: network, **task.files}
-    if recipe.export.weights:
-        content[folders.WEIGHTS] = trained.weights()
-    folders.write_model(target, manifest, content, card(manifest))
-    network.unlink()
-
-
-def choose_thresholds(
-    valid: Dataset, probabilities: np.ndarray
-) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Thresholds per label of the set's own space, and of each coarser space there is a map to."""
-
-    def chosen(space: LabelSpace, targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-        values = best_thresholds(targets, scores)
-        return {label: round(float(value), 6) for label, value in zip(space.names, values, strict=True)}
-
-    rollups = {}
-    for source, target in MAPS:
-        if source == valid.space.name:
-            coarse = get_space(target)
-            held = rollup_probabilities(valid.targets, valid.space, coarse)
-            fits = held.any(1)  # a report in that space leaves out the others
-            scores = rollup_probabilities(probabilities, valid.space, coarse)
-            rollups[target] = chosen(coarse, held[fits], scores[fits])
-    return chosen(valid.space, valid.targets, probabilities), rollups
+def _fit_all(
+    recipe: Recipe, sets: list[Dataset], valid: Dataset, folder: Path, resume: bool, say: Say
+) -> dict[str, Fitted]:
+    """The network for everybody under "", or one for each group of people."""
+    groups = split_groups(recipe, sets, valid, say)
+    samples = iter(unfold(recipe, [part for some, held in groups.values() for part in (*some, held)], say))
+    fitted = {}
+    for group, (some, _) in groups.items():
+        learned, held = [next(samples) for _ in some], next(samples)
+        home, tell = folder, say
+        if group:
+            home, tell = folder / Path(expert_file(group, 1)).stem, partial(about, group, say)
+        trained, task = _fit(recipe, learned, held, home, resume, tell)
+        fitted[group] = Fitted(trained, task, learned[0], held)
+    return fitted
 
 
 def _described(spec: str, dataset: Dataset) -> dict[str, Any]:

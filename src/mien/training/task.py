@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from pydantic import BaseModel
 
+from mien.data import Dataset
 from mien.training.recipe import Recipe
 
 
 class Task(Protocol):
-    """What a modality brings to training; see :class:`mien.text.task.TextTask`."""
+    """What a modality brings to training; see :class:`mien.text.task.TextTask`.
+
+    A task may have besides ``evaluation_batch``, samples computed at once without gradients (256), and
+    ``pool(logits, samples)``, which makes of the logits of samples those of the things that count, such as clips.
+    """
 
     free_axes: tuple[str, ...]
     network_arguments: Mapping[str, int]
@@ -28,7 +33,18 @@ class Task(Protocol):
 
 
 #: modality → its task.
-TASKS: dict[str, str] = {"text": "mien.text.task:TextTask", "face": "mien.face.task:FaceTask"}
+TASKS: dict[str, str] = {
+    "text": "mien.text.task:TextTask",
+    "face": "mien.face.task:FaceTask",
+    "video": "mien.video.task:video_task",
+}
+EVALUATION_BATCH = 256
+
+
+def unfold(recipe: Recipe, sets: Sequence[Dataset], say: Callable[[str], None]) -> list[Dataset]:
+    """What batches are made of, where it is not the sets' own samples: the faces in the frames of clips."""
+    own = getattr(importlib.import_module(TASKS[recipe.modality].partition(":")[0]), "unfold", None)
+    return own(recipe, sets, say) if own else list(sets)
 
 
 def open_task(recipe: Recipe, inputs: Sequence[Any], pretrained: Path | None = None) -> Task:

@@ -1,0 +1,49 @@
+"""Pickled arrays of numpy, such as weights, read without running anything that is in the pickle."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from mien.data.unpickle import LIMIT, Inert, _Reader, _short, _Unpickler
+from mien.errors import DataError
+
+
+def read_pickled_arrays(path: str | Path) -> dict[str, Any]:
+    """Read a pickled dictionary of numpy arrays, or of such dictionaries; nothing that the pickle names is run.
+
+    Returns:
+        The same tree of plain dictionaries, with arrays of booleans or numbers.
+
+    Raises:
+        DataError: it holds anything else, is damaged or too large.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LIMIT + 1)
+        if len(content) > LIMIT:
+            raise DataError(f"{path} has more than {LIMIT} bytes; refused")
+        tree = _Unpickler(io.BytesIO(content), str(path)).load()
+        return _arrays(tree, _Reader(None, len(content)))
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (Exception, MemoryError, RecursionError) as error:  # hostile bytes can fail in any way
+        what = _short(str(error)) or type(error).__name__
+        raise DataError(f"{path} is not a readable pickle of arrays: {what}") from error
+
+
+def _arrays(tree: Any, reader: _Reader) -> dict[str, Any]:
+    if type(tree) is not dict or not all(type(name) is str for name in tree):
+        raise ValueError("it holds something else than arrays by name")
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Inert):
+            found[name] = reader.array(value)
+            if found[name].dtype.kind not in "biuf":
+                raise ValueError("it holds an array that is not of numbers")
+        else:
+            found[name] = _arrays(value, reader)
+    return found

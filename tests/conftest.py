@@ -81,9 +81,9 @@ def tiny_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder for goemotions28, several labels at a time, made without a run. Not to be changed."""
     from mien.data import open_dataset
     from mien.model import NETWORK, LabelsEntry, Manifest, load, write_model
+    from mien.training.finish import choose_thresholds
     from mien.training.linear import train_linear
     from mien.training.recipe import load_recipe
-    from mien.training.finish import choose_thresholds
 
     folder = tmp_path_factory.mktemp("multi")
     data = open_dataset(f"table:{write_csv(folder / 'data.csv', multi_rows())}")
@@ -94,7 +94,9 @@ def tiny_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manifest = Manifest(name="tiny-multi", modality="text", labels=labels, preprocess=task.settings.model_dump())
     files = {NETWORK: folder / NETWORK, **task.files}
     model = write_model(folder / "model", manifest, files, "# tiny-multi")
-    manifest.thresholds, manifest.rollups = choose_thresholds(data, load(model).probabilities(data.inputs))
+    manifest.thresholds, manifest.rollups = choose_thresholds(
+        data.space, data.targets, load(model).probabilities(data.inputs)
+    )
     return write_model(folder / "model", manifest, files, "# tiny-multi")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+
+from mien.clips import ClipReader
 
 _CLOCK = 90_000  # ticks a second: fine enough for any rate
 
@@ -123,3 +126,53 @@ def corner(picture: np.ndarray) -> str:
     red = cv2.GaussianBlur(picture[..., 0].astype(np.float32) - picture[..., 1], (5, 5), 0)
     y, x = np.unravel_index(np.argmax(red), red.shape)
     return f"{'top' if y < picture.shape[0] / 2 else 'bottom'} {'left' if x < picture.shape[1] / 2 else 'right'}"
+
+
+def read(path: Path, **sampling: float) -> tuple[list[int], list[float], ClipReader]:
+    """What the frames show, their times, and the reader when it is through."""
+    shown, times = [], []
+    with ClipReader(path, **sampling) as clip:  # type: ignore[arg-type]
+        for frame in clip:
+            assert frame.picture.dtype == np.uint8
+            assert frame.picture.shape == (clip.info.height, clip.info.width, 3)
+            assert frame.number == number_in(frame.picture)
+            shown.append(frame.number)
+            times.append(frame.time)
+    return shown, times, clip
+
+
+def noisy(count: int, width: int = 64, height: int = 48) -> list[np.ndarray]:
+    """`numbered` frames with a band of noise, so that each takes its place in the file."""
+    rng, frames = np.random.default_rng(0), numbered(count, width, height)
+    for picture in frames:
+        picture[height // 4 : height // 2] = rng.integers(0, 256, (height // 2 - height // 4, width, 3))
+    return frames
+
+
+def fast_start(path: Path, **kwargs: object) -> Path:
+    """With the table of frames before the frames, as for the web: what remains of it after a cut can be read."""
+    data = write_clip(path, **kwargs).read_bytes()  # type: ignore[arg-type]
+    boxes, place = {}, 0
+    while place < len(data):
+        length, kind = struct.unpack(">I4s", data[place : place + 8])
+        boxes[kind] = data[place : place + length]
+        place += length
+    moov = bytearray(boxes[b"moov"])
+    place = moov.find(b"stco")
+    count = struct.unpack(">I", moov[place + 8 : place + 12])[0]
+    for entry in range(place + 12, place + 12 + 4 * count, 4):
+        moov[entry : entry + 4] = struct.pack(">I", struct.unpack(">I", moov[entry : entry + 4])[0] + len(moov))
+    path.write_bytes(boxes[b"ftyp"] + moov + boxes[b"free"] + boxes[b"mdat"])
+    return path
+
+
+def damaged(path: Path, first: int, last: int, count: int) -> Path:
+    """A constant-rate MP4 with rubbish in place of frames `first` to `last` of `count` of about one size."""
+    data = bytearray(path.read_bytes())
+    start, end = data.find(b"mdat") + 4, data.find(b"moov") - 4
+    assert 0 < start < end
+    size = (end - start) / count
+    for place in range(int(start + first * size), min(end, int(start + (last + 1) * size))):
+        data[place] = (place * 7919) % 251
+    path.write_bytes(data)
+    return path

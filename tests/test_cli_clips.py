@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -16,12 +17,14 @@ import cv2
 import numpy as np
 import pyarrow.parquet
 import pytest
+from rich.console import Console
 
 import mien
 from conftest import RunCli, cli_env, one_line
 from face_model import drawn_face, face_model, video_model
 from filmed import write_clip, write_sound
 from mien.clips import ClipReader
+from mien.demo import run as run_demo
 from test_cli_more import command
 
 MOMENT = ["file", "time", "person", "label", "emoji", "score", "labels", "left", "top", "right", "bottom", "error"]
@@ -209,6 +212,7 @@ def test_a_page_and_lines_and_other_labels(run_cli: RunCli, model: Path, here: P
 SLOW = """import signal, time, pathlib
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from mien.clips import ClipReader
+from mien.demo import run as run_demo
 following = ClipReader.__next__
 def slowly(clip):
     given = following(clip)
@@ -362,3 +366,14 @@ def test_predict_chooses_by_the_name(model: Path, films: Path, monkeypatch: pyte
     assert mien.predict(two).modality == "video"
     with pytest.raises(mien.MienError, match=r"none\.mp4"):
         mien.predict("none.mp4")
+
+
+def test_the_demo_shows_clips(tiny_model: Path, films: Path, tmp_path: Path) -> None:
+    said = Console(file=io.StringIO(), width=80)
+    two = str(films / "b/two.mp4")
+    page = run_demo(tmp_path / "demo", said, models=(str(tiny_model),), clips=[two])
+    assert "clips.html" in page.read_text("utf-8")
+    assert "faces.html" not in page.read_text("utf-8")
+    assert two in (page.parent / "clips.html").read_text("utf-8")
+    assert isinstance(said.file, io.StringIO)
+    assert "person 2" in said.file.getvalue()

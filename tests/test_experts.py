@@ -24,7 +24,7 @@ from mien.face.preprocess import FaceSettings
 from mien.model import CHOOSER, NETWORK, ExpertsEntry, LabelsEntry, Manifest, verify, write_model
 from mien.runtime import Session
 from mien.training.card import card
-from mien.training.experts import expert_file, gender_chooser, resampling, split_groups
+from mien.training.experts import expert_files, expert_names, gender_chooser, resampling, split_groups
 from mien.training.recipe import load_recipe
 
 SIZE = 16
@@ -280,6 +280,8 @@ def test_experts_are_for_faces():
 
 
 def test_names_of_files():
-    assert [expert_file(name, place) for place, name in enumerate(["a", "b c/d", "été", "…"])] == [
-        "model.onnx", "expert-b-c-d.onnx", "expert-t.onnx", "expert-3.onnx",
-    ]  # fmt: skip
+    groups = ["a", "b c/d", "b-c-d", "…"]
+    assert list(expert_names(groups).values()) == ["expert-a", "expert-b-c-d", "expert-2", "expert-3"]
+    assert expert_files(groups) == {
+        "a": "model.onnx", "b c/d": "expert-b-c-d.onnx", "b-c-d": "expert-2.onnx", "…": "expert-3.onnx",
+    }  # fmt: skip

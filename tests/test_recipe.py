@@ -11,6 +11,7 @@ import yaml
 
 import mien
 from mien.errors import RecipeError
+from mien.networks import NETWORKS
 from mien.training.recipe import Recipe, load_recipe, shipped
 
 MINE = "name: mine\nnetwork: {kind: gru, hidden: 8}\ntrain: {epochs: 2}\n"
@@ -39,7 +40,7 @@ def test_every_shipped_recipe_loads_down_to_its_network(name):
     recipe = load_recipe(name)
     assert recipe.name == name
     assert recipe.summary.endswith(".")
-    settings = importlib.import_module(f"mien.networks.{recipe.network.kind}").Settings
+    settings = importlib.import_module(NETWORKS[recipe.network.kind]).Settings
     kept = settings.model_validate(recipe.network.options).model_dump()
     assert recipe.network.options.items() <= kept.items()
 

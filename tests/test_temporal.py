@@ -12,12 +12,16 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import drawn_clips
 import mien
+from mien.data import Dataset
+from mien.emotions import SPACES
 from mien.errors import RecipeError
 from mien.model import FRAMES, verify
 from mien.networks.temporal import Network, Settings
 from mien.training.recipe import load_recipe
+from mien.video.frames import ClipFrames
+from mien.video.preprocess import VideoSettings
 from mien.video.sequences import padded, windows
-from mien.video.task import frame_model, settings_for
+from mien.video.task import _sequences, frame_model, settings_for
 
 
 def network(**settings) -> Network:
@@ -87,6 +91,21 @@ def test_windows_by_hand():
     assert windows(np.array([5.0]), np.array([5.0]), 1).tolist() == [[0, 1]]
 
 
+def test_the_person_seen_most_often_in_stretches():
+    """The second person is there at 0, 1, 2, 3, 4 and, after a long time away, at 30 seconds."""
+    clips = [
+        ClipFrames(("none", 0, 0), 0, [], []),
+        ClipFrames(("two", 1, 1), 10, [0.0, 0.0, 1.0, 1.0, 2.0, 3.0, 4.0, 30.0], [1, 2, 1, 2, 2, 2, 2, 2]),
+    ]
+    part = Dataset("d", "video", SPACES["fer7"], ["none", "two"], np.array([1, 2]), np.array(["val"] * 2, object))
+    found = _sequences(part, clips, None, VideoSettings(window=4))
+    # From 0 to 4 seconds and from 4 to 8 (both ends belong to them), nothing for a while, and the last four seconds.
+    assert [places.tolist() for places in found.inputs.places] == [[11, 13, 14, 15, 16], [16], [17]]
+    assert found.columns["clip"].tolist() == [1, 1, 1]
+    assert found.targets.tolist() == [2, 2, 2]
+    np.testing.assert_array_equal(found.inputs.lengths, [5, 1, 1])
+
+
 def test_faces_are_cut_as_the_network_of_frames_wants_them():
     recipe = load_recipe("video-temporal")
     manifest = frame_model(recipe)[1]
@@ -118,6 +137,10 @@ def test_it_learns_from_what_the_face_model_sees(run):
     assert set(verify(done.model).files) >= {"model.onnx", FRAMES}
     shipped = mien.load("face").folder / "model.onnx"
     assert (done.model / FRAMES).read_bytes() == shipped.read_bytes()  # the folder is whole without the shipped model
+    manifest = verify(done.model)
+    names = [entry["spec"] for entry in mien.load("face").manifest.data]
+    assert [entry["spec"] for entry in manifest.data][1:] == names
+    assert "made by the network of `face`" in (done.model / "README.md").read_text()
     report = mien.evaluate(done.model, data)
     assert report.figures["n"] == 8
     assert report.accuracy >= 0.75  # an actor it never saw; chance is 0.25

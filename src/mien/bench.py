@@ -19,15 +19,17 @@ from mien.model import load
 from mien.runtime import usable_threads
 
 #: modality → what is counted.
-UNITS = {"text": "texts", "face": "crops"}
+UNITS = {"text": "texts", "face": "crops", "features": "rows"}
 
 
 def measure(model: str, count: int = 4096, batch_size: int = 64) -> dict[str, Any]:
     """Time a model: of text on the sample sentences, of faces on ready crops of noise (finding them is not timed).
 
+    A model of features is timed on rows of noise.
+
     Returns:
-        model, threads, texts or crops, batch_size; load_s: seconds to load and check it; latency_ms: p50 and p95 of
-        one input alone; texts_per_s or crops_per_s: through ``predict_many``, results made and all.
+        model, threads, texts, crops or rows, batch_size; load_s: seconds to load and check it; latency_ms: p50 and p95
+        of one input alone; texts_per_s (crops, rows): through ``predict_many``, results made and all.
 
     Raises:
         InputError: there is nothing to time a model of this modality on.
@@ -39,7 +41,7 @@ def measure(model: str, count: int = 4096, batch_size: int = 64) -> dict[str, An
     if modality not in UNITS:
         raise InputError(f"the model {recognizer.name} reads {modality}: there is nothing to time it on")
     unit, read = UNITS[modality], _reader(recognizer)
-    samples = _samples(modality)
+    samples = _samples(recognizer)
     many = list(islice(cycle(samples), count))
     _exhaust(read(many[: 4 * batch_size], batch_size))  # warm up
     single = []
@@ -112,9 +114,11 @@ def _reader(recognizer: Any) -> Callable[[Iterable[Any], int], Iterator[Any]]:
     return partial(recognizer.predict_many, **crops)
 
 
-def _samples(modality: str) -> Sequence[Any]:
-    if modality == "text":
+def _samples(recognizer: Any) -> Sequence[Any]:
+    if recognizer.manifest.modality == "text":
         return list(open_dataset("sample:text").inputs)
+    if recognizer.manifest.modality == "features":
+        return list(np.random.default_rng(0).random((256, len(recognizer.columns)), dtype=np.float32))
     return list(np.random.default_rng(0).integers(0, 256, (256, 48, 48), dtype=np.uint8))
 
 

@@ -80,6 +80,9 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; runs/RECIPE-N if not given.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as train.epochs=3")] = None,
+    folds: Annotated[
+        str | None, typer.Option(help="Cross-validate: a column that names the folds, or how many to make.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
 ) -> None:
     """Train a model: run folder with config, history, checkpoints, report and model."""
@@ -96,15 +99,20 @@ def train(
     from mien.training import run
 
     try:
-        done = run.train(recipe, data, out, resume=resume, say=say, settings=settings or [])
+        done = run.train(recipe, data, out, resume=resume, say=say, settings=settings or [], folds=folds)
     except KeyboardInterrupt:
+        kept = "folds and epochs" if folds else "epochs"
         raise MienError(
-            "stopped: the epochs done are kept; go on with the same command and --out FOLDER --resume"
+            f"stopped: the {kept} done are kept; go on with the same command and --out FOLDER --resume"
         ) from None
     figures = "  ".join(
         f"{name} {done.metrics[name]:.4f}" for name in ("accuracy", "macro_f1", "map") if name in done.metrics
     )
-    say(f"validation: {figures}")
+    over = done.metrics.get("folds")
+    say(f"{'held-out folds' if over else 'validation'}: {figures}")
+    if over:
+        names = [name for name in ("accuracy", "macro_f1", "map") if name in over["mean"]]
+        say("mean over folds: " + "  ".join(f"{n} {over['mean'][n]:.4f} (± {over['std'][n]:.4f})" for n in names))
     print(done.folder)
 
 
@@ -151,7 +159,7 @@ def evaluate(
 def _open(spec: str, by: str | None = None) -> Dataset:
     from mien.data import open_dataset
 
-    return open_dataset(spec, **({"by": by} if by and (":" not in spec or spec.startswith("table:")) else {}))
+    return open_dataset(spec, column=by)
 
 
 # -------------------------------------------------------------------------------------------------------- data

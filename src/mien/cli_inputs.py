@@ -35,7 +35,7 @@ class Source:
         self,
         name: str,
         columns: tuple[str, ...],
-        rows: Callable[[], Iterator[tuple[str, dict[str, Any]]]],
+        rows: Callable[[], Iterator[tuple[Any, dict[str, Any]]]],
         total: int | None,
         identity: Callable[[], Any] | None = None,
     ) -> None:
@@ -47,8 +47,10 @@ def kind_of(inputs: list[str], model: str | None, modality: str | None) -> str:
     """The modality of the inputs: as told, as the model named reads them, or by what they look like.
 
     Raises:
-        InputError: inputs of several kinds together, or such as the model does not read.
+        InputError: inputs of several kinds together, such as the model does not read, or numbers without a model.
     """
+    if modality == "features" and model is None:
+        raise InputError("no model of features is shipped; train one and name it with --model")
     if modality is not None:
         return modality
     if model is None:
@@ -189,3 +191,11 @@ def _identity(name: str) -> list[Any]:
         return [name]
     status = path.stat()
     return [str(path.resolve()), status.st_size, status.st_mtime_ns]
+
+
+def numbers(path: Path, model: str) -> Source:
+    """The rows of a table of numbers that has the columns which the model reads."""
+    from mien.features.table import rows_of
+
+    table, rows = rows_of(path, model)
+    return Source(str(path), table.columns, rows, table.rows)

@@ -1,4 +1,7 @@
-"""The verb ``predict``: texts, lines and tables with a text model, pictures with a face model; clips: cli_clips.py."""
+"""The verb ``predict``: texts, lines and tables with a text model, pictures with a face model; clips: cli_clips.py.
+
+Tables of numbers are read with a model of features, which has to be named.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli_inputs import Source, files, kind_of, texts
+from mien.cli_inputs import Source, files, kind_of, numbers, texts
 from mien.errors import InputError, MienError
 
 if TYPE_CHECKING:
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
 
-_MODALITIES = ("text", "face", "video")
+_MODALITIES = ("text", "face", "video", "features")
+_UNITS = {"face": "faces", "features": "rows"}  # what is counted; texts of the rest
 _SHOWN = 20  # results kept to be shown; more are only counted
 
 
@@ -52,7 +56,9 @@ def predict(
             "[default: face for pictures, video for clips, else text]"
         ),
     ] = None,
-    modality: Annotated[str | None, typer.Option("--as", help="Take every input as this: text, face or video.")] = None,
+    modality: Annotated[
+        str | None, typer.Option("--as", help="Take every input as this: text, face, video or features.")
+    ] = None,
     labels: Annotated[str | None, typer.Option(help="Answer in another label space, such as ekman7.")] = None,
     column: Annotated[
         str | None, typer.Option(help="The table's column with the text, if its name does not tell.")
@@ -77,7 +83,7 @@ def predict(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts or faces computed at once.")] = 64,
 ) -> None:
-    """Read emotion in texts, files of lines and tables, or in the faces of pictures and clips."""
+    """Read emotion in texts, files of lines and tables, in the faces of pictures and clips, or in tables of numbers."""
     if problem := _misused(as_json, out, modality, fps, frames):
         raise typer.BadParameter(problem)
     from mien.model import load
@@ -88,7 +94,12 @@ def predict(
     if kind != "video" and (fps, frames, timeline) != (None, None, None):
         raise typer.BadParameter("--fps, --frames and --timeline are for clips")
     literal = modality == "text"
-    sources = list(texts(inputs, column, literal=literal)) if kind == "text" else [files(inputs, kind)]
+    if kind == "text":
+        sources = list(texts(inputs, column, literal=literal))
+    elif kind == "features":
+        sources = [numbers(Path(item), model or kind) for item in inputs]
+    else:
+        sources = [files(inputs, kind)]
     recognizer = load(model or kind)
     if recognizer.manifest.modality != kind:
         raise InputError(f"the model {recognizer.name} reads {recognizer.manifest.modality}, not {kind}")
@@ -105,7 +116,7 @@ def predict(
         return
     options: dict[str, Any] = {"crops": True} if crops else {}
 
-    def read(items: Iterable[str]) -> Iterator[Result]:
+    def read(items: Iterable[Any]) -> Iterator[Result]:
         return map(roll, recognizer.predict_many(items, batch_size, **options))
 
     if out and kind == "face" and out.suffix.lower() in (".jpg", ".jpeg", ".png"):
@@ -132,7 +143,7 @@ def _misused(
 
 
 def _predict_to_screen(
-    recognizer: Recognizer, read: Callable[[Iterable[str]], Iterator[Result]], sources: list[Source], as_json: bool
+    recognizer: Recognizer, read: Callable[[Iterable[Any]], Iterator[Result]], sources: list[Source], as_json: bool
 ) -> None:
     counts: Counter[str] = Counter()
     shown: list[Result] = []
@@ -171,12 +182,12 @@ def _predict_to_screen(
         if recognizer.manifest.modality == "face":
             show_pictures(console(), shown, counts, sources[0].total or len(shown))
         else:
-            show_results(console(), shown, counts)
+            show_results(console(), shown, counts, _UNITS.get(recognizer.manifest.modality, "texts"))
     if failed:
         raise InputError(f"{failed} of the inputs could not be read: {problem}")
 
 
-def _texts(sources: Iterable[Source]) -> Iterator[str]:
+def _texts(sources: Iterable[Source]) -> Iterator[Any]:
     return (text for source in sources for text, _ in source.rows())
 
 
@@ -197,7 +208,7 @@ def _answer_in(recognizer: Recognizer, labels: str | None) -> tuple[Recognizer, 
 # ---------------------------------------------------------------------------------------------------- into files
 
 
-def _draw(source: Source, read: Callable[[Iterable[str]], Iterator[Result]], out: Path) -> None:
+def _draw(source: Source, read: Callable[[Iterable[Any]], Iterator[Result]], out: Path) -> None:
     """One picture with its faces marked."""
     from mien.display import show_pictures
     from mien.face.draw import annotate, write_picture
@@ -218,7 +229,7 @@ def _draw(source: Source, read: Callable[[Iterable[str]], Iterator[Result]], out
 
 def _predict_to_file(
     recognizer: Recognizer,
-    read: Callable[[Iterable[str]], Iterator[Result]],
+    read: Callable[[Iterable[Any]], Iterator[Result]],
     sources: list[Source],
     out: Path,
     options: dict[str, Any],
@@ -269,8 +280,9 @@ def _predict_to_file(
                 counts[own_value(row, "label") or "—"] += 1
             errors += error is not None
         journal.finish()
-    show_counts(console(stderr=True), counts, "faces" if pictures else "texts")
+    unit = _UNITS.get(recognizer.manifest.modality, "texts")
+    show_counts(console(stderr=True), counts, unit)
     if errors:
-        what = f"{errors:,} of {done:,} {'pictures' if pictures else 'texts'}"
+        what = f"{errors:,} of {done:,} {'pictures' if pictures else unit}"
         say(f"{what} could not be read: their rows have no label and say why")
     say(f"wrote {out}")

@@ -59,8 +59,8 @@ def show_prediction(console: Console, prediction: Prediction, most: int = 3) -> 
     console.print(table)
 
 
-def show_results(console: Console, results: Sequence[Result], counts: Mapping[str, int]) -> None:
-    """Few results in full, more as one line each, and how often each label came."""
+def show_results(console: Console, results: Sequence[Result], counts: Mapping[str, int], what: str = "texts") -> None:
+    """Few results in full, more as one line each, and how often each label came; *what* they are."""
     total = sum(counts.values())
     if len(results) <= 5 and total <= 5:
         for result in results:
@@ -82,7 +82,7 @@ def show_results(console: Console, results: Sequence[Result], counts: Mapping[st
     console.print(table)
     if total > len(results):
         console.print(f"[dim]… and {total - len(results):,} more; --out FILE keeps them all[/dim]")
-    show_counts(console, counts)
+    show_counts(console, counts, what)
 
 
 def show_pictures(console: Console, results: Sequence[Result], counts: Mapping[str, int], total: int) -> None:

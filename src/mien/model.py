@@ -47,6 +47,7 @@ RECOGNIZERS: dict[str, str] = {
     "text": "mien.text.recognizer:TextRecognizer",
     "face": "mien.face.recognizer:FaceRecognizer",
     "video": "mien.video.recognizer:VideoRecognizer",
+    "features": "mien.features.recognizer:FeatureRecognizer",
 }
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -235,7 +236,7 @@ def verify(folder: str | Path) -> Manifest:
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
-    for name in (NETWORK, *_networks(manifest.experts)):
+    for name in (NETWORK, *_networks(manifest)):
         if name not in manifest.files:
             raise ModelError(f"{folder / MANIFEST} lists no {name}")
     for name, entry in manifest.files.items():
@@ -249,11 +250,13 @@ def verify(folder: str | Path) -> Manifest:
     return manifest
 
 
-def _networks(experts: ExpertsEntry | None) -> list[str]:
-    """The files that experts need."""
-    if experts is None:
-        return []
-    return [*experts.networks.values(), *([CHOOSER] if experts.chooser in ("learned", "age-and-gender") else [])]
+def _networks(manifest: Manifest) -> list[str]:
+    """The networks that a model needs besides the first."""
+    needed = [FRAMES] if manifest.preprocess.get("aggregate") == "learned" else []
+    if (experts := manifest.experts) is not None:
+        needed += experts.networks.values()
+        needed += [CHOOSER] if experts.chooser in ("learned", "age-and-gender") else []
+    return needed
 
 
 def shipped() -> dict[str, Path]:

@@ -21,17 +21,23 @@ READERS: dict[str, tuple[str, str]] = {
         "fer2013.csv or its folder (FER+ votes beside it join in), or its tree of pictures",
     ),
     "images": ("mien.data.images", "a folder of pictures with a folder for each label, within train, val, test or not"),
-    "ravdess": ("mien.data.ravdess", "the folder with Actor_01 to Actor_24"),
+    "clips": ("mien.data.clips", "a folder of clips with a folder for each label, and in it for each person or not"),
+    "ravdess": (
+        "mien.data.ravdess",
+        "RAVDESS: the folder of its zips or of its clips, or a table of features with a column of clip codes",
+    ),
+    "features": ("mien.data.features", "a table of numbers, a row for each sample, with a label column"),
     "sample": ("mien.data.sample", "'text': a small labelled set that comes with mien; 'everyday': the one trained on"),
 }
 
 
-def open_dataset(spec: str, **options: str) -> Dataset:
+def open_dataset(spec: str, *, column: str | None = None, **options: str) -> Dataset:
     """Read a data set.
 
     Args:
         spec: ``reader:path``, such as ``carer:emotion/``; a bare path of a table means ``table:path``. What the
             reader takes besides may follow: ``table:mine.csv?text=comment&label=mood``.
+        column: a column to keep besides, for readers that keep only those they are told to (their option ``by``).
         options: the same as keywords.
 
     Raises:
@@ -48,6 +54,8 @@ def open_dataset(spec: str, **options: str) -> Dataset:
     known = [name for name in inspect.signature(read).parameters if name != "path"]
     if unknown := [name for name in options if name not in known]:
         raise DataError(f"{reader} has no option {unknown[0]!r}; it has: {', '.join(known) or 'none'}")
+    if column is not None and "by" in known:
+        options["by"] = ",".join(dict.fromkeys([*filter(None, options.get("by", "").split(",")), column]))
     dataset: Dataset = read(path, **options)
     if not len(dataset):
         first = f" (first problem: {dataset.problems[0].where}: {dataset.problems[0].what})" if dataset.problems else ""

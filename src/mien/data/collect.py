@@ -25,7 +25,7 @@ class Collector:
 
     def __init__(self, name: str, space: LabelSpace, licence: str = "not stated", modality: str = "text") -> None:
         self.name, self.space, self.licence, self.modality = name, space, licence, modality
-        self._what = "text" if modality == "text" else "picture"
+        self._what = {"text": "text", "video": "clip", "features": "numbers"}.get(modality, "picture")
         self.problems: list[Problem] = []
         self._inputs: list[Any] = []
         self._labels: list[list[int]] = []

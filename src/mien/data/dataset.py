@@ -40,10 +40,11 @@ class Dataset:
 
     Attributes:
         name: such as "carer".
-        modality: "text", "face", "video" or "scene".
+        modality: "text", "face", "video", "scene", "voice" or "features".
         space: the labels.
         inputs: n texts (str), or n pictures or clips: each a path (str), or for pictures the pixels themselves as
-            uint8 of shape (height, width), grey, or (height, width, 3), RGB.
+            uint8 of shape (height, width), grey, or (height, width, 3), RGB. For features n rows of numbers, float32
+            of shape (d,).
         targets: for one label at a time int64 of shape (n,); for several float32 of shape (n, labels), 0 or 1.
         split: n times "train", "val" or "test"; all "" where the set comes without a split.
         dealt: whether mien dealt the splits, because the set comes without.
@@ -51,6 +52,9 @@ class Dataset:
             share of them that gave each label; a row of zeros where that is not known.
         where: n places of origin, such as "train.txt:17", for messages.
         columns: further columns by name, each of length n, for ``--by`` and grouped splits.
+        group: the one of *columns* whose values must not be split over training and measuring: who is seen, who
+            wrote. "" where nothing is said of that.
+        features: for features what each of the d numbers is called.
         licence: as its authors state it.
         problems: what the reader met and left out (unreadable or empty rows, unknown labels).
     """
@@ -67,6 +71,8 @@ class Dataset:
     problems: tuple[Problem, ...] = ()
     dealt: bool = False
     also: dict[str, np.ndarray] = field(default_factory=dict)
+    group: str = ""
+    features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.inputs)
@@ -76,6 +82,8 @@ class Dataset:
         for what, values in {"split": self.split, **self.columns}.items():
             if len(values) != n:
                 raise DataError(f"{self.name}: {what} has {len(values)} entries for {n} inputs")
+        if self.group and self.group not in self.columns:
+            raise DataError(f"{self.name} has no column {self.group!r} to keep together")
         for name, shares in self.also.items():
             if name not in SPACES:
                 raise DataError(f"{self.name}: there is no label space {name!r}; there are: {', '.join(SPACES)}")
@@ -85,6 +93,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """The values of the column `group`, (n,); None where there is none."""
+        return self.columns[self.group] if self.group else None
 
     @cached_property
     def splits(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,8 @@ def read(
     known, seed = given_space(path, space), given_seed(path, split_seed)
     names = [part.strip() for part in by.split(",")] if isinstance(by, str) else list(by or ())
     keep = list(dict.fromkeys([*names, *([group] if group else [])]))
-    rows = [row for file, part in _files(path).items() for row in _rows(file, part, (text, label, split), keep)]
-    labels, several = _labels([row.label for row in rows], known)
+    rows = [row for file, part in split_files(path).items() for row in _rows(file, part, (text, label, split), keep)]
+    labels, several = label_cells([row.label for row in rows], known)
     if known is None:
         known = space_of(path, {name for cell in labels for name in cell}, several)
     if several:
@@ -75,10 +75,12 @@ def read(
     if not len(dataset) and any(problem.kind == "unknown-label" for problem in dataset.problems):
         seen = sorted({name for cell in labels for name in cell})
         raise DataError(f"{path}: none of its labels ({_some(seen)}) is in {known.name}: {', '.join(known.names)}")
-    return deal(dataset, seed, dataset.columns[group] if group and len(dataset) else None)
+    if group and len(dataset):
+        dataset = replace(dataset, group=group)
+    return deal(dataset, seed, dataset.groups)
 
 
-def _files(path: Path) -> dict[Path, str]:
+def split_files(path: Path) -> dict[Path, str]:
     """The tables to read, each with its split ("" where the rows say, or nobody)."""
     if not path.is_dir():
         return {path: ""}
@@ -96,11 +98,11 @@ def _files(path: Path) -> dict[Path, str]:
 
 def _rows(file: Path, part: str, wanted: tuple[str | None, str | None, str | None], keep: list[str]) -> Iterator[_Row]:
     table = open_table(file)
-    text = _column(table.columns, wanted[0], TEXT_NAMES, "text", file)
-    label = _column(table.columns, wanted[1], LABEL_NAMES, "label", file)
+    text = find_column(table.columns, wanted[0], TEXT_NAMES, "text", file)
+    label = find_column(table.columns, wanted[1], LABEL_NAMES, "label", file)
     named = wanted[2] is not None or any(name.casefold() == "split" for name in table.columns)
-    split = _column(table.columns, wanted[2], ("split",), "split", file) if named and not part else None
-    others = {name: _column(table.columns, name, (), "", file) for name in keep}
+    split = find_column(table.columns, wanted[2], ("split",), "split", file) if named and not part else None
+    others = {name: find_column(table.columns, name, (), "", file) for name in keep}
     for lines, chunk in table.numbered():
         for place, line in enumerate(lines):
             where = f"{file.name}:{line}"
@@ -122,10 +124,10 @@ def text_column(columns: Sequence[str], wanted: str | None, file: Path) -> str:
     """
     if wanted is None and len(columns) == 1:
         return columns[0]
-    return _column(columns, wanted, TEXT_NAMES, "text", file)
+    return find_column(columns, wanted, TEXT_NAMES, "text", file)
 
 
-def _column(columns: Sequence[str], wanted: str | None, usual: tuple[str, ...], what: str, file: Path) -> str:
+def find_column(columns: Sequence[str], wanted: str | None, usual: tuple[str, ...], what: str, file: Path) -> str:
     """The name of a column: the one asked for, or the first of the usual ones, whatever its case."""
     if wanted in columns:
         return wanted  # type: ignore[return-value]
@@ -137,7 +139,7 @@ def _column(columns: Sequence[str], wanted: str | None, usual: tuple[str, ...], 
     raise DataError(f"{file} has {missing}; it has: {', '.join(columns)}")
 
 
-def _labels(cells: list[Any], space: LabelSpace | None) -> tuple[list[list[str]], bool]:
+def label_cells(cells: list[Any], space: LabelSpace | None) -> tuple[list[list[str]], bool]:
     """The label names of each row (none for an empty cell), and whether rows can have several."""
     several = any(isinstance(cell, list | tuple) for cell in cells)
     labels = [[name for part in _parts(cell) if (name := _name(part))] for cell in cells]

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mien.data.dataset import PICTURES, TRAIN, Dataset
+from mien.data.dataset import TRAIN, Dataset
 from mien.emotions import SPACES, LabelSpace, get_space, groups
 from mien.errors import DataError, InputError, ModelError
 from mien.evaluation.metrics import multi_label_metrics, single_label_metrics
@@ -148,6 +148,8 @@ def _asked(model: Any, data: Dataset, labels: str | LabelSpace | None, mirror: b
     wanted = data.space.name if labels is None else getattr(labels, "name", labels)
     if wanted != model.space.name and wanted in _heads(model):
         model = model.answering(wanted)
+    if data.features and hasattr(model, "reading"):
+        model = model.reading(data.features)
     if mirror:
         if not hasattr(model, "mirror"):
             raise DataError(f"{model.name} reads {model.manifest.modality}: there is nothing to mirror")

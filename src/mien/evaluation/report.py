@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SHOWN_CHARACTERS = 600  # of a text in the page; report.json has all of it
 SHOWN_GROUPS = 60
+SHOWN_SETTINGS = 40
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Report:
         without_seen: how many samples stand in the training data too ("seen"), and the main figures without them
             ("n" of them, "accuracy", …); None where none does, or training data were measured.
         by: ``{"column", "groups": [{"group", "n", "accuracy", …}]}``, or None.
+        folds: of a cross-validation "mean" and "std" of the main figures over the folds, and "parts": of each "fold",
+            "n", the figures, and "settings" where it chose some; None else.
         mistakes: the most confident mistakes: input, true, predicted, label, score, where; of pictures also row (place
             in what was measured, from 0) and seen_in_training. A picture without a file goes by its place.
         samples: pictures to look at, the same of each, with "right": whether its strongest label is true.
@@ -57,6 +60,7 @@ class Report:
     known_groups: str = ""
     without_seen: dict[str, Any] | None = None
     by: dict[str, Any] | None = None
+    folds: dict[str, Any] | None = None
     mistakes: list[dict[str, Any]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
     thumbnails: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
@@ -87,6 +91,7 @@ class Report:
             **self.figures,
             "without_seen": self.without_seen,
             "by": self.by,
+            **({"folds": self.folds} if self.folds else {}),
             "mistakes": self.mistakes,
             "samples": self.samples,
             "notes": self.notes,
@@ -145,6 +150,7 @@ class Report:
             thumbnails={row: data_uri(picture) for row, picture in self.thumbnails.items()},
             images={name.removesuffix(".png"): base64.b64encode(png).decode() for name, png in drawn.items()},
             shown_groups=SHOWN_GROUPS,
+            shown_settings=SHOWN_SETTINGS,
         )
         return page
 
@@ -160,20 +166,29 @@ class Report:
         """
         folder = Path(folder)
         charts = self.charts()
-        files = {
-            "report.json": json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-            "report.html": self.to_html(charts),
-        }
-        encoded = {name: text.encode("utf-8", "replace") for name, text in files.items()}
+        self._write(folder, {**charts, "report.html": self.to_html(charts).encode("utf-8", "replace")})
+        self.write_json(folder)
+        return folder / "report.html"
+
+    def write_json(self, folder: str | Path) -> Path:
+        """Write report.json alone.
+
+        Raises:
+            MienError: the folder cannot be written; the message names the path.
+        """
+        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        self._write(Path(folder), {"report.json": text.encode("utf-8", "replace")})
+        return Path(folder) / "report.json"
+
+    def _write(self, folder: Path, files: dict[str, bytes]) -> None:
         path = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for name, content in {**charts, **encoded}.items():
+            for name, content in files.items():
                 path = folder / name
                 path.write_bytes(content)
         except OSError as error:
             raise MienError(f"cannot write {path}: {error.strerror or error}") from error
-        return folder / "report.html"
 
 
 def _plain(value: Any) -> Any:

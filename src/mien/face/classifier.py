@@ -27,8 +27,9 @@ class FaceClassifier(Recognizer):
         super().__init__(folder, manifest)
         self.mirror = False
         self._threads = threads
-        self._session = Session(folder / NETWORK, threads, spin=False)
         self.experts = Experts(folder, manifest.experts, threads) if manifest.experts else None
+        first = self.experts.sessions[0] if self.experts else None
+        self._session = first or Session(folder / NETWORK, threads, spin=False)
 
     @cached_property
     def detector(self) -> FaceDetector:

@@ -2,8 +2,8 @@
 
 Networks of text are made by ``Network(settings, labels=..., vocabulary=..., pad_id=...)`` and map int64 token ids
 (batch, length) to logits (batch, labels); those of faces by ``Network(settings, labels=..., size=..., channels=...)``
-and map uint8 pictures (batch, size, size, channels) to logits. A new network is a new file here and a line in
-``NETWORKS``.
+and map uint8 pictures (batch, size, size, channels) to logits. Those of rows of numbers are no torch networks and have
+another form, described in :mod:`mien.networks.rows`. A new network is a new file here and a line in ``NETWORKS``.
 """
 
 from __future__ import annotations
@@ -22,11 +22,19 @@ NETWORKS: dict[str, str] = {
     "cnn": "mien.networks.cnn",
     "gru": "mien.networks.gru",
     "linear": "mien.networks.linear",
+    "logistic": "mien.networks.logistic",
     "mobilenet": "mien.networks.mobilenet",
+    "svm": "mien.networks.svm",
     "temporal": "mien.networks.temporal",
     "transformer": "mien.networks.transformer",
     "vgg16": "mien.networks.vgg16",
+    "vote": "mien.networks.vote",
+    "xgboost": "mien.networks.boost",
 }
+#: Those that learn from rows of numbers, or from pictures that a face model makes rows of, and choose their settings
+#: inside the training data.
+OF_ROWS = ("svm", "logistic", "xgboost", "vote")
+_WITHOUT_TORCH = ("linear", *OF_ROWS)
 
 
 def open_network(kind: str, options: Mapping[str, Any]) -> tuple[ModuleType, Any]:
@@ -34,11 +42,13 @@ def open_network(kind: str, options: Mapping[str, Any]) -> tuple[ModuleType, Any
 
     Raises:
         RecipeError: there is no such network, or a setting is none of its own.
-        MissingExtra: torch or scikit-learn is not installed.
+        MissingExtra: torch, scikit-learn or XGBoost is not installed.
     """
     if kind not in NETWORKS:
         raise RecipeError(f"network.kind: no network {kind!r}; there are: {', '.join(NETWORKS)}")
-    require("sklearn" if kind == "linear" else "torch", "train")
+    require("sklearn" if kind in _WITHOUT_TORCH else "torch", "train")
+    if kind == "xgboost":
+        require("xgboost", "boost")
     module = importlib.import_module(NETWORKS[kind])
     try:
         return module, module.Settings.model_validate(options)

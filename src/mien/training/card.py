@@ -8,8 +8,9 @@ from typing import Any
 
 from mien.model import CHOOSER, Manifest
 
-_EXAMPLES = {"face": "photo.jpg", "scene": "photo.jpg", "video": "clip.mp4"}
-_FEW = 12  # labels of which each one's recall is told
+INNER = "inner folds"  # where the figures of a run without validation data are from
+_EXAMPLES = {"face": '"photo.jpg"', "scene": '"photo.jpg"', "video": '"clip.mp4"', "features": "row", "text": '"…"'}
+_FEW = 12  # labels of which each one's recall is told, and columns that are named
 
 
 def card(manifest: Manifest) -> str:
@@ -28,7 +29,7 @@ def card(manifest: Manifest) -> str:
         "",
         "```python",
         "import mien",
-        f'mien.load("{manifest.name}").predict("{_EXAMPLES.get(manifest.modality, "…")}")'
+        f'mien.load("{manifest.name}").predict({_EXAMPLES[manifest.modality]})'
         "  # a shipped model by name, any other by its folder",
         "```",
         "",
@@ -51,6 +52,7 @@ def card(manifest: Manifest) -> str:
         f"Recipe `{training.get('recipe')}`, seed {training.get('seed')}, {training.get('seconds', 0) / 60:.1f} "
         f"minutes on {training.get('machine')}, begun {training.get('started')}. {_epochs(training)}"
         f"ONNX differs from the network by {training.get('export_difference', 0):.1e} at most in a probability.",
+        *_searched(training),
         *_earlier(training),
         "",
         "The manifest holds all settings, the figures of every epoch, the network's layout, and each file's sha256.",
@@ -131,6 +133,16 @@ def _figures(metrics: dict[str, Any]) -> list[str]:
     lines = [_row(heads), "|" + "---|" * len(heads), *map(_row, rows)]
     if repeated:
         lines += ["", "Repeated: so many samples also stand in the training data; beside it the figures without them."]
+    for name, figures in metrics.items():
+        if spread := figures.get("folds"):
+            told = (f"{key} {spread['mean'][key]:.4f} ± {spread['std'][key]:.4f}" for key in spread["mean"])
+            lines += [
+                "",
+                f"{name}: cross-validated. Each fold was answered by a model made in the same way without it, not by",
+                f"this folder's, which learned from all of them. Mean and spread over the folds: {', '.join(told)}.",
+            ]
+        if name.endswith(f"/{INNER}"):
+            lines += ["", f"{name}: folds of the training data, on which the settings were chosen; a little too good."]
     if any("with mirror image" in name for name in metrics):
         lines += ["", "With mirror image: the mean of two answers, to a picture and its mirror image; else to one."]
     return lines
@@ -167,11 +179,23 @@ def _to_know(manifest: Manifest) -> list[str]:
             "  Do not use it to judge a person.",
             "- Scores are calibrated on validation data of the same kind; on other writing trust them less.",
         ]
+    if manifest.modality == "features":
+        columns = manifest.preprocess.get("columns", [])
+        return [
+            f"- It reads {len(columns)} numbers: {', '.join(columns[:_FEW])}{', …' if len(columns) > _FEW else ''}. "
+            "They must be measured by the",
+            "  same program, in the same units and over the same span as those it learned from.",
+            "- It reads what was measured of an expression, not what a person feels. Do not use it to judge a person.",
+            "- Scores are calibrated on people of the training data whom it had not seen; of other people and other",
+            "  recordings trust them less.",
+        ]
     lines = [
         "- It reads what is shown, not what a person feels: people smile without joy, and are sad without showing it.",
         "- Do not use it to judge a person, to decide about one, or to watch people who have not agreed to it.",
     ]
-    if manifest.modality == "video":
+    if manifest.modality == "video" and manifest.preprocess.get("aggregate") == "learned":
+        lines += ["- A mouth that speaks can look surprised or angry, and eyes that blink sad or disgusted."]
+    elif manifest.modality == "video":
         lines += [
             "- The network reads each frame alone and knows nothing of movement, voice or words: a mouth that speaks",
             "  can look surprised or angry, and eyes that blink sad or disgusted.",
@@ -198,6 +222,20 @@ def _epochs(training: dict[str, Any]) -> str:
     return f"Epoch {kept} of {len(history)} was kept. " if kept else ""
 
 
+def _searched(training: dict[str, Any]) -> list[str]:
+    """The settings that were chosen inside the training data."""
+    lines = []
+    for member in training.get("search") or []:
+        best = ", ".join(f"{name} {value}" for name, value in member["best"].items())
+        groups = f" of {member['groups']} groups" if member["groups"] else ""
+        lines += [
+            "",
+            f"Of {member['candidates']} settings of `{member['kind']}`, tried in {member['folds']} folds{groups} of "
+            f"the training data, the best by {member['by']}: {best}.",
+        ]
+    return lines
+
+
 def _earlier(training: dict[str, Any]) -> list[str]:
     """The runs before this one: what it went on from, and who taught it."""
     lines = []
@@ -212,6 +250,8 @@ def _earlier(training: dict[str, Any]) -> list[str]:
     if members := training.get("members"):
         told = ", ".join(f"`{member['recipe']}` with seed {member['seed']}" for member in members)
         lines += ["", f"It is the mean of {len(members)} runs: {told}. The settings above are those of the first."]
+    if frames := training.get("frames"):
+        lines += ["", f"What it reads of each frame is made by the network of `{frames['name']}` (`frames.onnx`)."]
     if teacher := training.get("settings", {}).get("distill", {}).get("teacher"):
         lines += ["", f"It followed the probabilities of a teacher besides the labels: {teacher}."]
     return lines + (["", *training["notes"]] if training.get("notes") else [])

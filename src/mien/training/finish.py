@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from mien.evaluation.evaluate import rollup_probabilities
 from mien.evaluation.metrics import best_thresholds, tuned_metrics
 from mien.model import Manifest
 from mien.training.card import card
-from mien.training.experts import expert_file
+from mien.training.experts import expert_files
 from mien.training.recipe import Recipe
 from mien.training.task import EVALUATION_BATCH, Task
 
@@ -27,16 +27,26 @@ Say = Callable[[str], None]
 
 
 class Trained(Protocol):
-    """What a run asks of a trained model, whatever it was trained with."""
+    """What a run asks of a trained model, whatever it was trained with.
+
+    What chose its settings inside the training data has in ``search`` what was tried, and in ``held_out`` logits
+    (n, labels) of the training samples by models of the inner folds that had not seen them. ``weights`` is None where
+    there are none to go on from.
+    """
 
     history: list[dict[str, float]]
     heads: list[tuple[int, float]]
+
+    @property
+    def search(self) -> list[dict[str, Any]]: ...
+    @property
+    def held_out(self) -> np.ndarray | None: ...
 
     def logits(self, inputs: Sequence[Any]) -> np.ndarray: ...
     def reference(self, temperature: float) -> Callable[[np.ndarray], np.ndarray]: ...
     def write(self, path: Path, temperature: float, example: np.ndarray) -> None: ...
     def layout(self, example: np.ndarray) -> list[dict[str, Any]]: ...
-    def weights(self) -> bytes: ...
+    def weights(self) -> bytes | None: ...
 
 
 @dataclass
@@ -46,7 +56,7 @@ class Fitted:
     trained: Trained
     task: Task
     learned: Dataset
-    valid: Dataset
+    valid: Dataset | None
 
 
 def about(group: str, say: Say, line: str) -> None:
@@ -56,7 +66,6 @@ def about(group: str, say: Say, line: str) -> None:
 def write(
     recipe: Recipe,
     fitted: dict[str, Fitted],
-    valid: Dataset,
     manifest: Manifest,
     target: Path,
     files: dict[str, Path | bytes],
@@ -65,23 +74,23 @@ def write(
     """Make the network of each group ready, choose thresholds on validation data, write the folder."""
     content: dict[str, Path | bytes] = dict(files)
     probabilities, targets, notes = [], [], {}
-    for place, (group, one) in enumerate(fitted.items()):
-        name = expert_file(group, place)
+    for (group, one), name in zip(fitted.items(), expert_files(fitted).values(), strict=True):
         path, notebook = target.parent / f"made-{name}", manifest.model_copy(update={"training": {}})
         probabilities.append(_made(recipe, one, notebook, path, partial(about, group, say) if group else say))
-        targets.append(one.valid.targets)
+        held = one.learned if one.valid is None else one.valid
+        targets.append(held.targets)
         content |= {name: path, **one.task.files}
         notes[group] = notebook.training | {"history": one.trained.history}
     manifest.training |= next(iter(notes.values()))
     if manifest.experts:
         manifest.training["experts"] = notes
-    if valid.space.multilabel:
-        labelled = np.concatenate(targets)
-        held = replace(valid, inputs=range(len(labelled)), targets=labelled, split=np.full(len(labelled), "val"),
-                       where=(), columns={}, also={})  # fmt: skip
-        manifest.thresholds, manifest.rollups = choose_thresholds(held, np.concatenate(probabilities))
-    if recipe.export.weights and not manifest.experts:
-        content[folders.WEIGHTS] = next(iter(fitted.values())).trained.weights()
+    if held.space.multilabel:
+        manifest.thresholds, manifest.rollups = choose_thresholds(
+            held.space, np.concatenate(targets), np.concatenate(probabilities)
+        )
+    weights = next(iter(fitted.values())).trained.weights() if recipe.export.weights else None
+    if weights is not None and not manifest.experts:  # of several networks none is the one to go on from
+        content[folders.WEIGHTS] = weights
     folders.write_model(target, manifest, content, card(manifest))
     for path in target.parent.glob("made-*.onnx"):
         path.unlink()
@@ -95,9 +104,12 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say
     """
     from mien.training.export import fit_temperature, prove, quantize, run_network
 
-    trained, task, learned, valid = fitted.trained, fitted.task, fitted.learned, fitted.valid
-    temperature, labels = 1.0, len(valid.space)
-    if recipe.export.calibrate:
+    trained, task, learned = fitted.trained, fitted.task, fitted.learned
+    temperature, labels = 1.0, len(learned.space)
+    if recipe.export.calibrate and trained.held_out is not None:  # all of the data tells more than a share of it
+        temperature = fit_temperature(trained.held_out, learned.targets)
+    valid = learned if fitted.valid is None else fitted.valid  # then only to prove the export on
+    if recipe.export.calibrate and trained.held_out is None:
         logits = trained.logits(valid.inputs)
         temperature = fit_temperature(logits[:, :labels], valid.targets)
         for place, head in enumerate(manifest.heads):
@@ -136,7 +148,7 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say
 
 
 def choose_thresholds(
-    valid: Dataset, probabilities: np.ndarray
+    own: LabelSpace, targets: np.ndarray, probabilities: np.ndarray
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Thresholds per label of the set's own space, and of each coarser space there is a map to."""
 
@@ -146,10 +158,10 @@ def choose_thresholds(
 
     rollups = {}
     for source, target in MAPS:
-        if source == valid.space.name:
+        if source == own.name:
             coarse = get_space(target)
-            held = rollup_probabilities(valid.targets, valid.space, coarse)
+            held = rollup_probabilities(targets, own, coarse)
             fits = held.any(1)  # a report in that space leaves out the others
-            scores = rollup_probabilities(probabilities, valid.space, coarse)
+            scores = rollup_probabilities(probabilities, own, coarse)
             rollups[target] = chosen(coarse, held[fits], scores[fits])
-    return chosen(valid.space, valid.targets, probabilities), rollups
+    return chosen(own, targets, probabilities), rollups

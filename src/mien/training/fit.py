@@ -238,6 +238,8 @@ class TrainedNetwork:
     multilabel: bool
     history: list[dict[str, float]]
     heads: list[tuple[int, float]] = field(default_factory=list)  # size and temperature of each further head
+    search: list[dict[str, Any]] = field(default_factory=list)  # no settings are tried
+    held_out: None = None
 
     def logits(self, inputs: Sequence[Any]) -> np.ndarray:
         """float32 (n, labels, then those of the heads)."""

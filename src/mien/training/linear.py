@@ -28,6 +28,8 @@ class TrainedLinear:
     multilabel: bool
     history: list[dict[str, float]] = field(default_factory=list)
     heads: list[tuple[int, float]] = field(default_factory=list)  # it has none
+    search: list[dict[str, Any]] = field(default_factory=list)  # no settings are tried
+    held_out: None = None
 
     def logits(self, inputs: Sequence[str]) -> np.ndarray:
         """float32 (n, labels)."""

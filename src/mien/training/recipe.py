@@ -20,6 +20,10 @@ PARTS: dict[str, dict[str, str]] = {
     "text": {"preprocess": "mien.text.preprocess:TextSettings", "augment": "mien.text.augment:AugmentSettings"},
     "face": {"preprocess": "mien.face.preprocess:FaceSettings", "augment": "mien.face.augment:AugmentSettings"},
     "video": {"preprocess": "mien.video.preprocess:VideoSettings", "augment": "mien.face.augment:AugmentSettings"},
+    "features": {
+        "preprocess": "mien.features.preprocess:FeatureSettings",
+        "augment": "mien.features.preprocess:AugmentSettings",
+    },
 }
 
 
@@ -124,6 +128,23 @@ class TrainSettings(_Strict):
     seed: int = Field(0, ge=0)
 
 
+class SearchSettings(_Strict):
+    """How networks of rows choose among settings that are given as lists: inside the training data alone.
+
+    Attributes:
+        folds: parts that the training data is cut into, each held out once; stratified by label, and where the data set
+            has a group (``Dataset.group``) with whole groups in each.
+        repeats: how often that is done, each time with other parts; the figures are averaged.
+        by: the figure that is made large.
+        jobs: how many fits run at once, each on one thread; never more than there are cores to use.
+    """
+
+    folds: int = Field(5, ge=2)
+    repeats: int = Field(1, ge=1)
+    by: Literal["accuracy", "macro_f1"] = "accuracy"
+    jobs: int = Field(1, ge=1)
+
+
 class ExportSettings(_Strict):
     """The model folder.
 
@@ -177,7 +198,7 @@ class Recipe(_Strict):
     """All that a training run takes besides the data. ``preprocess`` and ``augment`` are those of the modality."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # as in a manifest
-    modality: Literal["text", "face", "video"] = "text"
+    modality: Literal["text", "face", "video", "features"] = "text"
     summary: str = ""
     preprocess: dict[str, Any] = {}
     augment: dict[str, Any] = {}
@@ -186,6 +207,7 @@ class Recipe(_Strict):
     distill: DistillSettings = DistillSettings()
     train: TrainSettings = TrainSettings()
     experts: ExpertsSettings = ExpertsSettings()
+    search: SearchSettings = SearchSettings()
     export: ExportSettings = ExportSettings()
 
 

@@ -4,7 +4,7 @@
 
     runs/text-gru-1/
       config.yaml       recipe with all settings, data and its fingerprints: all it takes to repeat the run
-      history.json      loss and accuracy of each epoch
+      history.json      loss and accuracy of each epoch; or search.json, the settings that were tried
       checkpoints/      last.ckpt to resume from, best.ckpt
       report/           the report on the validation data
       model/            the model folder
@@ -12,8 +12,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,24 +22,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from mien import model as folders
 from mien.data import Dataset, open_dataset
 from mien.data.splits import split_rows
 from mien.emotions import SPACES
-from mien.errors import DataError, MienError, RecipeError, require
+from mien.errors import DataError, RecipeError, require
 from mien.evaluation import evaluate
+from mien.evaluation.held_out import HeldOut
+from mien.evaluation.report import Report
 from mien.model import ExpertsEntry, LabelsEntry, Manifest
-from mien.networks import open_network
-from mien.training.card import card
-from mien.training.experts import expert_file, make_chooser, split_groups
+from mien.networks import OF_ROWS, open_network
+from mien.training.card import INNER, card
+from mien.training.experts import expert_files, expert_names, make_chooser, split_groups
 from mien.training.finish import Fitted, Say, Trained, about, write
+from mien.training.folder import claim, machine, next_folder, versions
 from mien.training.publish import headline
 from mien.training.recipe import Recipe, load_recipe
 from mien.training.task import Task, unfold
-
-CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ def train(
     say: Say | None = None,
     settings: Sequence[str] = (),
     report: bool = True,
+    folds: str | int | None = None,
     **overrides: Any,
 ) -> Run:
     """Train a model.
@@ -80,6 +80,8 @@ def train(
         resume: go on with the run in *out* where it was stopped.
         say: called with lines for a person.
         report: whether to write the page with the figures on the validation data.
+        folds: cross-validate first: a column of the first data set whose values are the folds, or how many to make; see
+            :func:`mien.training.folds.cross_validate`.
         settings: ``["train.epochs=3"]``; *overrides* are the same as keywords: ``epochs=3``.
 
     Raises:
@@ -89,38 +91,48 @@ def train(
         MissingExtra: a package of ``mien[train]`` is not installed.
     """
     require("sklearn", "train")
+    if folds is not None:
+        from mien.training.folds import cross_validate
+
+        lines = [*settings, *(f"{key}={value}" for key, value in overrides.items())]
+        return cross_validate(recipe, data, folds, out, resume=resume, say=say, settings=lines, report=report)
     started, begun, say = time.monotonic(), datetime.now(UTC), say or _nothing
     checked = load_recipe(recipe, [*settings, *(f"{key}={value}" for key, value in overrides.items())])
-    open_network(checked.network.kind, checked.network.options)  # a wrong setting is said before a folder is made
+    check_network(checked)  # a wrong setting is said before a folder is made
     given = [data] if isinstance(data, str | Dataset) else list(data)
     specs = [entry if isinstance(entry, str) else entry.name for entry in given]
     sets = [open_dataset(entry) if isinstance(entry, str) else entry for entry in given]
-    sets[0] = with_splits(sets[0], checked.train.seed)
-    folder = Path(out) if out else _next_folder(checked.name)
+    for part, spec in zip(sets, specs, strict=True):
+        if part.modality != checked.modality:
+            raise DataError(f"{spec} holds {part.modality}; the recipe {checked.name} learns from {checked.modality}")
+    sets[0] = with_splits(sets[0], checked.train.seed, validate=checked.network.kind not in OF_ROWS)
+    folder = Path(out) if out else next_folder(checked.name)
     config = {
         "recipe": checked.model_dump(mode="json"),
         "data": [{"spec": spec, "fingerprint": part.fingerprint} for spec, part in zip(specs, sets, strict=True)],
     }
-    try:
-        _claim(folder, config, resume)
-    except OSError as error:
-        raise MienError(f"cannot write the run folder {folder}: {error.strerror or error}") from error
+    started_before = any(folder.glob("checkpoints")) or any(folder.glob("*/checkpoints")) or (folder / "model").exists()
+    claim(folder, config, resume, begun=started_before)
     finished = folder / "model"
     if resume and (finished / folders.MANIFEST).exists() and (metrics := folders.verify(finished).metrics):
         say(f"{folder} is already finished")
-        return Run(folder, finished, metrics[f"{sets[0].name}/val"])
+        return Run(folder, finished, metrics.get(f"{sets[0].name}/val") or metrics[f"{sets[0].name}/{INNER}"])
     train_sets = [sets[0].part("train"), *(extra.part("train") for extra in sets[1:])]
-    valid = sets[0].part("val")
+    valid = sets[0].part("val") if "val" in sets[0].splits else None
     for part, spec in zip(sets, specs, strict=True):
         say(f"{spec}: {len(part):,} samples, {len(part.space)} labels, {len(part.problems)} left out")
-    say(f"training {checked.name} on {sum(map(len, train_sets)):,} samples, validating on {len(valid):,}, in {folder}")
+    held = "" if valid is None else f", validating on {len(valid):,}"
+    say(f"training {checked.name} on {sum(map(len, train_sets)):,} samples{held}, in {folder}")
+    space = train_sets[0].space
     fitted = _fit_all(checked, train_sets, valid, folder, resume, say)
     trained, task = next((one.trained, one.task) for one in fitted.values())
+    if trained.search:
+        (folder / "search.json").write_text(json.dumps(trained.search, indent=1) + "\n", "utf-8")
     manifest = Manifest(
         name=checked.name,
         modality=checked.modality,
         summary=checked.summary,
-        labels=LabelsEntry(space=valid.space.name, names=list(valid.space.names), multilabel=valid.space.multilabel),
+        labels=LabelsEntry(space=space.name, names=list(space.names), multilabel=space.multilabel),
         preprocess=task.settings.model_dump(),
         heads=[LabelsEntry(space=name, names=list(SPACES[name].names)) for name in checked.train.also],
         data=list({part.fingerprint: _described(spec, part) for spec, part in zip(specs, sets, strict=True)}.values()),
@@ -131,37 +143,73 @@ def train(
             "started": begun.isoformat(timespec="seconds"),
             "machine": machine(),
             "history": trained.history,
+            **({"search": trained.search} if trained.search else {}),
         },
         versions=versions(),
     )
     if checked.train.start:
         remember_start(manifest, folders.read_manifest(folders.find_model(checked.train.start)))
+    for earlier in getattr(task, "built_on", []):
+        remember_frames(manifest, earlier)
     choosers: dict[str, Path | bytes] = {}
-    if checked.experts.by:
+    if checked.experts.by and valid is not None:
         choosers, figures = make_chooser(checked, train_sets, valid, folder, resume, say)
-        networks = {group: expert_file(group, place) for place, group in enumerate(fitted)}
         manifest.experts = ExpertsEntry(
-            by=checked.experts.by, networks=networks, chooser=checked.experts.chooser, figures=figures
+            by=checked.experts.by, networks=expert_files(fitted), chooser=checked.experts.chooser, figures=figures
         )
-    write(checked, fitted, valid, manifest, finished, choosers, say)
-    measured = evaluate(folders.load(finished), sets[0], split="val")
+    write(checked, fitted, manifest, finished, choosers, say)
+    measured = _measured(trained, manifest, finished, sets[0], min(64, getattr(task, "evaluation_batch", 64)))
     if report:
         measured.write(folder / "report")
-    manifest.metrics[f"{valid.name}/val"] = headline(measured.to_dict())
+    on = "val" if valid is not None else INNER
+    manifest.metrics[f"{sets[0].name}/{on}"] = headline(measured.to_dict())
     trained_for = sum(row.get("seconds", 0.0) for row in trained.history)  # of a resumed run, before it stopped too
     manifest.training["seconds"] = round(max(time.monotonic() - started, trained_for), 1)
     content = {name: finished / name for name in folders.verify(finished).files if name != folders.CARD}
     folders.write_model(finished, manifest, content, card(manifest))
     say(f"model folder: {finished}")
-    return Run(folder, finished, manifest.metrics[f"{valid.name}/val"])
+    return Run(folder, finished, manifest.metrics[f"{sets[0].name}/{on}"])
+
+
+def check_network(recipe: Recipe) -> None:
+    """See that a recipe's network is one, with settings of its own, for what the recipe learns from.
+
+    Raises:
+        RecipeError: it is not.
+        MissingExtra: a package that it needs is not installed.
+    """
+    open_network(recipe.network.kind, recipe.network.options)
+    if recipe.network.kind in OF_ROWS:
+        from mien.training.rows import members
+
+        members(recipe)
+    elif recipe.modality == "features":
+        raise RecipeError(f"network.kind: {recipe.network.kind!r} reads no rows of numbers; {', '.join(OF_ROWS)} do")
+
+
+def _measured(trained: Trained, manifest: Manifest, finished: Path, data: Dataset, size: int) -> Report:
+    """The figures on the validation data; without any, those of the inner folds, each by a model of the others."""
+    if "val" in data.splits:
+        return evaluate(folders.load(finished), data, split="val", batch_size=size)
+    from mien.training.export import probabilities_of
+
+    assert trained.held_out is not None  # see with_splits
+    answers = probabilities_of(trained.held_out, False, manifest.training["temperature"])
+    report = evaluate(HeldOut(manifest, answers), data, split="train")
+    note = (
+        "Each sample was answered by a model of the inner folds that had not learned from it. The settings were chosen "
+        "for doing well on these very folds, so new data will look a little worse."
+    )
+    return replace(report, notes=[note, *report.notes])
 
 
 def _shareable(recipe: Recipe) -> dict[str, Any]:
     """The settings for a manifest: without the folders of this machine that pretrained weights lie in."""
     settings: dict[str, Any] = recipe.model_dump(mode="json")
-    weights = settings["network"].get("weights", "")
-    if weights and not weights.startswith("package:"):
-        settings["network"]["weights"] = Path(weights).name
+    for name in ("weights", "embed", "faces"):
+        given = settings["network"].get(name, "")
+        if given and not given.startswith("package:"):
+            settings["network"][name] = Path(given).name
     return settings
 
 
@@ -171,55 +219,48 @@ def remember_start(manifest: Manifest, earlier: Manifest) -> None:
     manifest.data = list({entry["fingerprint"]: entry for entry in [*manifest.data, *earlier.data]}.values())
 
 
+def remember_frames(manifest: Manifest, earlier: Manifest) -> None:
+    """Note in a manifest the model whose network reads the single frames, with the data that it had learned from."""
+    manifest.training["frames"] = {"name": earlier.name, "sha256": earlier.files[folders.NETWORK].sha256}
+    manifest.data = list({entry["fingerprint"]: entry for entry in [*manifest.data, *earlier.data]}.values())
+
+
 def _nothing(_: str) -> None:
     """For a run that tells nobody; a function of the module, because several devices need it pickled."""
 
 
-def with_splits(dataset: Dataset, seed: int) -> Dataset:
+def with_splits(dataset: Dataset, seed: int, validate: bool = True) -> Dataset:
     """The set with a train and a val split: its own, or seeded and stratified ones where it has none.
+
+    Rows of one group (``Dataset.group``) stay together.
+
+    Args:
+        validate: whether a val split is needed; else a set with a train split stays as it is.
 
     Raises:
         DataError: it has splits, but none to train on.
     """
     if not dataset.splits:
-        return replace(dataset, split=split_rows(dataset.targets, seed=seed))
+        return replace(dataset, split=split_rows(dataset.targets, seed=seed, groups=dataset.groups))
     if "train" not in dataset.splits:
         raise DataError(f"{dataset.name} has nothing to train on: its splits are {', '.join(dataset.splits)}")
-    if "val" in dataset.splits:
+    if "val" in dataset.splits or not validate:
         return dataset
     split, rows = dataset.split.copy(), np.flatnonzero(dataset.split == "train")
-    parts = split_rows(dataset.targets[rows], shares=(0.9, 0.1, 0.0), seed=seed)
+    groups = None if dataset.groups is None else dataset.groups[rows]
+    parts = split_rows(dataset.targets[rows], shares=(0.9, 0.1, 0.0), seed=seed, groups=groups)
     split[rows[parts == "val"]] = "val"
     return replace(dataset, split=split)
 
 
-def _next_folder(name: str) -> Path:
-    number = 1
-    while (folder := Path("runs") / f"{name}-{number}").exists():
-        number += 1
-    return folder
-
-
-def _claim(folder: Path, config: dict[str, Any], resume: bool) -> None:
-    path = folder / CONFIG
-    begun = (folder / "model").exists() or any(folder.glob("checkpoints")) or any(folder.glob("*/checkpoints"))
-    if path.exists() and (begun or resume):
-        if not resume:
-            raise RecipeError(f"{folder} holds a run already; go on with it (--resume) or name another folder (--out)")
-        before = yaml.safe_load(path.read_text("utf-8"))
-        if before != config:
-            parts = [key for key in config if before.get(key) != config[key]]
-            raise RecipeError(f"{folder} holds a run with another {' and '.join(parts)}; resume it with its own")
-        return
-    if resume and not folder.exists():
-        raise RecipeError(f"{folder} holds no run to resume")
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), "utf-8")
-
-
 def _fit(
-    recipe: Recipe, sets: list[Dataset], valid: Dataset, folder: Path, resume: bool, say: Say
+    recipe: Recipe, sets: list[Dataset], valid: Dataset | None, folder: Path, resume: bool, say: Say
 ) -> tuple[Trained, Task]:
+    if recipe.network.kind in OF_ROWS:
+        from mien.training.rows import train_rows
+
+        return train_rows(recipe, sets, say)
+    assert valid is not None  # see with_splits
     if recipe.network.kind == "linear":
         from mien.training.linear import train_linear
 
@@ -230,17 +271,18 @@ def _fit(
 
 
 def _fit_all(
-    recipe: Recipe, sets: list[Dataset], valid: Dataset, folder: Path, resume: bool, say: Say
+    recipe: Recipe, sets: list[Dataset], valid: Dataset | None, folder: Path, resume: bool, say: Say
 ) -> dict[str, Fitted]:
     """The network for everybody under "", or one for each group of people."""
     groups = split_groups(recipe, sets, valid, say)
-    samples = iter(unfold(recipe, [part for some, held in groups.values() for part in (*some, held)], say))
-    fitted = {}
-    for group, (some, _) in groups.items():
-        learned, held = [next(samples) for _ in some], next(samples)
+    parts = [part for some, held in groups.values() for part in (*some, held) if part is not None]
+    samples = iter(unfold(recipe, parts, say))
+    fitted, names = {}, expert_names(groups)
+    for group, (some, of_valid) in groups.items():
+        learned, held = [next(samples) for _ in some], None if of_valid is None else next(samples)
         home, tell = folder, say
         if group:
-            home, tell = folder / Path(expert_file(group, 1)).stem, partial(about, group, say)
+            home, tell = folder / names[group], partial(about, group, say)
         trained, task = _fit(recipe, learned, held, home, resume, tell)
         fitted[group] = Fitted(trained, task, learned[0], held)
     return fitted
@@ -255,29 +297,3 @@ def _described(spec: str, dataset: Dataset) -> dict[str, Any]:
         "rows": {split: int((dataset.split == split).sum()) for split in dataset.splits},
         "labels": dataset.space.name,
     }
-
-
-def machine() -> str:
-    """The machine in words: processor kind, cores, GPU if there is one."""
-    from mien.runtime import usable_threads
-
-    words = f"{platform.system()} {platform.machine()}, {usable_threads()} cores"
-    try:
-        import torch
-
-        if torch.cuda.is_available():
-            words += f", {torch.cuda.device_count()} × {torch.cuda.get_device_name()}"
-    except ImportError:
-        pass
-    return words
-
-
-def versions() -> dict[str, str]:
-    """Versions of mien, Python and the libraries that numbers depend on."""
-    found = {"python": platform.python_version()}
-    for package in ("mien", "numpy", "onnxruntime", "tokenizers", "torch", "lightning", "scikit-learn", "onnx"):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -18,7 +18,8 @@ class Task(Protocol):
     """What a modality brings to training; see :class:`mien.text.task.TextTask`.
 
     A task may have besides ``evaluation_batch``, samples computed at once without gradients (256), and
-    ``pool(logits, samples)``, which makes of the logits of samples those of the things that count, such as clips.
+    ``pool(logits, samples)``, which makes of the logits of samples those of the things that count, such as clips, and
+    ``built_on``, the manifests of models whose networks prepare its samples.
     """
 
     free_axes: tuple[str, ...]
@@ -32,7 +33,7 @@ class Task(Protocol):
     def collate(self, inputs: Sequence[Any], seeds: Sequence[int] | None = None) -> np.ndarray: ...
 
 
-#: modality → its task.
+#: modality → its task. That of features is made by `mien.training.rows`, since it needs the columns' names.
 TASKS: dict[str, str] = {
     "text": "mien.text.task:TextTask",
     "face": "mien.face.task:FaceTask",
@@ -43,7 +44,8 @@ EVALUATION_BATCH = 256
 
 def unfold(recipe: Recipe, sets: Sequence[Dataset], say: Callable[[str], None]) -> list[Dataset]:
     """What batches are made of, where it is not the sets' own samples: the faces in the frames of clips."""
-    own = getattr(importlib.import_module(TASKS[recipe.modality].partition(":")[0]), "unfold", None)
+    module = TASKS.get(recipe.modality, "").partition(":")[0]
+    own = getattr(importlib.import_module(module), "unfold", None) if module else None
     return own(recipe, sets, say) if own else list(sets)
 
 

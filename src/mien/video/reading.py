@@ -78,6 +78,8 @@ class Reading:
                 wrong with it.
             group: of its people, for a model with experts for groups: which one answers, instead of what it chooses.
         """
+        # Anew, as Ctrl-C may have fallen between the two lines that add to these lists.
+        self._unread = [sighting for sighting in self._sightings if sighting.row is None]
         self._classify()
         info, model = self.info, self._model
         clip = ClipSummary(

@@ -72,6 +72,7 @@ class SequenceTask:
         self.settings = settings_for(recipe, manifest)
         self.network_arguments = {"width": len(inputs[0][0])}
         self.files = {FRAMES: (folder / folders.NETWORK).read_bytes()}
+        self.built_on = [manifest]
 
     def lengths(self, inputs: Sequence[Any]) -> np.ndarray:
         """Frames of each sequence, int64 (n,)."""
@@ -100,7 +101,9 @@ def _pooled(logits: np.ndarray, samples: Dataset, rule: str, seconds: float) -> 
         for of in np.split(np.arange(len(samples)), first[1:])
     ]
     targets, split = samples.targets[first], samples.split[first]
-    whole = replace(samples, inputs=range(len(rows)), targets=targets, split=split, where=(), columns={}, also={})
+    whole = replace(
+        samples, inputs=range(len(rows)), targets=targets, split=split, where=(), columns={}, group="", also={}
+    )
     return np.log(np.maximum(np.array(rows), 1e-9)).astype(np.float32), whole
 
 
@@ -193,8 +196,9 @@ def _sequences(part: Dataset, clips: Sequence[ClipFrames], features: Any, settin
         count = max(1, int(np.ceil((times[-1] - times[0]) / settings.window)))
         centres = times[0] + (np.arange(count) + 0.5) * settings.window
         for first, last in windows(times, centres, settings.window):
-            rows.append(row)
-            places.append(clip.start + of[first:last])
+            if last > first:  # the person may have been away for longer than that
+                rows.append(row)
+                places.append(clip.start + of[first:last])
     index = np.array(rows, np.int64)
     columns = {_CLIP: index, _TIME: np.arange(len(index), dtype=float), _PERSON: np.ones(len(index), np.int64)}
     return _samples(part, index, Sequences(features, places), columns)
@@ -203,4 +207,4 @@ def _sequences(part: Dataset, clips: Sequence[ClipFrames], features: Any, settin
 def _samples(part: Dataset, rows: np.ndarray, inputs: Sequence[Any], columns: dict[str, np.ndarray]) -> Dataset:
     """What the clips at *rows* were unfolded to, with their labels."""
     targets, split = part.targets[rows], part.split[rows]
-    return replace(part, inputs=inputs, targets=targets, split=split, where=(), columns=columns, also={})
+    return replace(part, inputs=inputs, targets=targets, split=split, where=(), columns=columns, group="", also={})

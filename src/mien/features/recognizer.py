@@ -1,0 +1,88 @@
+"""The recogniser of rows of numbers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from mien.errors import InputError, ModelError
+from mien.features.preprocess import FeatureSettings, Row, check_columns, prepare
+from mien.model import NETWORK, Manifest
+from mien.recognizer import Progress, Recognizer, in_chunks
+from mien.results import Result
+from mien.runtime import Session
+
+
+class FeatureRecognizer(Recognizer):
+    """Reads emotion in rows of numbers that were measured by another program.
+
+    An input is a :class:`mien.features.preprocess.Row`, a mapping of column names to numbers, in any order and perhaps
+    with further columns; or the numbers alone in the order of ``columns``.
+
+    Attributes:
+        columns: what the numbers are called.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, threads: int | None = None) -> None:
+        super().__init__(folder, manifest)
+        try:
+            self.columns = tuple(FeatureSettings.model_validate(manifest.preprocess).columns)
+        except ValueError as error:
+            raise ModelError(f"{folder}: preprocess settings: {error}") from error
+        self._places: np.ndarray | None = None  # of the columns in the rows that are given
+        self._session = Session(folder / NETWORK, threads)
+
+    def reading(self, columns: Sequence[str]) -> Self:
+        """The same loaded model for rows whose numbers are those of other columns, or in another order.
+
+        Raises:
+            InputError: some of the model's columns are not among them; the message names them.
+        """
+        check_columns(self.columns, columns)
+        twin = copy.copy(self)
+        at = {name: place for place, name in enumerate(columns)}
+        twin._places = np.array([at[name] for name in self.columns])
+        return twin
+
+    def predict_many(self, inputs: Iterable[Any], batch_size: int = 64) -> Iterator[Result]:
+        """See :meth:`mien.recognizer.Recognizer.predict_many`."""
+        for chunk in in_chunks(inputs, batch_size):
+            rows: list[np.ndarray] = []
+            problems: list[str | None] = []
+            for item in chunk:
+                try:
+                    rows.append(self._prepared(item))
+                    problems.append(None)
+                except InputError as error:
+                    problems.append(str(error))
+            scores = iter(self._session.run(np.stack(rows)) if rows else ())
+            for item, problem in zip(chunk, problems, strict=True):
+                name = item.name if isinstance(item, Row) else "<row>"
+                yield self.result(name, [] if problem else [next(scores)], problem)
+
+    def probabilities(
+        self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None
+    ) -> np.ndarray:
+        """See :meth:`mien.recognizer.Recognizer.probabilities`."""
+        parts, done = [], 0
+        for chunk in in_chunks(inputs, batch_size):
+            rows = []
+            for item in chunk:
+                try:
+                    rows.append(self._prepared(item))
+                except InputError as error:
+                    raise InputError(f"input {done + len(rows) + 1}: {error}") from None
+            parts.append(self._session.run(np.stack(rows)))
+            done += len(chunk)
+            if progress:
+                progress(len(chunk))
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.space)), np.float32)
+
+    def _prepared(self, item: Any) -> np.ndarray:
+        if self._places is not None and isinstance(item, np.ndarray):
+            item = item[self._places]
+        return prepare(item, self.columns)

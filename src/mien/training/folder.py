@@ -1,0 +1,87 @@
+"""A run folder's beginning: its name, its claim on the folder, and the machine and versions that it notes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mien.errors import MienError, RecipeError
+
+CONFIG = "config.yaml"
+_PACKAGES = ("mien", "numpy", "onnxruntime", "tokenizers")
+
+
+def next_folder(name: str) -> Path:
+    """``runs/<name>-<number>``, the first that is free."""
+    number = 1
+    while (folder := Path("runs") / f"{name}-{number}").exists():
+        number += 1
+    return folder
+
+
+def claim(folder: Path, config: dict[str, Any], resume: bool, begun: bool) -> None:
+    """Make a run folder with its ``config.yaml``, or see that it holds the very run that is to be gone on with.
+
+    Args:
+        begun: whether the folder holds work that must not be written over.
+
+    Raises:
+        RecipeError: it holds another run, or there is none to resume.
+        MienError: it cannot be written.
+    """
+    path = folder / CONFIG
+    try:
+        if path.exists() and (begun or resume):
+            if not resume:
+                raise RecipeError(f"{folder} holds a run already; go on with it (--resume) or name another (--out)")
+            before = yaml.safe_load(path.read_text("utf-8"))
+            if before != config:
+                parts = [key for key in config if before.get(key) != config[key]]
+                raise RecipeError(f"{folder} holds a run with another {' and '.join(parts)}; resume it with its own")
+            return
+        if resume and not folder.exists():
+            raise RecipeError(f"{folder} holds no run to resume")
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), "utf-8")
+    except OSError as error:
+        raise MienError(f"cannot write the run folder {folder}: {error.strerror or error}") from error
+
+
+def machine() -> str:
+    """The machine in words: processor kind, cores, GPU if there is one."""
+    from mien.runtime import usable_threads
+
+    words = f"{platform.system()} {platform.machine()}, {usable_threads()} cores"
+    try:
+        import torch
+
+        if torch.cuda.is_available():
+            words += f", {torch.cuda.device_count()} × {torch.cuda.get_device_name()}"
+    except ImportError:
+        pass
+    return words
+
+
+def versions() -> dict[str, str]:
+    """Versions of mien, Python and the libraries that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in (
+        "mien",
+        "numpy",
+        "onnxruntime",
+        "tokenizers",
+        "torch",
+        "lightning",
+        "scikit-learn",
+        "onnx",
+        "xgboost-cpu",
+    ):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,235 @@
+"""Cross-validation over folds: one model for each, measured on what it never saw, and a final one of everything.
+
+::
+
+    runs/features-svm-1/
+      config.yaml       recipe, data and folds: all it takes to repeat or resume it
+      fold-1/ …         a run folder for each fold (see mien.training.run), and its answers to the fold held out
+      all/              the run on all samples
+      model/            its model folder, with the figures of the folds
+      report/           the pooled answers: the same report as elsewhere, mean and spread, predictions.csv
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien import model as folders
+from mien.data import Dataset, open_dataset
+from mien.data.splits import folds as deal_folds
+from mien.errors import DataError, MienError
+from mien.evaluation import evaluate
+from mien.evaluation.held_out import HeldOut
+from mien.evaluation.report import Report
+from mien.evaluation.samples import readable
+from mien.training.card import card
+from mien.training.folder import CONFIG, claim, next_folder
+from mien.training.publish import headline
+from mien.training.recipe import load_recipe
+from mien.training.run import Run, check_network, train
+
+ANSWERS = "held-out.npy"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,60}")
+_FIGURES = ("accuracy", "macro_f1", "map")
+Say = Callable[[str], None]
+
+
+def cross_validate(
+    recipe: str | Path,
+    data: str | Dataset | Sequence[str | Dataset],
+    folds: str | int,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    say: Say | None = None,
+    settings: Sequence[str] = (),
+    report: bool = True,
+) -> Run:
+    """Train a model for each fold on the others, and one on all samples; report on the pooled held-out answers.
+
+    The data's own splits are not used. Nothing of a fold is seen when the model for it is trained: a network that needs
+    validation data gets a tenth of the other folds, whole groups where the data set has a group, and one that searches
+    for its settings does so inside the other folds. The final model learns in the same way from everything.
+
+    Args:
+        recipe, data, out, resume, say, settings: as for :func:`mien.train`; of several data sets the first is cut into
+            folds. With *resume* finished folds are not trained again.
+        folds: a column of the first data set whose values are the folds; or how many to make, stratified by label and
+            with whole groups in each.
+        report: whether to write the pages; the figures and predictions are written in any case.
+
+    Returns:
+        The run; its metrics are those over all folds.
+
+    Raises:
+        DataError: no such column, less than two folds, or a group that stands in two of them.
+        RecipeError: the recipe or a setting is wrong, or *out* holds another run.
+    """
+    tell = say or (lambda _: None)
+    checked = load_recipe(recipe, list(settings))
+    check_network(checked)
+    first, *others = [data] if isinstance(data, str | Dataset) else list(data)
+    column = folds if isinstance(folds, str) and not folds.isdecimal() else None
+    whole = open_dataset(first, column=column) if isinstance(first, str) else first
+    whole = _usable(whole, tell)
+    fold = _folds(whole, folds if column else int(folds), checked.train.seed)
+    whole = replace(whole, columns={**whole.columns, "fold": fold})
+    folder = Path(out) if out else next_folder(checked.name)
+    specs = [entry if isinstance(entry, str) else entry.name for entry in (first, *others)]
+    data_facts = [{"spec": specs[0], "fingerprint": whole.samples_fingerprint}, *({"spec": spec} for spec in specs[1:])]
+    config = {"recipe": checked.model_dump(mode="json"), "data": data_facts, "folds": folds}
+    claim(folder, config, resume, begun=any(folder.glob("fold-*")))
+    names = sorted(set(fold.tolist()), key=_natural)
+    tell(f"{specs[0]}: {len(whole):,} samples in {len(names)} folds: " + ", ".join(map(str, names)))
+
+    def run_on(dataset: Dataset, target: Path) -> Run:
+        begun = (target / CONFIG).exists()
+        return train(recipe, [dataset, *others], target, resume=begun, say=say, settings=settings, report=report)
+
+    answers = np.zeros((len(whole), len(whole.space)), np.float32)
+    parts: list[dict[str, Any]] = []
+    thresholds: list[dict[str, float]] = []
+    for name in names:
+        held, target = fold == name, folder / f"fold-{name}"
+        tell(f"fold {name}: {int(held.sum()):,} samples held out")
+        run = run_on(replace(whole, split=np.where(held, "test", "train").astype(object)), target)
+        manifest = folders.read_manifest(run.model)
+        answers[held] = _answers(run.model, whole.take(held), target / ANSWERS)
+        figures = headline(evaluate(HeldOut(manifest, answers[held]), whole.take(held), "all").to_dict())
+        told = {key: figures[key] for key in ("n", *_FIGURES) if key in figures}
+        parts.append({"fold": name, **told, **_chosen(manifest)})
+        thresholds.append(manifest.thresholds)
+        tell(f"fold {name}: " + _told(figures))
+    tell("all folds together: training on everything")
+    final = run_on(replace(whole, split=np.full(len(whole), "train", dtype=object)), folder / "all")
+    manifest = folders.read_manifest(final.model)
+    spread = _spread(parts)
+    pooled = _report(manifest, whole, answers, spread, thresholds)
+    _write(pooled, folder / "report", whole, fold, answers, pages=report)
+    key = f"{whole.name}/{len(names)} folds{f' by {column}' if column else ''}"
+    manifest.metrics[key] = headline(pooled.to_dict()) | {"folds": {"mean": spread["mean"], "std": spread["std"]}}
+    content = {name: final.model / name for name in folders.verify(final.model).files if name != folders.CARD}
+    model = folders.write_model(folder / "model", manifest, content, card(manifest))
+    tell(f"model folder: {model}")
+    return Run(folder, model, manifest.metrics[key])
+
+
+def _usable(dataset: Dataset, say: Say) -> Dataset:
+    """Without the pictures or clips that cannot be read, so that no fold stops the others half-way."""
+    kept = readable(dataset.inputs, dataset.modality)
+    if not kept.all():
+        what = "clips" if dataset.modality == "video" else "pictures"
+        say(f"{dataset.name}: {int((~kept).sum())} {what} that cannot be read are left out")
+    return dataset if kept.all() else dataset.take(kept)
+
+
+def _folds(dataset: Dataset, folds: str | int, seed: int) -> np.ndarray:
+    """The fold of each sample, n strings."""
+    if isinstance(folds, int):
+        if folds < 2:
+            raise DataError(f"there must be at least 2 folds, not {folds}")
+        groups = len(dataset) if dataset.groups is None else len(set(map(str, dataset.groups)))
+        if groups < folds:
+            raise DataError(f"{dataset.name} has {groups} groups of samples, too few for {folds} folds")
+        return np.array([str(1 + place) for place in deal_folds(dataset.targets, folds, seed, dataset.groups)], object)
+    if folds not in dataset.columns:
+        raise DataError(f"{dataset.name} has no column {folds!r}; it has: {', '.join(dataset.columns) or 'none'}")
+    values = np.array([str(value).strip() for value in dataset.columns[folds]], dtype=object)
+    if (values == "").any():
+        raise DataError(f"{dataset.name}: {_where(dataset, int((values == '').argmax()))} names no fold in {folds!r}")
+    if len(set(values)) < 2:
+        raise DataError(f"{dataset.name}: the column {folds!r} holds one fold, {values[0]!r}; two are needed at least")
+    if bad := [value for value in values if not _NAME.fullmatch(value)]:
+        raise DataError(f"{dataset.name}: the fold {bad[0]!r} cannot name a folder; use letters and digits")
+    seen: dict[str, str] = {}
+    for group, value in zip(() if dataset.groups is None else dataset.groups, values, strict=True):
+        if seen.setdefault(str(group), value) != value:
+            both = f"{seen[str(group)]!r} and {value!r}"
+            raise DataError(f"{dataset.name}: {dataset.group} {group} stands in the folds {both}; keep it in one")
+    return values
+
+
+def _where(dataset: Dataset, row: int) -> str:
+    return str(dataset.where[row]) if dataset.where else f"row {row + 1}"
+
+
+def _natural(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdecimal() else (1 << 62, name)
+
+
+def _answers(model: Path, held: Dataset, path: Path) -> np.ndarray:
+    """Probabilities float32 (n, labels) of the held-out samples; kept beside the model, whose hash names them."""
+    network = folders.read_manifest(model).files[folders.NETWORK].sha256
+    kept = path.with_name(f"{path.stem}-{network[:16]}{path.suffix}")
+    if kept.exists() and len(answers := np.load(kept)) == len(held):
+        return np.asarray(answers)
+    recognizer: Any = folders.load(model)
+    if held.features:
+        recognizer = recognizer.reading(held.features)
+    answers = recognizer.probabilities(held.inputs)
+    np.save(kept, answers)
+    return np.asarray(answers)
+
+
+def _chosen(manifest: folders.Manifest) -> dict[str, Any]:
+    """The settings that the inner search of a fold chose, by the kind of network."""
+    search = manifest.training.get("search")
+    return {"settings": {member["kind"]: member["best"] for member in search}} if search else {}
+
+
+def _spread(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and standard deviation of the main figures over the folds, with the folds themselves."""
+    told = [key for key in _FIGURES if key in parts[0]]
+    return {
+        "mean": {key: round(float(np.mean([part[key] for part in parts])), 6) for key in told},
+        "std": {key: round(float(np.std([part[key] for part in parts], ddof=1)), 6) for key in told},
+        "parts": parts,
+    }
+
+
+def _report(
+    manifest: folders.Manifest,
+    whole: Dataset,
+    answers: np.ndarray,
+    spread: dict[str, Any],
+    thresholds: list[dict[str, float]],
+) -> Report:
+    notes = ["Each sample was answered by the model of the folds that it is not in. The final model is not measured."]
+    asked = manifest.model_copy()
+    if whole.space.multilabel:
+        asked.thresholds = {name: float(np.mean([own[name] for own in thresholds])) for name in whole.space.names}
+        notes.append("The thresholds are means of those that the folds' models chose; each fold's figures use its own.")
+    report = evaluate(HeldOut(asked, answers), whole, "all", by="fold")
+    return replace(report, folds=spread, notes=[*notes, *report.notes])
+
+
+def _write(report: Report, folder: Path, whole: Dataset, fold: np.ndarray, answers: np.ndarray, *, pages: bool) -> None:
+    names, several = whole.space.names, whole.space.multilabel
+    path = folder / "predictions.csv"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["where", "fold", "true", "predicted", *(f"score_{name}" for name in names)])
+            for row, scores in enumerate(answers):
+                true = whole.targets[row]
+                label = "|".join(n for n, t in zip(names, true, strict=True) if t) if several else names[int(true)]
+                said = names[int(scores.argmax())]
+                writer.writerow([_where(whole, row), fold[row], label, said, *(f"{score:.6f}" for score in scores)])
+    except OSError as error:
+        raise MienError(f"cannot write {path}: {error.strerror or error}") from error
+    if pages:
+        report.write(folder)
+    else:
+        report.write_json(folder)
+
+
+def _told(figures: dict[str, Any]) -> str:
+    return "  ".join(f"{key} {figures[key]:.4f}" for key in _FIGURES if key in figures)

@@ -1,0 +1,178 @@
+"""Training the networks of rows for a run: on tables of numbers, or on what a face model makes of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from mien.data import Dataset
+from mien.errors import DataError, RecipeError
+from mien.networks import OF_ROWS, open_network
+from mien.networks.graph import row_model, save_model
+from mien.networks.rows import Graph, write_spread
+from mien.training.embed import Embedding
+from mien.training.export import Reference, probabilities_of
+from mien.training.recipe import Recipe
+from mien.training.search import Chosen, choose
+from mien.training.task import Task
+
+_BATCH = 64
+_TINY = 1e-9  # keeps the logarithm of a probability finite
+
+
+@dataclass
+class TrainedRows:
+    """One network of rows or several that vote, with what a run asks of a trained model.
+
+    Attributes:
+        members: the networks.
+        embedding: what makes rows of pictures; None where the inputs are rows.
+        held_out: logits float (n, labels) of the training rows by models of the inner folds that had not seen them.
+        search: what was tried, for each member.
+    """
+
+    members: list[Chosen]
+    task: Task
+    embedding: Embedding | None = None
+    history: list[dict[str, float]] = field(default_factory=list)  # there are no epochs
+    heads: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """See the class."""
+        return self._together([member.held_out for member in self.members])
+
+    @property
+    def search(self) -> list[dict[str, Any]]:
+        """See the class."""
+        return [member.facts for member in self.members]
+
+    def logits(self, inputs: Sequence[Any]) -> np.ndarray:
+        """float64 (n, labels)."""
+        return self._logits(rows_of(inputs, self.task, self.embedding))
+
+    def reference(self, temperature: float) -> Reference:
+        """Prepared batch → probabilities, by scikit-learn and XGBoost."""
+
+        def run(batch: np.ndarray) -> np.ndarray:
+            rows = batch if self.embedding is None else self.embedding.rows(batch)
+            return probabilities_of(self._logits(rows), False, temperature)
+
+        return run
+
+    def write(self, path: Path, temperature: float, example: np.ndarray) -> None:
+        """Write ``model.onnx``: for pictures the face network and the classifier in one graph."""
+        graph, labels = Graph(), self.members[0].held_out.shape[1]
+        rows = "inputs" if self.embedding is None else "features"
+        logits = []
+        for member in self.members:
+            own = member.module.write(member.model, graph, rows)
+            logits.append(write_spread(graph, own, member.model.classes_, labels))
+        if len(logits) > 1:
+            heats = [np.array(member.temperature, np.float32) for member in self.members]
+            said = [graph.add("Softmax", graph.add("Div", z, t)) for z, t in zip(logits, heats, strict=True)]
+            logits = [graph.add("Log", graph.add("Add", graph.add("Mean", *said), np.array(_TINY, np.float32)))]
+        graph.add("Softmax", graph.add("Div", logits[0], np.array(temperature, np.float32)))
+        if self.embedding is None:
+            save_model(row_model(graph, example.shape[1], labels), path)
+        else:
+            save_model(self.embedding.joined(graph, labels), path)
+
+    def layout(self, example: np.ndarray) -> list[dict[str, Any]]:
+        """One row per step: name, type, output shape, parameters."""
+        own = [member.module.layout(member.model) for member in self.members]
+        if len(own) > 1:
+            for member, rows in zip(self.members, own, strict=True):
+                for row in rows:
+                    row["name"] = f"{member.facts['kind']}.{row['name']}"
+            own.append([{"name": "vote", "type": "Mean", "output": own[-1][-1]["output"], "parameters": 0}])
+        first = [] if self.embedding is None else self.embedding.layout()
+        return [*first, *(row for rows in own for row in rows)]
+
+    def weights(self) -> None:
+        """There are none to go on from: such a network is learned all at once."""
+
+    def _logits(self, rows: np.ndarray) -> np.ndarray:
+        return self._together([member.logits(rows) for member in self.members])
+
+    def _together(self, logits: list[np.ndarray]) -> np.ndarray:
+        if len(logits) == 1:
+            return logits[0]
+        pairs = zip(self.members, logits, strict=True)
+        said = [probabilities_of(own, False, member.temperature) for member, own in pairs]
+        return np.asarray(np.log(np.mean(said, axis=0) + _TINY))
+
+
+def train_rows(recipe: Recipe, sets: list[Dataset], say: Callable[[str], None]) -> tuple[TrainedRows, Task]:
+    """Choose the settings inside the training data and learn from all of it.
+
+    Raises:
+        DataError: several data sets, several labels at a time, or too little to search with.
+    """
+    data = sets[0]
+    if len(sets) > 1:
+        raise DataError(f"the network {recipe.network.kind} learns from one data set")
+    if data.space.multilabel:
+        raise DataError(f"{data.name} has several labels at a time; the network {recipe.network.kind} gives one")
+    _, settings = open_network(recipe.network.kind, recipe.network.options)
+    task, embedding = _opened(recipe, settings.embed, data)
+    rows = rows_of(data.inputs, task, embedding)
+    chosen = [
+        choose(kind, options, rows, data.targets, data.groups, len(data.space), recipe.search, recipe.train.seed, say)
+        for kind, options in members(recipe)
+    ]
+    return TrainedRows(chosen, task, embedding), task
+
+
+def members(recipe: Recipe) -> list[tuple[str, dict[str, Any]]]:
+    """The networks of a recipe, checked: kind and settings of its own one, or of those that vote.
+
+    Raises:
+        RecipeError: the recipe is for another modality, names pictures' rows wrongly, or a member is none.
+        MissingExtra: XGBoost is not installed.
+    """
+    kind, options = recipe.network.kind, recipe.network.options
+    _, settings = open_network(kind, options)
+    if recipe.modality not in ("features", "face"):
+        raise RecipeError(f"network.kind: {kind!r} learns from rows of numbers, or from faces through network.embed")
+    if bool(settings.embed) != (recipe.modality == "face"):
+        lacking = "for pictures, name the face model that makes rows of them, such as face"
+        raise RecipeError(f"network.embed: {'rows need none' if settings.embed else lacking}")
+    if recipe.export.quantize != "none":
+        raise RecipeError(f"export.quantize: the network {kind} has no large weights to keep in 8 bits")
+    if kind != "vote":
+        return [(kind, options)]
+    found = []
+    for place, member in enumerate(settings.members):
+        own = {key: value for key, value in member.items() if key != "kind"}
+        if member.get("kind") not in OF_ROWS[:-1]:
+            raise RecipeError(f"network.members.{place}: kind must be one of {', '.join(OF_ROWS[:-1])}")
+        if own.get("embed"):
+            raise RecipeError(f"network.members.{place}.embed: all members share network.embed")
+        open_network(member["kind"], own)
+        found.append((member["kind"], own))
+    return found
+
+
+def rows_of(inputs: Sequence[Any], task: Task, embedding: Embedding | None) -> np.ndarray:
+    """What is learned from, float32 (n, d)."""
+    parts = []
+    for at in range(0, len(inputs), _BATCH):
+        batch = task.collate(inputs[at : at + _BATCH])
+        parts.append(batch if embedding is None else embedding.rows(batch))
+    return np.concatenate(parts)
+
+
+def _opened(recipe: Recipe, embed: str, data: Dataset) -> tuple[Task, Embedding | None]:
+    if not embed:
+        from mien.features.task import FeatureTask
+
+        return cast(Task, FeatureTask(recipe, data.inputs, features=data.features)), None
+    from mien.face.task import FaceTask
+
+    embedding = Embedding(embed)
+    return cast(Task, FaceTask(recipe.model_copy(update={"preprocess": embedding.preprocess}))), embedding

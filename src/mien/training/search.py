@@ -1,0 +1,158 @@
+"""Settings chosen by cross-validation inside the training data: a grid search over folds of whole groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.metrics import f1_score
+from sklearn.model_selection import GridSearchCV, ParameterGrid
+from threadpoolctl import threadpool_limits
+
+from mien.data.splits import folds
+from mien.display import progress
+from mien.errors import DataError, require
+from mien.networks import open_network
+from mien.networks.rows import spread
+from mien.runtime import usable_threads
+from mien.training.export import fit_temperature
+from mien.training.recipe import SearchSettings
+
+_TOLD = 500  # settings whose figures a manifest keeps, the best ones
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A network of rows with the settings that did best.
+
+    Attributes:
+        module: of the network; see :mod:`mien.networks.rows`.
+        model: the estimator, learned from all training rows.
+        temperature: what its logits are divided by for probabilities, fitted to *held_out*.
+        held_out: logits of the training rows, float64 (n, labels), each by a model that had not learned from its group.
+        facts: what was tried, ready for JSON: "kind", "by", "folds", "groups", "best", and "tried", the best first:
+            "settings", "mean" and "std" over the folds.
+    """
+
+    module: ModuleType
+    model: Any
+    temperature: float
+    held_out: np.ndarray
+    facts: dict[str, Any]
+
+    def logits(self, rows: np.ndarray) -> np.ndarray:
+        """float64 (n, labels)."""
+        return spread(self.model.decision_function(rows), self.model.classes_, self.held_out.shape[1])
+
+
+def choose(
+    kind: str,
+    options: Mapping[str, Any],
+    rows: np.ndarray,
+    targets: np.ndarray,
+    groups: np.ndarray | None,
+    labels: int,
+    settings: SearchSettings,
+    seed: int,
+    say: Callable[[str], None],
+) -> Chosen:
+    """Try all settings of a network of rows, and learn with the best from all rows.
+
+    Args:
+        kind, options: as in a recipe's ``network``.
+        rows: float (n, d).
+        targets: int (n,).
+        groups: n keys; rows that share one are held out together. None: the folds are stratified by label alone.
+        labels: how many there are.
+
+    Raises:
+        DataError: too few groups, rows or labels to search with.
+    """
+    module, own = open_network(kind, options)
+    estimator, grid = module.search(own, seed)
+    splits = inner_splits(targets, groups, settings, seed)
+    candidates = len(ParameterGrid(grid))
+    say(f"{kind}: trying {candidates} settings in {len(splits)} inner folds")
+    search = GridSearchCV(estimator, grid, cv=splits, refit=False, error_score="raise")
+    jobs = min(settings.jobs, usable_threads())
+    with (
+        progress(f"searching {kind}", candidates * len(splits)) as step,
+        threadpool_limits(1),  # each fit on one thread: as many run at once as there are jobs
+        require("joblib", "train").parallel_config(backend="threading", n_jobs=jobs),
+    ):
+
+        def score(model: BaseEstimator, held: np.ndarray, truth: np.ndarray) -> float:
+            step(1)
+            said = model.predict(held)
+            if settings.by == "accuracy":
+                return float((said == truth).mean())
+            return float(f1_score(truth, said, average="macro", zero_division=0))
+
+        try:
+            search.set_params(scoring=score).fit(rows, targets)
+            best = clone(estimator).set_params(**search.best_params_)
+            held_out = _held_out(best, rows, targets, splits[: len(splits) // settings.repeats], labels)
+            best.fit(rows, targets)
+        except ValueError as error:  # one label only in a fold, or too many rows for a kernel
+            raise DataError(f"{kind} cannot learn from these rows: {error}") from error
+    results = search.cv_results_
+    order = np.argsort(-results["mean_test_score"], kind="stable")[:_TOLD]
+    tried: list[dict[str, Any]] = [
+        {
+            "settings": {name.rpartition("__")[2].lower(): value for name, value in results["params"][at].items()},
+            "mean": round(float(results["mean_test_score"][at]), 6),
+            "std": round(float(results["std_test_score"][at]), 6),
+        }
+        for at in order.tolist()
+    ]
+    facts = {
+        "kind": kind,
+        "by": settings.by,
+        "folds": len(splits),
+        "groups": 0 if groups is None else len(np.unique(groups.astype(str))),
+        "best": tried[0]["settings"],
+        "candidates": candidates,
+        "tried": tried,
+    }
+    chosen = ", ".join(f"{name} {value}" for name, value in tried[0]["settings"].items())
+    say(f"{kind}: {settings.by} {tried[0]['mean']:.4f} (± {tried[0]['std']:.4f} over the folds) with {chosen}")
+    return Chosen(module, best, fit_temperature(held_out, targets), held_out, facts)
+
+
+def inner_splits(
+    targets: np.ndarray, groups: np.ndarray | None, settings: SearchSettings, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Places of the rows to learn from and of those held out, for each fold of each repeat; no group is in both.
+
+    Raises:
+        DataError: one group only, or fewer rows of every label than folds.
+    """
+    count = settings.folds
+    if groups is not None:
+        count = min(count, len(np.unique(groups.astype(str))))
+    if count < 2 or len(targets) < count:
+        what = "one group" if groups is not None and len(targets) > 1 else f"{len(targets)} rows"
+        raise DataError(f"settings are chosen on groups that are held out, and there is only {what} to learn from")
+    splits = []
+    for repeat in range(settings.repeats):
+        place = folds(targets, count, seed * 1009 + repeat, groups)
+        splits += [(np.flatnonzero(place != fold), np.flatnonzero(place == fold)) for fold in range(count)]
+    return [(learn, held) for learn, held in splits if len(held)]
+
+
+def _held_out(
+    model: BaseEstimator,
+    rows: np.ndarray,
+    targets: np.ndarray,
+    splits: Sequence[tuple[np.ndarray, np.ndarray]],
+    labels: int,
+) -> np.ndarray:
+    logits = np.zeros((len(rows), labels))
+    for learn, held in splits:
+        part: Any = clone(model).fit(rows[learn], targets[learn])
+        logits[held] = spread(part.decision_function(rows[held]), part.classes_, labels)
+    return logits

@@ -139,6 +139,9 @@ def test_a_table_of_one_clip_has_its_moments(run_cli: RunCli, model: Path, here:
         assert [float(row[side]) for side in ("left", "top", "right", "bottom")] == moment["box"]
         assert float(row[f"score_{row['label']}"]) == float(row["score"]) == moment["score"]
     assert {path.name for path in here.iterdir()} == {"films", f"o.{suffix}"}
+    short = run_cli("predict", "films/b/two.mp4", "--model", model, "--out", f"s.{suffix}", "--no-timeline", "--fps", 1)
+    assert short.returncode == 0, short.stderr
+    assert [(row["people"], row["moments"]) for row in rows_of(here / f"s.{suffix}")] == [("2", "5")]
 
 
 def test_a_table_of_a_folder_has_a_row_for_each_clip(run_cli: RunCli, model: Path, here: Path) -> None:
@@ -185,8 +188,9 @@ def test_one_clip_whole_as_json_and_marked(run_cli: RunCli, model: Path, here: P
     assert (np.abs(frames[5].astype(int) - before).max(axis=2) > 60).sum() > 1500
     for out, told in (("o.json", "o.json holds one clip, and 5 are given"), ("o.mp4", "o.mp4 holds one clip")):
         assert told in one_line(run_cli("predict", "films", "--model", model, "--out", out))
-    assert "text.mp4" in one_line(run_cli("predict", "films/text.mp4", "--model", model, "--out", "t.json"))
-    assert not (here / "t.json").exists()
+    for out in ("t.json", "t.csv"):
+        assert "text.mp4" in one_line(run_cli("predict", "films/text.mp4", "--model", model, "--out", out))
+        assert not (here / out).exists()
 
 
 def test_a_page_and_lines_and_other_labels(run_cli: RunCli, model: Path, here: Path) -> None:

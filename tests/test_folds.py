@@ -18,6 +18,7 @@ from mien.data import Dataset
 from mien.errors import DataError, RecipeError
 from mien.training import folds as module
 from mien.training.folds import cross_validate
+from mien.training.run import with_splits
 from rows_data import LABELS, dataset
 
 SMALL = ["network.kernel=[rbf]", "network.shape=[none]", "network.c=[0.1,1]", "network.gamma=[1,300]", "search.folds=3",
@@ -147,6 +148,20 @@ def test_so_many_folds_of_whole_groups(data: Dataset, tmp_path: Path) -> None:
     assert set(fold) == set("1234")
     for who in set(data.columns["person"]):
         assert len(set(fold[data.columns["person"] == who])) == 1
+
+
+def test_validation_data_keep_groups_together(data: Dataset) -> None:
+    whole = np.full(len(data), "train", dtype=object)
+    for given in (
+        whole,
+        np.where(data.columns["part"] == "1", "test", "train").astype(object),
+        np.full_like(whole, ""),
+    ):
+        split = with_splits(data.resplit(given), 0).split
+        assert "val" in split
+        for who in set(data.columns["person"]):
+            assert len(set(split[data.columns["person"] == who])) == 1
+    assert list(with_splits(data.resplit(whole), 0, validate=False).split) == list(whole)
 
 
 @pytest.mark.parametrize(

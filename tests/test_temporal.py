@@ -159,4 +159,4 @@ def test_short_clips_are_read_as_one(run):
     model.settings = model.settings.model_copy(update={"window": 0.5})
     short = model.predict(str(clip))
     parts = np.array([list(moment.prediction.scores.values()) for moment in short.timeline])
-    assert np.ptp(parts, axis=0).max() > 1e-4  # windows of three frames differ
+    assert np.ptp(np.log(parts + 1e-12), axis=0).max() > 1e-3  # windows of three frames differ

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SHOWN = 20  # results kept to be shown; more are only counted
 _EACH = 5  # of so many clips each has its own strip
 _ONE = (".json", ".mp4")  # files that hold one clip
+_TABLES = (".csv", ".tsv", ".parquet")
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Clips:
         source: their paths.
         roll: what is done to each result, such as rolling it up to other labels.
         settings: fps, frames and batch_size, as :meth:`mien.video.recognizer.VideoRecognizer.read` takes them.
+        single: whether it is one clip, and no folder.
         stopped: once Ctrl-C has ended the reading: where, in one line.
     """
 
@@ -38,6 +40,7 @@ class Clips:
     source: Source
     roll: Callable[[Result], Result]
     settings: dict[str, Any]
+    single: bool
     stopped: str | None = None
 
     def __iter__(self) -> Iterator[Result]:
@@ -93,10 +96,10 @@ def predict_clips(clips: Clips, as_json: bool, out: Path | None, settings: dict[
     from mien.sinks import check_target
 
     check_target(out, _ONE)
-    if out.suffix in _ONE:
-        _one(clips, out)
+    if clips.single or out.suffix in _ONE:
+        _one(clips, out, settings)
     else:
-        _to_file(clips, out, settings)
+        _several(clips, out, settings)
 
 
 def _to_screen(clips: Clips, as_json: bool) -> None:
@@ -104,8 +107,9 @@ def _to_screen(clips: Clips, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"model": clips.model.name}, ensure_ascii=False)[:-1] + ', "results": [', end="")
         for number, result in enumerate(clips):
-            line = json.dumps(result.to_dict(), ensure_ascii=False)
-            print(f"{',' if number else ''}\n {line}", end="", flush=True)
+            print("," if number else "", end="\n ")
+            for part in _json(result):
+                print(part, end="")
             failed += _trouble(result)
         print("\n]}")
     else:
@@ -153,56 +157,50 @@ def _trouble(result: Result) -> list[str]:
 # ---------------------------------------------------------------------------------------------------- into files
 
 
-def _to_file(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
+def _several(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
     """A table, JSONL or a page: rows that are done stand in a journal."""
     from mien.cli_predict import console, say
     from mien.display import show_counts
     from mien.model import NETWORK
     from mien.sinks import Journal
-    from mien.video.strip import show_clip
     from mien.video.tables import clip_row
 
-    scores, flat = settings["scores"], out.suffix in (".csv", ".tsv", ".parquet") and not settings["timeline"]
+    scores, flat = settings["scores"], out.suffix in _TABLES and not settings["timeline"]
     keep = partial(clip_row, scores=scores) if flat else dict
     sha = clips.model.manifest.files[NETWORK].sha256
     asked = {name: clips.settings[name] for name in ("fps", "frames")}
     signature = {"model": sha, "inputs": clips.source.identity(), **asked, **settings}
-    counts, errors, parts, single = Counter[str](), 0, 0, clips.source.total == 1
+    counts, errors, parts = Counter[str](), 0, 0
     with Journal(out, signature, _writer(out.suffix, scores, flat)) as journal:
         if journal.done:
             say(f"going on after the {journal.done:,} clips in {journal.path}")
         done = journal.done
         for result in clips.after(done):
-            if clips.stopped and not (single and result.clip):
+            if clips.stopped:
                 raise MienError(
                     f"stopped: the {done:,} clips done are kept in {journal.path}; give the same command to go on"
                 )
             journal.append([keep(result.to_dict())])
             done += 1
-            if single:
-                show_clip(console(stderr=True), result)
         for row in journal.rows():
             counts[row["label"] or "—"] += 1
             problem = row["problem"] if flat else (row["clip"] or {}).get("problem")
             errors, parts = errors + bool(row["error"]), parts + bool(problem)
-            if errors + parts <= SHOWN and (row["error"] or problem) and not clips.stopped:
+            if errors + parts <= SHOWN and (row["error"] or problem):
                 name = row["file"] if flat else row["input"]
                 say(f"mien: {row['error'] or f'{name}: {problem}'}")
         journal.finish()
-    if not single:
-        show_counts(console(stderr=True), counts, "clips")
+    show_counts(console(stderr=True), counts, "clips")
     if errors:
         say(f"{errors:,} of {done:,} clips could not be read: their rows have no label and say why")
-    if parts > bool(clips.stopped):
+    if parts:
         say(f"{parts:,} of {done:,} clips were not read to their end")
     say(f"wrote {out}")
-    _end(clips, out)
 
 
-def _one(clips: Clips, out: Path) -> None:
-    """A file that holds one clip."""
+def _one(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
+    """A file of one clip; after Ctrl-C of what was read of it by then."""
     from mien.cli_predict import console, say
-    from mien.sinks import written
     from mien.video.strip import show_clip
 
     if clips.source.total != 1:
@@ -211,28 +209,64 @@ def _one(clips: Clips, out: Path) -> None:
     if result.error:
         raise InputError(result.error)
     if out.suffix == ".mp4":
-        from mien.display import progress
-        from mien.video.draw import write_marked
-
-        long = result.clip.duration if result.clip else None
-        try:
-            with progress(f"drawing {out.name}", long, timed=True) as step:
-                write_marked(out, result, step)
-        except KeyboardInterrupt:
-            raise MienError(f"stopped while {out} was drawn; it is not there") from None
+        _draw(result, out)
     else:
-        with written(out):
-            out.write_text(json.dumps(result.to_dict(), ensure_ascii=False, indent=1) + "\n", "utf-8")
+        _write(result, out, settings)
     show_clip(console(stderr=True), result)
     for line in _trouble(result) if not clips.stopped else ():
         say(f"mien: {line}")
     say(f"wrote {out}")
-    _end(clips, out)
-
-
-def _end(clips: Clips, out: Path) -> None:
     if clips.stopped:
         raise MienError(f"{clips.stopped}; what was read by then is in {out}")
+
+
+def _draw(result: Result, out: Path) -> None:
+    from mien.display import progress
+    from mien.video.draw import write_marked
+
+    long = result.clip.duration if result.clip else None
+    try:
+        with progress(f"drawing {out.name}", long, timed=True) as step:
+            write_marked(out, result, step)
+    except KeyboardInterrupt:
+        raise MienError(f"stopped while {out} was drawn; it is not there") from None
+
+
+def _write(result: Result, out: Path, settings: dict[str, Any]) -> None:
+    """Moment by moment, where the file allows it: those of a long clip are not all in memory as text."""
+    from mien.sinks import FORMATS, whole
+    from mien.video.tables import clip_row, moment_rows
+
+    scores = settings["scores"]
+
+    def rows() -> Iterator[dict[str, Any]]:
+        if out.suffix == ".html" or not settings["timeline"]:
+            row = result.to_dict()
+            return iter([row if out.suffix == ".html" else clip_row(row, scores)])
+        timeline = (moment.to_dict() for moment in result.timeline)
+        return moment_rows(result.to_dict(timeline=False), scores, timeline if result.timeline else ())
+
+    with whole(out) as scratch:
+        if out.suffix in (".json", ".jsonl"):
+            with scratch.open("w", encoding="utf-8") as file:
+                file.writelines(_json(result, lines=out.suffix == ".json"))
+                file.write("\n")
+        elif out.suffix == ".html":
+            _writer(out.suffix, scores, flat=False)(scratch, rows)
+        else:
+            FORMATS[out.suffix](scratch, rows)
+
+
+def _json(result: Result, *, lines: bool = False) -> Iterator[str]:
+    """A result as JSON, one moment after the other; where wanted, each on a line of its own."""
+    head = json.dumps(result.to_dict(timeline=False), ensure_ascii=False)
+    if not result.timeline:
+        yield head
+        return
+    yield head.removesuffix("]}")
+    for place, moment in enumerate(result.timeline):
+        yield (", " if place else "") + ("\n " if lines else "") + json.dumps(moment.to_dict(), ensure_ascii=False)
+    yield "]}"
 
 
 def _writer(suffix: str, scores: bool, flat: bool) -> Callable[[Path, Any], None]:

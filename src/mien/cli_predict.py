@@ -110,8 +110,8 @@ def predict(
         from mien.video.recognizer import VideoRecognizer
 
         assert isinstance(recognizer, VideoRecognizer)
-        clips = Clips(recognizer, sources[0], roll, {"fps": fps, "frames": frames, "batch_size": batch_size})
         single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
+        clips = Clips(recognizer, sources[0], roll, {"fps": fps, "frames": frames, "batch_size": batch_size}, single)
         predict_clips(clips, as_json, out, {**settings, "timeline": single if timeline is None else timeline})
         return
     options: dict[str, Any] = {"crops": True} if crops else {}

@@ -177,6 +177,7 @@ class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
         """
         files = _files(model, name)
         manifest = folders.Manifest.model_validate_json(files[folders.MANIFEST])
+        _known(manifest.modality)
         made = cls(manifest.training.get("recipe", manifest.modality))
         names = manifest.space.names if manifest.space.multilabel else sorted(manifest.space.names)
         made.classes_ = np.array(names, dtype=object)
@@ -217,6 +218,7 @@ class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
 
         settings = self._settings()
         recipe = load_recipe(_name(self.recipe), settings)
+        _known(recipe.modality)
         inputs = as_list(X, recipe.modality)
         classes, space, targets = targets_of(y, inputs)
         inputs = [usable(item, recipe.modality, place) for place, item in enumerate(inputs, 1)]
@@ -330,6 +332,11 @@ class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
 
 def _name(recipe: str | os.PathLike[str]) -> str | Path:
     return recipe if isinstance(recipe, str) else Path(recipe)
+
+
+def _known(modality: str) -> None:
+    if modality not in ("text", "face"):
+        raise ModelError(f"EmotionClassifier reads texts and faces, not {modality}")
 
 
 def _tell(line: str) -> None:

@@ -294,16 +294,19 @@ class Result:
         people = tuple(replace(person, prediction=roll(person.prediction)) for person in self.people)
         return replace(self, items=items, timeline=timeline, people=people, segments=segments_of(timeline, self.clip))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, timeline: bool = True) -> dict[str, Any]:
         """Plain values, ready for JSON; the same from the API, the command line and the server.
 
         A clip's has "clip", "people", "segments" and "timeline" besides.
+
+        Args:
+            timeline: whether the moments of a clip go along; of a long one they are many.
         """
         of_clip = {
             "clip": self.clip and self.clip.to_dict(),
             "people": [person.to_dict() for person in self.people],
             "segments": [segment.to_dict() for segment in self.segments],
-            "timeline": [moment.to_dict() for moment in self.timeline],
+            "timeline": [moment.to_dict() for moment in self.timeline] if timeline else [],
         }
         return {
             "input": self.input,

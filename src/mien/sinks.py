@@ -14,6 +14,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -80,13 +81,8 @@ class Journal:
     def finish(self) -> None:
         """Turn the rows into the target file and remove them."""
         self._file.close()
-        scratch = self.target.with_name(self.target.name + ".tmp")
-        with written(self.target):
-            try:
-                self._write(scratch, self.rows)
-                os.replace(scratch, self.target)
-            finally:
-                scratch.unlink(missing_ok=True)
+        with whole(self.target) as scratch:
+            self._write(scratch, self.rows)
         self.path.unlink()
 
     def __enter__(self) -> Journal:
@@ -94,6 +90,18 @@ class Journal:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._file.close()
+
+
+@contextmanager
+def whole(target: Path) -> Iterator[Path]:
+    """A scratch file that takes the target's place when the block is through, and is gone when it fails."""
+    scratch = target.with_name(target.name + ".tmp")
+    with written(target):
+        try:
+            yield scratch
+            os.replace(scratch, target)
+        finally:
+            scratch.unlink(missing_ok=True)
 
 
 class written:  # noqa: N801 - reads as a word: with written(path): ...
@@ -271,7 +279,8 @@ def _html(target: Path, rows: Rows) -> None:
         for label, count in counts.most_common()
     )
     with target.open("w", encoding="utf-8") as file:
-        file.write(_PAGE_HEAD + f"<h1>{total:,} texts</h1><table class=counts>{bars}</table><table><thead><tr>")
+        what = "texts" if names[0] == "text" else "rows"
+        file.write(_PAGE_HEAD + f"<h1>{total:,} {what}</h1><table class=counts>{bars}</table><table><thead><tr>")
         file.write("".join(f"<th>{html.escape(name)}</th>" for name in names) + "</tr></thead><tbody>")
         for number, row in enumerate(rows()):
             if number == _PAGE_ROWS:

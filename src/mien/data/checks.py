@@ -21,8 +21,9 @@ def stats(dataset: Dataset) -> dict[str, Any]:
 
     Returns:
         "name", "n", "space", "labels", "multilabel", "licence", "fingerprint"; "splits": split ("all" besides) →
-        "n", "counts" and "shares" by label; for texts "length": characters at the quantiles; and for pictures
-        "width" and "height": pixels at the quantiles, by the headers of those that can be read.
+        "n", "counts" and "shares" by label; for texts "length": characters at the quantiles; for pictures "width" and
+        "height": pixels at the quantiles, by the headers of those that can be read; for rows of numbers "features":
+        their names.
     """
     parts = {split: dataset.part(split) for split in ("all", *dataset.splits)}
     figures: dict[str, Any] = {
@@ -37,6 +38,8 @@ def stats(dataset: Dataset) -> dict[str, Any]:
     }
     if dataset.modality == "text" and len(dataset):
         figures["length"] = _quantiles([len(text) for text in dataset.inputs])
+    elif dataset.features:
+        figures["features"] = list(dataset.features)
     elif dataset.modality in PICTURES and (sizes := _sizes(dataset.inputs)):
         figures["width"], figures["height"] = map(_quantiles, zip(*sizes, strict=True))
     return figures

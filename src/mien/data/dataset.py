@@ -118,6 +118,13 @@ class Dataset:
             also={name: shares[places] for name, shares in self.also.items()},
         )
 
+    def resplit(self, split: np.ndarray) -> Dataset:
+        """The same samples under other splits, n times "train", "val" or "test"; their files are not read again."""
+        again = replace(self, split=split)
+        if "samples_fingerprint" in self.__dict__:
+            again.__dict__["samples_fingerprint"] = self.samples_fingerprint
+        return again
+
     def part(self, split: str) -> Dataset:
         """The samples of one split; "all" gives every sample.
 

@@ -99,7 +99,7 @@ def cross_validate(
     for name in names:
         held, target = fold == name, folder / f"fold-{name}"
         tell(f"fold {name}: {int(held.sum()):,} samples held out")
-        run = run_on(replace(whole, split=np.where(held, "test", "train").astype(object)), target)
+        run = run_on(whole.resplit(np.where(held, "test", "train").astype(object)), target)
         manifest = folders.read_manifest(run.model)
         answers[held] = _answers(run.model, whole.take(held), target / ANSWERS)
         figures = headline(evaluate(HeldOut(manifest, answers[held]), whole.take(held), "all").to_dict())
@@ -108,7 +108,7 @@ def cross_validate(
         thresholds.append(manifest.thresholds)
         tell(f"fold {name}: " + _told(figures))
     tell("all folds together: training on everything")
-    final = run_on(replace(whole, split=np.full(len(whole), "train", dtype=object)), folder / "all")
+    final = run_on(whole.resplit(np.full(len(whole), "train", dtype=object)), folder / "all")
     manifest = folders.read_manifest(final.model)
     spread = _spread(parts)
     pooled = _report(manifest, whole, answers, spread, thresholds)

@@ -241,7 +241,7 @@ def with_splits(dataset: Dataset, seed: int, validate: bool = True) -> Dataset:
         DataError: it has splits, but none to train on.
     """
     if not dataset.splits:
-        return replace(dataset, split=split_rows(dataset.targets, seed=seed, groups=dataset.groups))
+        return dataset.resplit(split_rows(dataset.targets, seed=seed, groups=dataset.groups))
     if "train" not in dataset.splits:
         raise DataError(f"{dataset.name} has nothing to train on: its splits are {', '.join(dataset.splits)}")
     if "val" in dataset.splits or not validate:
@@ -250,7 +250,7 @@ def with_splits(dataset: Dataset, seed: int, validate: bool = True) -> Dataset:
     groups = None if dataset.groups is None else dataset.groups[rows]
     parts = split_rows(dataset.targets[rows], shares=(0.9, 0.1, 0.0), seed=seed, groups=groups)
     split[rows[parts == "val"]] = "val"
-    return replace(dataset, split=split)
+    return dataset.resplit(split)
 
 
 def _fit(

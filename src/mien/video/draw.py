@@ -14,7 +14,7 @@ from mien.errors import MienError
 from mien.face.draw import annotate, rgb
 from mien.media import silent
 from mien.results import Prediction, Result
-from mien.video.tracks import Track, length, tracks
+from mien.video.tracks import Track, length, tracks_of
 
 _RATES = (1.0, 120.0)  # frames a second that are written; a clip that states others gets 25
 _STRIP = 0.02  # of the height
@@ -77,7 +77,7 @@ def _at_rate(
 ) -> Iterator[np.ndarray]:
     """At each 1/rate seconds the marked frame that the clip shows then."""
     marker, count = _Marker(result), 0
-    end = length(result.to_dict()) if result.clip and result.clip.problem else float("inf")
+    end = length(result.to_dict(timeline=False)) if result.clip and result.clip.problem else float("inf")
     shown: Frame | None = None
     for frame in clip:
         if frame.time > end:  # the rest was not read
@@ -97,8 +97,7 @@ class _Marker:
     """Draws on frames what was read of their time."""
 
     def __init__(self, result: Result) -> None:
-        row = result.to_dict()
-        self._result, self._tracks, self._end = result, tracks(row), length(row)
+        self._result, self._tracks, self._end = result, tracks_of(result), length(result.to_dict(timeline=False))
         self._strip: np.ndarray | None = None
         self._last: tuple[int, np.ndarray] | None = None  # a frame that is repeated is drawn once
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from mien.display import bar, clock, plain_table, shorten_path, show_counts
 from mien.emotions import emotion
 from mien.results import Result
-from mien.video.tracks import Track, length, marks, tracks
+from mien.video.tracks import Track, length, marks, tracks_of
 
 _WIDEST = 120  # characters; a longer strip is no easier to read
 _MOST = 8  # people with a strip of their own
@@ -30,14 +30,14 @@ def show_clip(console: Console, result: Result) -> None:
 
     Where there are no colours, a letter says what was shown.
     """
-    row = result.to_dict()
+    row = result.to_dict(timeline=False)
     console.print(_head(console, row))
     if result.clip and result.clip.problem:
         console.print(Text(f"  {result.clip.problem}", "yellow"))
     if result.error or not result.timeline:
         console.print(Text(f"  {result.error}", "red") if result.error else Text("  no face was seen", "dim"))
         return
-    people, end = tracks(row), length(row)
+    people, end = tracks_of(result), length(row)
     shown = sorted(sorted(people, key=lambda track: -len(track.times))[:_MOST], key=lambda track: track.person)
     margin = len(f"person {shown[-1].person}  ")
     edges = np.linspace(0, end or 1.0, max(10, min(console.width, _WIDEST) - margin) + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 Row = dict[str, Any]
@@ -33,14 +33,17 @@ def clip_row(row: Row, scores: bool = False) -> Row:
     return flat
 
 
-def moment_rows(row: Row, scores: bool = False) -> Iterator[Row]:
+def moment_rows(row: Row, scores: bool = False, timeline: Iterable[Row] = ()) -> Iterator[Row]:
     """A clip's result, as JSONL has it, as one flat row for each moment; one without a face where there is none.
 
     `time` is in seconds from the first frame; left, top, right and bottom are the face's box in pixels.
+
+    Args:
+        timeline: the moments, where they are not in the row.
     """
     told = ("time", "person", "label", "emoji", "score")
     nothing: Row = {**dict.fromkeys(told), "labels": [], "scores": {}}
-    for moment in row["timeline"] or [nothing]:
+    for moment in row["timeline"] or timeline or [nothing]:
         box = moment.get("box") or (None,) * 4
         flat = {
             "file": row["input"],

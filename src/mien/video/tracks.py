@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+
+from mien.results import Result
+
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,32 +75,35 @@ class Track:
         return parts
 
 
-def tracks(row: Mapping[str, Any]) -> list[Track]:
-    """The people of a clip's result, as :meth:`mien.results.Result.to_dict` gives it, in the order of their numbers."""
-    people: dict[int, list[Mapping[str, Any]]] = {}
-    for moment in row["timeline"]:
-        people.setdefault(moment["person"], []).append(moment)
-    if not people:
-        return []
-    step = row["clip"]["duration"] / max(1, row["clip"]["frames"]) if row["clip"]["duration"] else 0.0
-    names = tuple(row["timeline"][0]["scores"])
-    return [
-        Track(
-            person,
-            names,
-            np.array([moment["time"] for moment in moments]),
-            np.array([list(moment["scores"].values()) for moment in moments]),
-            np.array([moment["box"] for moment in moments]),
-            step,
-        )
-        for person, moments in sorted(people.items())
-    ]
+def tracks(row: Row, timeline: Iterable[Row] = ()) -> list[Track]:
+    """The people of a clip's result, as :meth:`mien.results.Result.to_dict` gives it, in the order of their numbers.
+
+    Args:
+        timeline: the moments, where they are not in the row.
+    """
+    clip, names = row["clip"] or {}, tuple(row["items"][0]["scores"]) if row["items"] else ()
+    step = clip["duration"] / max(1, clip["frames"]) if clip.get("duration") else 0.0
+    people: dict[int, array[float]] = {}  # of each moment: time, probabilities, box
+    for moment in row["timeline"] or timeline:
+        values = people.setdefault(moment["person"], array("d"))
+        values.append(moment["time"])
+        values.extend(moment["scores"].values())
+        values.extend(moment["box"])
+    found = []
+    for person, values in sorted(people.items()):
+        table = np.array(values).reshape(-1, 1 + len(names) + 4)
+        found.append(Track(person, names, table[:, 0], table[:, 1:-4], table[:, -4:], step))
+    return found
 
 
-def length(row: Mapping[str, Any]) -> float:
+def tracks_of(result: Result) -> list[Track]:
+    """The same of a result, without all of its moments as dictionaries at a time."""
+    return tracks(result.to_dict(timeline=False), (moment.to_dict() for moment in result.timeline))
+
+
+def length(row: Row) -> float:
     """Seconds that a clip's timeline covers."""
-    last = row["timeline"][-1]["time"] if row["timeline"] else 0.0
-    return max(last, (row["clip"] or {}).get("duration") or 0.0)
+    return float(max((row["clip"] or {}).get("duration") or 0, *(person["end"] for person in row["people"]), 0))
 
 
 def marks(end: float, most: int) -> list[int]:

@@ -160,3 +160,12 @@ def test_a_rolled_up_label_is_at_least_as_likely_as_each_it_gathers(parts: list[
     for label, members in MAPS["goemotions28", "ekman7"].items():
         assert max(scores[name] for name in members) - 1e-9 <= rolled[label] <= 1
         assert rolled[label] <= sum(scores[name] for name in members) + 1e-9
+
+
+def test_only_a_space_where_several_can_hold_may_have_no_labels() -> None:
+    assert (len(SPACES["affect"]), SPACES["affect"].multilabel, "joy" in SPACES["affect"]) == (0, True, False)
+    assert make_space("own", [], multilabel=True).names == ()
+    with pytest.raises(ValueError, match="label space own has no labels"):
+        make_space("own", [])
+    with pytest.raises(ValueError, match="no map from affect to ekman7"):
+        groups("affect", "ekman7")

@@ -8,6 +8,7 @@ import statistics
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
@@ -15,7 +16,9 @@ from sklearn.metrics import accuracy_score, f1_score
 import mien
 from conftest import RunCli, single_rows
 from mien.data import Dataset
+from mien.emotions import SPACES, make_space
 from mien.errors import DataError, RecipeError
+from mien.media import Region
 from mien.training import folds as module
 from mien.training.folds import cross_validate
 from mien.training.run import with_splits
@@ -213,3 +216,58 @@ def test_text_with_validation_data_of_its_own(tmp_path: Path, run_cli: RunCli, m
     )
     assert sum("already finished" in line for line in lines) == 3
     assert again.metrics == mien.load("run").manifest.metrics["mine/2 folds by week"]
+
+
+def brightness(folder: Path, count: int = 24) -> Dataset:
+    """Grey pictures that are rated by how bright they are, on a scale of 1 to 7."""
+    paths, grey = [], np.linspace(5, 250, count)
+    for number, value in enumerate(grey):
+        paths.append(str(folder / f"{number}.png"))
+        cv2.imwrite(paths[-1], np.full((32, 32, 3), value, np.uint8))
+    ratings = {"valence": (1 + 6 * grey / 255).astype(np.float32)}
+    empty = np.full(count, "", dtype=object)
+    return Dataset(
+        "lamps", "scene", SPACES["affect"], paths, np.zeros((count, 0), np.float32), empty, ratings=ratings,
+        scales={"valence": (1.0, 7.0)},
+    )  # fmt: skip
+
+
+def test_ratings_are_cross_validated_by_their_correlations(tmp_path: Path) -> None:
+    recipe = tmp_path / "lamps.yaml"
+    recipe.write_text(
+        "{name: lamps, modality: scene, preprocess: {size: 32}, network: {kind: cnn, widths: [4], dense: 8},"
+        " train: {epochs: 2, batch_size: 32, learning_rate: 0.01, patience: 2, monitor: val_pearson}}"
+    )
+    data = brightness(tmp_path)
+    done = mien.train(recipe, data, tmp_path / "run", folds=2)
+    with (done.folder / "report" / "predictions.csv").open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert list(lines[0]) == ["where", "fold", "true_valence", "valence"]
+    true, said = (np.array([float(line[key]) for line in lines]) for key in ("true_valence", "valence"))
+    np.testing.assert_allclose(true, data.ratings["valence"], rtol=1e-4)
+    fold = np.array([line["fold"] for line in lines])
+    each = [np.corrcoef(true[fold == part], said[fold == part])[0, 1] for part in "12"]
+    report = json.loads((done.folder / "report" / "report.json").read_text())
+    assert [part["valence_pearson"] for part in report["folds"]["parts"]] == pytest.approx(each, abs=1e-4)
+    assert report["folds"]["mean"] == {"valence_pearson": pytest.approx(statistics.mean(each), abs=1e-4)}
+    assert report["ratings"]["valence"]["pearson"] == pytest.approx(np.corrcoef(true, said)[0, 1], abs=1e-4)
+    assert "r of valence" in (done.folder / "report" / "report.html").read_text("utf-8")
+    assert "Mean and spread over the folds: valence_pearson" in (done.folder / "model" / "README.md").read_text("utf-8")
+    held = brightness(tmp_path).take(np.flatnonzero(fold == "2"))
+    np.testing.assert_allclose(
+        said[fold == "2"], mien.load(done.folder / "fold-2").ratings(held.inputs)[:, 0], rtol=1e-4
+    )
+
+
+def test_persons_of_one_picture_stay_in_one_fold() -> None:
+    people = [
+        Region(f"{picture}.jpg", (10.0 * of, 0.0, 10.0 * of + 8, 8.0)) for picture in range(12) for of in range(3)
+    ]
+    targets = np.arange(len(people)) % 2
+    whole = Dataset("crowd", "scene", make_space("two", ["a", "b"]), people, targets, np.full(36, "", dtype=object))
+    fold = module._folds(whole, 4, 0)
+    assert set(fold) == {"1", "2", "3", "4"}
+    assert all(len(set(fold[3 * picture : 3 * picture + 3])) == 1 for picture in range(12))
+    apart = replace(whole, columns={"part": np.array([str(row % 2) for row in range(36)], dtype=object)})
+    with pytest.raises(DataError, match=r"picture 0\.jpg stands in the folds"):
+        module._folds(apart, "part", 0)

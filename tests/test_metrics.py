@@ -101,6 +101,11 @@ def test_multi_label_agrees_with_sklearn(case):
     for average in ("macro", "micro", "weighted"):
         expected = sk.f1_score(targets, predicted, average=average, zero_division=0)
         assert found[f"{average}_f1"] == pytest.approx(expected)
+    reference = sk.classification_report(targets, predicted, output_dict=True, zero_division=0)
+    assert set(found["averages"]) == {"macro", "weighted", "micro", "samples"}
+    for average, row in found["averages"].items():
+        kinds = {"precision": "precision", "recall": "recall", "f1": "f1-score"}
+        assert row == pytest.approx({kind: reference[f"{average} avg"][name] for kind, name in kinds.items()})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of labels without positives
         expected = [sk.average_precision_score(targets[:, j], probabilities[:, j]) for j in range(k)]
@@ -124,6 +129,29 @@ def test_multi_label_agrees_with_sklearn(case):
             expected = there[carriers, j].mean() if carriers.any() else 0
             assert found["cooccurrence"][kind][i][j] == pytest.approx(expected)
     json.dumps(found, allow_nan=False)
+
+
+def test_cooccurrence_by_hand():
+    """Four samples, worked out on paper.
+
+    ====== ======= =========
+    sample true    predicted
+    ====== ======= =========
+    1      a b     a
+    2      a       a b
+    3      b c     b c
+    4      a c     c
+    ====== ======= =========
+
+    a is true in 1, 2 and 4: there a was predicted in 1 and 2 (2/3), b in 2 (1/3), c in 4 (1/3). b is true in 1 and 3:
+    there a in 1, b and c in 3 (1/2 each). c is true in 3 and 4: there a never, b in 3 (1/2), c in both (1).
+    """
+    true = np.array([[1, 1, 0], [1, 0, 0], [0, 1, 1], [1, 0, 1]])
+    said = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]])
+    found = multi_label_metrics(true, said * 0.8, ["a", "b", "c"], np.full(3, 0.5))["cooccurrence"]
+    assert found["labels"] == ["a", "b", "c"]
+    assert found["predicted"] == [[2 / 3, 1 / 3, 1 / 3], [1 / 2, 1 / 2, 1 / 2], [0, 1 / 2, 1]]
+    assert found["true"] == [[1, 1 / 3, 1 / 3], [1 / 2, 1, 1 / 2], [1 / 2, 1 / 2, 1]]
 
 
 @settings(deadline=None, max_examples=60)

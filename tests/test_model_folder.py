@@ -57,6 +57,23 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["own"], "no scratch folder stays behind"
 
 
+def test_a_model_may_give_ratings_beside_labels_or_alone(tmp_path: Path) -> None:
+    rated = [{"name": "valence", "low": 1, "high": 7}, {"name": "arousal", "low": 1, "high": 7}]
+    alone = manifest(modality="scene", labels={"space": "affect", "names": [], "multilabel": True}, ratings=rated)
+    read = verify(write_model(tmp_path / "own", alone, CONTENT, "# Own"))
+    assert (read.space, read.columns("affect")) == (mien.SPACES["affect"], slice(0, 0))
+    assert [(entry.name, entry.low, entry.high) for entry in read.ratings] == [("valence", 1, 7), ("arousal", 1, 7)]
+    for changes, message in (
+        ({"ratings": []}, "a model must give labels or ratings"),
+        ({"ratings": rated[:1] * 2}, "ratings must have different names"),
+        ({"ratings": [{"name": "x", "low": 2, "high": 2}]}, "the scale of x must go from a lower to a higher number"),
+        ({"labels": {"space": "affect", "names": []}}, r"labels\.names: .* at least one label, unless several"),
+    ):
+        change(tmp_path / "own", **({"labels": alone.labels.model_dump(), "ratings": rated} | changes))
+        with pytest.raises(ModelError, match=message):
+            read_manifest(tmp_path / "own")
+
+
 def test_a_trained_folder_holds_what_it_should_and_no_pickle(tiny_model: Path) -> None:
     assert {path.name for path in tiny_model.iterdir()} == {"manifest.json", *FILES}
     read = verify(tiny_model)

@@ -295,6 +295,7 @@ def test_single_label_report(single, tmp_path):
     written = evaluate(*single, by="platform").write(tmp_path / "a" / "b")
     assert written == tmp_path / "a" / "b" / "report.html"
     pictures = {"confusion_counts.png", "confusion_shares.png", "calibration.png", "history.png", "layout.png"}
+    pictures |= {"by_1_confusion_shares.png", "by_2_confusion_shares.png", "by_group.png"}
     page = check_folder(written.parent, pictures)
     assert page.sections == ["labels", "confusion", "calibration", "history", "layout", "by", "mistakes", "made"]
     for text in ("50.0 %", "8 054", "batch × tokens × 8", "CC0", "forum", "😄", "lr", "0.001", "Guo et al. 2017"):
@@ -304,6 +305,7 @@ def test_single_label_report(single, tmp_path):
 def test_multi_label_report(multi, tmp_path):
     folder = evaluate(*multi).write(tmp_path).parent
     pictures = {"average_precision.png", "confusion_per_label.png", "cooccurrence.png", "calibration.png"}
+    pictures |= {"cooccurrence_difference.png"}
     page = check_folder(folder, pictures)
     assert page.sections == [
         "labels",

@@ -138,6 +138,38 @@ def test_a_rollup_to_the_same_space_changes_nothing_and_an_unmapped_one_is_refus
         prediction.rollup("fer7")
 
 
+def test_ratings_stand_beside_labels_or_alone() -> None:
+    scores = dict.fromkeys(CARER.names, 0.0) | {"joy": 1.0}
+    both = Prediction(scores, CARER, ratings={"valence": 6.25, "arousal": 3})
+    assert both.to_dict()["ratings"] == {"valence": 6.25, "arousal": 3}
+    assert "ratings" not in Prediction(scores, CARER).to_dict()  # of text and faces the JSON stays as it was
+    assert both.rollup("ekman7").ratings == both.ratings
+    for rating in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="the rating of valence must be a number, got"):
+            Prediction(scores, CARER, ratings={"valence": rating})
+
+
+def test_a_prediction_without_labels() -> None:
+    alone = Prediction({}, SPACES["affect"], ratings={"valence": 2.0})
+    assert (alone.label, alone.labels, alone.score, alone.emoji) == (None, (), None, "")
+    assert alone.color.startswith("#")
+    result = Result("street.jpg", "scene", "scene", (alone,))
+    assert (result.label, result.score, result.emoji, result.strongest) == (None, None, "", alone)
+    document = result.to_dict()
+    assert document["items"] == [
+        {
+            "label": None,
+            "emoji": "",
+            "score": None,
+            "labels": [],
+            "scores": {},
+            "box": None,
+            "ratings": {"valence": 2.0},
+        }
+    ]
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
 # -------------------------------------------------------------------------------------------------- of a clip
 
 CLIP = ClipSummary(2.0, 64, 48, 10)

@@ -105,14 +105,14 @@ def train(
         raise MienError(
             f"stopped: the {kept} done are kept; go on with the same command and --out FOLDER --resume"
         ) from None
-    figures = "  ".join(
-        f"{name} {done.metrics[name]:.4f}" for name in ("accuracy", "macro_f1", "map") if name in done.metrics
-    )
+    found = {name: done.metrics.get(name) for name in ("accuracy", "macro_f1", "map")}
+    found |= {f"{name}_pearson": row["pearson"] for name, row in done.metrics.get("ratings", {}).items()}
+    figures = "  ".join(f"{name} {value:.4f}" for name, value in found.items() if value is not None)
     over = done.metrics.get("folds")
     say(f"{'held-out folds' if over else 'validation'}: {figures}")
     if over:
-        names = [name for name in ("accuracy", "macro_f1", "map") if name in over["mean"]]
-        say("mean over folds: " + "  ".join(f"{n} {over['mean'][n]:.4f} (± {over['std'][n]:.4f})" for n in names))
+        told = (f"{name} {mean:.4f} (± {over['std'][name]:.4f})" for name, mean in over["mean"].items())
+        say("mean over folds: " + "  ".join(told))
     print(done.folder)
 
 

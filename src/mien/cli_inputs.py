@@ -16,8 +16,9 @@ from mien.face import names_picture
 from mien.video import names_clip
 
 #: modality → what an input of it is called.
-NAMES = {"text": "text", "face": "picture", "video": "clip"}
+NAMES = {"text": "text", "face": "picture", "video": "clip", "scene": "picture"}
 _MEANT = {"face": names_picture, "video": names_clip}
+_ALSO = {"scene": ("face", "video")}  # modality → what its models take besides, by looks
 
 
 class Source:
@@ -58,9 +59,10 @@ def kind_of(inputs: list[str], model: str | None, modality: str | None) -> str:
     from mien.model import find_model, read_manifest
 
     reads = read_manifest(find_model(model)).modality
+    strange = {kind: means for kind, means in _MEANT.items() if kind not in (reads, *_ALSO.get(reads, ()))}
     for item in inputs:
-        for kind, means in _MEANT.items():
-            if kind != reads and means(item) and _exists(Path(item)) and not Path(item).is_dir():
+        for kind, means in strange.items():
+            if means(item) and _exists(Path(item)) and not Path(item).is_dir():
                 hint = " (for a text, add --as text)" if reads == "text" else ""
                 raise InputError(f"{item} is a {NAMES[kind]}; the model {model} reads {reads}{hint}")
     return reads

@@ -1,4 +1,4 @@
-"""The verb ``predict``: texts, lines and tables with a text model, pictures with a face model; clips: cli_clips.py.
+"""The verb ``predict``: texts with a text model, pictures with one of faces or scenes; clips: cli_clips.py.
 
 Tables of numbers are read with a model of features, which has to be named.
 """
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
 
-_MODALITIES = ("text", "face", "video", "features")
-_UNITS = {"face": "faces", "features": "rows"}  # what is counted; texts of the rest
+_MODALITIES = ("text", "face", "video", "scene", "features")
+_PICTURES = ("face", "scene")
+_UNITS = {"face": "faces", "scene": "readings", "features": "rows"}  # what is counted; texts of the rest
 _SHOWN = 20  # results kept to be shown; more are only counted
 
 
@@ -57,7 +58,7 @@ def predict(
         ),
     ] = None,
     modality: Annotated[
-        str | None, typer.Option("--as", help="Take every input as this: text, face, video or features.")
+        str | None, typer.Option("--as", help="Take every input as this: text, face, video, scene or features.")
     ] = None,
     labels: Annotated[str | None, typer.Option(help="Answer in another label space, such as ekman7.")] = None,
     column: Annotated[
@@ -119,8 +120,8 @@ def predict(
     def read(items: Iterable[Any]) -> Iterator[Result]:
         return map(roll, recognizer.predict_many(items, batch_size, **options))
 
-    if out and kind == "face" and out.suffix.lower() in (".jpg", ".jpeg", ".png"):
-        _draw(sources[0], read, out)
+    if out and kind in _PICTURES and out.suffix.lower() in (".jpg", ".jpeg", ".png"):
+        _draw(recognizer, sources[0], read, out)
     elif out:
         _predict_to_file(recognizer, read, sources, out, {**settings, **options})
     else:
@@ -151,40 +152,50 @@ def _predict_to_screen(
     results = read(_texts(sources))
     problem: str | None = None
     if as_json:
-        head = json.dumps({"model": recognizer.name}, ensure_ascii=False)[:-1]
-        print(head + ', "results": [', end="")
-        try:
-            for number, result in enumerate(results):
-                print(("," if number else "") + "\n " + json.dumps(result.to_dict(), ensure_ascii=False), end="")
-                failed += result.error is not None
-                problem = problem or result.error
-        except MienError as error:  # a table damaged further down: the document stays one
-            print('\n], "error": ' + json.dumps(str(error), ensure_ascii=False) + "}")
-            raise
-        print("\n]}")
+        failed, problem = _print_results(recognizer.name, results)
     else:
         from mien.display import progress, show_pictures, show_results
+        from mien.scene.show import show_scenes
 
+        pictures = recognizer.manifest.modality in _PICTURES
         total = sources[0].total if len(sources) == 1 else None
         with progress("reading", total) as step:
             for result in results:
-                if result.modality == "face":
-                    counts.update(item.label for item in result.items)
+                if pictures:
+                    counts.update(item.label or "—" for item in result.items)
                 else:
                     counts[result.label or "—"] += 1
                 failed += result.error is not None
                 problem = problem or result.error
                 if len(shown) < _SHOWN:
                     shown.append(result)
-                elif result.error and result.modality == "face":
+                elif result.error and pictures:
                     say(f"mien: {result.error}")
                 step(1)
-        if recognizer.manifest.modality == "face":
+        if recognizer.manifest.modality == "scene":
+            show_scenes(console(), shown, sources[0].total or len(shown), recognizer.manifest.scales)
+        elif pictures:
             show_pictures(console(), shown, counts, sources[0].total or len(shown))
         else:
             show_results(console(), shown, counts, _UNITS.get(recognizer.manifest.modality, "texts"))
     if failed:
         raise InputError(f"{failed} of the inputs could not be read: {problem}")
+
+
+def _print_results(model: str, results: Iterable[Result]) -> tuple[int, str | None]:
+    """One JSON document; gives how many inputs could not be read, and why the first could not."""
+    failed, problem = 0, None
+    print(json.dumps({"model": model}, ensure_ascii=False)[:-1] + ', "results": [', end="")
+    try:
+        for number, result in enumerate(results):
+            print(("," if number else "") + "\n " + json.dumps(result.to_dict(), ensure_ascii=False), end="")
+            failed += result.error is not None
+            problem = problem or result.error
+    except MienError as error:  # a table damaged further down: the document stays one
+        print('\n], "error": ' + json.dumps(str(error), ensure_ascii=False) + "}")
+        raise
+    print("\n]}")
+    return failed, problem
 
 
 def _texts(sources: Iterable[Source]) -> Iterator[Any]:
@@ -208,8 +219,8 @@ def _answer_in(recognizer: Recognizer, labels: str | None) -> tuple[Recognizer, 
 # ---------------------------------------------------------------------------------------------------- into files
 
 
-def _draw(source: Source, read: Callable[[Iterable[Any]], Iterator[Result]], out: Path) -> None:
-    """One picture with its faces marked."""
+def _draw(recognizer: Recognizer, source: Source, read: Callable[[Iterable[Any]], Iterator[Result]], out: Path) -> None:
+    """One picture with its faces marked, or with what was read in the scene."""
     from mien.display import show_pictures
     from mien.face.draw import annotate, write_picture
     from mien.media import read_picture
@@ -222,8 +233,15 @@ def _draw(source: Source, read: Callable[[Iterable[Any]], Iterator[Result]], out
     (result,) = read([path])
     if result.error:
         raise InputError(result.error)
-    write_picture(out, annotate(read_picture(path), result))
-    show_pictures(console(stderr=True), [result], Counter(item.label for item in result.items), 1)
+    if result.modality == "scene":
+        from mien.scene import draw, show
+
+        scales = recognizer.manifest.scales
+        write_picture(out, draw.annotate(read_picture(path), result, scales))
+        show.show_scenes(console(stderr=True), [result], 1, scales)
+    else:
+        write_picture(out, annotate(read_picture(path), result))
+        show_pictures(console(stderr=True), [result], Counter(item.label or "—" for item in result.items), 1)
     say(f"wrote {out}")
 
 
@@ -242,7 +260,8 @@ def _predict_to_file(
     from mien.sinks import FORMATS, Journal, check_target, own_value, picture_writer, row_of
 
     check_target(out)
-    pictures = recognizer.manifest.modality == "face"
+    modality = recognizer.manifest.modality
+    pictures, scales = modality in _PICTURES, recognizer.manifest.scales if modality == "scene" else None
     signature = {
         "model": recognizer.manifest.files[NETWORK].sha256,
         "inputs": [source.identity() for source in sources],
@@ -251,7 +270,7 @@ def _predict_to_file(
     totals = [source.total for source in sources if source.total is not None]
     total = sum(totals) if len(totals) == len(sources) else None
     suffix = ".jsonl" if pictures else out.suffix  # a picture has many faces: whole until the file is made
-    write = picture_writer(out.suffix, options["scores"]) if pictures else FORMATS[out.suffix]
+    write = picture_writer(out.suffix, options["scores"], scales) if pictures else FORMATS[out.suffix]
     counts, errors, done = Counter[str](), 0, 0
     with Journal(out, signature, write) as journal:
         if journal.done:
@@ -273,15 +292,16 @@ def _predict_to_file(
         for row in journal.rows():
             error = row["error"] if pictures else own_value(row, "error")
             if pictures:
-                counts.update(item["label"] for item in row["items"])
+                counts.update(item["label"] for item in row["items"] if item["label"] is not None)
                 if error and errors < _SHOWN:
                     say(f"mien: {error}")
             else:
                 counts[own_value(row, "label") or "—"] += 1
             errors += error is not None
         journal.finish()
-    unit = _UNITS.get(recognizer.manifest.modality, "texts")
-    show_counts(console(stderr=True), counts, unit)
+    unit = _UNITS.get(modality, "texts")
+    if counts or modality != "scene":
+        show_counts(console(stderr=True), counts, unit)
     if errors:
         what = f"{errors:,} of {done:,} {'pictures' if pictures else unit}"
         say(f"{what} could not be read: their rows have no label and say why")

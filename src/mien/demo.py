@@ -74,7 +74,8 @@ def _faces(page: Path, console: Console, photos: Sequence[str]) -> None:
 
     model = load("face")
     results = [model.predict(photo) for photo in photos]
-    show_pictures(console, results, Counter(item.label for result in results for item in result.items), len(results))
+    counts = Counter(item.label or "—" for result in results for item in result.items)
+    show_pictures(console, results, counts, len(results))
     write_page(page, (result.to_dict() for result in results))
 
 

@@ -24,7 +24,8 @@ class LabelSpace:
 
     Attributes:
         name: such as "ekman7".
-        labels: the emotions in the order of a model's outputs.
+        labels: the emotions in the order of a model's outputs. Where several can hold at once there may be none: such
+            a space is for what only has ratings, such as valence and arousal.
         multilabel: whether several labels can hold at once.
     """
 
@@ -34,7 +35,7 @@ class LabelSpace:
     _lookup: dict[str, int] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.labels:
+        if not self.labels and not self.multilabel:
             raise ValueError(f"label space {self.name} has no labels")
         for index, emotion in enumerate(self.labels):  # names first: an alias never hides a name
             if self._lookup.setdefault(_key(emotion.name), index) != index:
@@ -155,7 +156,7 @@ def make_space(name: str, labels: Sequence[str], multilabel: bool = False) -> La
     """A label space of your own, or of a data set: known names keep their emoji, colour and aliases.
 
     Raises:
-        ValueError: no labels, or one twice.
+        ValueError: no labels, unless several can hold at once; or one twice.
     """
     return LabelSpace(name, tuple(emotion(label) for label in labels), multilabel)
 
@@ -182,6 +183,7 @@ SPACES: dict[str, LabelSpace] = {
         make_space("ravdess8", ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]),
         make_space("goemotions28", _GOEMOTIONS.split(), multilabel=True),
         make_space("emotic26", _EMOTIC.split(), multilabel=True),
+        make_space("affect", [], multilabel=True),  # ratings alone
     )
 }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,59 @@ PICTURE_SUFFIXES = (
 _HEAD = 2**16
 
 
+@dataclass(frozen=True)
+class Region:
+    """One part of a picture file, such as a person in it: an input beside paths and pixels.
+
+    Attributes:
+        path: the picture.
+        box: left, top, right, bottom in pixels of the picture as it is shown, turned by its EXIF.
+
+    Raises:
+        InputError: the box has no area, or something else than finite numbers.
+    """
+
+    path: str
+    box: tuple[float, float, float, float]
+
+    def __post_init__(self) -> None:
+        left, top, right, bottom = self.box
+        if not all(map(math.isfinite, self.box)) or right <= left or bottom <= top:
+            raise InputError(f"{self.path}: a box of left, top, right, bottom must have an area, not {self.box}")
+
+    def __str__(self) -> str:
+        return f"{self.path}#{','.join(f'{side:g}' for side in self.box)}"
+
+    @classmethod
+    def within(cls, path: str, box: Sequence[float], size: tuple[int, int]) -> Region:
+        """The region of a picture of that width and height, cut off at its edge.
+
+        Raises:
+            InputError: no part of the box lies in the picture, or it is something else than four finite numbers.
+        """
+        if len(box) != 4 or not all(map(math.isfinite, box)):
+            raise InputError(f"{path}: a box is left, top, right, bottom in pixels, not {list(box)}")
+        left, right = (min(max(0.0, float(side)), float(size[0])) for side in box[::2])
+        top, bottom = (min(max(0.0, float(side)), float(size[1])) for side in box[1::2])
+        if right <= left or bottom <= top:
+            raise InputError(f"{path}: the box {list(box)} has no area in a picture of {size[0]} x {size[1]}")
+        return cls(path, (left, top, right, bottom))
+
+    def cut(self, picture: np.ndarray) -> np.ndarray:
+        """The region of that picture, (height, width, …), as a view: every pixel that the box touches.
+
+        Raises:
+            InputError: the box lies outside.
+        """
+        left, top, right, bottom = self.box
+        part = picture[max(0, math.floor(top)) : max(0, math.ceil(bottom)), :]
+        part = part[:, max(0, math.floor(left)) : max(0, math.ceil(right))]
+        if not part.size:
+            height, width = picture.shape[:2]
+            raise InputError(f"{self} lies outside its picture of {width} x {height} pixels")
+        return part
+
+
 def is_picture(path: str | Path) -> bool:
     """Whether a file is a picture by the end of its name; it is not opened."""
     return Path(path).suffix.lower() in PICTURE_SUFFIXES
@@ -42,7 +96,7 @@ def names_file(item: str, ends_so: Callable[[str], bool]) -> bool:
         return False
 
 
-def read_picture(source: str | Path | bytes | np.ndarray, *, max_pixels: int | None = None) -> np.ndarray:
+def read_picture(source: str | Path | bytes | np.ndarray | Region, *, max_pixels: int | None = None) -> np.ndarray:
     """A picture as it is meant to be seen.
 
     Turned as its EXIF says, laid over white where it is transparent, 16 bits, grey, palettes and CMYK converted; of an
@@ -50,7 +104,8 @@ def read_picture(source: str | Path | bytes | np.ndarray, *, max_pixels: int | N
 
     Args:
         source: a file or its bytes (JPEG, PNG, GIF, BMP, WebP, TIFF or PNM, whatever the name says), or pixels: uint8
-            of shape (height, width), grey, (height, width, 3), RGB, or (height, width, 4), RGB and alpha.
+            of shape (height, width), grey, (height, width, 3), RGB, or (height, width, 4), RGB and alpha. Of a region
+            what lies in its box.
         max_pixels: a file with more is refused by its header, undecoded; without it MIEN_MAX_PIXELS, or `MAX_PIXELS`.
 
     Returns:
@@ -61,6 +116,8 @@ def read_picture(source: str | Path | bytes | np.ndarray, *, max_pixels: int | N
     """
     if isinstance(source, np.ndarray):
         return _rgb(_checked(source))
+    if isinstance(source, Region):
+        return np.ascontiguousarray(source.cut(read_picture(source.path, max_pixels=max_pixels)))
     if not isinstance(source, str | Path | bytes):
         raise InputError(f"a picture is a path, bytes or an array, not {type(source).__name__}")
     limit = pixel_limit(max_pixels)
@@ -71,8 +128,12 @@ def read_picture(source: str | Path | bytes | np.ndarray, *, max_pixels: int | N
     return _turned(_rgb(picture), header.orientation)
 
 
-def picture_size(path: str | Path) -> tuple[int, int]:
-    """Width and height as the header of a file says, before any turning; the pixels are not decoded.
+def picture_size(path: str | Path, *, shown: bool = False) -> tuple[int, int]:
+    """Width and height as the header of a file says; the pixels are not decoded.
+
+    Args:
+        path: the file.
+        shown: as the picture is shown, turned by its EXIF; else as it is stored.
 
     Raises:
         InputError: no such file, no picture or one that `read_picture` refuses by its size; small files also where
@@ -87,7 +148,8 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         head = head if len(head) < _HEAD else _read(path, limit)
         header = _header(head, str(path))
     _check(header if len(head) < _HEAD else replace(header, complete=True), limit, str(path))
-    return header.width, header.height
+    on_its_side = shown and header.orientation > 4
+    return (header.height, header.width) if on_its_side else (header.width, header.height)
 
 
 def _check(header: Header, limit: int, name: str) -> None:

@@ -20,14 +20,23 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import math
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from mien.emotions import SPACES, LabelSpace, make_space
 from mien.errors import MienError, ModelError
@@ -46,6 +55,7 @@ SHIPPED = Path(__file__).parent / "models"
 RECOGNIZERS: dict[str, str] = {
     "text": "mien.text.recognizer:TextRecognizer",
     "face": "mien.face.recognizer:FaceRecognizer",
+    "scene": "mien.scene.recognizer:SceneRecognizer",
     "video": "mien.video.recognizer:VideoRecognizer",
     "features": "mien.features.recognizer:FeatureRecognizer",
 }
@@ -58,8 +68,15 @@ class LabelsEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     space: str
-    names: list[str] = Field(min_length=1)
     multilabel: bool = False
+    names: list[str]
+
+    @field_validator("names")
+    @classmethod
+    def _some(cls, names: list[str], info: ValidationInfo) -> list[str]:
+        if not names and not info.data.get("multilabel"):
+            raise ValueError("there must be at least one label, unless several can hold at once")
+        return names
 
     def as_space(self) -> LabelSpace:
         """The known space of these labels, or one made of them."""
@@ -67,6 +84,21 @@ class LabelsEntry(BaseModel):
         if known is not None and known.names == tuple(self.names):
             return known.as_multilabel(self.multilabel)
         return make_space(self.space, self.names, self.multilabel)
+
+
+class RatingEntry(BaseModel):
+    """A rating that the network gives, such as valence, and the lowest and highest value of its scale."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(min_length=1)
+    low: float
+    high: float
+
+    @model_validator(mode="after")
+    def _scale(self) -> Self:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError(f"the scale of {self.name} must go from a lower to a higher number")
+        return self
 
 
 class FileEntry(BaseModel):
@@ -105,6 +137,7 @@ class Manifest(BaseModel):
         rollups: coarser space → label → threshold there (multi-label models).
         heads: further label spaces that the same network answers in; their probabilities follow its own.
         experts: the networks for groups of people, where there are such; see :mod:`mien.experts`.
+        ratings: what it rates besides, in the order of its output "ratings", each in the units of its scale.
         metrics: figures by data set and split, as measured with this very folder.
         data: what it learned from: specs, fingerprints, rows, licences.
         training: recipe, settings, seed, seconds, machine, history per epoch, layout of the network.
@@ -121,16 +154,31 @@ class Manifest(BaseModel):
     rollups: dict[str, dict[str, float]] = {}
     heads: list[LabelsEntry] = []
     experts: ExpertsEntry | None = None
+    ratings: list[RatingEntry] = []
     metrics: dict[str, Any] = {}
     data: list[dict[str, Any]] = []
     training: dict[str, Any] = {}
     versions: dict[str, str] = {}
     files: dict[str, FileEntry] = {}
 
+    @model_validator(mode="after")
+    def _answers(self) -> Self:
+        names = [entry.name for entry in self.ratings]
+        if not self.labels.names and not names:
+            raise ValueError("a model must give labels or ratings")
+        if len(set(names)) < len(names):
+            raise ValueError("ratings must have different names")
+        return self
+
     @property
     def space(self) -> LabelSpace:
         """The label space of the outputs."""
         return self.labels.as_space()
+
+    @property
+    def scales(self) -> dict[str, tuple[float, float]]:
+        """Rating → the lowest and highest value of its scale."""
+        return {entry.name: (entry.low, entry.high) for entry in self.ratings}
 
     def columns(self, space: str) -> slice | None:
         """Where the probabilities of a label space stand in the network's output; None where it has no such head."""

@@ -47,7 +47,7 @@ def write_cards(
             for row in rows:
                 total += 1
                 failed += row["error"] is not None
-                counts.update(item["label"] for item in row["items"])
+                counts.update(item["label"] for item in row["items"] if item["label"] is not None)
                 if shown < most:
                     file.write(card(row))
                     shown += 1

@@ -24,7 +24,7 @@ class Recognizer(ABC):
     """A loaded model. Made by :func:`mien.load`.
 
     An input is a text (str), or a picture: its path (str or Path), its file's bytes, or its pixels, uint8 of shape
-    (height, width, 3) red, green, blue or (height, width) grey.
+    (height, width, 3) red, green, blue or (height, width) grey; or a person in a picture, a :class:`mien.media.Region`.
 
     Attributes:
         folder: where it was loaded from.
@@ -86,18 +86,31 @@ class Recognizer(ABC):
         """
 
     def result(
-        self, item: str, rows: Iterable[np.ndarray] = (), error: str | None = None, boxes: Iterable[Box] | None = None
+        self,
+        item: str,
+        rows: Iterable[np.ndarray] = (),
+        error: str | None = None,
+        boxes: Iterable[Box | None] | None = None,
+        ratings: Iterable[np.ndarray] | None = None,
     ) -> Result:
-        """Wrap one row of probabilities, shape (labels,), per prediction; with boxes, one per row."""
+        """Wrap one row of probabilities, shape (labels,), per prediction; with boxes and ratings, one per row."""
         rows = list(rows)
         places = boxes if boxes is not None else [None] * len(rows)
-        items = tuple(self.prediction(row, box) for row, box in zip(rows, places, strict=True))
+        rated = ratings if ratings is not None else [None] * len(rows)
+        parts = zip(rows, places, rated, strict=True)
+        items = tuple(self.prediction(row, box, values) for row, box, values in parts)
         return Result(item, self.manifest.modality, self.name, items, error, self._rollups)
 
-    def prediction(self, row: np.ndarray, box: Box | None = None) -> Prediction:
-        """A row of probabilities, shape (labels,), in the labels of ``space``."""
+    def prediction(self, row: np.ndarray, box: Box | None = None, ratings: np.ndarray | None = None) -> Prediction:
+        """A row of probabilities, shape (labels,), in the labels of ``space``, and one of ratings, shape (ratings,)."""
         thresholds = self.manifest.thresholds if self._own else {}
-        return Prediction(dict(zip(self.space.names, row.tolist(), strict=True)), self.space, thresholds, box)
+        rated = (
+            {}
+            if ratings is None
+            else {entry.name: float(value) for entry, value in zip(self.manifest.ratings, ratings, strict=True)}
+        )
+        scores = dict(zip(self.space.names, row.tolist(), strict=True))
+        return Prediction(scores, self.space, thresholds, box, rated)
 
     @property
     def _own(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from mien.emotions import LabelSpace, get_space, rollup_scores
+from mien.emotions import Emotion, LabelSpace, get_space, rollup_scores
 
 Box = tuple[float, float, float, float]
 
@@ -25,12 +25,14 @@ class Prediction:
             multi-label space those at or above their threshold, or the strongest if none is.
         box: where in the picture, as left, top, right, bottom in pixels; None for text and whole scenes.
         thresholds: label → smallest score at which the label holds; empty for a single-label space.
+        ratings: what was rated, such as "valence" → value, in the units that the model's manifest states; mostly empty.
     """
 
     scores: Mapping[str, float]
     space: LabelSpace
     thresholds: Mapping[str, float] = field(default_factory=dict)
     box: Box | None = None
+    ratings: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if tuple(self.scores) != self.space.names:
@@ -42,29 +44,37 @@ class Prediction:
             raise ValueError(f"scores of one label at a time must sum to 1, got {sum(self.scores.values()):.4f}")
         if self.box is not None and not (self.box[0] <= self.box[2] and self.box[1] <= self.box[3]):
             raise ValueError(f"box must be left, top, right, bottom, got {self.box}")
+        for name, rating in self.ratings.items():
+            if not math.isfinite(rating):
+                raise ValueError(f"the rating of {name} must be a number, got {rating}")
 
     @property
-    def label(self) -> str:
-        """The strongest label."""
-        return max(self.scores, key=self.scores.__getitem__)
+    def label(self) -> str | None:
+        """The strongest label; None only where the space has none, as that of a model that gives ratings alone."""
+        return max(self.scores, key=self.scores.__getitem__, default=None)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels that hold, strongest first; at least one."""
+        """The labels that hold, strongest first; at least one, unless the space has none."""
+        ranked = sorted(self.scores, key=self.scores.__getitem__, reverse=True)
         if not self.space.multilabel:
-            return (self.label,)
-        over = [name for name, score in self.scores.items() if score >= self.thresholds.get(name, 0.5)]
-        return tuple(sorted(over, key=self.scores.__getitem__, reverse=True)) or (self.label,)
+            return tuple(ranked[:1])
+        return tuple(n for n in ranked if self.scores[n] >= self.thresholds.get(n, 0.5)) or tuple(ranked[:1])
 
     @property
-    def score(self) -> float:
-        """The probability of the strongest label, 0..1."""
-        return self.scores[self.label]
+    def score(self) -> float | None:
+        """The probability of the strongest label, 0..1; None where there is none."""
+        return max(self.scores.values(), default=None)
 
     @property
     def emoji(self) -> str:
-        """The emoji of the strongest label."""
-        return self.space[self.label].emoji
+        """The emoji of the strongest label; "" where there is none."""
+        return self.space[self.label].emoji if self.label is not None else ""
+
+    @property
+    def color(self) -> str:
+        """The colour of the strongest label, #rrggbb; grey where there is none."""
+        return self.space[self.label].color if self.label is not None else Emotion("").color
 
     def rollup(self, space: str | LabelSpace, thresholds: Mapping[str, float] | None = None) -> Prediction:
         """The same prediction in a coarser space.
@@ -85,11 +95,11 @@ class Prediction:
         return {
             "label": self.label,
             "emoji": self.emoji,
-            "score": round(self.score, 6),
+            "score": None if self.score is None else round(self.score, 6),
             "labels": list(self.labels),
             "scores": {label: round(score, 6) for label, score in self.scores.items()},
             "box": None if self.box is None else [round(float(v), 1) for v in self.box],
-        }
+        } | ({"ratings": {name: round(float(r), 6) for name, r in self.ratings.items()}} if self.ratings else {})
 
 
 @dataclass(frozen=True)
@@ -257,7 +267,7 @@ class Result:
     @property
     def strongest(self) -> Prediction | None:
         """The prediction with the highest score; None where there is none."""
-        return max(self.items, key=lambda item: item.score, default=None)
+        return max(self.items, key=lambda item: item.score or 0.0, default=None)
 
     @property
     def label(self) -> str | None:

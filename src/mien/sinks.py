@@ -156,37 +156,50 @@ def row_of(result: Result, columns: Mapping[str, Any], suffix: str, scores: bool
 
 
 def face_rows(row: Row, scores: bool = False) -> Iterator[Row]:
-    """A picture's result, as JSONL has it, as one flat row per face; one row without a face where there is none.
+    """A picture's result, as JSONL has it, as one flat row per face or person; one row without where there is none.
 
-    Faces are counted from 1, the largest first; left, top, right and bottom are the box in pixels.
+    They are counted from 1, the largest first; left, top, right and bottom are the box in pixels. A picture that was
+    read as a whole has one row, without a number; each rating is a column.
     """
+    counted = "face" if row["modality"] == "face" else "person"
     faces = row["items"] or [{"label": None, "emoji": None, "score": None, "labels": [], "scores": {}, "box": None}]
     for number, face in enumerate(faces, 1):
         left, top, right, bottom = face["box"] or (None,) * 4
         flat = {
             "file": row["input"],
-            "face": number if row["items"] else None,
+            counted: number if face["box"] else None,
             **{name: face[name] for name in ("label", "emoji", "score")},
             "labels": "|".join(face["labels"]) or None,
             "left": left,
             "top": top,
             "right": right,
             "bottom": bottom,
+            **face.get("ratings", {}),
             "error": row["error"],
         }
         yield flat | ({f"score_{name}": score for name, score in face["scores"].items()} if scores else {})
 
 
-def picture_writer(suffix: str, scores: bool) -> Callable[[Path, Rows], None]:
-    """What makes a file of the results of pictures, each row as JSONL has it."""
+def picture_writer(
+    suffix: str, scores: bool, scales: Mapping[str, tuple[float, float]] | None = None
+) -> Callable[[Path, Rows], None]:
+    """What makes a file of the results of pictures, each row as JSONL has it.
+
+    Args:
+        scales: of scenes: the lowest and highest value of each rating; None for faces.
+    """
     if suffix == ".jsonl":
         return _jsonl
     if suffix == ".html":
 
         def page(target: Path, rows: Rows) -> None:
-            from mien.face.draw import write_page
+            from mien.face.draw import write_page as write_faces
+            from mien.scene.draw import write_page as write_scenes
 
-            write_page(target, rows())
+            if scales is None:
+                write_faces(target, rows())
+            else:
+                write_scenes(target, rows(), scales)
 
         return page
     write = FORMATS[suffix]

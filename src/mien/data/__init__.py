@@ -13,7 +13,10 @@ __all__ = ["READERS", "SPLITS", "Dataset", "Problem", "open_dataset"]
 
 #: reader → (module, what the path is).
 READERS: dict[str, tuple[str, str]] = {
-    "table": ("mien.data.table", "a CSV, TSV, JSONL, Parquet or pickle file with a text and a label column"),
+    "table": (
+        "mien.data.table",
+        "a CSV, TSV, JSONL, Parquet or pickle file with a column of texts, or paths of pictures, and one of labels",
+    ),
     "carer": ("mien.data.carer", "the folder with train.txt, val.txt and test.txt of dair-ai/emotion"),
     "goemotions": ("mien.data.goemotions", "the folder with train.tsv, dev.tsv, test.tsv and emotions.txt"),
     "fer2013": (
@@ -27,6 +30,8 @@ READERS: dict[str, tuple[str, str]] = {
         "RAVDESS: the folder of its zips or of its clips, or a table of features with a column of clip codes",
     ),
     "features": ("mien.data.features", "a table of numbers, a row for each sample, with a label column"),
+    "emotic": ("mien.data.emotic", "the folder with Annotations/Annotations.mat and the pictures in emotic/"),
+    "oasis": ("mien.data.oasis", "the folder with oasis.csv and its photographs in images/"),
     "sample": ("mien.data.sample", "'text': a small labelled set that comes with mien; 'everyday': the one trained on"),
 }
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from mien.data.dataset import PICTURES, Dataset, Problem
 from mien.errors import InputError
+from mien.media import Region
 
 _RATIO = 10
 _FEW = 10
@@ -21,9 +22,10 @@ def stats(dataset: Dataset) -> dict[str, Any]:
 
     Returns:
         "name", "n", "space", "labels", "multilabel", "licence", "fingerprint"; "splits": split ("all" besides) →
-        "n", "counts" and "shares" by label; for texts "length": characters at the quantiles; for pictures "width" and
-        "height": pixels at the quantiles, by the headers of those that can be read; for rows of numbers "features":
-        their names.
+        "n", "counts" and "shares" by label, and where there are ratings "ratings": by name how many are known ("n"),
+        their "mean", "sd" and quantiles, and the "scale"; for texts "length": characters at the quantiles; for
+        pictures "width" and "height": pixels at the quantiles, of people those of their boxes, else by the headers of
+        those that can be read; for rows of numbers "features": their names.
     """
     parts = {split: dataset.part(split) for split in ("all", *dataset.splits)}
     figures: dict[str, Any] = {
@@ -50,7 +52,8 @@ def check(dataset: Dataset) -> list[Problem]:
 
     Kinds besides those of readers: "unreadable" (bytes that are no UTF-8, a file that is not there), "empty",
     "duplicate" (twice in one split), "leak" (in several splits), "contradiction" (the same with other labels),
-    "missing-label" (a split lacks a label), "imbalance" and "few" (too few samples to learn a label).
+    "missing-label" (a split lacks a label), "missing-rating" (a split has samples without), "imbalance" and "few" (too
+    few samples to learn a label).
     """
     problems = list(dataset.problems)
     same: dict[Hashable, list[int]] = defaultdict(list)
@@ -63,24 +66,39 @@ def check(dataset: Dataset) -> list[Problem]:
     for rows in same.values():
         if len(rows) > 1:
             problems += _repeated(dataset, rows)
-    return problems + _balance(dataset)
+    return problems + _balance(dataset) + _unrated(dataset)
 
 
 def _counts(part: Dataset) -> dict[str, Any]:
     counts = part.counts()
-    return {"n": len(part), "counts": counts, "shares": {name: n / max(len(part), 1) for name, n in counts.items()}}
+    figures = {"n": len(part), "counts": counts, "shares": {name: n / max(len(part), 1) for name, n in counts.items()}}
+    if part.ratings:
+        figures["ratings"] = {name: _rated(values, part.scales[name]) for name, values in part.ratings.items()}
+    return figures
 
 
-def _quantiles(numbers: Sequence[int]) -> dict[str, float]:
+def _rated(values: np.ndarray, scale: tuple[float, float]) -> dict[str, Any]:
+    known = values[~np.isnan(values)].astype(np.float64)
+    figures: dict[str, Any] = {"n": len(known), "scale": list(scale)}
+    if len(known):
+        figures |= {"mean": float(known.mean()), "sd": float(known.std()), **_quantiles(known)}
+    return figures
+
+
+def _quantiles(numbers: Sequence[float] | np.ndarray) -> dict[str, float]:
     marks = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "max": 1.0}
     return {name: float(np.quantile(numbers, mark)) for name, mark in marks.items()}
 
 
-def _sizes(inputs: Sequence[Any]) -> list[tuple[int, int]]:
+def _sizes(inputs: Sequence[Any]) -> list[tuple[float, float]]:
     from mien.media import picture_size
 
-    sizes = []
+    sizes: list[tuple[float, float]] = []
     for entry in inputs:
+        if isinstance(entry, Region):
+            left, top, right, bottom = entry.box
+            sizes.append((right - left, bottom - top))
+            continue
         try:
             sizes.append((entry.shape[1], entry.shape[0]) if isinstance(entry, np.ndarray) else picture_size(entry))
         except InputError:
@@ -96,6 +114,7 @@ def _unusable_text(text: str) -> tuple[str, str] | None:
 
 def _unusable_file(dataset: Dataset, row: int) -> tuple[str, str] | None:
     entry = dataset.inputs[row]
+    entry = entry.path if isinstance(entry, Region) else entry
     if isinstance(entry, np.ndarray):
         return None
     if not isinstance(dataset.contents[row], int):  # it can be read
@@ -134,7 +153,18 @@ def _repeated(dataset: Dataset, rows: list[int]) -> list[Problem]:
 def _labels(dataset: Dataset, row: int) -> str:
     target = dataset.targets[row]
     places = np.flatnonzero(target) if dataset.space.multilabel else [int(target)]
-    return "+".join(dataset.space.names[place] for place in places)
+    rated = [f"{name} {values[row]:g}" for name, values in dataset.ratings.items() if not np.isnan(values[row])]
+    return " ".join(filter(None, ["+".join(dataset.space.names[place] for place in places), *rated]))
+
+
+def _unrated(dataset: Dataset) -> list[Problem]:
+    problems = []
+    for split in dataset.splits or ("all",):
+        part = dataset.part(split)
+        for name, values in part.ratings.items():
+            if lacking := int(np.isnan(values).sum()):
+                problems.append(Problem("missing-rating", split, f"{lacking} of {len(part)} have no {name}"))
+    return problems
 
 
 def _balance(dataset: Dataset) -> list[Problem]:

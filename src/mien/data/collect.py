@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from mien.data.dataset import Dataset, Problem
-from mien.data.splits import split_rows
+from mien.data.splits import split_rows, strata
 from mien.data.tables import cell_text
 from mien.emotions import SPACES, LabelSpace, _key, get_space, make_space
-from mien.errors import DataError
+from mien.errors import DataError, InputError
+from mien.media import Region, picture_size
 
 
 class Collector:
@@ -21,10 +23,19 @@ class Collector:
 
     Args:
         name, space, licence, modality: of the data set.
+        scales: the lowest and highest value of each rating that its rows have.
     """
 
-    def __init__(self, name: str, space: LabelSpace, licence: str = "not stated", modality: str = "text") -> None:
+    def __init__(
+        self,
+        name: str,
+        space: LabelSpace,
+        licence: str = "not stated",
+        modality: str = "text",
+        scales: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
         self.name, self.space, self.licence, self.modality = name, space, licence, modality
+        self.scales = dict(scales or {})
         self._what = {"text": "text", "video": "clip", "features": "numbers"}.get(modality, "picture")
         self.problems: list[Problem] = []
         self._inputs: list[Any] = []
@@ -32,26 +43,40 @@ class Collector:
         self._split: list[str] = []
         self._where: list[str] = []
         self._columns: dict[str, list[str]] = {}
+        self._ratings: dict[str, list[float]] = {name: [] for name in self.scales}
 
     def add(
-        self, content: Any, labels: Sequence[str], split: str, where: str, columns: Mapping[str, str] | None = None
+        self,
+        content: Any,
+        labels: Sequence[str],
+        split: str,
+        where: str,
+        columns: Mapping[str, str] | None = None,
+        ratings: Mapping[str, float] | None = None,
     ) -> bool:
-        """Take a row, or note why not: no text, no label, or a label that the space lacks.
+        """Take a row, or note why not: no text, no label (where the space has any), or a label that the space lacks.
 
         Args:
-            content: a text, a path, or the pixels of a picture as uint8.
+            content: a text, a path, the pixels of a picture as uint8, or a region of one.
+            ratings: by their names; one that is outside its scale is noted and becomes NaN, as one that is missing.
 
         Returns:
             Whether it was taken.
         """
-        entry = content if isinstance(content, np.ndarray) else cell_text(content)
-        if entry is None or not labels:
+        entry = content if isinstance(content, np.ndarray | Region) else cell_text(content)
+        if entry is None or (not labels and len(self.space)):
             self.problem("empty", where, f"no {self._what}" if entry is None else "no label")
             return False
         unknown = [label for label in labels if label not in self.space]
         if unknown:
             self.problem("unknown-label", where, f"label {unknown[0]!r} is not in {self.space.name}")
             return False
+        numbers = {name: self._rating(name, (ratings or {}).get(name, math.nan), where) for name in self.scales}
+        if not len(self.space) and all(map(math.isnan, numbers.values())):
+            self.problem("empty", where, "no rating")
+            return False
+        for name, number in numbers.items():
+            self._ratings[name].append(number)
         self._inputs.append(entry)
         self._labels.append([self.space.index(label) for label in labels])
         self._split.append(split)
@@ -59,6 +84,13 @@ class Collector:
         for name, value in (columns or {}).items():
             self._columns.setdefault(name, []).append(value)
         return True
+
+    def _rating(self, name: str, number: float, where: str) -> float:
+        low, high = self.scales[name]
+        if math.isnan(number) or low <= number <= high:
+            return number
+        self.problem("outside-scale", where, f"{name} {number:g} is outside {low:g} to {high:g}; taken as not known")
+        return math.nan
 
     def problem(self, kind: str, where: str, what: str) -> None:
         """Note a row that is left out."""
@@ -73,6 +105,8 @@ class Collector:
         else:
             targets = np.array([labels[0] for labels in self._labels], dtype=np.int64)
         return Dataset(
+            ratings={name: np.array(numbers, dtype=np.float32) for name, numbers in self._ratings.items()},
+            scales=self.scales,
             name=self.name,
             modality=self.modality,
             space=self.space,
@@ -116,11 +150,44 @@ def given_seed(path: Path, split_seed: str | int) -> int:
         raise DataError(f"{path}: split_seed must be a whole number, not {split_seed!r}") from None
 
 
+def given_flag(path: Path, name: str, value: str | bool) -> bool:
+    """The yes or no that an option gives.
+
+    Raises:
+        DataError: it is neither.
+    """
+    known = {"true": True, "yes": True, "1": True, "": True, "false": False, "no": False, "0": False}
+    if str(value).casefold() not in known:
+        raise DataError(f"{path}: {name} must be true or false, not {value!r}")
+    return known[str(value).casefold()]
+
+
+def picture_fault(file: Path) -> str:
+    """What is wrong with the file of a picture by its header, "" for nothing."""
+    try:
+        picture_size(file)
+    except InputError as error:
+        return str(error).removeprefix(f"{file} ")
+    return ""
+
+
+def whole(dataset: Dataset, strict: bool) -> Dataset:
+    """The set as it is.
+
+    Raises:
+        DataError: *strict*, and its reader had to leave something out; the message says how much, and names the first.
+    """
+    if strict and dataset.problems:
+        first, count = dataset.problems[0], len(dataset.problems)
+        raise DataError(f"{dataset.name} has {count} problem{'s' * (count > 1)}: {first.where}: {first.what}")
+    return dataset
+
+
 def deal(dataset: Dataset, seed: int, groups: Sequence[object] | np.ndarray | None = None) -> Dataset:
     """The set with its rows dealt out 80/10/10, where it comes without splits; else as it is."""
     if not len(dataset) or (dataset.split != "").any():
         return dataset
-    return replace(dataset, split=split_rows(dataset.targets, seed=seed, groups=groups), dealt=True)
+    return replace(dataset, split=split_rows(strata(dataset), seed=seed, groups=groups), dealt=True)
 
 
 def known_space(labels: set[str], several: bool = False) -> LabelSpace | None:

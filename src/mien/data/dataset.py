@@ -13,6 +13,7 @@ import numpy as np
 
 from mien.emotions import SPACES, LabelSpace, get_space, groups
 from mien.errors import DataError, InputError
+from mien.media import Region
 
 TRAIN, VAL, TEST = "train", "val", "test"
 SPLITS = (TRAIN, VAL, TEST)
@@ -43,13 +44,16 @@ class Dataset:
         modality: "text", "face", "video", "scene", "voice" or "features".
         space: the labels.
         inputs: n texts (str), or n pictures or clips: each a path (str), or for pictures the pixels themselves as
-            uint8 of shape (height, width), grey, or (height, width, 3), RGB. For features n rows of numbers, float32
-            of shape (d,).
+            uint8 of shape (height, width), grey, or (height, width, 3), RGB. A person in a picture is a
+            :class:`mien.media.Region`. For features n rows of numbers, float32 of shape (d,).
         targets: for one label at a time int64 of shape (n,); for several float32 of shape (n, labels), 0 or 1.
+            A set that has ratings alone is in a space without labels ("affect"): shape (n, 0).
         split: n times "train", "val" or "test"; all "" where the set comes without a split.
         dealt: whether mien dealt the splits, because the set comes without.
         also: what further annotators saw, by the name of a known label space: float32 of shape (n, its labels), the
             share of them that gave each label; a row of zeros where that is not known.
+        ratings: how strongly, by what was rated, such as "valence": float32 of shape (n,), NaN where not known.
+        scales: the lowest and highest value that each rating can have, such as (1, 9).
         where: n places of origin, such as "train.txt:17", for messages.
         columns: further columns by name, each of length n, for ``--by`` and grouped splits.
         group: the one of *columns* whose values must not be split over training and measuring: who is seen, who
@@ -73,13 +77,15 @@ class Dataset:
     also: dict[str, np.ndarray] = field(default_factory=dict)
     group: str = ""
     features: tuple[str, ...] = ()
+    ratings: dict[str, np.ndarray] = field(default_factory=dict)
+    scales: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.inputs)
         shape = (n, len(self.space)) if self.space.multilabel else (n,)
         if self.targets.shape != shape:
             raise DataError(f"{self.name}: targets must have shape {shape}, got {self.targets.shape}")
-        for what, values in {"split": self.split, **self.columns}.items():
+        for what, values in {"split": self.split, **self.columns, **self.ratings}.items():
             if len(values) != n:
                 raise DataError(f"{self.name}: {what} has {len(values)} entries for {n} inputs")
         if self.group and self.group not in self.columns:
@@ -90,14 +96,28 @@ class Dataset:
             if shares.shape != (n, len(SPACES[name])):
                 wanted = (n, len(SPACES[name]))
                 raise DataError(f"{self.name}: the shares of {name} must have shape {wanted}, got {shares.shape}")
+        if self.ratings.keys() != self.scales.keys():
+            raise DataError(f"{self.name}: ratings {list(self.ratings)} but scales {list(self.scales)}")
+        for name, (low, high) in self.scales.items():
+            known = self.ratings[name][~np.isnan(self.ratings[name])]
+            if not low < high or (len(known) and not low <= known.min() <= known.max() <= high):
+                raise DataError(f"{self.name}: {name} has values outside its scale of {low:g} to {high:g}")
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     @property
     def groups(self) -> np.ndarray | None:
-        """The values of the column `group`, (n,); None where there is none."""
-        return self.columns[self.group] if self.group else None
+        """What must not be split over training and measuring, (n,): the values of the column `group`.
+
+        Without such a column persons of one picture belong together; None where there are none either.
+        """
+        if self.group:
+            return self.columns[self.group]
+        if not any(isinstance(entry, Region) for entry in self.inputs):
+            return None
+        keys = (entry.path if isinstance(entry, Region) else row for row, entry in enumerate(self.inputs))
+        return np.array(list(keys), dtype=object)
 
     @cached_property
     def splits(self) -> tuple[str, ...]:
@@ -116,6 +136,7 @@ class Dataset:
             where=[self.where[i] for i in places.tolist()] if self.where else (),
             columns={name: values[places] for name, values in self.columns.items()},
             also={name: shares[places] for name, shares in self.also.items()},
+            ratings={name: values[places] for name, values in self.ratings.items()},
         )
 
     def resplit(self, split: np.ndarray) -> Dataset:
@@ -176,17 +197,19 @@ class Dataset:
 
     @cached_property
     def samples_fingerprint(self) -> str:
-        """sha256 over inputs and targets in order, whatever the splits. Files enter by their bytes."""
+        """sha256 over inputs, targets and ratings in order, whatever the splits. Files enter by their bytes."""
         digest = hashlib.sha256(repr(self.space.names).encode())
         for entry in self.inputs:
             content = _bytes(entry, self.modality)
             digest.update(len(content).to_bytes(8, "little") + content)
         digest.update(np.ascontiguousarray(self.targets).tobytes())
+        for name, values in sorted(self.ratings.items()):
+            digest.update(f"{name} {self.scales[name]}".encode() + np.ascontiguousarray(values, np.float32).tobytes())
         return digest.hexdigest()
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over inputs, targets, splits and `also` in order: the same data gives the same value."""
+        """sha256 over inputs, targets, ratings, splits and `also` in order: the same data gives the same value."""
         digest = hashlib.sha256((self.samples_fingerprint + "\n".join(map(str, self.split))).encode())
         for name, shares in sorted(self.also.items()):
             digest.update(name.encode() + np.ascontiguousarray(shares).tobytes())
@@ -196,11 +219,20 @@ class Dataset:
     def contents(self) -> list[Hashable]:
         """A key for each input; equal for inputs that say the same.
 
-        Texts are the same but for case and blanks, pictures where their decoded pixels are equal, clips where their
-        bytes are. A file that cannot be read, which is like no other, has the number of its row (int). Reads and
-        decodes every file.
+        Texts are the same but for case and blanks, pictures where their decoded pixels are equal, persons in pictures
+        where their boxes are too, clips where their bytes are. A file that cannot be read, which is like no other, has
+        the number of its row (int). Reads and decodes every file.
         """
-        return [self._content(row) for row in range(len(self))]
+        last: tuple[str, Hashable] = "", None  # several persons of one picture follow each other
+        keys: list[Hashable] = []
+        for row, entry in enumerate(self.inputs):
+            if not isinstance(entry, Region):
+                keys.append(self._content(entry, row))
+                continue
+            if entry.path != last[0]:
+                last = entry.path, self._content(entry.path, -1)
+            keys.append(row if last[1] == -1 else (last[1], entry.box))
+        return keys
 
     @cached_property
     def seen_in_training(self) -> np.ndarray:
@@ -217,8 +249,7 @@ class Dataset:
         seen = (content in known and not here for content, here in zip(self.contents, train, strict=True))
         return np.fromiter(seen, dtype=bool, count=len(self))
 
-    def _content(self, row: int) -> Hashable:
-        entry = self.inputs[row]
+    def _content(self, entry: Any, unreadable: int) -> Hashable:
         if self.modality == "text":
             return " ".join(entry.casefold().split())
         try:
@@ -228,13 +259,15 @@ class Dataset:
                 entry = read_picture(entry)
             return hashlib.sha256(_bytes(entry, self.modality)).digest()
         except (InputError, DataError):
-            return row
+            return unreadable
 
 
 def _bytes(entry: Any, modality: str) -> bytes:
-    """What an input consists of: a text in UTF-8, pixels with their shape, a file as it is."""
+    """What an input consists of: a text in UTF-8, pixels with their shape, a file as it is, behind a person's box."""
     if isinstance(entry, np.ndarray):
         return repr(entry.shape).encode() + entry.tobytes()
+    if isinstance(entry, Region):
+        return repr(entry.box).encode() + _bytes(entry.path, modality)
     try:
         return entry.encode("utf-8", "surrogatepass") if modality == "text" else Path(entry).read_bytes()
     except OSError as error:

@@ -9,12 +9,21 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.data.collect import Collector, deal, given_seed, given_space, known_space, plain_name, space_of
+from mien.data.collect import (
+    Collector,
+    deal,
+    given_seed,
+    given_space,
+    known_space,
+    picture_fault,
+    plain_name,
+    space_of,
+)
 from mien.data.dataset import SPLITS, Dataset, Problem
 from mien.data.splits import SPLIT_NAMES
 from mien.emotions import LabelSpace
 from mien.errors import DataError, InputError
-from mien.media import is_picture, picture_size, read_picture
+from mien.media import is_picture, read_picture
 
 _CROP = 96  # pixels a side of a face cut out of a photograph
 _LITTER = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")  # what computers leave behind, with all that begins "."
@@ -52,7 +61,7 @@ def read(
     found = [(split, folder) for split, top in _tops(root) for folder in _folders(top)]
     if not found:
         raise DataError(f"{root} has no folders of pictures, one for each label")
-    files = {folder: [(file, _fault(file)) for file in _files(folder)] for _, folder in found}
+    files = {folder: [(file, picture_fault(file)) for file in _files(folder)] for _, folder in found}
     labels = known or known_space({folder.name for folder in files})
     if labels is None:
         filled = {folder.name for folder, entries in files.items() if not all(fault for _, fault in entries)}
@@ -98,15 +107,6 @@ def _found(dataset: Dataset) -> Dataset:
                 problems.append(Problem("no-face", dataset.where[row], "no face was found; left out"))
     rows = dataset.take(np.array(kept, np.int64))
     return replace(rows, inputs=crops, problems=(*dataset.problems, *problems))
-
-
-def _fault(file: Path) -> str:
-    """What is wrong with a file by its header, "" for nothing."""
-    try:
-        picture_size(file)
-    except InputError as error:
-        return str(error).removeprefix(f"{file} ")
-    return ""
 
 
 def _take(rows: Collector, files: list[tuple[Path, str]], split: str, folder: Path, root: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mien.data.dataset import SPLITS
+from mien.data.dataset import SPLITS, Dataset
 
 #: What files, folders and cells call a split, in lower case → its name here.
 SPLIT_NAMES = {
@@ -42,6 +42,21 @@ def split_rows(
     """
     names: np.ndarray = np.array(SPLITS, dtype=object)[_deal(targets, shares, seed, groups)]
     return names
+
+
+def strata(dataset: Dataset) -> np.ndarray:
+    """What to give to `split_rows` and `folds` as targets: those of the set; of ratings alone, bands of alike rows.
+
+    A band is a third of each rating's values, low, middle or high, or those not known; int64 of shape (n,).
+    """
+    if len(dataset.space) or not dataset.ratings:
+        return dataset.targets
+    bands = np.zeros(len(dataset), dtype=np.int64)
+    for values in dataset.ratings.values():
+        known = values[~np.isnan(values)]
+        thirds = np.quantile(known, [1 / 3, 2 / 3]) if len(known) else np.zeros(2)
+        bands = 4 * bands + np.where(np.isnan(values), 3, np.searchsorted(thirds, values))
+    return bands
 
 
 def folds(

@@ -1,37 +1,59 @@
-"""Data sets in tables: any file of `mien.data.tables` with a text and a label column, or a folder of such files."""
+"""Data sets in tables: any file of `mien.data.tables` with a text and a label column, or a folder of such files.
+
+Of pictures, the table has their paths in place of texts; there may be ratings besides labels, or in their place.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mien.data.collect import Collector, deal, given_seed, given_space, plain_name, space_of
-from mien.data.dataset import SPLITS, Dataset
+from mien.data.collect import Collector, deal, given_flag, given_seed, given_space, plain_name, space_of, whole
+from mien.data.dataset import PICTURES, SPLITS, Dataset
 from mien.data.splits import SPLIT_NAMES
 from mien.data.tables import cell_text, open_table, table_suffix
 from mien.emotions import SPACES, LabelSpace, _key
-from mien.errors import DataError
+from mien.errors import DataError, InputError
+from mien.media import Region, picture_size
 
 TEXT_NAMES = ("text", "texts", "comment", "sentence", "content", "review", "message", "tweet", "utterance", "post")
 LABEL_NAMES = ("label", "labels", "emotion", "emotions", "sentiment", "mood", "feeling", "category", "class", "target")
+PICTURE_NAMES = ("path", "picture", "image", "file", "filename", "photo")
+BOX_NAMES = ("left", "top", "right", "bottom")
 _SEPARATORS = "|;,"
 
 
 @dataclass(frozen=True)
 class _Row:
-    text: Any
+    content: Any
     label: Any
     split: str
     where: str
     columns: dict[str, str]
+    ratings: dict[str, Any]
+    box: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The columns asked for; None where the usual name will do."""
+
+    content: str | None
+    label: str | None
+    split: str | None
+    keep: list[str]
+    ratings: list[str]
+    pictures: bool
 
 
 def read(
     path: str | Path,
     *,
     text: str | None = None,
+    picture: str | None = None,
     label: str | None = None,
     split: str | None = None,
     space: str | LabelSpace | None = None,
@@ -39,39 +61,67 @@ def read(
     modality: str = "text",
     by: str | Sequence[str] | None = None,
     group: str | None = None,
+    separator: str | None = None,
+    ratings: str | None = None,
+    strict: str | bool = False,
 ) -> Dataset:
     """Read a table, or a folder with a table for each of train, val (or dev, validation) and test.
 
     Args:
         path: the file or folder.
         text: the column with the texts; without it one of `TEXT_NAMES`.
+        picture: the column with the paths of pictures, counted from the table's folder; without it one of
+            `PICTURE_NAMES`. Where the table has the columns "left", "top", "right" and "bottom", in pixels, each row is
+            what lies in that box, such as one person; it is cut off at the edge of the picture.
         label: the column with the labels; without it one of `LABEL_NAMES`. Cells are names, whole numbers (places
-            in *space*), lists of either, or names joined by "|", ";" or ",".
+            in *space*), lists of either, or names joined by "|", ";" or ",". With *ratings* there may be none.
         split: the column with the splits; without it "split". Where there is none, rows are dealt out 80/10/10,
             stratified by label.
         space: the labels there are; without it a known space of exactly these labels, or one made of them.
         split_seed: of that deal.
-        modality: of the inputs.
+        modality: of the inputs: "text"; "face" or "scene" for pictures.
         by: further columns to keep, in a list or joined by commas.
         group: a further column to keep; rows that share it stay in one split.
+        separator: what joins several labels in a cell. Without it that is found out, which takes rows that have one
+            label alone, or labels that are known; a row may then have any number of them.
+        ratings: columns of numbers, joined by commas, each with the ends of its scale behind: "valence:1:9". Without
+            those the scale goes from the smallest to the largest number there is.
+        strict: whether to refuse the set where anything has to be left out, such as a picture that is not there.
 
     Raises:
         DataError: no such file or column, no label of the space, or a split of no known name.
     """
     path = Path(path)
+    rated, careful = _scales(path, ratings), given_flag(path, "strict", strict)
     known, seed = given_space(path, space), given_seed(path, split_seed)
     names = [part.strip() for part in by.split(",")] if isinstance(by, str) else list(by or ())
     keep = list(dict.fromkeys([*names, *([group] if group else [])]))
-    rows = [row for file, part in split_files(path).items() for row in _rows(file, part, (text, label, split), keep)]
-    labels, several = label_cells([row.label for row in rows], known)
+    pictures = modality in PICTURES
+    wanted = _Wanted(picture if pictures else text, label, split, keep, list(rated), pictures)
+    rows = [row for file, part in split_files(path).items() for row in _rows(file, part, wanted)]
+    labels, several = label_cells([row.label for row in rows], known, separator)
     if known is None:
-        known = space_of(path, {name for cell in labels for name in cell}, several)
+        named = {name for cell in labels for name in cell}
+        known = SPACES["affect"] if rated and not named else space_of(path, named, several)
     if several:
         known = known.as_multilabel(True)
-    collector = Collector(plain_name(path), known, modality=modality)
-    for row, cell in zip(rows, labels, strict=True):
-        collector.add(row.text, cell, row.split, row.where, row.columns)
-    dataset = collector.dataset()
+    numbers, faults = _numbers(rows, list(rated))
+    scales = {name: scale or _span(numbers[name]) for name, scale in rated.items()}
+    collector = Collector(plain_name(path), known, modality=modality, scales=scales)
+    for where, what in faults:
+        collector.problem("unreadable", where, what)
+    for place, (row, cell) in enumerate(zip(rows, labels, strict=True)):
+        content = row.content
+        if pictures and (content := cell_text(row.content)) is not None:
+            try:
+                content = _picture(content, row.box)
+            except InputError as error:
+                missing = str(error).startswith("there is no file")
+                collector.problem("missing" if missing else "unreadable", row.where, str(error))
+                continue
+        own = {name: values[place] for name, values in numbers.items()}
+        collector.add(content, cell, row.split, row.where, row.columns, own)
+    dataset = whole(collector.dataset(), careful)
     if not len(dataset) and any(problem.kind == "unknown-label" for problem in dataset.problems):
         seen = sorted({name for cell in labels for name in cell})
         raise DataError(f"{path}: none of its labels ({_some(seen)}) is in {known.name}: {', '.join(known.names)}")
@@ -96,13 +146,20 @@ def split_files(path: Path) -> dict[Path, str]:
     return {found[part]: part for part in SPLITS if part in found}
 
 
-def _rows(file: Path, part: str, wanted: tuple[str | None, str | None, str | None], keep: list[str]) -> Iterator[_Row]:
+def _rows(file: Path, part: str, wanted: _Wanted) -> Iterator[_Row]:
     table = open_table(file)
-    text = find_column(table.columns, wanted[0], TEXT_NAMES, "text", file)
-    label = find_column(table.columns, wanted[1], LABEL_NAMES, "label", file)
-    named = wanted[2] is not None or any(name.casefold() == "split" for name in table.columns)
-    split = find_column(table.columns, wanted[2], ("split",), "split", file) if named and not part else None
-    others = {name: find_column(table.columns, name, (), "", file) for name in keep}
+    lower = {name.casefold() for name in table.columns}
+    usual, what = (PICTURE_NAMES, "picture") if wanted.pictures else (TEXT_NAMES, "text")
+    content = find_column(table.columns, wanted.content, usual, what, file)
+    label = None
+    if wanted.label is not None or not wanted.ratings or lower.intersection(LABEL_NAMES):
+        label = find_column(table.columns, wanted.label, LABEL_NAMES, "label", file)
+    named = wanted.split is not None or "split" in lower
+    split = find_column(table.columns, wanted.split, ("split",), "split", file) if named and not part else None
+    others = {name: find_column(table.columns, name, (), "", file) for name in wanted.keep}
+    rated = {name: find_column(table.columns, name, (), "", file) for name in wanted.ratings}
+    boxed = wanted.pictures and lower.issuperset(BOX_NAMES)
+    sides = [find_column(table.columns, name, (), "", file) for name in BOX_NAMES] if boxed else []
     for lines, chunk in table.numbered():
         for place, line in enumerate(lines):
             where = f"{file.name}:{line}"
@@ -113,7 +170,70 @@ def _rows(file: Path, part: str, wanted: tuple[str | None, str | None, str | Non
                 if not here:
                     raise DataError(f"{file}:{line} has the split {cell!r}; it must be one of {', '.join(SPLITS)}")
             columns = {name: cell_text(chunk[column][place]) or "" for name, column in others.items()}
-            yield _Row(chunk[text][place], chunk[label][place], here, where, columns)
+            ratings = {name: chunk[column][place] for name, column in rated.items()}
+            box = tuple(chunk[side][place] for side in sides)
+            entry = chunk[content][place]
+            if wanted.pictures and (name := cell_text(entry)):
+                entry = str(file.parent / name)
+            yield _Row(entry, chunk[label][place] if label else None, here, where, columns, ratings, box)
+
+
+def _picture(path: str, box: tuple[Any, ...]) -> str | Region:
+    """A picture that can be read by its header, or the region of it.
+
+    Raises:
+        InputError: it cannot, or the box is none or lies outside.
+    """
+    size = picture_size(path, shown=True)
+    if not box:
+        return path
+    try:
+        sides = [float(side) for side in box]
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: a box is left, top, right, bottom in pixels, not {list(box)}") from None
+    return Region.within(path, sides, size)
+
+
+def _scales(path: Path, ratings: str | None) -> dict[str, tuple[float, float] | None]:
+    """The ratings that an option names, each with its scale where that is told.
+
+    Raises:
+        DataError: a scale is no two numbers, the lower first.
+    """
+    found: dict[str, tuple[float, float] | None] = {}
+    for part in filter(None, (part.strip() for part in (ratings or "").split(","))):
+        name, *ends = part.split(":")
+        try:
+            low, high = map(float, ends or (0, 1))
+        except ValueError:
+            low = high = math.nan
+        if not low < high or math.isinf(high - low):
+            raise DataError(f"{path}: the scale of a rating is given as name:lowest:highest, not {part!r}")
+        found[name] = (low, high) if ends else None
+    return found
+
+
+def _numbers(rows: list[_Row], names: list[str]) -> tuple[dict[str, list[float]], list[tuple[str, str]]]:
+    """The ratings of all rows, NaN where there is none, and where and what was no number."""
+    numbers: dict[str, list[float]] = {name: [] for name in names}
+    faults = []
+    for row in rows:
+        for name in names:
+            try:
+                number = float(cell_text(row.ratings[name]) or "nan")
+            except ValueError:
+                number = math.inf
+            if math.isinf(number):
+                faults.append((row.where, f"{name} is {row.ratings[name]!r}, which is no number; taken as not known"))
+                number = math.nan
+            numbers[name].append(number)
+    return numbers, faults
+
+
+def _span(numbers: list[float]) -> tuple[float, float]:
+    """From the smallest to the largest."""
+    known = [number for number in numbers if not math.isnan(number)] or [0.0]
+    return (min(known), max(known)) if min(known) < max(known) else (min(known), min(known) + 1)
 
 
 def text_column(columns: Sequence[str], wanted: str | None, file: Path) -> str:
@@ -139,11 +259,15 @@ def find_column(columns: Sequence[str], wanted: str | None, usual: tuple[str, ..
     raise DataError(f"{file} has {missing}; it has: {', '.join(columns)}")
 
 
-def label_cells(cells: list[Any], space: LabelSpace | None) -> tuple[list[list[str]], bool]:
+def label_cells(
+    cells: list[Any], space: LabelSpace | None, separator: str | None = None
+) -> tuple[list[list[str]], bool]:
     """The label names of each row (none for an empty cell), and whether rows can have several."""
-    several = any(isinstance(cell, list | tuple) for cell in cells)
+    several = any(isinstance(cell, list | tuple) for cell in cells) or bool(separator)
     labels = [[name for part in _parts(cell) if (name := _name(part))] for cell in cells]
-    if not several:
+    if separator:
+        labels = [[name.strip() for part in cell for name in part.split(separator) if name.strip()] for cell in labels]
+    elif not several:
         split = _separator({cell[0] for cell in labels if cell}, space)
         if split:
             several, labels = True, [[name for part in cell for name in split(part)] for cell in labels]

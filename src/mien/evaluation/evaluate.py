@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import copy
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,20 +15,39 @@ from mien.data.dataset import TRAIN, Dataset
 from mien.emotions import SPACES, LabelSpace, get_space, groups
 from mien.errors import DataError, InputError, ModelError
 from mien.evaluation.metrics import multi_label_metrics, single_label_metrics
+from mien.evaluation.notes import (
+    about_data,
+    about_model,
+    called,
+    expert_notes,
+    heads,
+    learned_from,
+    made,
+    notes,
+    unread,
+)
+from mien.evaluation.ratings import all_rating_metrics, rescaled, scatter
 from mien.evaluation.report import Report
 from mien.evaluation.samples import Answers, readable
 
 MISTAKES = 20
+DETAILED = 8  # groups of which all figures are given, not the main ones alone
 _SEEN = "seen in training"
-#: The figures given for each group.
+#: The figures given for each group, and of few groups also those below.
 MAIN = (
     "n", "accuracy", "accuracy_interval", "macro_f1", "macro_f1_present", "weighted_f1",
-    "micro_f1", "map", "map_present",
+    "micro_f1", "map", "map_present", "ratings",
 )  # fmt: skip
+DETAILS = ("per_label", "averages", "confusion", "cooccurrence")
 
 
 class Model(Protocol):
-    """What is needed of a recogniser; those of :func:`mien.load` have it."""
+    """What is needed of a recogniser; those of :func:`mien.load` have it.
+
+    One whose manifest lists ratings also has ``ratings(inputs, batch_size, progress)``, which gives floats of shape
+    (n, ratings). One that has no labels is not asked for probabilities. A method ``answers`` of the same arguments may
+    give both at once.
+    """
 
     @property
     def name(self) -> str:
@@ -64,6 +79,8 @@ def evaluate(
     Where model and data have different labels, the finer are rolled up to the coarser: probabilities of labels that
     exclude each other add up, those of labels that can hold together become 1 - Π(1 - p). The data decide what is
     measured: one label at a time (the model's strongest counts) or several (those at or above their threshold).
+    Ratings that both have, such as valence, are measured besides, on the scale of the data; where their labels have
+    nothing in common, alone.
 
     A model that also answers in the space of the data, or the one asked for, is asked in that. Where samples of the
     split also stand in the training split of the data, the main figures are given without them too. Pictures are
@@ -74,7 +91,8 @@ def evaluate(
         data: a data set, or its spec such as ``carer:emotion/``.
         split: "train", "val", "test" or "all". By default "test"; but all of a set that comes without splits, unless
             the model was trained on a part of it.
-        by: a column of the data set; the main figures are also given for each of its values.
+        by: a column of the data set; the main figures are also given for each of its values, and where they are few,
+            those of each label and what goes together.
         labels: roll both up to this space, such as "ekman7"; or a space in which several annotators labelled the
             data (``Dataset.also``): then the label that most of them gave counts.
         mirror: read each picture together with its mirror image, and average.
@@ -100,53 +118,74 @@ def evaluate(
         raise DataError(f"{data.name} has no column {by!r}; it has: {', '.join(data.columns) or 'none'}")
     if data.modality != model.manifest.modality:
         raise DataError(f"{model.name} reads {model.manifest.modality}, but {data.name} holds {data.modality}")
-    split = split or ("all" if data.dealt and not _learned_from(model, data) else "test")
+    split = split or ("all" if data.dealt and not learned_from(model, data) else "test")
     asked: Model = _asked(model, data, labels, mirror)
     by_group = _known_groups(model, data) if known_groups else ""
-    space = _common_space(asked.space, data, labels)
-    labelled = _labelled(_marked(data, split), space)
+    rated = _rated(asked, data)
+    if not rated and not (len(asked.space) and len(data.space)):
+        given = [entry.name for entry in getattr(asked.manifest, "ratings", [])] or asked.space.names
+        had = list(data.ratings) or data.space.names
+        raise DataError(f"{asked.name} gives {', '.join(given)}, {data.name} has {', '.join(had)}: nothing in common")
+    space = _common_space(asked.space, data, labels, bool(rated))
+    labelled = _labelled(_marked(data, split), space, list(rated))
     if not len(labelled):
-        raise DataError(f"{data.name} has no samples with a label of {space.name} in {split!r}")
+        what = f"a label of {space.name}" if len(space) else "a rating that the model gives"
+        raise DataError(f"{data.name} has no samples with {what} in {split!r}")
     start = time.perf_counter()
-    kept, raw = _predicted(asked, labelled, batch_size, progress, by_group)
+    kept, raw, numbers = _predicted(asked, labelled, len(space) > 0, rated, batch_size, progress, by_group)
     seconds = time.perf_counter() - start
     part = labelled if kept.all() else labelled.take(kept)
-    if raw.shape != (len(part), len(asked.space)) or not np.isfinite(raw).all():
+    if len(space) and (raw.shape != (len(part), len(asked.space)) or not np.isfinite(raw).all()):
         raise ModelError(f"{asked.name} gave no probabilities of shape {(len(part), len(asked.space))} for {data.name}")
-    probabilities = rollup_probabilities(raw, asked.space, space)
+    if numbers.shape != (len(part), len(rated)) or not np.isfinite(numbers).all():
+        raise ModelError(f"{asked.name} gave no ratings of shape {(len(part), len(rated))} for {data.name}")
+    probabilities = rollup_probabilities(raw, asked.space, space) if len(space) else raw
     thresholds = _thresholds(asked, space)
 
     def figures(rows: np.ndarray | slice) -> dict[str, Any]:
         targets, scores = part.targets[rows], probabilities[rows]
+        found: dict[str, Any] = {"n": len(scores)}
         if not part.space.multilabel:
-            return single_label_metrics(targets, scores, space.names)
-        return multi_label_metrics(targets, scores, space.names, thresholds, _holds(scores, asked.space, thresholds))
+            found = single_label_metrics(targets, scores, space.names)
+        elif len(space):
+            holding = _holds(scores, asked.space, thresholds)
+            found = multi_label_metrics(targets, scores, space.names, thresholds, holding)
+        if rated:
+            true = {name: part.ratings[name][rows] for name in rated}
+            found["ratings"] = all_rating_metrics(true, numbers[rows], part.scales)
+        return found
 
     seen, holds = part.columns[_SEEN], _holds(probabilities, asked.space, thresholds)
-    answers = Answers(part, probabilities, holds, space, seen)
+    told = {name: numbers[:, place] for place, name in enumerate(rated)}
+    answers = Answers(part, probabilities, holds, space, seen, told)
     mistakes, samples = answers.mistakes(MISTAKES), answers.samples()
     return Report(
         space=space.as_multilabel(part.space.multilabel),
         figures=figures(slice(None)),
-        model=_about_model(asked),
-        data=_about_data(data, part),
+        model=about_model(asked),
+        data=about_data(data, part),
         split=split,
         mirror=bool(getattr(asked, "mirror", False)),
         known_groups=by_group,
         without_seen=_without_seen(seen, figures),
         by=None if by is None else _by_group(by, part.columns[by], figures),
+        points={name: scatter(part.ratings[name], values) for name, values in told.items()},
         mistakes=mistakes,
         samples=samples,
         thumbnails=answers.thumbnails(*mistakes, *samples),
-        notes=[*_unread(labelled, kept), *_notes(asked, data, labelled, split, space), *_expert_notes(model, by_group)],
-        made=_made(seconds),
+        notes=[
+            *unread(labelled, kept),
+            *notes(asked, data, labelled, split, space, rated),
+            *expert_notes(model, by_group),
+        ],
+        made=made(seconds),
     )
 
 
 def _asked(model: Any, data: Dataset, labels: str | LabelSpace | None, mirror: bool) -> Any:
     """The model as it is to be asked: in the label space wanted, where it has a head for it, and by how many views."""
     wanted = data.space.name if labels is None else getattr(labels, "name", labels)
-    if wanted != model.space.name and wanted in _heads(model):
+    if wanted != model.space.name and wanted in heads(model):
         model = model.answering(wanted)
     if data.features and hasattr(model, "reading"):
         model = model.reading(data.features)
@@ -156,10 +195,6 @@ def _asked(model: Any, data: Dataset, labels: str | LabelSpace | None, mirror: b
         model = copy.copy(model)  # the caller's goes on as it was
         model.mirror = True
     return model
-
-
-def _heads(model: Any) -> list[str]:
-    return [head.space for head in getattr(model.manifest, "heads", [])]
 
 
 def _marked(data: Dataset, split: str) -> Dataset:
@@ -173,8 +208,18 @@ def _marked(data: Dataset, split: str) -> Dataset:
     return replace(part, columns={**part.columns, _SEEN: seen})
 
 
-def _labelled(part: Dataset, space: LabelSpace) -> Dataset:
-    """The samples that have a label of *space*, with that label."""
+def _rated(model: Model, data: Dataset) -> dict[str, tuple[int, tuple[float, float]]]:
+    """The ratings that model and data both have, by the name of the data: where the model gives it, on which scale."""
+    entries = getattr(model.manifest, "ratings", [])
+    given = {entry.name.casefold(): (place, (entry.low, entry.high)) for place, entry in enumerate(entries)}
+    return {name: given[name.casefold()] for name in data.ratings if name.casefold() in given}
+
+
+def _labelled(part: Dataset, space: LabelSpace, rated: list[str]) -> Dataset:
+    """The samples that have a label of *space*, with that label; where it has none, those that have a rating."""
+    if not len(space):
+        known = np.asarray((~np.isnan([part.ratings[name] for name in rated])).any(0))
+        return replace(part, space=space, targets=np.zeros((len(part), 0), np.float32)).take(known)
     if part.space.names == space.names:
         return part
     if space.name not in part.also:
@@ -196,51 +241,41 @@ def _known_groups(model: Any, data: Dataset) -> str:
     return str(experts.by)
 
 
-def _expert_notes(model: Any, known: str) -> list[str]:
-    experts = getattr(model.manifest, "experts", None)
-    if experts is None:
-        return []
-    if known:
-        return [f"Each sample was read by the expert for its {known}, which the data tell."]
-    if experts.chooser == "known":
-        return [f"Nothing tells the {experts.by}: the answers of all experts were averaged."]
-    return [f"Each sample was read by the expert for the {experts.by} that the model chose ({experts.chooser})."]
-
-
 def _predicted(
-    model: Model, part: Dataset, batch_size: int, progress: Callable[[int], None] | None, by_group: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which samples can be read, bool (n,), and the probabilities of those."""
+    model: Any,
+    part: Dataset,
+    labels: bool,
+    rated: dict[str, tuple[int, tuple[float, float]]],
+    batch_size: int,
+    progress: Callable[[int], None] | None,
+    by_group: str,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which samples can be read, bool (n,); the probabilities of those, and their ratings on the scales of the data."""
 
-    def asked(rows: Dataset) -> dict[str, Any]:
-        return {"groups": [str(group) for group in rows.columns[by_group]]} if by_group else {}
+    def answers(rows: Dataset, step: Callable[[int], None] | None) -> tuple[np.ndarray, np.ndarray]:
+        inputs = rows.inputs
+        scores = given = numbers = np.zeros((len(rows), 0), np.float32)
+        told = {"groups": [str(group) for group in rows.columns[by_group]]} if by_group else {}
+        if labels and rated and hasattr(model, "answers"):
+            scores, given = model.answers(inputs, batch_size=batch_size, progress=step, **told)
+        elif labels:
+            scores, step = model.probabilities(inputs, batch_size=batch_size, progress=step, **told), None
+        if rated:
+            if not given.size:
+                given = np.asarray(model.ratings(inputs, batch_size=batch_size, progress=step))
+            wanted = [rescaled(given[:, at], scale, part.scales[name]) for name, (at, scale) in rated.items()]
+            numbers = np.stack(wanted, axis=1)
+        return scores, numbers
 
     try:
-        found = model.probabilities(part.inputs, batch_size=batch_size, progress=progress, **asked(part))
-        return np.ones(len(part), bool), found
+        return np.ones(len(part), bool), *answers(part, progress)
     except InputError:
         kept = readable(part.inputs, part.modality)
         if kept.all():  # it was something else
             raise
         if not kept.any():
-            raise DataError(f"{part.name}: none of the {len(part)} {_called(part)} can be read") from None
-    rest = part.take(kept)
-    return kept, model.probabilities(rest.inputs, batch_size=batch_size, **asked(rest))  # progress was told already
-
-
-def _called(part: Dataset) -> str:
-    return "clips" if part.modality == "video" else "pictures"
-
-
-def _unread(labelled: Dataset, kept: np.ndarray) -> list[str]:
-    """A note of the samples that could not be read, naming the first of them."""
-    rows = np.flatnonzero(~kept).tolist()
-    if not rows:
-        return []
-    names = ", ".join(str((labelled.where or labelled.inputs)[row]) for row in rows[:3])
-    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
-    what = _called(labelled).capitalize()
-    return [f"{what} that cannot be read were left out, {len(rows)} of {len(labelled)}: {names}{more}."]
+            raise DataError(f"{part.name}: none of the {len(part)} {called(part)} can be read") from None
+    return kept, *answers(part.take(kept), None)  # progress was told of already
 
 
 def _without_seen(seen: np.ndarray, figures: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Any] | None:
@@ -279,12 +314,14 @@ def rollup_probabilities(probabilities: np.ndarray, source: LabelSpace, target: 
 
 def _joined(source: LabelSpace, target: LabelSpace) -> bool:
     try:
-        return bool(groups(source, target))
+        groups(source, target)
     except ValueError:
         return False
+    return True
 
 
-def _common_space(model: LabelSpace, dataset: Dataset, labels: str | LabelSpace | None) -> LabelSpace:
+def _common_space(model: LabelSpace, dataset: Dataset, labels: str | LabelSpace | None, rated: bool) -> LabelSpace:
+    """The labels to measure; the space without any where there are ratings alone to measure."""
     data = dataset.space
     if labels is not None:
         try:
@@ -299,6 +336,8 @@ def _common_space(model: LabelSpace, dataset: Dataset, labels: str | LabelSpace 
         return data
     if _joined(data, model):
         return model
+    if rated:
+        return SPACES["affect"]
     both = [s.name for s in SPACES.values() if _joined(model, s) and _joined(data, s)]
     advice = f"; both roll up to {' or '.join(both)}: ask for that with labels" if both else ""
     raise DataError(f"there is no map from the model's {model.name} to the data's {data.name}{advice}")
@@ -306,7 +345,7 @@ def _common_space(model: LabelSpace, dataset: Dataset, labels: str | LabelSpace 
 
 def _thresholds(model: Model, space: LabelSpace) -> np.ndarray:
     manifest = model.manifest
-    own = space.names == model.space.names and model.space.name not in _heads(model)  # those were tuned for its own
+    own = space.names == model.space.names and model.space.name not in heads(model)  # those were tuned for its own
     tuned = manifest.thresholds if own else manifest.rollups.get(space.name, {})
     return np.array([tuned.get(name, 0.5) for name in space.names], np.float64)
 
@@ -325,93 +364,10 @@ def _by_group(
 ) -> dict[str, str | list[dict[str, Any]]]:
     groups_: list[dict[str, Any]] = []
     keys = np.array([str(value) for value in values])
-    for group in np.unique(keys).tolist():
+    names = np.unique(keys).tolist()
+    wanted = (*MAIN, *(DETAILS if len(names) <= DETAILED else ()))
+    for group in names:
         found = figures(np.flatnonzero(keys == group))
-        kept = {key: found[key] for key in MAIN if key in found}
-        groups_.append({"group": group, **kept, "ece": found["calibration"]["ece"]})
+        ece = {"ece": found["calibration"]["ece"]} if "calibration" in found else {}
+        groups_.append({"group": group, **{key: found[key] for key in wanted if key in found}, **ece})
     return {"column": column, "groups": groups_}
-
-
-def _about_model(model: Model) -> dict[str, Any]:
-    manifest = model.manifest
-    return {
-        "name": model.name,
-        "sha256": manifest.files["model.onnx"].sha256 if "model.onnx" in manifest.files else None,
-        "modality": manifest.modality,
-        "space": model.space.name,
-        "multilabel": model.space.multilabel,
-        "data": manifest.data,
-        "training": manifest.training,
-    }
-
-
-def _about_data(data: Dataset, part: Dataset) -> dict[str, Any]:
-    return {
-        "name": data.name,
-        "modality": data.modality,
-        "space": data.space.name,
-        "multilabel": data.space.multilabel,
-        "licence": data.licence,
-        "fingerprint": data.fingerprint,
-        "n": len(part),
-        "counts": part.counts(),
-        "splits": {name: int((data.split == name).sum()) for name in data.splits},
-        "left_out": len(data.problems),
-    }
-
-
-def _notes(model: Model, data: Dataset, part: Dataset, split: str, space: LabelSpace) -> list[str]:
-    """What a reader must know to take the figures rightly."""
-    notes = []
-    if getattr(model, "mirror", False):
-        notes.append("Each picture was read together with its mirror image, and the two answers averaged.")
-    if model.space.name in _heads(model):
-        notes.append(f"The model answered in {model.space.name}, one of the further label spaces it has outputs for.")
-    lost = len(data.part(split)) - len(part)
-    if lost:
-        notes.append(f"{lost} samples carry no label of {space.name} and were left out.")
-    learned = _learned_from(model, data)
-    if learned == "otherwise split":
-        notes.append("The model was trained on these samples under other splits: what it learned from is among these.")
-    elif learned and split != "test":
-        notes.append(f"The model was trained or tuned on these data ({split}): new data will look worse than this.")
-    if space.names != model.space.names:
-        notes.append(f"The model's labels ({model.space.name}) were rolled up to {space.name}.")
-        empty = [label for label, members in zip(space.names, groups(model.space, space), strict=True) if not members]
-        if empty:
-            notes.append(f"The model cannot say {', '.join(empty)}.")
-    if space.names != data.space.names:
-        voted = space.name in data.also
-        how = f"are those that most annotators gave ({space.name})" if voted else f"were rolled up to {space.name}"
-        notes.append(f"The data's labels {'' if voted else f'({data.space.name}) '}{how}.")
-    if model.space.multilabel and not part.space.multilabel:
-        notes.append("The model can give several labels at once; the data have one, so its strongest label counts.")
-    if part.space.multilabel and not model.space.multilabel:
-        notes.append("The data have several labels at once; the model gives one.")
-    absent = [label for label, count in part.counts().items() if not count]
-    if absent:
-        notes.append(f"No sample carries {', '.join(absent)}: they count as 0 in macro averages.")
-    return notes
-
-
-def _learned_from(model: Model, data: Dataset) -> str:
-    """Whether the model was made with these data: "" (no), "so split" or "otherwise split"."""
-    learned = model.manifest.data if isinstance(model.manifest.data, list) else [model.manifest.data]
-    if any(entry.get("fingerprint") == data.fingerprint for entry in learned):
-        return "so split"
-    same = any(entry.get("samples_fingerprint") == data.samples_fingerprint for entry in learned)
-    return "otherwise split" if same else ""
-
-
-def _made(seconds: float) -> dict[str, Any]:
-    try:
-        version = metadata.version("mien")
-    except metadata.PackageNotFoundError:  # run from a source tree
-        version = "source"
-    return {
-        "mien": version,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-        "seconds": round(seconds, 3),
-    }

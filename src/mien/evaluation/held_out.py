@@ -21,12 +21,13 @@ class HeldOut:
     Args:
         manifest: of one of the models.
         answers: probabilities float (n, labels), in the order of the samples that will be asked about.
+        rated: ratings float (n, ratings) likewise, where the models give such.
     """
 
-    def __init__(self, manifest: Manifest, answers: np.ndarray) -> None:
+    def __init__(self, manifest: Manifest, answers: np.ndarray, rated: np.ndarray | None = None) -> None:
         self.name, self.space = manifest.name, manifest.space
         self.manifest = manifest.model_copy(update={"data": [], "files": {}})
-        self._answers = answers
+        self._answers, self._rated = answers, answers[:, :0] if rated is None else rated
 
     def probabilities(
         self, inputs: Sequence[Any], batch_size: int = 64, progress: Callable[[int], None] | None = None
@@ -36,6 +37,20 @@ class HeldOut:
         Raises:
             ModelError: there are not as many inputs as answers.
         """
-        if len(inputs) != len(self._answers):
-            raise ModelError(f"there are {len(self._answers)} answers, but {len(inputs)} samples")
-        return self._answers
+        return self._asked(inputs, self._answers)
+
+    def ratings(
+        self, inputs: Sequence[Any], batch_size: int = 64, progress: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """The ratings, float (n, ratings).
+
+        Raises:
+            ModelError: there are not as many inputs as answers.
+        """
+        return self._asked(inputs, self._rated)
+
+    @staticmethod
+    def _asked(inputs: Sequence[Any], answers: np.ndarray) -> np.ndarray:
+        if len(inputs) != len(answers):
+            raise ModelError(f"there are {len(answers)} answers, but {len(inputs)} samples")
+        return answers

@@ -77,7 +77,8 @@ def multi_label_metrics(
         predicted: (n, k), 0 or 1, to use in place of the thresholds.
 
     Returns:
-        Plain values, ready for JSON. ``accuracy`` is subset accuracy: all k labels of a sample right. In
+        Plain values, ready for JSON. ``accuracy`` is subset accuracy: all k labels of a sample right. ``averages``
+        are those of scikit-learn's classification report: macro, weighted, micro and samples. In
         ``cooccurrence`` entry i, j of "predicted" is the share of the samples that truly carry i for which j was
         predicted, and of "true" the share that truly carry j as well.
 
@@ -111,7 +112,7 @@ def multi_label_metrics(
         "accuracy_interval": wilson_interval(correct, n),
         "map": float(precisions.mean()),
         "map_present": float(precisions[support > 0].mean()) if support.any() else 0.0,
-        **_averages(per_label),
+        **_averages(per_label, micro, _per_sample(truth, holds)),
         "micro_f1": float(micro["f1"][0]),
         "baseline": {"map": float(support.mean() / n)},  # average precision of a random order is the label's share
         "per_label": _by_label(names, per_label, **extra),
@@ -292,17 +293,29 @@ def _steps(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return ranked[last], np.cumsum(truth[order])[last], last + 1
 
 
-def _averages(per_label: dict[str, np.ndarray]) -> dict[str, Any]:
+def _per_sample(truth: np.ndarray, holds: np.ndarray) -> dict[str, np.ndarray]:
+    """Precision, recall and F1 of each sample's labels, (n,)."""
+    return precision_recall_f1((truth & holds).sum(1), holds.sum(1), truth.sum(1))
+
+
+def _averages(
+    per_label: dict[str, np.ndarray],
+    micro: dict[str, np.ndarray] | None = None,
+    samples: dict[str, np.ndarray] | None = None,
+) -> dict[str, Any]:
+    """The rows at the foot of a classification report."""
     support = per_label["support"]
     total = support.sum()
     kinds = ("precision", "recall", "f1")
     macro = {kind: float(per_label[kind].mean()) for kind in kinds}
     weighted = {kind: float(per_label[kind] @ support / total) if total else 0.0 for kind in kinds}
+    further = {"micro": micro, "samples": samples}  # for several labels at a time
+    means = {kind: {k: float(row[k].mean()) for k in kinds} for kind, row in further.items() if row is not None}
     return {
         "macro_f1": macro["f1"],
         "macro_f1_present": float(per_label["f1"][support > 0].mean()) if total else 0.0,
         "weighted_f1": weighted["f1"],
-        "averages": {"macro": macro, "weighted": weighted},
+        "averages": {"macro": macro, "weighted": weighted, **means},
     }
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 INK, MUTED, LINE, BLUE, ORANGE = "#1f2430", "#6b7280", "#e3e6ec", "#2f6db3", "#e08a1e"
 RAMP = ("#f6f9fd", "#d3e3f4", "#8fbbe0", "#3f83c4", "#16457f")
+DIVERGING = ("#16457f", "#3f83c4", "#a9cbe8", "#fbfbfb", "#f7cf9b", "#e08a1e", "#8f4d05")
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters everywhere
     "font.size": 10,
@@ -134,6 +135,20 @@ def cooccurrence(together: dict[str, Any], space: LabelSpace) -> Figure:
         _matrix(axes, shares, space, [_percent(value) for value in shares.ravel()])
         axes.set_title(f"{title} (%)")
         axes.set_xlabel("predicted" if kind == "predicted" else "also true")
+    return figure
+
+
+@styled
+def cooccurrence_difference(together: dict[str, Any], space: LabelSpace) -> Figure:
+    """The first matrix of :func:`cooccurrence` less the second: what is said too often there, and what too rarely.
+
+    Less than 5 percentage points have no number, so that the others stand out.
+    """
+    difference = np.array(together["predicted"]) - np.array(together["true"])
+    figure, axes = _square(len(space))
+    texts = [f"{100 * value:+.0f}" if abs(value) >= 0.05 else "" for value in difference.ravel()]
+    _matrix(axes, difference, space, texts, low=-1.0, ramp=DIVERGING)
+    axes.set_title("Predicted minus true (% points)")
     return figure
 
 
@@ -277,15 +292,23 @@ def _square(k: int) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _matrix(axes: Axes, values: np.ndarray, space: LabelSpace, texts: Sequence[str], high: float = 1.0) -> None:
+def _matrix(
+    axes: Axes,
+    values: np.ndarray,
+    space: LabelSpace,
+    texts: Sequence[str],
+    high: float = 1.0,
+    low: float = 0.0,
+    ramp: Sequence[str] = RAMP,
+) -> None:
     """Draw a k × k matrix with the labels' names and colours at its sides, and a text in each cell."""
     k = len(space)
-    axes.imshow(values, cmap=_ramp(), vmin=0, vmax=high)
+    axes.imshow(values, cmap=_ramp(ramp), vmin=low, vmax=high)
     size = (10 if k <= 8 else 8.5) if k <= 10 else 7.5 if k <= 16 else 6
     size *= min(1.0, 4 / max(4, *map(len, texts)))
     for text, (i, j) in zip(texts, np.ndindex(k, k), strict=True):
         if text:
-            ink = "white" if values[i, j] > 0.55 * high else INK
+            ink = "white" if abs(values[i, j]) > 0.55 * high else INK
             axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=size)
     names = 9.5 if k <= 16 else 8
     axes.set_xticks(range(k), space.names, rotation=90 if k > 8 else 45, ha="center" if k > 8 else "right")
@@ -321,5 +344,5 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}".removeprefix("0")
 
 
-def _ramp() -> Any:
-    return require("matplotlib.colors", "report").LinearSegmentedColormap.from_list("mien", RAMP)
+def _ramp(colors: Sequence[str] = RAMP) -> Any:
+    return require("matplotlib.colors", "report").LinearSegmentedColormap.from_list("mien", colors)

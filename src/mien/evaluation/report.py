@@ -15,7 +15,7 @@ import numpy as np
 
 from mien.emotions import LabelSpace
 from mien.errors import MienError, require
-from mien.evaluation import plots, sheets
+from mien.evaluation import plots, scatter, sheets
 from mien.evaluation.samples import data_uri
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SHOWN_CHARACTERS = 600  # of a text in the page; report.json has all of it
 SHOWN_GROUPS = 60
 SHOWN_SETTINGS = 40
+DRAWN_GROUPS = 4  # more than that have no matrices of their own as pictures
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Report:
         by: ``{"column", "groups": [{"group", "n", "accuracy", …}]}``, or None.
         folds: of a cross-validation "mean" and "std" of the main figures over the folds, and "parts": of each "fold",
             "n", the figures, and "settings" where it chose some; None else.
+        points: rating → pairs of true and predicted value, for its plot; of many samples some.
         mistakes: the most confident mistakes: input, true, predicted, label, score, where; of pictures also row (place
             in what was measured, from 0) and seen_in_training. A picture without a file goes by its place.
         samples: pictures to look at, the same of each, with "right": whether its strongest label is true.
@@ -61,6 +63,7 @@ class Report:
     without_seen: dict[str, Any] | None = None
     by: dict[str, Any] | None = None
     folds: dict[str, Any] | None = None
+    points: dict[str, list[list[float]]] = field(default_factory=dict)
     mistakes: list[dict[str, Any]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
     thumbnails: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
@@ -69,13 +72,13 @@ class Report:
 
     @property
     def accuracy(self) -> float:
-        """Share of samples with the right label (several at a time: all labels right), 0..1."""
-        return float(self.figures["accuracy"])
+        """Share of samples with the right label (several at a time: all labels right), 0..1; NaN without labels."""
+        return float(self.figures.get("accuracy", math.nan))
 
     @property
     def macro_f1(self) -> float:
-        """F1 averaged over the labels, 0..1."""
-        return float(self.figures["macro_f1"])
+        """F1 averaged over the labels, 0..1; NaN without labels."""
+        return float(self.figures.get("macro_f1", math.nan))
 
     def to_dict(self) -> dict[str, Any]:
         """The content of report.json: plain values; numbers rounded to 6 digits, no NaN."""
@@ -89,6 +92,7 @@ class Report:
             "mirror": self.mirror,
             "known_groups": self.known_groups,
             **self.figures,
+            **({"points": self.points} if self.points else {}),
             "without_seen": self.without_seen,
             "by": self.by,
             **({"folds": self.folds} if self.folds else {}),
@@ -110,17 +114,22 @@ class Report:
         """
         document = self.to_dict()
         drawn: dict[str, bytes] = {}
-        figures: tuple[tuple[str, Callable[[Any, LabelSpace], Figure], Any], ...] = (
-            ("confusion_counts.png", plots.confusion_counts, None if self.space.multilabel else document["confusion"]),
-            ("confusion_shares.png", plots.confusion_shares, None if self.space.multilabel else document["confusion"]),
-            ("average_precision.png", plots.average_precision, document if self.space.multilabel else None),
-            ("confusion_per_label.png", plots.confusion_per_label, document["confusion"].get("per_label")),
-            ("cooccurrence.png", plots.cooccurrence, document.get("cooccurrence")),
+        several = document if "cooccurrence" in document else None
+        groups = (document["by"] or {}).get("groups", [])
+        detailed = groups if groups and "per_label" in groups[0] else []
+        figures: list[tuple[str, Callable[[Any, LabelSpace], Figure], Any]] = [
+            ("ratings.png", scatter.ratings, document if any(document.get("points", {}).values()) else None),
+            *_matrices(document),
+            ("average_precision.png", plots.average_precision, several),
+            ("cooccurrence_difference.png", plots.cooccurrence_difference, document.get("cooccurrence")),
             ("history.png", plots.history, document["about_model"]["training"].get("history")),
-            ("calibration.png", plots.calibration, document["calibration"]),
+            ("calibration.png", plots.calibration, document.get("calibration")),
+            ("by_group.png", scatter.by_group, document if detailed else None),
             ("samples.png", sheets.samples, (document["samples"], self.thumbnails) if self.samples else None),
             ("layout.png", sheets.layout, document["about_model"]["training"].get("layout")),
-        )
+        ]
+        for place, group in enumerate(detailed if len(detailed) <= DRAWN_GROUPS else [], 1):
+            figures += [(f"by_{place}_{name}", draw, value) for name, draw, value in _matrices(group)[1:]]
         for name, draw, value in figures:
             if value:
                 drawn[name] = plots.png(draw(value, self.space))
@@ -189,6 +198,17 @@ class Report:
                 path.write_bytes(content)
         except OSError as error:
             raise MienError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _matrices(figures: dict[str, Any]) -> list[tuple[str, Callable[[Any, LabelSpace], Figure], Any]]:
+    """The matrices of a report or of one of its groups."""
+    confusion = figures.get("confusion", {})
+    return [
+        ("confusion_counts.png", plots.confusion_counts, confusion if "counts" in confusion else None),
+        ("confusion_shares.png", plots.confusion_shares, confusion if "shares" in confusion else None),
+        ("confusion_per_label.png", plots.confusion_per_label, confusion.get("per_label")),
+        ("cooccurrence.png", plots.cooccurrence, figures.get("cooccurrence")),
+    ]
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from mien.data.dataset import PICTURES, Dataset
 from mien.emotions import LabelSpace
 from mien.errors import InputError
+from mien.media import Region
 
 SAMPLES = 24  # right ones on the sheet, and as many wrong ones
 SIDE = 96  # pixels of a thumbnail, at most
@@ -30,6 +31,7 @@ class Answers:
         holds: bool (n, labels), what the model says holds.
         space: the labels.
         seen: bool (n,), which samples also stand in the training data.
+        ratings: what the model rated, by name: float (n,). Where there are no labels, these are what is right or wrong.
     """
 
     part: Dataset
@@ -37,6 +39,7 @@ class Answers:
     holds: np.ndarray
     space: LabelSpace
     seen: np.ndarray
+    ratings: dict[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def top(self) -> np.ndarray:
@@ -49,8 +52,23 @@ class Answers:
         return np.asarray(self.probabilities[np.arange(len(self.top)), self.top])
 
     @cached_property
+    def error(self) -> np.ndarray:
+        """How far the ratings are off, as the mean share of their scales, float (n,); 0 where none is known."""
+        off = [
+            np.abs(values - self.part.ratings[name]) / (self.part.scales[name][1] - self.part.scales[name][0])
+            for name, values in self.ratings.items()
+        ]
+        known = ~np.isnan(off)
+        return np.asarray(np.where(known, off, 0).sum(0) / np.maximum(known.sum(0), 1))
+
+    @cached_property
     def right(self) -> np.ndarray:
-        """Whether the strongest label is true (several at a time: is among the true ones), bool (n,)."""
+        """Whether the strongest label is true (several at a time: is among the true ones), bool (n,).
+
+        Without labels: whether the ratings are off by no more than those of half of the samples.
+        """
+        if not len(self.space):
+            return np.asarray(self.error <= np.median(self.error))
         if self.part.space.multilabel:
             return np.asarray(self.part.targets[np.arange(len(self.top)), self.top] > 0)
         return np.asarray(self.part.targets == self.top)
@@ -61,16 +79,22 @@ class Answers:
         return self.part.modality in PICTURES
 
     def mistakes(self, most: int) -> list[dict[str, Any]]:
-        """The samples whose strongest label is not true, most confident first, with what was said and what is true."""
+        """The samples whose strongest label is not true, most confident first, with what was said and what is true.
+
+        Without labels those whose ratings are furthest off.
+        """
         return [self.entry(row) for row in self._wrong()[:most].tolist()]
 
     def samples(self, seed: int = 0) -> list[dict[str, Any]]:
         """Pictures to look at, evenly from all labels: right ones drawn at random, then the surest mistakes of each.
 
-        Up to `SAMPLES` of either, each sorted by label; nothing for other modalities.
+        Up to `SAMPLES` of either, each sorted by label; nothing for other modalities. Without labels some whose ratings
+        are near and those that are furthest off, each sorted by the first rating that the model gave.
         """
         if not self.pictures:
             return []
+        if not len(self.space):
+            return self._rated_samples(seed)
         label = self.top if self.part.space.multilabel else self.part.targets
         right = np.random.default_rng(seed).permutation(np.flatnonzero(self.right))
         rows = [*evenly(right, label, SAMPLES), *evenly(self._wrong(), label, SAMPLES)]
@@ -80,18 +104,24 @@ class Answers:
         """One sample in plain values; a picture that has no file of its own goes by its place."""
         part, several = self.part, self.part.space.multilabel
         where = part.where[row] if part.where else ""
-        whole = {
-            "input": part.inputs[row],
-            "true": self._names(part.targets[row], row) if several else self.space.names[part.targets[row]],
-            "predicted": self._names(self.holds[row], row) if several else self.space.names[self.top[row]],
-            "label": self.space.names[self.top[row]],
-            "score": float(self.score[row]),
-            "where": where,
-        }
+        whole: dict[str, Any] = {"input": part.inputs[row]}
+        if len(self.space):
+            whole |= {
+                "true": self._names(part.targets[row], row) if several else self.space.names[part.targets[row]],
+                "predicted": self._names(self.holds[row], row) if several else self.space.names[self.top[row]],
+                "label": self.space.names[self.top[row]],
+                "score": float(self.score[row]),
+            }
+        whole["where"] = where
         if isinstance(part.inputs[row], np.ndarray):
             whole["input"] = where or f"row {row + 1}"
-        elif isinstance(part.inputs[row], Path):
+        elif isinstance(part.inputs[row], Path | Region):
             whole["input"] = str(part.inputs[row])
+        if self.ratings:
+            whole["ratings"] = {
+                name: {"true": float(part.ratings[name][row]), "predicted": float(values[row])}
+                for name, values in self.ratings.items()
+            }
         if self.pictures:
             whole |= {"row": row, "seen_in_training": bool(self.seen[row])}
         return whole
@@ -105,7 +135,17 @@ class Answers:
                 found[row] = picture
         return found
 
+    def _rated_samples(self, seed: int) -> list[dict[str, Any]]:
+        first = next(iter(self.ratings.values()))
+        near = np.random.default_rng(seed).permutation(np.flatnonzero(self.right))[:SAMPLES]
+        far = self._wrong()[:SAMPLES]
+        rows = [*near[np.argsort(first[near], kind="stable")], *far[np.argsort(first[far], kind="stable")]]
+        return [{**self.entry(int(row)), "right": bool(self.right[row])} for row in rows]
+
     def _wrong(self) -> np.ndarray:
+        if not len(self.space):
+            wrong = np.flatnonzero(~self.right)
+            return np.asarray(wrong[np.argsort(-self.error[wrong], kind="stable")])
         wrong = np.flatnonzero(~self.right)
         return np.asarray(wrong[np.argsort(-self.score[wrong], kind="stable")])
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 RIGHT, WRONG = "#1a8f4a", "#d0342c"
 _COLUMNS = 8
-_CELL, _LINES = 1.2, {True: 0.28, False: 0.42}  # of a picture with the gap beside it, and of the text below it
+_CELL = 1.2  # of a picture with the gap beside it
+_RATINGS = 3  # told below a picture
 _KINDS = (  # the first that a block has a layer of gives its colour
     ("Attention", "#8d62c9"), ("Conv", BLUE), ("GRU", "#2f9e77"), ("LSTM", "#2f9e77"), ("Embedding", "#c2578b"),
     ("Tfidf", "#c2578b"), ("Linear", "#e08a1e"), ("Logistic", "#e08a1e"), ("Pool", "#3aa0a8"),
@@ -29,13 +30,16 @@ _KINDS = (  # the first that a block has a layer of gives its colour
 def samples(shown: tuple[list[dict[str, Any]], dict[int, np.ndarray]], space: LabelSpace) -> Figure:
     """The sheet of sample pictures: right ones with a green edge, below them wrong ones with a red edge.
 
+    Where there are no labels, those whose ratings are near and those that are furthest off.
+
     Args:
         shown: ``Report.samples``, and row → picture, uint8 (height, width, 3).
     """
     entries, thumbnails = shown
     right, wrong = ([entry for entry in entries if entry["right"] is side] for side in (True, False))
-    parts = [(title, color, part) for title, color, part in (("Right", RIGHT, right), ("Wrong", WRONG, wrong)) if part]
-    heights = [0.62 + math.ceil(len(part) / _COLUMNS) * (_CELL + _LINES[title == "Right"]) for title, _, part in parts]
+    near, off = ("Right", "Wrong") if len(space) else ("Near", "Furthest off")
+    parts = [(title, color, part) for title, color, part in ((near, RIGHT, right), (off, WRONG, wrong)) if part]
+    heights = [0.62 + math.ceil(len(part) / _COLUMNS) * (_CELL + _lines(part[0])) for _, _, part in parts]
     figure = new_figure(_COLUMNS * _CELL + 0.2, sum(heights))
     axes = figure.subplots()
     top = 0.0
@@ -43,11 +47,18 @@ def samples(shown: tuple[list[dict[str, Any]], dict[int, np.ndarray]], space: La
         axes.text(0, top + 0.42, title, fontsize=12, fontweight="bold", color=color, va="bottom")
         for place, entry in enumerate(part):
             line, column = divmod(place, _COLUMNS)
-            y = top + 0.62 + line * (_CELL + _LINES[entry["right"]])
+            y = top + 0.62 + line * (_CELL + _lines(entry))
             _cell(axes, entry, thumbnails.get(entry["row"]), column * _CELL, y, space)
         top += height
     _bare(axes, _COLUMNS * _CELL, top)
     return figure
+
+
+def _lines(entry: dict[str, Any]) -> float:
+    """Height of the text below a picture."""
+    if "label" not in entry:
+        return 0.11 + 0.17 * min(len(entry["ratings"]), _RATINGS)
+    return 0.28 if entry["right"] else 0.42
 
 
 def _cell(axes: Axes, entry: dict[str, Any], picture: np.ndarray | None, x: float, y: float, space: LabelSpace) -> None:
@@ -62,6 +73,12 @@ def _cell(axes: Axes, entry: dict[str, Any], picture: np.ndarray | None, x: floa
         left, upper = x + (side - wide) / 2, y + (side - tall) / 2
         axes.imshow(picture, extent=(left, left + wide, upper + tall, upper), interpolation="bilinear", zorder=1)
     axes.add_patch(patches.Rectangle((x, y), side, side, fill=False, ec=color, lw=2.5, zorder=2))
+    if "label" not in entry:
+        for place, (name, rating) in enumerate(list(entry["ratings"].items())[:_RATINGS]):
+            actual = "?" if rating["true"] is None else f"{rating['true']:.1f}"
+            text = f"{name[:12]} {rating['predicted']:.1f}, is {actual}"
+            axes.text(x, y + side + 0.12 + 0.17 * place, text, va="center", fontsize=6.6)
+        return
     said = entry["label"]
     _label(axes, x, y + side + 0.12, said, f" {100 * entry['score']:.0f} %", space)
     if not entry["right"]:

@@ -9,7 +9,7 @@ import html
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from mien.results import Result
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 _INK, _PANEL = (255, 255, 255), (24, 26, 30)
 _BARS = 3  # labels shown for each face
+_READABLE = 640  # pixels of the longer side
 _PAGE_PICTURES = 200  # more would make a page that no browser likes
 _PAGE_PIXELS = 1000  # longest side of a picture on the page
 
@@ -39,20 +40,28 @@ def annotate(picture: np.ndarray, result: Result) -> np.ndarray:
     Returns:
         uint8 of the same shape; a picture with a side under 640 pixels is enlarged, so that words can be read.
     """
-    grow = max(1.0, 640 / max(picture.shape[:2]))
-    canvas = cv2.resize(picture, None, fx=grow, fy=grow, interpolation=cv2.INTER_CUBIC) if grow > 1 else picture.copy()
-    canvas = np.ascontiguousarray(canvas)
+    canvas, grow = enlarged(picture)
     unit = max(canvas.shape[:2]) / 1000  # what is drawn grows with the picture
     faces = [(item, [value * grow for value in item.box]) for item in result.items if item.box]
     for item, box in reversed(faces):  # the largest come last and lie on top
-        color = rgb(item.space[item.label].color)
-        _frame(canvas, box, color, max(2, round(2.5 * unit)))
+        color = rgb(item.color)
+        frame(canvas, box, color, max(2, round(2.5 * unit)))
     for item, box in reversed(faces):
         ranked = sorted(item.scores, key=item.scores.__getitem__, reverse=True)[:_BARS]
         roomy = box[2] - box[0] >= 75 * unit
-        rows = [(name, item.scores[name], rgb(item.space[name].color)) for name in (ranked if roomy else ranked[:1])]
-        _panel(canvas, box, rows, unit * (1.0 if roomy else 0.75), bars=roomy)
+        names = ranked if roomy else ranked[:1]
+        rows = [
+            (f"{plain(name)} {item.scores[name]:.0%}", item.scores[name], rgb(item.space[name].color)) for name in names
+        ]
+        panel(canvas, box, rows, unit * (1.0 if roomy else 0.75), bars=roomy)
     return canvas
+
+
+def enlarged(picture: np.ndarray) -> tuple[np.ndarray, float]:
+    """A copy of a picture, large enough for words, and by how much it was enlarged."""
+    grow = max(1.0, _READABLE / max(picture.shape[:2]))
+    canvas = cv2.resize(picture, None, fx=grow, fy=grow, interpolation=cv2.INTER_CUBIC) if grow > 1 else picture.copy()
+    return np.ascontiguousarray(canvas), grow
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
@@ -79,7 +88,7 @@ def rgb(color: str) -> tuple[int, int, int]:
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
-def _frame(canvas: np.ndarray, box: list[float], color: tuple[int, int, int], thick: int) -> None:
+def frame(canvas: np.ndarray, box: Sequence[float], color: tuple[int, int, int], thick: int) -> None:
     """A rectangle with round corners."""
     left, top, right, bottom = (round(value) for value in box)
     radius = max(1, min(right - left, bottom - top) // 8)
@@ -97,18 +106,18 @@ def _frame(canvas: np.ndarray, box: list[float], color: tuple[int, int, int], th
             cv2.ellipse(canvas, (x, y), (radius, radius), angle, 0, 90, ink, width, cv2.LINE_AA)
 
 
-def _panel(
+def panel(
     canvas: np.ndarray,
-    box: list[float],
+    box: Sequence[float],
     rows: list[tuple[str, float, tuple[int, int, int]]],
     unit: float,
     *,
     bars: bool,
 ) -> None:
-    """Labels with their probabilities, below the face or, where that is outside the picture, inside its box."""
+    """Rows of text, share for a bar and colour, below a box or, where that is outside the picture, inside it."""
     height, width = canvas.shape[:2]
     size, pad, gap = 0.5 * unit * 1.15, round(7 * unit), round(22 * unit)
-    texts = [f"{_ascii(name)} {score:.0%}" for name, score, _ in rows]
+    texts = [text for text, _, _ in rows]
     wide = max(cv2.getTextSize(text, _FONT, size, 1)[0][0] for text in texts)
     wide = max(wide + 2 * pad + round(14 * unit), round(150 * unit) if bars else 0)
     tall = gap * len(rows) * (1.55 if bars else 1.0) + pad
@@ -139,10 +148,10 @@ def _panel(
             line += round(0.55 * gap)
 
 
-def _ascii(label: str) -> str:
+def plain(label: str) -> str:
     """The label in the letters OpenCV can draw."""
-    plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()
-    return plain if plain.strip() else "?"
+    letters = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()
+    return letters if letters.strip() else "?"
 
 
 def write_page(target: Path, rows: Iterable[Mapping[str, Any]]) -> None:

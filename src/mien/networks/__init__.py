@@ -2,8 +2,10 @@
 
 Networks of text are made by ``Network(settings, labels=..., vocabulary=..., pad_id=...)`` and map int64 token ids
 (batch, length) to logits (batch, labels); those of faces by ``Network(settings, labels=..., size=..., channels=...)``
-and map uint8 pictures (batch, size, size, channels) to logits. Those of rows of numbers are no torch networks and have
-another form, described in :mod:`mien.networks.rows`. A new network is a new file here and a line in ``NETWORKS``.
+and map uint8 pictures (batch, size, size, channels) to logits; those of scenes likewise, or pairs of pictures (batch,
+2, size, size, channels), the whole one and the person, if their attribute ``views`` is 2. Those of rows of numbers are
+no torch networks and have another form, described in :mod:`mien.networks.rows`. A new network is a new file here and a
+line in ``NETWORKS``.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ from mien.errors import RecipeError, require
 
 #: kind in a recipe → module.
 NETWORKS: dict[str, str] = {
+    "alexnet": "mien.networks.alexnet",
     "cnn": "mien.networks.cnn",
+    "context": "mien.networks.context",
+    "efficientnet": "mien.networks.efficientnet",
     "gru": "mien.networks.gru",
     "linear": "mien.networks.linear",
     "logistic": "mien.networks.logistic",

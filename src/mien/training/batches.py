@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
 from mien.data import Dataset
+from mien.training.ratings import Ratings
 from mien.training.task import Task
 
 _POOL = 50  # batches that are sorted by length together: little padding, and still a fresh mixture in each epoch
@@ -24,6 +25,7 @@ class Batches:
         teachers: for each set the teacher's probabilities, float32 (n, labels), or None.
         batch_size: over all processes together.
         also: the further label spaces that are learned, see the recipe's ``train.also``.
+        ratings: what is rated besides.
         rank, world: which process of how many.
     """
 
@@ -33,12 +35,14 @@ class Batches:
     batch_size: int
     seed: int = 0
     also: Sequence[str] = ()
+    ratings: Ratings = field(default_factory=Ratings)
     rank: int = 0
     world: int = 1
     epoch: int = 0
 
     def __post_init__(self) -> None:
         self._lengths = [self.task.lengths(part.inputs) for part in self.sets]
+        self._rated = [self.ratings.of(part) for part in self.sets]
 
     def __len__(self) -> int:
         return sum(-(-len(part) // self.batch_size) for part in self.sets)
@@ -68,6 +72,7 @@ class Batches:
                 "inputs": torch.from_numpy(self.task.collate([part.inputs[row] for row in taken], seeds)),
                 "targets": torch.from_numpy(part.targets[taken]),
                 "also": {name: torch.from_numpy(part.also[name][taken]) for name in self.also if name in part.also},
+                "rated": torch.from_numpy(self._rated[place][taken]),
                 "teacher": None if teacher is None else torch.from_numpy(teacher[taken]),
                 "source": place,
                 "factor": factor,

@@ -23,9 +23,10 @@ def card(manifest: Manifest) -> str:
         "",
         manifest.summary or f"A {manifest.modality} model of mien.",
         "",
-        f"**Labels** ({len(manifest.space)}, {several}): {labels}",
+        *([f"**Labels** ({len(manifest.space)}, {several}): {labels}"] if len(manifest.space) else []),
         *_heads(manifest),
         *_experts(manifest),
+        *_scales(manifest),
         "",
         "```python",
         "import mien",
@@ -113,6 +114,11 @@ def _measured(manifest: Manifest) -> list[str]:
 def _figures(metrics: dict[str, Any]) -> list[str]:
     if not metrics:
         return ["None yet."]
+    labelled = {name: figures for name, figures in metrics.items() if "accuracy" in figures or "ratings" not in figures}
+    return [*(_labelled(labelled) if labelled else []), *_rated(metrics), *_how(metrics)]
+
+
+def _labelled(metrics: dict[str, Any]) -> list[str]:
     repeated = any("n_seen" in figures for figures in metrics.values())
     heads = ["data", "labels", "n", "accuracy", "macro-F1", "mAP", "ECE"]
     rows = []
@@ -133,6 +139,14 @@ def _figures(metrics: dict[str, Any]) -> list[str]:
     lines = [_row(heads), "|" + "---|" * len(heads), *map(_row, rows)]
     if repeated:
         lines += ["", "Repeated: so many samples also stand in the training data; beside it the figures without them."]
+    if any("with mirror image" in name for name in metrics):
+        lines += ["", "With mirror image: the mean of two answers, to a picture and its mirror image; else to one."]
+    return lines
+
+
+def _how(metrics: dict[str, Any]) -> list[str]:
+    """Of which data the figures are, where it is not a split that was kept aside."""
+    lines = []
     for name, figures in metrics.items():
         if spread := figures.get("folds"):
             told = (f"{key} {spread['mean'][key]:.4f} ± {spread['std'][key]:.4f}" for key in spread["mean"])
@@ -143,8 +157,6 @@ def _figures(metrics: dict[str, Any]) -> list[str]:
             ]
         if name.endswith(f"/{INNER}"):
             lines += ["", f"{name}: folds of the training data, on which the settings were chosen; a little too good."]
-    if any("with mirror image" in name for name in metrics):
-        lines += ["", "With mirror image: the mean of two answers, to a picture and its mirror image; else to one."]
     return lines
 
 
@@ -164,6 +176,33 @@ def _recall(metrics: dict[str, Any]) -> list[str]:
         lines += [_row(["data", *labels]), "|" + "---|" * (len(labels) + 1)]
         lines += [_row([name, *(f"{recall[label]:.2f}" for label in labels)]) for name, recall in found.items()]
     return lines
+
+
+def _scales(manifest: Manifest) -> list[str]:
+    told = ", ".join(f"{entry.name} ({entry.low:g} to {entry.high:g})" for entry in manifest.ratings)
+    before = [""] if len(manifest.space) else []
+    return [*before, f"**Ratings**: {told}"] if told else []
+
+
+def _rated(metrics: dict[str, Any]) -> list[str]:
+    """Of each rating, how it goes along with the true values and how far it is off."""
+    found = {name: figures["ratings"] for name, figures in metrics.items() if figures.get("ratings")}
+    if not found:
+        return []
+    heads = ["data", "rating", "n", "r", "ρ", "CCC", "MAE", "RMSE"]
+    kinds = ("pearson", "spearman", "ccc", "mae", "rmse")
+    lines = [""] if any("accuracy" in figures for figures in metrics.values()) else []
+    lines += [_row(heads), "|" + "---|" * len(heads)]
+    for name, ratings in found.items():
+        for rating, row in ratings.items():
+            cells = ("–" if row[kind] is None else f"{row[kind]:.3f}" for kind in kinds)
+            lines.append(_row([name, rating, f"{row['n']:,}", *cells]))
+    return [
+        *lines,
+        "",
+        "r is Pearson's correlation with the true values, ρ that of the ranks, CCC the concordance correlation;",
+        "MAE and RMSE are errors in units of the scale.",
+    ]
 
 
 def _row(cells: Iterable[str]) -> str:

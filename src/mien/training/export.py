@@ -16,16 +16,24 @@ from torch import Tensor, nn
 from mien.errors import ExportError
 from mien.networks.graph import OPSET
 from mien.runtime import Session
+from mien.training.ratings import Ratings
 from mien.training.task import Task
 
 Reference = Callable[[np.ndarray], np.ndarray]
+ANSWERS = ("probabilities", "ratings")  # outputs that are answers, in the order in which a reference gives them
 
 
-class Probabilities(nn.Module):
-    """A network with its last step: logits / temperature → softmax, or the sigmoid of each.
+class Answers(nn.Module):
+    """A network with its last step: logits / temperature → softmax, or the sigmoid of each; ratings to their scales.
 
     Args:
+        labels: how many labels of its own it has; 0 where it gives ratings alone.
         heads: size and temperature of each further head, whose logits follow the network's own; always a softmax.
+        ratings: what it rates besides; these come last.
+
+    Attributes:
+        outputs: names of what it gives: "probabilities" where there are labels, "ratings" where there are such, and
+            "features", what these are made from, where the network can tell.
     """
 
     def __init__(
@@ -34,19 +42,31 @@ class Probabilities(nn.Module):
         multilabel: bool,
         temperature: float = 1.0,
         heads: Sequence[tuple[int, float]] = (),
+        ratings: Ratings | None = None,
+        labels: bool = True,
     ) -> None:
         super().__init__()
         self.network, self.multilabel, self.temperature, self.heads = network, multilabel, temperature, heads
-        #: the network's answers, and what they are made from where it can tell.
-        self.outputs = ["probabilities", *(["features"] if hasattr(network, "features") else [])]
+        self.ratings = ratings or Ratings()
+        self.register_buffer("halves", torch.from_numpy(self.ratings.halves), persistent=False)
+        self.register_buffer("middles", torch.from_numpy(self.ratings.middles), persistent=False)
+        there = {"probabilities": labels, "ratings": len(self.ratings) > 0, "features": hasattr(network, "features")}
+        self.outputs = [name for name, is_there in there.items() if is_there]
 
-    def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Probabilities float32 (batch, labels); and features float32 (batch, width), for a network that has them."""
-        if len(self.outputs) == 1:
-            return self._last(self.network(inputs))
+    def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Each of ``outputs``, float32: (batch, labels), (batch, ratings), (batch, width of the features)."""
         network: Any = self.network
-        features = network.features(inputs)
-        return self._last(network.head(features)), features
+        given: dict[str, Tensor] = {}
+        if "features" in self.outputs:
+            given["features"] = network.features(inputs)
+            logits = network.head(given["features"])
+        else:
+            logits = network(inputs)
+        width = logits.shape[1] - len(self.ratings)
+        given["probabilities"] = self._last(logits[:, :width])
+        given["ratings"] = logits[:, width:].clamp(-1, 1) * self.halves + self.middles
+        wanted = tuple(given[name] for name in self.outputs)
+        return wanted if len(wanted) > 1 else wanted[0]
 
     def _last(self, logits: Tensor) -> Tensor:
         sizes = [size for size, _ in self.heads]
@@ -129,17 +149,18 @@ def export_network(
 
 
 def prove(reference: Reference, path: Path, batches: Iterable[np.ndarray], tolerance: float) -> float:
-    """The largest difference between the probabilities of the trained model and of the exported file.
+    """The largest difference between the answers of the trained model and of the exported file.
 
     Args:
-        reference: prepared batch → probabilities, as the trained model gives them.
+        reference: prepared batch → probabilities, then ratings, side by side, as the trained model gives them.
 
     Raises:
         ExportError: it is over *tolerance*.
     """
     session, worst = Session(path), 0.0
     for batch in batches:
-        worst = float(np.maximum(worst, np.abs(session.run(batch) - reference(batch)).max()))  # keeps a NaN
+        answers = [session.run(batch, name) for name in session.outputs if name in ANSWERS]
+        worst = float(np.maximum(worst, np.abs(np.hstack(answers) - reference(batch)).max()))  # keeps a NaN
     if not worst <= tolerance:
         raise ExportError(f"{path.name} and the trained model differ by {worst:.2e}, {tolerance:.0e} is allowed")
     return worst
@@ -190,10 +211,14 @@ def _first_convolutions(path: Path) -> list[str]:
     return convolutions[: min(3, len(convolutions) // 4)]
 
 
-def run_network(path: Path, task: Task, inputs: Sequence[Any], size: int = 64) -> np.ndarray:
-    """Probabilities of an exported network, float32 (n, labels), in the order of the inputs."""
+def run_network(path: Path, task: Task, inputs: Sequence[Any], output: str | None = None, size: int = 64) -> np.ndarray:
+    """What an exported network gives, float32 (n, labels or ratings), in the order of the inputs.
+
+    Args:
+        output: name of one of its outputs; by default its first.
+    """
     session = Session(path)
     order = np.argsort(task.lengths(inputs), kind="stable")
     places = [order[start : start + size] for start in range(0, len(order), size)]
-    rows = np.concatenate([session.run(task.collate([inputs[i] for i in batch])) for batch in places])
+    rows = np.concatenate([session.run(task.collate([inputs[i] for i in batch]), output) for batch in places])
     return rows[np.argsort(order)]

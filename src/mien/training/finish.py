@@ -19,8 +19,9 @@ from mien.evaluation.metrics import best_thresholds, tuned_metrics
 from mien.model import Manifest
 from mien.training.card import card
 from mien.training.experts import expert_files
+from mien.training.ratings import Ratings, mean_correlation
 from mien.training.recipe import Recipe
-from mien.training.task import EVALUATION_BATCH, Task
+from mien.training.task import Task, evaluation_batch
 
 _CALIBRATION = 512  # pictures on which the ranges of an 8-bit network are measured
 Say = Callable[[str], None]
@@ -36,6 +37,7 @@ class Trained(Protocol):
 
     history: list[dict[str, float]]
     heads: list[tuple[int, float]]
+    ratings: Ratings
 
     @property
     def search(self) -> list[dict[str, Any]]: ...
@@ -84,7 +86,7 @@ def write(
     manifest.training |= next(iter(notes.values()))
     if manifest.experts:
         manifest.training["experts"] = notes
-    if held.space.multilabel:
+    if held.space.multilabel and len(held.space):
         manifest.thresholds, manifest.rollups = choose_thresholds(
             held.space, np.concatenate(targets), np.concatenate(probabilities)
         )
@@ -102,14 +104,14 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say
     Returns:
         The network's probabilities on the validation samples, float32 (n, labels).
     """
-    from mien.training.export import fit_temperature, prove, quantize, run_network
+    from mien.training.export import fit_temperature, prove, quantize
 
     trained, task, learned = fitted.trained, fitted.task, fitted.learned
     temperature, labels = 1.0, len(learned.space)
     if recipe.export.calibrate and trained.held_out is not None:  # all of the data tells more than a share of it
         temperature = fit_temperature(trained.held_out, learned.targets)
     valid = learned if fitted.valid is None else fitted.valid  # then only to prove the export on
-    if recipe.export.calibrate and trained.held_out is None:
+    if recipe.export.calibrate and labels and trained.held_out is None:
         logits = trained.logits(valid.inputs)
         temperature = fit_temperature(logits[:, :labels], valid.targets)
         for place, head in enumerate(manifest.heads):
@@ -117,15 +119,17 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say
             known = votes.any(1)
             heat = fit_temperature(logits[known, columns], votes[known].argmax(1))
             trained.heads[place] = len(head.names), heat
-    shown, most = list(valid.inputs[:256]), getattr(task, "evaluation_batch", EVALUATION_BATCH)
-    sizes = ((0, 1), (1, 7), (8, min(64, most)), (72, min(184, most)))
-    batches = [task.collate(shown[at : at + size]) for at, size in sizes if shown[at:]]
-    trained.write(network, temperature, batches[-1])
+    shown, most = list(valid.inputs[:256]), evaluation_batch(task)
+    sizes = [(at, min(size, most)) for at, size in ((0, 1), (1, 7), (8, 64), (72, 184)) if shown[at:]]
+    batches = (task.collate(shown[at : at + size]) for at, size in sizes)
+    example = task.collate(shown[:2])
+    trained.write(network, temperature, example)
     difference = prove(trained.reference(temperature), network, batches, recipe.export.tolerance)
-    say(f"model.onnx gives the trained model's probabilities within {difference:.1e}")
-    probabilities = run_network(network, task, valid.inputs)[:, :labels]
+    what = "answers" if len(trained.ratings) else "probabilities"
+    say(f"model.onnx gives the trained model's {what} within {difference:.1e}")
+    figure, before, probabilities = _quality(network, task, valid, trained.ratings)
     manifest.training |= {
-        "layout": trained.layout(batches[-1][:1]),
+        "layout": trained.layout(example[:1]),
         "temperature": round(temperature, 4),
         **({"head_temperatures": [round(heat, 4) for _, heat in trained.heads]} if trained.heads else {}),
         "export_difference": float(f"{difference:.2e}"),
@@ -134,17 +138,29 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say
         small = network.with_suffix(".int8.onnx")
         taken = learned.inputs[:: -(-len(learned) // _CALIBRATION)] if learned.modality != "text" else []
         quantize(network, small, [task.collate(taken[at : at + 64]) for at in range(0, len(taken), 64)])
-        names = valid.space.names
-        before = tuned_metrics(valid.targets, probabilities, names)["macro_f1"]
-        probabilities = run_network(small, task, valid.inputs)[:, :labels]
-        after = tuned_metrics(valid.targets, probabilities, names)["macro_f1"]
-        say(f"in 8 bits: validation macro-F1 {after:.4f}, before {before:.4f}")
+        _, after, probabilities = _quality(small, task, valid, trained.ratings)
+        say(f"in 8 bits: validation {figure} {after:.4f}, before {before:.4f}")
         if before - after > recipe.export.quantize_tolerance:
             allowed = recipe.export.quantize_tolerance
-            raise ExportError(f"8 bits cost {before - after:.4f} of macro-F1, {allowed} is allowed")
-        manifest.training["quantized"] = {"macro_f1_before": before, "macro_f1_after": after}
+            raise ExportError(f"8 bits cost {before - after:.4f} of {figure}, {allowed} is allowed")
+        key = figure.replace("-", "_").lower()
+        manifest.training["quantized"] = {f"{key}_before": before, f"{key}_after": after}
         small.replace(network)
     return probabilities
+
+
+def _quality(network: Path, task: Task, valid: Dataset, ratings: Ratings) -> tuple[str, float, np.ndarray]:
+    """What an exported network is judged by on validation data, its value, and the probabilities of its own labels.
+
+    Macro-F1 of the labels; where there are none, the mean correlation of the ratings.
+    """
+    from mien.training.export import run_network
+
+    answers = run_network(network, task, valid.inputs)  # ratings, where these are all
+    if not len(valid.space):
+        return "correlation", mean_correlation(ratings.of(valid), answers), answers[:, :0]
+    probabilities = answers[:, : len(valid.space)]
+    return "macro-F1", tuned_metrics(valid.targets, probabilities, valid.space.names)["macro_f1"], probabilities
 
 
 def choose_thresholds(

@@ -29,11 +29,12 @@ from torch import Tensor, nn
 from mien.data import Dataset
 from mien.evaluation.metrics import tuned_metrics
 from mien.training.batches import Batches
-from mien.training.export import Probabilities, Reference, export_network, probabilities_of
+from mien.training.export import ANSWERS, Answers, Reference, export_network, probabilities_of
 from mien.training.objective import Objective
+from mien.training.ratings import Ratings, correlations
 from mien.training.recipe import TrainSettings
 from mien.training.stages import Stages
-from mien.training.task import EVALUATION_BATCH, Task
+from mien.training.task import Task, evaluation_batch
 
 CHECKPOINTS, HISTORY = "checkpoints", "history.json"
 
@@ -42,8 +43,7 @@ def logits_of(network: nn.Module, task: Task, inputs: Sequence[Any], device: tor
     """Logits float32 (n, labels) on the CPU, in the order of the inputs, without gradients."""
     network.eval()
     order = np.argsort(task.lengths(inputs), kind="stable")
-    parts: list[Tensor] = []
-    size = getattr(task, "evaluation_batch", EVALUATION_BATCH)
+    size, parts = evaluation_batch(task), []
     with torch.inference_mode():
         for start in range(0, len(order), size):
             batch = task.collate([inputs[i] for i in order[start : start + size]])
@@ -97,13 +97,11 @@ class Module(lightning.LightningModule):
             share, order = mixing
             losses = share * losses + (1 - share) * self._losses(logits, batch, order)
         if batch["source"] == 0:
-            own = logits.detach()[: len(batch["targets"]), : self.objective.labels]
-            right = _hits(own, batch["targets"]).mean()
             # Processes' figures are averaged: with the factor that is the mean over the whole batch.
-            figures = {
-                "train_loss": losses.detach().mean() * batch["factor"],
-                "train_accuracy": right * batch["factor"],
-            }
+            figures = {"train_loss": losses.detach().mean() * batch["factor"]}
+            if self.objective.labels:
+                own = logits.detach()[: len(batch["targets"]), : self.objective.labels]
+                figures["train_accuracy"] = _hits(own, batch["targets"]).mean() * batch["factor"]
             self.log_dict(figures, on_step=False, on_epoch=True, sync_dist=True, batch_size=batch["size"])
         loss: Tensor = losses.mean() * batch["factor"]
         return loss
@@ -113,13 +111,14 @@ class Module(lightning.LightningModule):
 
         Shape (batch,), or (members × batch,) from a network whose members answer each for itself.
         """
-        targets, teacher, also = batch["targets"], batch["teacher"], batch["also"]
+        targets, teacher, also, rated = batch["targets"], batch["teacher"], batch["also"], batch["rated"]
         if (members := len(logits) // len(targets)) > 1:
             order = torch.arange(len(targets)).repeat(members) if order is None else order.repeat(members)
         if order is not None:
             targets, also = targets[order], {name: shares[order] for name, shares in also.items()}
+            rated = rated[order]
             teacher = None if teacher is None else teacher[order]
-        return self.objective(logits, targets, batch["source"], teacher, also)
+        return self.objective(logits, targets, batch["source"], teacher, also, rated)
 
     def validation_step(self, _: Any, __: int) -> None:
         logits = logits_of(self.network, self.task, self.valid.inputs, self.device)
@@ -174,19 +173,29 @@ def pooled(task: Task, logits: Tensor, samples: Dataset) -> tuple[Tensor, Datase
 
 
 def validation_figures(logits: Tensor, valid: Dataset, objective: Objective) -> dict[str, float]:
-    """``val_loss`` (of the labels alone, without the teacher), ``val_accuracy``, ``val_macro_f1`` and ``val_map``."""
-    targets = torch.from_numpy(valid.targets)
-    loss = objective(logits, targets).mean().item()
-    heads = {}
+    """Figures of an epoch.
+
+    ``val_loss`` (without the teacher and further heads); of labels ``val_accuracy``, ``val_macro_f1`` and ``val_map``;
+    of ratings ``val_pearson``, the mean of their correlations, and each, such as ``val_valence_pearson``.
+    """
+    targets, rated = torch.from_numpy(valid.targets), objective.ratings.of(valid)
+    figures = {"val_loss": objective(logits, targets, rated=torch.from_numpy(rated)).mean().item()}
+    if objective.labels:
+        own = logits[:, : objective.labels]
+        probabilities = probabilities_of(own.numpy(), valid.space.multilabel)
+        metrics = tuned_metrics(valid.targets, probabilities, valid.space.names)
+        figures["val_accuracy"] = _hits(own, targets).mean().item()
+        figures |= {"val_macro_f1": metrics["macro_f1"], "val_map": metrics.get("map", float("nan"))}
     for name, columns in objective.heads.items():
         known = valid.also[name].any(1)
         said, voted = logits[:, columns].argmax(1).numpy()[known], valid.also[name][known].argmax(1)
-        heads[f"val_{name}_accuracy"] = float((said == voted).mean()) if known.any() else float("nan")
-    logits = logits[:, : objective.labels]
-    figures = {"val_loss": loss, "val_accuracy": _hits(logits, targets).mean().item(), **heads}
-    probabilities = probabilities_of(logits.numpy(), valid.space.multilabel)
-    metrics = tuned_metrics(valid.targets, probabilities, valid.space.names)
-    return figures | {"val_macro_f1": metrics["macro_f1"], "val_map": metrics.get("map", float("nan"))}
+        figures[f"val_{name}_accuracy"] = float((said == voted).mean()) if known.any() else float("nan")
+    if names := objective.ratings.names:
+        given = logits[:, logits.shape[1] - len(names) :].numpy()
+        found = correlations(rated, given)
+        figures |= {f"val_{name}_pearson": value for name, value in zip(names, found, strict=True)}
+        figures["val_pearson"] = float(np.mean(found))
+    return figures
 
 
 class History(Callback):
@@ -238,25 +247,32 @@ class TrainedNetwork:
     multilabel: bool
     history: list[dict[str, float]]
     heads: list[tuple[int, float]] = field(default_factory=list)  # size and temperature of each further head
+    ratings: Ratings = field(default_factory=Ratings)
+    labels: bool = True  # whether it has any
     search: list[dict[str, Any]] = field(default_factory=list)  # no settings are tried
     held_out: None = None
 
     def logits(self, inputs: Sequence[Any]) -> np.ndarray:
-        """float32 (n, labels, then those of the heads)."""
+        """float32 (n, labels, then those of the heads, then ratings)."""
         logits: np.ndarray = logits_of(self.network, self.task, inputs).numpy()
         return logits
 
     def reference(self, temperature: float) -> Reference:
-        """Prepared batch → probabilities, as the network gives them."""
-        module = Probabilities(self.network, self.multilabel, temperature, self.heads).eval()
+        """Prepared batch → probabilities, then ratings, side by side, as the network gives them."""
+        module = self._answers(temperature).eval()
 
         def run(batch: np.ndarray) -> np.ndarray:
             with torch.inference_mode():
                 given = module(torch.from_numpy(batch))
-                probabilities: np.ndarray = (given if isinstance(given, Tensor) else given[0]).numpy()
-            return probabilities
+            parts = [given] if isinstance(given, Tensor) else given
+            answers = [part for name, part in zip(module.outputs, parts, strict=True) if name in ANSWERS]
+            joined: np.ndarray = torch.cat(answers, 1).numpy()
+            return joined
 
         return run
+
+    def _answers(self, temperature: float) -> Answers:
+        return Answers(self.network, self.multilabel, temperature, self.heads, self.ratings, self.labels)
 
     def write(self, path: Path, temperature: float, example: np.ndarray) -> None:
         """Write ``model.onnx``."""
@@ -264,8 +280,7 @@ class TrainedNetwork:
         if callable(own):
             own(path, temperature, self.multilabel)
         else:
-            module = Probabilities(self.network, self.multilabel, temperature, self.heads)
-            export_network(module, example, path, self.task.free_axes)
+            export_network(self._answers(temperature), example, path, self.task.free_axes)
 
     def layout(self, example: np.ndarray) -> list[dict[str, Any]]:
         """One row per layer: name, type, output shape, parameters of its own."""
@@ -392,4 +407,8 @@ def _kept(module: Module, folder: Path) -> TrainedNetwork:
     epochs[kept["epoch"]]["kept"] = True
     network = module.network.cpu().float().eval()
     sizes = [columns.stop - columns.start for columns in module.objective.heads.values()]
-    return TrainedNetwork(network, module.task, module.valid.space.multilabel, epochs, [(size, 1.0) for size in sizes])
+    objective = module.objective
+    return TrainedNetwork(
+        network, module.task, objective.multilabel, epochs, [(size, 1.0) for size in sizes],
+        objective.ratings, objective.labels > 0,
+    )  # fmt: skip

@@ -24,6 +24,7 @@ import numpy as np
 from mien import model as folders
 from mien.data import Dataset, open_dataset
 from mien.data.splits import folds as deal_folds
+from mien.data.splits import strata
 from mien.errors import DataError, MienError
 from mien.evaluation import evaluate
 from mien.evaluation.held_out import HeldOut
@@ -94,6 +95,7 @@ def cross_validate(
         return train(recipe, [dataset, *others], target, resume=begun, say=say, settings=settings, report=report)
 
     answers = np.zeros((len(whole), len(whole.space)), np.float32)
+    rated = np.zeros((len(whole), 0), np.float32)
     parts: list[dict[str, Any]] = []
     thresholds: list[dict[str, float]] = []
     for name in names:
@@ -101,18 +103,20 @@ def cross_validate(
         tell(f"fold {name}: {int(held.sum()):,} samples held out")
         run = run_on(whole.resplit(np.where(held, "test", "train").astype(object)), target)
         manifest = folders.read_manifest(run.model)
-        answers[held] = _answers(run.model, whole.take(held), target / ANSWERS)
-        figures = headline(evaluate(HeldOut(manifest, answers[held]), whole.take(held), "all").to_dict())
-        told = {key: figures[key] for key in ("n", *_FIGURES) if key in figures}
+        answers[held], given = _answers(run.model, whole.take(held), target / ANSWERS)
+        if not parts:
+            rated = np.zeros((len(whole), given.shape[1]), np.float32)
+        rated[held] = given
+        told = _figures(evaluate(HeldOut(manifest, answers[held], given), whole.take(held), "all").to_dict())
         parts.append({"fold": name, **told, **_chosen(manifest)})
         thresholds.append(manifest.thresholds)
-        tell(f"fold {name}: " + _told(figures))
+        tell(f"fold {name}: " + "  ".join(f"{key} {told[key]:.4f}" for key in _named(told)))
     tell("all folds together: training on everything")
     final = run_on(whole.resplit(np.full(len(whole), "train", dtype=object)), folder / "all")
     manifest = folders.read_manifest(final.model)
     spread = _spread(parts)
-    pooled = _report(manifest, whole, answers, spread, thresholds)
-    _write(pooled, folder / "report", whole, fold, answers, pages=report)
+    pooled = _report(manifest, whole, answers, rated, spread, thresholds)
+    _write(pooled, folder / "report", whole, fold, answers, rated, pages=report)
     key = f"{whole.name}/{len(names)} folds{f' by {column}' if column else ''}"
     manifest.metrics[key] = headline(pooled.to_dict()) | {"folds": {"mean": spread["mean"], "std": spread["std"]}}
     content = {name: final.model / name for name in folders.verify(final.model).files if name != folders.CARD}
@@ -135,10 +139,11 @@ def _folds(dataset: Dataset, folds: str | int, seed: int) -> np.ndarray:
     if isinstance(folds, int):
         if folds < 2:
             raise DataError(f"there must be at least 2 folds, not {folds}")
-        groups = len(dataset) if dataset.groups is None else len(set(map(str, dataset.groups)))
+        together = dataset.groups
+        groups = len(dataset) if together is None else len(set(map(str, together)))
         if groups < folds:
             raise DataError(f"{dataset.name} has {groups} groups of samples, too few for {folds} folds")
-        return np.array([str(1 + place) for place in deal_folds(dataset.targets, folds, seed, dataset.groups)], object)
+        return np.array([str(1 + place) for place in deal_folds(strata(dataset), folds, seed, dataset.groups)], object)
     if folds not in dataset.columns:
         raise DataError(f"{dataset.name} has no column {folds!r}; it has: {', '.join(dataset.columns) or 'none'}")
     values = np.array([str(value).strip() for value in dataset.columns[folds]], dtype=object)
@@ -149,10 +154,11 @@ def _folds(dataset: Dataset, folds: str | int, seed: int) -> np.ndarray:
     if bad := [value for value in values if not _NAME.fullmatch(value)]:
         raise DataError(f"{dataset.name}: the fold {bad[0]!r} cannot name a folder; use letters and digits")
     seen: dict[str, str] = {}
-    for group, value in zip(() if dataset.groups is None else dataset.groups, values, strict=True):
+    together = dataset.groups
+    for group, value in () if together is None else zip(together, values, strict=True):
         if seen.setdefault(str(group), value) != value:
-            both = f"{seen[str(group)]!r} and {value!r}"
-            raise DataError(f"{dataset.name}: {dataset.group} {group} stands in the folds {both}; keep it in one")
+            what, both = dataset.group or "picture", f"{seen[str(group)]!r} and {value!r}"
+            raise DataError(f"{dataset.name}: {what} {group} stands in the folds {both}; keep it in one")
     return values
 
 
@@ -164,18 +170,35 @@ def _natural(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdecimal() else (1 << 62, name)
 
 
-def _answers(model: Path, held: Dataset, path: Path) -> np.ndarray:
-    """Probabilities float32 (n, labels) of the held-out samples; kept beside the model, whose hash names them."""
-    network = folders.read_manifest(model).files[folders.NETWORK].sha256
-    kept = path.with_name(f"{path.stem}-{network[:16]}{path.suffix}")
-    if kept.exists() and len(answers := np.load(kept)) == len(held):
-        return np.asarray(answers)
-    recognizer: Any = folders.load(model)
-    if held.features:
-        recognizer = recognizer.reading(held.features)
-    answers = recognizer.probabilities(held.inputs)
-    np.save(kept, answers)
-    return np.asarray(answers)
+def _answers(model: Path, held: Dataset, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities float32 (n, labels) and ratings float32 (n, ratings) of the held-out samples.
+
+    Kept side by side, next to the model, whose hash names them.
+    """
+    manifest = folders.read_manifest(model)
+    kept = path.with_name(f"{path.stem}-{manifest.files[folders.NETWORK].sha256[:16]}{path.suffix}")
+    labels, ratings = len(manifest.space), len(manifest.ratings)
+    if not kept.exists() or np.load(kept).shape != (len(held), labels + ratings):
+        recognizer: Any = folders.load(model)
+        if held.features:
+            recognizer = recognizer.reading(held.features)
+        found = recognizer.answers(held.inputs) if ratings else [recognizer.probabilities(held.inputs)]
+        np.save(kept, np.hstack(found))
+    answers = np.load(kept)
+    return answers[:, :labels], answers[:, labels:]
+
+
+def _figures(document: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a fold: n, the main ones, and of each rating its correlation, such as "valence_pearson"."""
+    figures = headline(document)
+    rated = {f"{name}_pearson": row["pearson"] for name, row in figures.get("ratings", {}).items()}
+    return {key: value for key, value in (figures | rated).items() if key == "n" or key in _named(figures | rated)}
+
+
+def _named(figures: dict[str, Any]) -> list[str]:
+    """Those that are told of each fold, in the order in which they are; one that is not defined is not."""
+    names = [*_FIGURES, *(key for key in figures if key.endswith("_pearson"))]
+    return [key for key in names if figures.get(key) is not None]
 
 
 def _chosen(manifest: folders.Manifest) -> dict[str, Any]:
@@ -186,7 +209,7 @@ def _chosen(manifest: folders.Manifest) -> dict[str, Any]:
 
 def _spread(parts: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean and standard deviation of the main figures over the folds, with the folds themselves."""
-    told = [key for key in _FIGURES if key in parts[0]]
+    told = [key for key in _named(parts[0]) if all(part.get(key) is not None for part in parts)]
     return {
         "mean": {key: round(float(np.mean([part[key] for part in parts])), 6) for key in told},
         "std": {key: round(float(np.std([part[key] for part in parts], ddof=1)), 6) for key in told},
@@ -198,38 +221,51 @@ def _report(
     manifest: folders.Manifest,
     whole: Dataset,
     answers: np.ndarray,
+    rated: np.ndarray,
     spread: dict[str, Any],
     thresholds: list[dict[str, float]],
 ) -> Report:
     notes = ["Each sample was answered by the model of the folds that it is not in. The final model is not measured."]
     asked = manifest.model_copy()
-    if whole.space.multilabel:
+    if whole.space.multilabel and len(whole.space):
         asked.thresholds = {name: float(np.mean([own[name] for own in thresholds])) for name in whole.space.names}
         notes.append("The thresholds are means of those that the folds' models chose; each fold's figures use its own.")
-    report = evaluate(HeldOut(asked, answers), whole, "all", by="fold")
+    report = evaluate(HeldOut(asked, answers, rated), whole, "all", by="fold")
     return replace(report, folds=spread, notes=[*notes, *report.notes])
 
 
-def _write(report: Report, folder: Path, whole: Dataset, fold: np.ndarray, answers: np.ndarray, *, pages: bool) -> None:
+def _write(
+    report: Report,
+    folder: Path,
+    whole: Dataset,
+    fold: np.ndarray,
+    answers: np.ndarray,
+    rated: np.ndarray,
+    *,
+    pages: bool,
+) -> None:
     names, several = whole.space.names, whole.space.multilabel
+    ratings = [entry["name"] for entry in report.model.get("ratings", [])]
+    heads = ["true", "predicted", *(f"score_{name}" for name in names)] if names else []
     path = folder / "predictions.csv"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["where", "fold", "true", "predicted", *(f"score_{name}" for name in names)])
-            for row, scores in enumerate(answers):
-                true = whole.targets[row]
-                label = "|".join(n for n, t in zip(names, true, strict=True) if t) if several else names[int(true)]
-                said = names[int(scores.argmax())]
-                writer.writerow([_where(whole, row), fold[row], label, said, *(f"{score:.6f}" for score in scores)])
+            writer.writerow(["where", "fold", *heads, *(f"{what}{name}" for name in ratings for what in ("true_", ""))])
+            for row, (scores, values) in enumerate(zip(answers, rated, strict=True)):
+                cells = [_where(whole, row), fold[row]]
+                if names:
+                    true = whole.targets[row]
+                    label = "|".join(n for n, t in zip(names, true, strict=True) if t) if several else names[int(true)]
+                    cells += [label, names[int(scores.argmax())], *(f"{score:.6f}" for score in scores)]
+                for name, value in zip(ratings, values, strict=True):
+                    known = whole.ratings[name][row]
+                    cells += ["" if np.isnan(known) else f"{known:.6g}", f"{value:.6g}"]
+                writer.writerow(cells)
     except OSError as error:
         raise MienError(f"cannot write {path}: {error.strerror or error}") from error
     if pages:
         report.write(folder)
     else:
         report.write_json(folder)
-
-
-def _told(figures: dict[str, Any]) -> str:
-    return "  ".join(f"{key} {figures[key]:.4f}" for key in _FIGURES if key in figures)

@@ -15,6 +15,7 @@ from mien.evaluation.metrics import tuned_metrics
 from mien.networks import open_network
 from mien.networks.linear import LinearModel
 from mien.training.export import Reference, probabilities_of
+from mien.training.ratings import Ratings
 from mien.training.recipe import Recipe
 from mien.training.task import Task, open_task
 
@@ -28,6 +29,7 @@ class TrainedLinear:
     multilabel: bool
     history: list[dict[str, float]] = field(default_factory=list)
     heads: list[tuple[int, float]] = field(default_factory=list)  # it has none
+    ratings: Ratings = field(default_factory=Ratings)  # nor these
     search: list[dict[str, Any]] = field(default_factory=list)  # no settings are tried
     held_out: None = None
 
@@ -76,6 +78,8 @@ def train_linear(
     """
     if recipe.modality != "text":
         raise RecipeError("network.kind: 'linear' reads text")
+    if not len(valid.space):
+        raise DataError(f"{valid.name} has no labels, and the linear baseline gives no ratings")
     if len(sets) > 1:
         raise DataError("the linear baseline learns from one data set")
     _, settings = open_network(recipe.network.kind, recipe.network.options)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
 import torch
-from safetensors.torch import load_file
-from torch import nn
 
 from mien import model as folders
 from mien.data import Dataset
@@ -20,8 +19,10 @@ from mien.networks import open_network
 from mien.training.batches import Batches
 from mien.training.fit import Module, TrainedNetwork, fit
 from mien.training.objective import Objective, source
+from mien.training.ratings import Ratings
 from mien.training.recipe import DistillSettings, Recipe
-from mien.training.task import Task, open_task
+from mien.training.start import start_from, start_head
+from mien.training.task import Task, evaluation_batch, open_task
 
 _CALIBRATION = 1024  # samples by which a network adjusts what its pretrained weights do not tell
 
@@ -37,6 +38,9 @@ def train_network(
     own = valid.space
     if recipe.train.monitor == "val_map" and not own.multilabel:
         raise RecipeError("train.monitor: val_map is for several labels at a time; here there is one")
+    if recipe.train.monitor not in _figures(sets[0]):
+        known = ", ".join(_figures(sets[0]))
+        raise RecipeError(f"train.monitor: {sets[0].name} gives no {recipe.train.monitor}; it gives: {known}")
     lightning.seed_everything(recipe.train.seed, verbose=False)
     sets = [sets[0], *(_common(part, own, recipe.train.mix_space) for part in sets[1:])]
     heads = _heads(recipe.train.also, sets[0], len(own))
@@ -44,11 +48,16 @@ def train_network(
         raise RecipeError(f"train.also: the network {recipe.network.kind} answers in one label space")
     text = recipe.modality == "text"  # of other modalities the inputs may lie on disk, and are not to be gathered
     task = open_task(recipe, [item for part in sets for item in part.inputs] if text else sets[0].inputs, pretrained)
-    network = module.Network(options, labels=_width(own, heads), **task.network_arguments)
+    if (seen := getattr(task, "views", 1)) != (wanted := getattr(module.Network, "views", 1)):
+        raise RecipeError(f"preprocess.views: the network {recipe.network.kind} looks at {wanted}, not at {seen}")
+    ratings = _ratings(recipe, sets[0], module)
+    network = module.Network(options, labels=_width(own, heads) + len(ratings), **task.network_arguments)
     if recipe.train.start:
-        start_from(network, recipe.train.start)
+        start_from(network, recipe.train.start, own, list(heads), ratings, say)
     elif hasattr(network, "calibrate"):
         network.calibrate(torch.from_numpy(task.collate(sets[0].inputs[:_CALIBRATION])))
+    if recipe.train.head_start:
+        start_head(network, task, sets[0], ratings, evaluation_batch(task))
     given = recipe.train.mix_weight
     weights = [1.0, *(given if isinstance(given, list) else [given] * (len(sets) - 1))]
     if len(weights) != len(sets):
@@ -61,12 +70,32 @@ def train_network(
     except ValueError as error:
         raise DataError(f"{error}; set train.mix_space to a space that both lead to") from error
     shares = np.array(list(sets[0].counts().values()), float) / len(sets[0])
-    objective = Objective(own, sources, recipe.train, recipe.distill, shares, heads)
+    objective = Objective(own, sources, recipe.train, recipe.distill, shares, heads, ratings)
     taught = teacher_probabilities(recipe.distill, sets[0], own, folder / "teacher", say)
     teachers = [taught, *(None for _ in sets[1:])]
-    batches = Batches(task, sets, teachers, recipe.train.batch_size, recipe.train.seed, list(heads))
+    batches = Batches(task, sets, teachers, recipe.train.batch_size, recipe.train.seed, list(heads), ratings)
     lightning_module = Module(network, task, objective, batches, valid, recipe.train)
     return fit(lightning_module, folder, resume=resume, say=say), task
+
+
+def _figures(part: Dataset) -> list[str]:
+    """What validation can go by."""
+    labels = ["val_accuracy", "val_macro_f1", *(["val_map"] if part.space.multilabel else [])]
+    return ["val_loss", *(labels if len(part.space) else []), *(["val_pearson"] if part.ratings else [])]
+
+
+def _ratings(recipe: Recipe, part: Dataset, module: Any) -> Ratings:
+    """What the network learns to rate: all that the first data set has ratings of.
+
+    Raises:
+        DataError: the set has no labels, and its ratings cannot be learned.
+    """
+    if recipe.modality != "scene" or hasattr(module.Network, "write_onnx"):  # which know of labels alone
+        if not len(part.space):
+            what = f"{part.name} has no labels, and the network {recipe.network.kind} gives no ratings"
+            raise DataError(what if recipe.modality == "scene" else f"{what} of {recipe.modality}")
+        return Ratings()
+    return Ratings.rated_in(part)
 
 
 def _heads(names: list[str], part: Dataset, start: int) -> dict[str, slice]:
@@ -85,25 +114,7 @@ def _heads(names: list[str], part: Dataset, start: int) -> dict[str, slice]:
 
 
 def _width(own: LabelSpace, heads: dict[str, slice]) -> int:
-    return max(len(own), *(int(columns.stop) for columns in heads.values())) if heads else len(own)
-
-
-def start_from(network: nn.Module, folder: str) -> None:
-    """Give a network the weights of an earlier run of the same network.
-
-    Raises:
-        ModelError: there is no such model, or its folder is damaged.
-        RecipeError: it keeps no weights, or those of another network.
-    """
-    model = folders.find_model(folder)
-    if folders.WEIGHTS not in folders.verify(model).files:
-        raise RecipeError(f"train.start: {model} keeps no {folders.WEIGHTS} (export.weights was false)")
-    try:
-        network.load_state_dict(load_file(model / folders.WEIGHTS))
-    except RuntimeError as error:
-        raise RecipeError(
-            f"train.start: {model} holds another network: {str(error).splitlines()[1].strip()}"
-        ) from error
+    return max([len(own), *(int(columns.stop) for columns in heads.values())])
 
 
 def _common(part: Dataset, own: LabelSpace, mix_space: str) -> Dataset:

@@ -1,4 +1,6 @@
-"""What training minimises. All losses are negative log-likelihoods of a sample's labels, summed over labels."""
+"""What training minimises: for each sample the negative log-likelihood of its labels, summed over labels, or the EMOTIC
+paper's squares; and how far its ratings are missed.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,28 @@ from torch import Tensor
 from torch.nn import functional
 
 from mien.emotions import LabelSpace, get_space, groups
+from mien.training.ratings import Ratings
 from mien.training.recipe import DistillSettings, TrainSettings
 
 _TINY = 1e-6
+_UNSEEN = 1e-4  # weight of a label that no sample of the batch carries
 
 
 def soft_loss(logits: Tensor, shares: Tensor) -> Tensor:
     """Cross-entropy with shares of votes (batch, labels), shape (batch,); 0 where a row of them is zeros."""
     return -(shares * logits.log_softmax(1)).sum(1)
+
+
+def weighted_squares(logits: Tensor, targets: Tensor) -> Tensor:
+    """The loss on labels of the EMOTIC papers (Kosti et al. 2017 and 2020), shape (batch,).
+
+    Squared distance of a linear output from 0 or 1, each label weighed by 1 / ln(1.2 + its share in the batch); as in
+    the authors' code a label that no sample of the batch carries weighs next to nothing. The output is ½ + logit / 4,
+    which is the tangent of the sigmoid at 0: so what is learned are logits all the same.
+    """
+    shares = targets.mean(0)
+    weights = torch.where(shares > 0, 1 / torch.log(1.2 + shares), _UNSEEN)
+    return (weights * (0.5 + logits / 4 - targets) ** 2).sum(1)
 
 
 @dataclass(frozen=True)
@@ -56,6 +72,7 @@ class Objective:
         sources: the data sets, the network's own first.
         shares: share of each label in the training data, float (labels,), for class weights.
         heads: further label spaces → columns of the network's output; its own labels come first.
+        ratings: what is rated besides; their outputs come last.
     """
 
     def __init__(
@@ -66,8 +83,13 @@ class Objective:
         distill: DistillSettings,
         shares: np.ndarray,
         heads: Mapping[str, slice] | None = None,
+        ratings: Ratings | None = None,
     ) -> None:
         self.multilabel, self.sources = space.multilabel, sources
+        self.ratings = ratings or Ratings()
+        self.label_loss, self.rating_loss = train.label_loss, train.rating_loss
+        self.rating_margin = train.rating_margin
+        self.rating_weight = (train.rating_weight if len(space) else 1.0) if len(self.ratings) else 0.0
         self.rollup = source(get_space(train.rollup_space), space, train.rollup_weight) if train.rollup_space else None
         self.labels, self.heads, self.heads_weight = len(space), dict(heads or {}), train.also_weight
         self.smoothing, self.distill = train.label_smoothing, distill
@@ -83,15 +105,17 @@ class Objective:
         place: int = 0,
         teacher: Tensor | None = None,
         also: Mapping[str, Tensor] | None = None,
+        rated: Tensor | None = None,
     ) -> Tensor:
         """Loss of each sample, shape (batch,).
 
         Args:
-            output: logits (batch, labels, then those of the heads).
+            output: logits (batch, labels, then those of the heads, then the ratings).
             targets: int64 (batch,) or float32 (batch, labels of the source).
             place: which source the batch comes from.
             teacher: probabilities (batch, labels) to follow besides.
             also: further label space → shares of votes (batch, its labels); a row of zeros where nobody voted.
+            rated: what the ratings should be (batch, ratings), from -1 to 1; NaN where not known.
         """
         source, logits = self.sources[place], output[:, : self.labels]
         hard = self._own(logits, targets) if source.members is None else self._gathered(logits, targets, source)
@@ -104,7 +128,20 @@ class Objective:
             share = self.heads_weight
             votes = sum(soft_loss(output[:, self.heads[name]], shares) for name, shares in also.items())
             hard = (1 - share) * hard + share * votes / len(also)
+        if rated is not None and self.rating_weight:
+            missed = self._missed(output[:, output.shape[1] - len(self.ratings) :], rated)
+            hard = (1 - self.rating_weight) * hard + self.rating_weight * missed
         return source.weight * hard
+
+    def _missed(self, given: Tensor, rated: Tensor) -> Tensor:
+        """How far the ratings are missed, in shares of their scales, summed over those that are known; (batch,)."""
+        known = ~rated.isnan()
+        by = torch.where(known, given - torch.where(known, rated, 0.0), 0.0).abs() / 2
+        if self.rating_loss == "smooth":  # L1, but squares within the margin (Girshick 2015)
+            losses = functional.smooth_l1_loss(by, torch.zeros_like(by), beta=self.rating_margin, reduction="none")
+        else:
+            losses = torch.where(by < self.rating_margin, 0.0, by**2) if self.rating_loss == "margin" else by**2
+        return losses.sum(1)
 
     def _own(self, logits: Tensor, targets: Tensor) -> Tensor:
         if not self.multilabel:
@@ -112,6 +149,10 @@ class Objective:
             return functional.cross_entropy(
                 logits, targets, weight=weights, label_smoothing=self.smoothing, reduction="none"
             )
+        if self.label_loss == "squares":
+            return weighted_squares(logits, targets)
+        if not self.labels:
+            return logits.sum(1)  # zeros: there is nothing to tell
         wanted = targets * (1 - self.smoothing) + self.smoothing * targets.mean(1, keepdim=True)
         losses = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
         if self.label_weights is not None:

@@ -24,6 +24,7 @@ PARTS: dict[str, dict[str, str]] = {
         "preprocess": "mien.features.preprocess:FeatureSettings",
         "augment": "mien.features.preprocess:AugmentSettings",
     },
+    "scene": {"preprocess": "mien.scene.preprocess:SceneSettings", "augment": "mien.face.augment:AugmentSettings"},
 }
 
 
@@ -83,6 +84,12 @@ class TrainSettings(_Strict):
         also: further label spaces that the data set is labelled in (such as fer2013's "ferplus8", ten people's votes);
             the network gets a head for each, and learns from the shares of the votes.
         also_weight: share of the loss on those heads together.
+        label_loss: of several labels at a time: "likelihood", or "squares", the EMOTIC papers' weighted squares.
+        rating_loss: of ratings such as valence, in shares of their scale: "squares"; "margin", squares but nothing
+            within ``rating_margin``; or "smooth", the distance itself but squares within the margin.
+        rating_weight: share of the loss that goes by the ratings, where there are labels too.
+        head_start: whether the head begins as the ridge regression of the ratings on the features that the network
+            has from its pretrained weights (Hoerl & Kennard 1970), instead of from nothing.
         mixup: a batch is mixed with itself shuffled, by a share from Beta(mixup, mixup) (Zhang et al. 2018); 0: never.
         ema: what is validated and kept is the running mean of the weights, with this decay a step (less
             in the first steps); 0 for the weights themselves.
@@ -113,6 +120,11 @@ class TrainSettings(_Strict):
     start: str = ""
     also: list[str] = []
     also_weight: float = Field(0.5, ge=0, lt=1)
+    label_loss: Literal["likelihood", "squares"] = "likelihood"
+    rating_loss: Literal["squares", "margin", "smooth"] = "squares"
+    rating_margin: float = Field(0.1, gt=0, lt=1)
+    rating_weight: float = Field(0.5, ge=0, le=1)
+    head_start: bool = False
     mixup: float = Field(0.0, ge=0)
     ema: float = Field(0.0, ge=0, lt=1)
     rollup_space: str = ""
@@ -120,7 +132,7 @@ class TrainSettings(_Strict):
     clip: float = Field(1.0, gt=0)
     mix_weight: Annotated[float, Field(ge=0)] | list[Annotated[float, Field(ge=0)]] = 0.5
     mix_space: str = ""
-    monitor: Literal["val_loss", "val_accuracy", "val_macro_f1", "val_map"] = "val_accuracy"
+    monitor: Literal["val_loss", "val_accuracy", "val_macro_f1", "val_map", "val_pearson"] = "val_accuracy"
     patience: int = Field(3, ge=1)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -198,7 +210,7 @@ class Recipe(_Strict):
     """All that a training run takes besides the data. ``preprocess`` and ``augment`` are those of the modality."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # as in a manifest
-    modality: Literal["text", "face", "video", "features"] = "text"
+    modality: Literal["text", "face", "video", "scene", "features"] = "text"
     summary: str = ""
     preprocess: dict[str, Any] = {}
     augment: dict[str, Any] = {}

@@ -16,6 +16,7 @@ from mien.networks.graph import row_model, save_model
 from mien.networks.rows import Graph, write_spread
 from mien.training.embed import Embedding
 from mien.training.export import Reference, probabilities_of
+from mien.training.ratings import Ratings
 from mien.training.recipe import Recipe
 from mien.training.search import Chosen, choose
 from mien.training.task import Task
@@ -40,6 +41,7 @@ class TrainedRows:
     embedding: Embedding | None = None
     history: list[dict[str, float]] = field(default_factory=list)  # there are no epochs
     heads: list[tuple[int, float]] = field(default_factory=list)
+    ratings: Ratings = field(default_factory=Ratings)  # it gives none
 
     @property
     def held_out(self) -> np.ndarray:
@@ -116,6 +118,8 @@ def train_rows(recipe: Recipe, sets: list[Dataset], say: Callable[[str], None]) 
     data = sets[0]
     if len(sets) > 1:
         raise DataError(f"the network {recipe.network.kind} learns from one data set")
+    if not len(data.space):
+        raise DataError(f"{data.name} has no labels, and the network {recipe.network.kind} gives no ratings")
     if data.space.multilabel:
         raise DataError(f"{data.name} has several labels at a time; the network {recipe.network.kind} gives one")
     _, settings = open_network(recipe.network.kind, recipe.network.options)

@@ -25,7 +25,7 @@ import numpy as np
 
 from mien import model as folders
 from mien.data import Dataset, open_dataset
-from mien.data.splits import split_rows
+from mien.data.splits import split_rows, strata
 from mien.emotions import SPACES
 from mien.errors import DataError, RecipeError, require
 from mien.evaluation import evaluate
@@ -135,6 +135,7 @@ def train(
         labels=LabelsEntry(space=space.name, names=list(space.names), multilabel=space.multilabel),
         preprocess=task.settings.model_dump(),
         heads=[LabelsEntry(space=name, names=list(SPACES[name].names)) for name in checked.train.also],
+        ratings=trained.ratings.entries,
         data=list({part.fingerprint: _described(spec, part) for spec, part in zip(specs, sets, strict=True)}.values()),
         training={
             "recipe": checked.name,
@@ -232,7 +233,7 @@ def _nothing(_: str) -> None:
 def with_splits(dataset: Dataset, seed: int, validate: bool = True) -> Dataset:
     """The set with a train and a val split: its own, or seeded and stratified ones where it has none.
 
-    Rows of one group (``Dataset.group``) stay together.
+    Rows of one group, and persons in one picture, stay together (``Dataset.groups``).
 
     Args:
         validate: whether a val split is needed; else a set with a train split stays as it is.
@@ -241,14 +242,14 @@ def with_splits(dataset: Dataset, seed: int, validate: bool = True) -> Dataset:
         DataError: it has splits, but none to train on.
     """
     if not dataset.splits:
-        return dataset.resplit(split_rows(dataset.targets, seed=seed, groups=dataset.groups))
+        return dataset.resplit(split_rows(strata(dataset), seed=seed, groups=dataset.groups))
     if "train" not in dataset.splits:
         raise DataError(f"{dataset.name} has nothing to train on: its splits are {', '.join(dataset.splits)}")
     if "val" in dataset.splits or not validate:
         return dataset
     split, rows = dataset.split.copy(), np.flatnonzero(dataset.split == "train")
     groups = None if dataset.groups is None else dataset.groups[rows]
-    parts = split_rows(dataset.targets[rows], shares=(0.9, 0.1, 0.0), seed=seed, groups=groups)
+    parts = split_rows(strata(dataset.take(rows)), shares=(0.9, 0.1, 0.0), seed=seed, groups=groups)
     split[rows[parts == "val"]] = "val"
     return dataset.resplit(split)
 

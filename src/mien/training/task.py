@@ -17,9 +17,9 @@ from mien.training.recipe import Recipe
 class Task(Protocol):
     """What a modality brings to training; see :class:`mien.text.task.TextTask`.
 
-    A task may have besides ``evaluation_batch``, samples computed at once without gradients (256), and
-    ``pool(logits, samples)``, which makes of the logits of samples those of the things that count, such as clips, and
-    ``built_on``, the manifests of models whose networks prepare its samples.
+    A task may have besides ``evaluation_batch``, samples computed at once without gradients; ``views``, how many
+    pictures a sample is (1); ``pool(logits, samples)``, which makes of the logits of samples those of the things that
+    count, such as clips; and ``built_on``, the manifests of models whose networks prepare its samples.
     """
 
     free_axes: tuple[str, ...]
@@ -33,13 +33,22 @@ class Task(Protocol):
     def collate(self, inputs: Sequence[Any], seeds: Sequence[int] | None = None) -> np.ndarray: ...
 
 
+_MOST, _FEWEST, _PIXELS = 256, 16, 1 << 21  # samples at once, and pixels of pictures
+
 #: modality → its task. That of features is made by `mien.training.rows`, since it needs the columns' names.
 TASKS: dict[str, str] = {
     "text": "mien.text.task:TextTask",
     "face": "mien.face.task:FaceTask",
     "video": "mien.video.task:video_task",
+    "scene": "mien.scene.task:SceneTask",
 }
-EVALUATION_BATCH = 256
+
+
+def evaluation_batch(task: Task) -> int:
+    """How many samples a network is given at once where nothing is learned: what the task says, or by their size."""
+    side = task.network_arguments.get("size", 0)
+    fitting = min(_MOST, max(_FEWEST, _PIXELS // side**2)) if side else _MOST
+    return int(getattr(task, "evaluation_batch", fitting))
 
 
 def unfold(recipe: Recipe, sets: Sequence[Dataset], say: Callable[[str], None]) -> list[Dataset]:

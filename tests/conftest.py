@@ -7,10 +7,14 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from serving import Server
 
 #: label → words that mean it; every frame below is filled with each of them.
 WORDS = {
@@ -120,6 +124,15 @@ def run_cli(tmp_path: Path) -> RunCli:
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """``mien serve`` with the models text-carer and face. Not to be brought down."""
+    from serving import serving
+
+    with serving("--model", "text-carer", "--model", "face", "--upload-timeout-s", 2) as running:
+        yield running
 
 
 def cli_env() -> dict[str, str]:

@@ -81,7 +81,7 @@ def test_onnx_gives_the_networks_probabilities(exported, shape):
 
 def test_a_second_export_in_one_process_keeps_its_axes_free_too(tmp_path):
     for length in (9, 25):
-        network = export.Probabilities(make("transformer"), False)
+        network = export.Answers(make("transformer"), False)
         export.export_network(network, batch(4, length), tmp_path / f"{length}.onnx")
     for shape in SHAPES:
         ids = batch(*shape)
@@ -98,7 +98,7 @@ def test_a_network_with_an_axis_of_its_own_length_is_refused(tmp_path):
             return ids.float() @ self.weight  # reads texts of nine tokens only
 
     with pytest.raises(ExportError, match="cannot be written as ONNX"):
-        export.export_network(export.Probabilities(Fixed(), False), batch(4, 9), tmp_path / "model.onnx")
+        export.export_network(export.Answers(Fixed(), False), batch(4, 9), tmp_path / "model.onnx")
 
 
 def test_the_file_stands_alone_and_tells_no_paths(exported):
@@ -168,7 +168,7 @@ def test_run_network_keeps_the_order_of_the_inputs(exported):
 
 def test_eight_bits_are_under_half_the_size_and_close(tmp_path):
     network, path, small = make("transformer"), tmp_path / "model.onnx", tmp_path / "small.onnx"
-    export.export_network(export.Probabilities(network, False), batch(4, 9), path)
+    export.export_network(export.Answers(network, False), batch(4, 9), path)
     level = logging.getLogger().level
     export.quantize(path, small)
     assert logging.getLogger().level == level
@@ -206,7 +206,7 @@ def test_the_temperature_stays_within_bounds():
 @pytest.mark.parametrize("several", [False, True])
 def test_probabilities_of_is_what_the_module_does(several):
     logits = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)) * 20
-    module = export.Probabilities(nn.Identity(), several, 0.7)
+    module = export.Answers(nn.Identity(), several, 0.7)
     found = export.probabilities_of(logits.numpy(), several, 0.7)
     np.testing.assert_allclose(found, module(logits).numpy(), atol=1e-6)
     assert np.isfinite(export.probabilities_of(logits.numpy() * 1e4, several)).all()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
@@ -18,6 +19,9 @@ import mien
 from conftest import RunCli, one_line
 from mien.errors import DataError, InputError, RecipeError
 from mien.features.preprocess import Row
+from mien.networks.rows import spread
+from mien.training.calibrate import calibrate
+from mien.training.export import fit_temperature
 from mien.training.recipe import SearchSettings
 from mien.training.search import choose, inner_splits
 from rows_data import LABELS, dataset, rows, write_table
@@ -187,6 +191,7 @@ def test_constant_columns_are_not_learned_from(tmp_path: Path) -> None:
         ("features-svm", ["quantize=int8"], "export.quantize"),
         ("features-vote", ["network.members=[{kind: svm}]"], "network.members"),
         ("features-vote", ["network.members=[{kind: svm}, {kind: vote}]"], "members.1: kind must be one of svm"),
+        ("features-vote", ["network.members=[{kind: svm, calibrate: x}, {kind: svm}]"], "members.0: calibrate must be"),
         ("features-vote", ["network.members=[{kind: svm, embed: face}, {kind: svm}]"], "members.0.embed"),
         ("text-linear", ["network={kind: svm}"], "'svm' learns from rows of numbers"),
     ],
@@ -205,14 +210,17 @@ def test_data_of_another_kind_are_refused(tmp_path: Path, table: Path) -> None:
 
 
 def test_a_vote_is_the_mean_of_calibrated_members(tmp_path: Path) -> None:
+    """Held against the same put together from scikit-learn's own parts."""
     data = dataset(people=10, labels=4)
-    members = "[{kind: svm, c: [1]}, {kind: xgboost, trees: [20]}, {kind: logistic, c: [0.1, 1]}]"
+    members = (
+        "[{kind: svm, c: [1]}, {kind: svm, c: [1], calibrate: matrix}, {kind: xgboost, trees: [20]}, "
+        "{kind: logistic, c: [0.1, 1]}]"
+    )
     settings = [f"network.members={members}", "search.folds=3", "search.repeats=1"]
     done = mien.train("features-vote", data, tmp_path / "run", settings=settings, report=False)
     model = mien.load(done.model)
-    kinds = [member["kind"] for member in model.manifest.training["search"]]
-    assert kinds == ["svm", "xgboost", "logistic"]
-    assert model.manifest.training["layout"][-1]["name"] == "vote"
+    assert [member["kind"] for member in model.manifest.training["search"]] == ["svm", "xgboost", "logistic"]
+    assert [row["name"] for row in model.manifest.training["layout"]][-2:] == ["logistic.linear", "vote"]
     learned = data.take(np.flatnonzero(mien.training.run.with_splits(data, 0).split == "train"))
     parts = [
         choose(kind, options, np.stack(learned.inputs), learned.targets, learned.groups, 4,
@@ -225,9 +233,20 @@ def test_a_vote_is_the_mean_of_calibrated_members(tmp_path: Path) -> None:
         return np.asarray(raised / raised.sum(1, keepdims=True))
 
     new = rows(people=3, labels=4, seed=3)[0]
-    mean = np.mean([softmax(part.logits(new) / part.temperature) for part in parts], axis=0)
-    wanted = softmax(np.log(mean) / model.manifest.training["temperature"])
+    said = [softmax(part.logits(new) / fit_temperature(part.held_out, learned.targets)) for part in parts]
+    matrix = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
+    said.append(matrix.fit(parts[0].held_out, learned.targets).predict_proba(parts[0].logits(new)))
+    wanted = softmax(np.log(np.mean(said, axis=0)) / model.manifest.training["temperature"])
     np.testing.assert_allclose(model.probabilities(list(new)), wanted, atol=1e-4)
+
+
+def test_a_label_that_was_never_shown_stays_unsaid() -> None:
+    logits = spread(np.random.default_rng(0).normal(0, 1, (60, 2)), np.array([0, 2]), 3)
+    targets = np.where(logits[:, 0] > logits[:, 2], 0, 2)
+    for kind in ("temperature", "matrix"):
+        sure = calibrate(kind, logits, targets)(logits)
+        assert sure[:, 1].max() < 1e-8
+        assert (sure.argmax(1) == targets).mean() > 0.95
 
 
 def test_predicting_on_a_table_at_the_command_line(

@@ -377,3 +377,12 @@ def test_pictures_by_name() -> None:
 def test_opencv_is_loaded_only_to_decode() -> None:
     code = "import sys, mien, mien.media, mien.data.images; sys.exit('cv2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_jpeg_that_goes_over_the_picture_again_and_again_is_refused() -> None:
+    plain = encoded(np.zeros((80, 80, 3), np.uint8), "JPEG", progressive=True)
+    assert read_picture(plain).shape == (80, 80, 3)
+    start = plain.rindex(b"\xff\xda")
+    scan, end = plain[start:-2], plain[-2:]
+    assert 1 < plain.count(b"\xff\xda") < 20
+    assert "more than 100 scans" in refused(plain[:start] + 120 * scan + end)

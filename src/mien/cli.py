@@ -11,6 +11,7 @@ import typer
 
 from mien import __version__
 from mien.cli_predict import AsJson, console, predict, say
+from mien.cli_serve import serve
 from mien.errors import DataError, MienError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Look at a data set before training on it.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.command()(predict)
+app.command()(serve)
 
 Spec = Annotated[str, typer.Option("--data", help="READER:PATH, such as carer:emotion/ or table:mine.csv")]
 
@@ -84,6 +86,14 @@ def train(
         str | None, typer.Option(help="Cross-validate: a column that names the folds, or how many to make.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Begin with the weights of this run or model folder, of the same network; for other labels its head "
+            "is made anew.",
+        ),
+    ] = None,
 ) -> None:
     """Train a model: run folder with config, history, checkpoints, report and model."""
     from mien.training.recipe import load_recipe, shipped
@@ -99,7 +109,8 @@ def train(
     from mien.training import run
 
     try:
-        done = run.train(recipe, data, out, resume=resume, say=say, settings=settings or [], folds=folds)
+        chosen = [*(settings or []), *([f"train.start={start}"] if start else [])]
+        done = run.train(recipe, data, out, resume=resume, say=say, settings=chosen, folds=folds)
     except KeyboardInterrupt:
         kept = "folds and epochs" if folds else "epochs"
         raise MienError(

@@ -65,6 +65,12 @@ def predict(
         str | None, typer.Option(help="The table's column with the text, if its name does not tell.")
     ] = None,
     crops: Annotated[bool, typer.Option("--crops", help="Each picture is a ready crop of one face.")] = False,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--box", help="Of one scene: a person's left,top,right,bottom in pixels; may be given several times."
+        ),
+    ] = None,
     fps: Annotated[float | None, typer.Option(help="Of clips: frames a second to look at.")] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Of clips: so many frames of each, spread evenly.")] = None,
     as_json: AsJson = False,
@@ -116,14 +122,18 @@ def predict(
         predict_clips(clips, as_json, out, {**settings, "timeline": single if timeline is None else timeline})
         return
     options: dict[str, Any] = {"crops": True} if crops else {}
+    boxes = _boxes(box, inputs, kind) if box else None
 
     def read(items: Iterable[Any]) -> Iterator[Result]:
+        if boxes:
+            told: Any = recognizer  # one of scenes
+            return (roll(told.predict(item, boxes=boxes)) for item in items)
         return map(roll, recognizer.predict_many(items, batch_size, **options))
 
     if out and kind in _PICTURES and out.suffix.lower() in (".jpg", ".jpeg", ".png"):
         _draw(recognizer, sources[0], read, out)
     elif out:
-        _predict_to_file(recognizer, read, sources, out, {**settings, **options})
+        _predict_to_file(recognizer, read, sources, out, {**settings, **options, **({"boxes": boxes} if boxes else {})})
     else:
         _predict_to_screen(recognizer, read, sources, as_json)
 
@@ -141,6 +151,19 @@ def _misused(
     if fps is not None and not 0 < fps <= 1000:
         return f"--fps must be above 0 and at most 1000, not {fps:g}"
     return None
+
+
+def _boxes(box: list[str], inputs: list[str], kind: str) -> list[tuple[float, ...]]:
+    """The boxes of ``--box``, as numbers."""
+    if kind != "scene" or len(inputs) != 1:
+        raise typer.BadParameter("--box is for one picture, read as a scene", param_hint="--box")
+    try:
+        found = [tuple(float(side) for side in text.split(",")) for text in box]
+    except ValueError:
+        found = [()]
+    if any(len(sides) != 4 for sides in found):
+        raise typer.BadParameter("a box is left,top,right,bottom", param_hint="--box")
+    return found
 
 
 def _predict_to_screen(
@@ -203,17 +226,12 @@ def _texts(sources: Iterable[Source]) -> Iterator[Any]:
 
 
 def _answer_in(recognizer: Recognizer, labels: str | None) -> tuple[Recognizer, Callable[[Result], Result]]:
-    """The recogniser that answers in the space where it has outputs for it, and else what rolls its results up."""
-    if labels is None or recognizer.manifest.columns(labels) is not None:
-        return (recognizer if labels is None else recognizer.answering(labels)), lambda result: result
-    from mien.emotions import get_space, groups
+    from mien.recognizer import answer_in
 
     try:
-        space = get_space(labels)
-        groups(recognizer.space, space)
-    except (KeyError, ValueError) as error:
-        raise InputError(f"--labels {labels}: {error.args[0]}") from error
-    return recognizer, lambda result: result.rollup(space)
+        return answer_in(recognizer, labels)
+    except InputError as error:
+        raise InputError(f"--labels {labels}: {error}") from error
 
 
 # ---------------------------------------------------------------------------------------------------- into files

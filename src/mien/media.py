@@ -24,6 +24,7 @@ PICTURE_SUFFIXES = (
 )
 
 _HEAD = 2**16
+_SCANS = 100  # of a JPEG; a progressive one has ten or so, and libtiff reads as many at most
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,9 @@ def read_picture(source: str | Path | bytes | np.ndarray | Region, *, max_pixels
     data, name = (source, "the picture") if isinstance(source, bytes) else (_read(Path(source), limit), str(source))
     header = _header(data, name)
     _check(header, limit, name)
+    # Each scan, be it of no bytes, goes over the whole picture: a small file could keep the decoder busy for hours.
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _SCANS:
+        raise InputError(f"{name} is a JPEG of more than {_SCANS} scans")
     picture = _decode(header.data, name)
     return _turned(_rgb(picture), header.orientation)
 

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from mien.emotions import LabelSpace
+from mien.emotions import LabelSpace, get_space, groups
 from mien.errors import InputError, ModelError
 from mien.model import Manifest
 from mien.results import Box, Prediction, Result
@@ -120,6 +120,26 @@ class Recognizer(ABC):
     @property
     def _rollups(self) -> dict[str, dict[str, float]]:
         return self.manifest.rollups if self._own else {}
+
+
+def answer_in(recognizer: Recognizer, labels: str | None) -> tuple[Recognizer, Callable[[Result], Result]]:
+    """The recogniser that answers in a label space where it has outputs for it, and else what rolls its results up.
+
+    Args:
+        recognizer: a loaded model.
+        labels: name of a label space; None for the model's own.
+
+    Raises:
+        InputError: there is no such space, or no way from the model's labels to it.
+    """
+    if labels is None or recognizer.manifest.columns(labels) is not None:
+        return (recognizer if labels is None else recognizer.answering(labels)), lambda result: result
+    try:
+        space = get_space(labels)
+        groups(recognizer.space, space)
+    except (KeyError, ValueError) as error:
+        raise InputError(error.args[0]) from error
+    return recognizer, lambda result: result.rollup(space)
 
 
 def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

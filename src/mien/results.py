@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -48,7 +49,7 @@ class Prediction:
             if not math.isfinite(rating):
                 raise ValueError(f"the rating of {name} must be a number, got {rating}")
 
-    @property
+    @cached_property
     def label(self) -> str | None:
         """The strongest label; None only where the space has none, as that of a model that gives ratings alone."""
         return max(self.scores, key=self.scores.__getitem__, default=None)
@@ -264,7 +265,7 @@ class Result:
         if strangers := seen.difference(numbers):
             raise ValueError(f"moments or segments of people that are not listed: {sorted(strangers)}")
 
-    @property
+    @cached_property
     def strongest(self) -> Prediction | None:
         """The prediction with the highest score; None where there is none."""
         return max(self.items, key=lambda item: item.score or 0.0, default=None)

@@ -6,9 +6,17 @@ import os
 from pathlib import Path
 
 import numpy as np
+
+# From 1.29 on ONNX Runtime reports its use to its makers, and leaves an identifier in ~/.cache; mien reaches the
+# network only where asked. It looks at the variable when it is loaded. ORT_DISABLE_TELEMETRY=0 lets it report.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 import onnxruntime
 
 from mien.errors import ModelError
+
+if os.environ["ORT_DISABLE_TELEMETRY"] != "0":
+    onnxruntime.disable_telemetry_events()  # on Windows, where it does not look at the variable
 
 
 def usable_threads() -> int:

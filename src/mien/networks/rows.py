@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-_NEVER = -100.0  # logit of a label that training never showed
+NEVER = -100.0  # logit of a label that training never showed
 
 ShapeName = Literal["none", "sqrt", "log"]
 
@@ -106,7 +106,7 @@ def scaled_layout(pipeline: Pipeline) -> list[dict[str, Any]]:
 
 def spread(logits: np.ndarray, classes: np.ndarray, labels: int) -> np.ndarray:
     """Logits of the classes that training showed, (n, classes), as logits of all labels, float64 (n, labels)."""
-    whole = np.full((len(logits), labels), _NEVER)
+    whole = np.full((len(logits), labels), NEVER)
     whole[:, classes] = logits
     return whole
 
@@ -117,7 +117,7 @@ def write_spread(graph: Graph, logits: str, classes: np.ndarray, labels: int) ->
         return logits
     places = np.zeros((len(classes), labels), np.float32)
     places[np.arange(len(classes)), classes] = 1
-    lacking = np.full(labels, _NEVER, np.float32)
+    lacking = np.full(labels, NEVER, np.float32)
     lacking[classes] = 0
     return graph.add("Add", graph.add("MatMul", logits, places), lacking)
 

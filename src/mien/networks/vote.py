@@ -13,9 +13,10 @@ class Settings(RowSettings):
     """Who votes.
 
     Attributes:
-        members: the ``network`` part of each: its ``kind`` (svm, logistic or xgboost) and its own settings. Each is
-            searched over for itself, and its temperature fitted to what it said of rows it had not learned from, so
-            that no member is louder than it is right.
+        members: the ``network`` part of each: its ``kind`` (svm, logistic or xgboost), its own settings, and with
+            ``calibrate`` how probabilities are made of its logits, "temperature" or "matrix": so that none is louder
+            than it is right. That is fitted to what it said of rows it had not learned from. Each is searched over for
+            itself; one that stands there twice, with either way to calibrate, has two voices.
     """
 
     members: list[dict[str, Any]] = Field(min_length=2)

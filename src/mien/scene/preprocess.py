@@ -75,7 +75,7 @@ def prepare(picture: np.ndarray, box: Box | None, settings: SceneSettings) -> np
 
 def look(picture: np.ndarray, box: Box | None, settings: SceneSettings) -> list[np.ndarray]:
     """The first half of :func:`prepare`: each view, uint8 (height, width, 3), no larger than those learned from."""
-    person = picture if box is None else Region("the picture", box).cut(picture)
+    person = picture if box is None else Region("box", box).cut(picture)
     seen = [picture if view == "picture" else person for view in settings.views]
     most = settings.source or settings.size
     return [resize(view, most) if max(view.shape[:2]) > most else view for view in seen]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from mien.errors import DataError, RecipeError
 from mien.networks import OF_ROWS, open_network
 from mien.networks.graph import row_model, save_model
 from mien.networks.rows import Graph, write_spread
+from mien.training.calibrate import Calibration, Kind, calibrate
 from mien.training.embed import Embedding
 from mien.training.export import Reference, probabilities_of
 from mien.training.ratings import Ratings
@@ -30,13 +32,13 @@ class TrainedRows:
     """One network of rows or several that vote, with what a run asks of a trained model.
 
     Attributes:
-        members: the networks.
+        members: the networks, each with what makes probabilities of its logits where several vote.
         embedding: what makes rows of pictures; None where the inputs are rows.
         held_out: logits float (n, labels) of the training rows by models of the inner folds that had not seen them.
         search: what was tried, for each member.
     """
 
-    members: list[Chosen]
+    members: list[tuple[Chosen, Calibration]]
     task: Task
     embedding: Embedding | None = None
     history: list[dict[str, float]] = field(default_factory=list)  # there are no epochs
@@ -46,12 +48,12 @@ class TrainedRows:
     @property
     def held_out(self) -> np.ndarray:
         """See the class."""
-        return self._together([member.held_out for member in self.members])
+        return self._together([member.held_out for member, _ in self.members])
 
     @property
     def search(self) -> list[dict[str, Any]]:
         """See the class."""
-        return [member.facts for member in self.members]
+        return [facts for at, facts in enumerate(self._facts) if facts not in self._facts[:at]]  # one may vote twice
 
     def logits(self, inputs: Sequence[Any]) -> np.ndarray:
         """float64 (n, labels)."""
@@ -68,17 +70,18 @@ class TrainedRows:
 
     def write(self, path: Path, temperature: float, example: np.ndarray) -> None:
         """Write ``model.onnx``: for pictures the face network and the classifier in one graph."""
-        graph, labels = Graph(), self.members[0].held_out.shape[1]
+        graph, labels = Graph(), self.members[0][0].held_out.shape[1]
         rows = "inputs" if self.embedding is None else "features"
-        logits = []
-        for member in self.members:
-            own = member.module.write(member.model, graph, rows)
-            logits.append(write_spread(graph, own, member.model.classes_, labels))
-        if len(logits) > 1:
-            heats = [np.array(member.temperature, np.float32) for member in self.members]
-            said = [graph.add("Softmax", graph.add("Div", z, t)) for z, t in zip(logits, heats, strict=True)]
-            logits = [graph.add("Log", graph.add("Add", graph.add("Mean", *said), np.array(_TINY, np.float32)))]
-        graph.add("Softmax", graph.add("Div", logits[0], np.array(temperature, np.float32)))
+        written: dict[int, str] = {}
+        for member, _ in self.members:
+            if id(member) not in written:
+                own = member.module.write(member.model, graph, rows)
+                written[id(member)] = write_spread(graph, own, member.model.classes_, labels)
+        logits = written[id(self.members[0][0])]
+        if len(self.members) > 1:
+            said = [calibration.write(graph, written[id(member)]) for member, calibration in self.members]
+            logits = graph.add("Log", graph.add("Add", graph.add("Mean", *said), np.array(_TINY, np.float32)))
+        graph.add("Softmax", graph.add("Div", logits, np.array(temperature, np.float32)), axis=1)
         if self.embedding is None:
             save_model(row_model(graph, example.shape[1], labels), path)
         else:
@@ -86,9 +89,10 @@ class TrainedRows:
 
     def layout(self, example: np.ndarray) -> list[dict[str, Any]]:
         """One row per step: name, type, output shape, parameters."""
-        own = [member.module.layout(member.model) for member in self.members]
-        if len(own) > 1:
-            for member, rows in zip(self.members, own, strict=True):
+        distinct = {id(member): member for member, _ in self.members}.values()
+        own = [member.module.layout(member.model) for member in distinct]
+        if len(self.members) > 1:
+            for member, rows in zip(distinct, own, strict=True):
                 for row in rows:
                     row["name"] = f"{member.facts['kind']}.{row['name']}"
             own.append([{"name": "vote", "type": "Mean", "output": own[-1][-1]["output"], "parameters": 0}])
@@ -99,13 +103,16 @@ class TrainedRows:
         """There are none to go on from: such a network is learned all at once."""
 
     def _logits(self, rows: np.ndarray) -> np.ndarray:
-        return self._together([member.logits(rows) for member in self.members])
+        return self._together([member.logits(rows) for member, _ in self.members])
+
+    @property
+    def _facts(self) -> list[dict[str, Any]]:
+        return [member.facts for member, _ in self.members]
 
     def _together(self, logits: list[np.ndarray]) -> np.ndarray:
         if len(logits) == 1:
             return logits[0]
-        pairs = zip(self.members, logits, strict=True)
-        said = [probabilities_of(own, False, member.temperature) for member, own in pairs]
+        said = [calibration(own) for (_, calibration), own in zip(self.members, logits, strict=True)]
         return np.asarray(np.log(np.mean(said, axis=0) + _TINY))
 
 
@@ -125,15 +132,19 @@ def train_rows(recipe: Recipe, sets: list[Dataset], say: Callable[[str], None]) 
     _, settings = open_network(recipe.network.kind, recipe.network.options)
     task, embedding = _opened(recipe, settings.embed, data)
     rows = rows_of(data.inputs, task, embedding)
-    chosen = [
-        choose(kind, options, rows, data.targets, data.groups, len(data.space), recipe.search, recipe.train.seed, say)
-        for kind, options in members(recipe)
-    ]
-    return TrainedRows(chosen, task, embedding), task
+    labels, seed = len(data.space), recipe.train.seed
+    chosen: dict[str, Chosen] = {}
+    voices = []
+    for kind, options, how in members(recipe):
+        key = json.dumps([kind, options], sort_keys=True)
+        if key not in chosen:
+            chosen[key] = choose(kind, options, rows, data.targets, data.groups, labels, recipe.search, seed, say)
+        voices.append((chosen[key], calibrate(how, chosen[key].held_out, data.targets)))
+    return TrainedRows(voices, task, embedding), task
 
 
-def members(recipe: Recipe) -> list[tuple[str, dict[str, Any]]]:
-    """The networks of a recipe, checked: kind and settings of its own one, or of those that vote.
+def members(recipe: Recipe) -> list[tuple[str, dict[str, Any], Kind]]:
+    """The networks of a recipe, checked: kind, settings and calibration of its own one, or of those that vote.
 
     Raises:
         RecipeError: the recipe is for another modality, names pictures' rows wrongly, or a member is none.
@@ -149,16 +160,19 @@ def members(recipe: Recipe) -> list[tuple[str, dict[str, Any]]]:
     if recipe.export.quantize != "none":
         raise RecipeError(f"export.quantize: the network {kind} has no large weights to keep in 8 bits")
     if kind != "vote":
-        return [(kind, options)]
+        return [(kind, options, "temperature")]
     found = []
     for place, member in enumerate(settings.members):
-        own = {key: value for key, value in member.items() if key != "kind"}
+        own = {key: value for key, value in member.items() if key not in ("kind", "calibrate")}
+        how = member.get("calibrate", "temperature")
         if member.get("kind") not in OF_ROWS[:-1]:
             raise RecipeError(f"network.members.{place}: kind must be one of {', '.join(OF_ROWS[:-1])}")
+        if how not in get_args(Kind):
+            raise RecipeError(f"network.members.{place}: calibrate must be one of {', '.join(get_args(Kind))}")
         if own.get("embed"):
             raise RecipeError(f"network.members.{place}.embed: all members share network.embed")
         open_network(member["kind"], own)
-        found.append((member["kind"], own))
+        found.append((member["kind"], own, how))
     return found
 
 

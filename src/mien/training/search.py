@@ -19,7 +19,6 @@ from mien.errors import DataError, require
 from mien.networks import open_network
 from mien.networks.rows import spread
 from mien.runtime import usable_threads
-from mien.training.export import fit_temperature
 from mien.training.recipe import SearchSettings
 
 _TOLD = 500  # settings whose figures a manifest keeps, the best ones
@@ -32,7 +31,6 @@ class Chosen:
     Attributes:
         module: of the network; see :mod:`mien.networks.rows`.
         model: the estimator, learned from all training rows.
-        temperature: what its logits are divided by for probabilities, fitted to *held_out*.
         held_out: logits of the training rows, float64 (n, labels), each by a model that had not learned from its group.
         facts: what was tried, ready for JSON: "kind", "by", "folds", "groups", "best", and "tried", the best first:
             "settings", "mean" and "std" over the folds.
@@ -40,7 +38,6 @@ class Chosen:
 
     module: ModuleType
     model: Any
-    temperature: float
     held_out: np.ndarray
     facts: dict[str, Any]
 
@@ -120,7 +117,7 @@ def choose(
     }
     chosen = ", ".join(f"{name} {value}" for name, value in tried[0]["settings"].items())
     say(f"{kind}: {settings.by} {tried[0]['mean']:.4f} (± {tried[0]['std']:.4f} over the folds) with {chosen}")
-    return Chosen(module, best, fit_temperature(held_out, targets), held_out, facts)
+    return Chosen(module, best, held_out, facts)
 
 
 def inner_splits(

@@ -1,0 +1,57 @@
+"""The HTTP server: the recognisers behind an API, for many clients at once. Needs ``pip install 'mien[serve]'``.
+
+::
+
+    settings.py   what can be set, with its limits         server.py     uvicorn, its time limits and logs
+    app.py        the routes                               observe.py    metrics, log lines, keys, headers
+    bodies.py     from a request to inputs                 problems.py   errors as RFC 9457 has them
+    models.py     the models that are served               schema.py     what OpenAPI says of all this
+    batching.py   inputs of many requests in one batch     live.py       a camera's frames over a WebSocket
+    clips.py      a clip within its limits                 page/         the files at /
+    scale.py      the same on several machines
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mien.errors import require
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from mien.serve.settings import ServeSettings
+
+__all__ = ["create_app", "run"]
+
+_NEEDED = ("fastapi", "uvicorn", "httptools", "websockets", "python_multipart", "prometheus_client")
+
+
+def create_app(settings: ServeSettings | None = None) -> FastAPI:
+    """The ASGI application, for any server of such; its models are loaded here.
+
+    Raises:
+        ModelError: a model is missing or damaged.
+        MissingExtra: the packages of ``mien[serve]`` are not installed.
+    """
+    for package in _NEEDED:
+        require(package, "serve")
+    from mien.serve import app
+    from mien.serve.settings import ServeSettings
+
+    return app.create_app(settings or ServeSettings())
+
+
+def run(settings: ServeSettings) -> None:
+    """Serve until told to stop (Ctrl-C or SIGTERM); requests that were accepted are answered first.
+
+    Raises:
+        MissingExtra: the packages of ``mien[serve]`` are not installed.
+        ModelError: a model is missing or damaged.
+        MienError: the address cannot be listened on.
+    """
+    for package in _NEEDED:
+        require(package, "serve")
+    from mien.serve import server
+
+    server.run(settings)

@@ -1,0 +1,214 @@
+"""Inputs of many requests, computed together: one queue and its worker threads for each model."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, cast
+
+from mien.recognizer import Recognizer
+from mien.results import Result
+
+Compute = Callable[[Recognizer, Sequence[Any]], list[Result]]
+Observe = Callable[[int, float], None]  # inputs and seconds of a batch
+
+_UNIT = 256  # characters that cost about as much as one more short text
+
+
+class Busy(Exception):
+    """The queue is full.
+
+    Attributes:
+        seconds: after which there will probably be room.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"too many inputs wait; try again in {seconds} s")
+        self.seconds = seconds
+
+
+class TooMuch(Exception):
+    """One request with more work than would ever be taken."""
+
+
+def units(item: Any) -> int:
+    """What an input costs: 1, and of a text 1 more for each 256 characters."""
+    return 1 + len(item) // _UNIT if isinstance(item, str) else 1
+
+
+class _Job:
+    """The inputs of one request, which may be spread over several batches."""
+
+    def __init__(self, recognizer: Recognizer, inputs: Sequence[Any], arrived: float) -> None:
+        self.recognizer, self.inputs, self.arrived = recognizer, inputs, arrived
+        self.taken = 0  # inputs that are in a batch, or were
+        self.results: list[Result | None] = [None] * len(inputs)
+        self.missing = len(inputs)
+        self.done: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+
+    @property
+    def left(self) -> Sequence[Any]:
+        """Inputs that wait."""
+        return self.inputs[self.taken :]
+
+    def take(self, room: int) -> _Part:
+        """The next inputs of up to so many units, at least one."""
+        start, cost = self.taken, 0
+        while self.taken < len(self.inputs) and (not cost or cost + units(self.inputs[self.taken]) <= room):
+            cost += units(self.inputs[self.taken])
+            self.taken += 1
+        return _Part(self, start, self.inputs[start : self.taken], cost)
+
+    def give(self, start: int, results: list[Result] | Exception) -> None:
+        """What came of the inputs from *start* on."""
+        if self.done.done():  # nobody waits any more
+            return
+        if isinstance(results, Exception):
+            self.done.set_exception(results)
+            return
+        self.results[start : start + len(results)] = results
+        self.missing -= len(results)
+        if not self.missing:
+            self.done.set_result(cast(list[Result], self.results))
+
+
+class _Part(NamedTuple):
+    """Some inputs of a job, in one batch."""
+
+    job: _Job
+    start: int
+    inputs: Sequence[Any]
+    units: int
+
+
+class Batcher:
+    """Gathers inputs of many requests for one model and computes them in threads of its own.
+
+    Requests take turns: one with more inputs than a batch holds goes back to the end of the queue. What nobody waits
+    for any more is not computed.
+
+    Args:
+        compute: results of the inputs, in their order; runs in the worker threads.
+        batch: units in a batch.
+        window: seconds for which the first input of a batch waits for others.
+        queue: units that may wait.
+        workers: batches computed at the same time.
+        observe: is told of every batch.
+    """
+
+    def __init__(
+        self,
+        compute: Compute,
+        batch: int,
+        window: float,
+        queue: int,
+        workers: int = 1,
+        observe: Observe = lambda *_: None,
+    ) -> None:
+        self._compute, self._batch, self._window, self._queue, self._observe = compute, batch, window, queue, observe
+        self._jobs: deque[_Job] = deque()
+        self._arrival = asyncio.Event()
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="mien")
+        self._workers, self._runners = workers, list[asyncio.Task[None]]()
+        self._pace = 0.0  # seconds for a unit, lately
+        self.waiting = 0  # units
+
+    async def __aenter__(self) -> Batcher:
+        self._runners = [asyncio.create_task(self._run()) for _ in range(self._workers)]
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for runner in self._runners:
+            runner.cancel()
+        await asyncio.wait(self._runners)
+        await asyncio.to_thread(self._threads.shutdown)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it computes what comes."""
+        return bool(self._runners) and not any(runner.done() for runner in self._runners)
+
+    async def predict(self, recognizer: Recognizer, inputs: Sequence[Any]) -> list[Result]:
+        """Results of the inputs, in their order. Cancel it, and what was not computed yet will not be.
+
+        Args:
+            recognizer: the model, or a twin of it that answers in other labels.
+            inputs: at least one.
+
+        Raises:
+            Busy: they do not fit into the queue now.
+            TooMuch: they never would.
+        """
+        cost = sum(map(units, inputs))
+        if cost > self._queue:
+            raise TooMuch
+        if self.waiting + cost > self._queue:
+            raise Busy(max(1, min(60, math.ceil(self.waiting * self._pace))))
+        job = _Job(recognizer, inputs, asyncio.get_running_loop().time())
+        self._jobs.append(job)
+        self.waiting += cost
+        self._arrival.set()
+        try:
+            return await job.done
+        finally:
+            if job.left:  # given up, or one of its parts failed
+                self.waiting -= sum(map(units, job.left))
+                job.taken = len(inputs)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            while self._jobs and not self._jobs[0].left:
+                self._jobs.popleft()
+            if not self._jobs:
+                self._arrival.clear()
+                await self._arrival.wait()
+                continue
+            wait = self._jobs[0].arrived + self._window - loop.time()
+            if wait > 0 and self.waiting < self._batch:
+                await asyncio.sleep(wait)
+            if not (parts := self._cut()):
+                continue
+            start = loop.time()
+            found = await loop.run_in_executor(self._threads, self._work, parts)
+            seconds = loop.time() - start
+            self._pace = 0.8 * self._pace + 0.2 * seconds / sum(part.units for part in parts) / self._workers
+            self._observe(sum(len(part.inputs) for part in parts), seconds)
+            for part, results in zip(parts, found, strict=True):
+                part.job.give(part.start, results)
+
+    def _cut(self) -> list[_Part]:
+        """The next batch: of each job in turn what there is room for."""
+        room, parts, again = self._batch, list[_Part](), list[_Job]()
+        while self._jobs and room > 0:
+            job = self._jobs.popleft()
+            if job.left:
+                parts.append(part := job.take(room))
+                room -= part.units
+                self.waiting -= part.units
+                again += [job] if job.left else []
+        self._jobs.extend(again)
+        return parts
+
+    def _work(self, parts: list[_Part]) -> list[list[Result] | Exception]:
+        """In a worker thread: results of each part, or what went wrong in it."""
+        found: list[list[Result] | Exception] = [[]] * len(parts)
+        groups: dict[int, list[int]] = {}
+        for place, part in enumerate(parts):
+            groups.setdefault(id(part.job.recognizer), []).append(place)
+        for places in groups.values():
+            recognizer = parts[places[0]].job.recognizer
+            try:
+                results = self._compute(recognizer, [item for place in places for item in parts[place].inputs])
+                for place in places:
+                    found[place], results = results[: (n := len(parts[place].inputs))], results[n:]
+            except Exception:  # one input that breaks the model must not take those of others with it
+                for place in places:
+                    try:
+                        found[place] = self._compute(recognizer, parts[place].inputs)
+                    except Exception as error:
+                        found[place] = error
+        return found

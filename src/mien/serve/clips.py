@@ -1,0 +1,51 @@
+"""A clip, read within its limits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mien.errors import InputError
+from mien.recognizer import Recognizer
+from mien.results import Result
+from mien.serve.settings import ServeSettings
+
+
+@dataclass(eq=False)
+class Clip:
+    """An uploaded clip.
+
+    Attributes:
+        path: where it lies for as long as it is read.
+        given_up: set when nobody waits for it any more.
+    """
+
+    path: str
+    given_up: threading.Event = field(default_factory=threading.Event)
+
+
+def read_clips(recognizer: Recognizer, clips: Sequence[Clip], limits: ServeSettings) -> list[Result]:
+    """Results of clips; one that is too long has none, and one that takes too long that of its beginning."""
+    return [_read(recognizer, clip, limits) for clip in clips]
+
+
+def _read(recognizer: Recognizer, clip: Clip, limits: ServeSettings) -> Result:
+    from mien.video.recognizer import VideoRecognizer
+
+    assert isinstance(recognizer, VideoRecognizer)
+    try:
+        reading = recognizer.read(clip.path)
+        length = reading.info.duration
+        if length > limits.max_clip_s:
+            raise InputError(f"{clip.path} is {length:.1f} s long; up to {limits.max_clip_s:g} s are read")
+        end = time.monotonic() + limits.max_clip_work_s
+        for at in reading:
+            if clip.given_up.is_set():
+                raise InputError("nobody waits for it")
+            if time.monotonic() > end:
+                return reading.result(f"stopped after {at:.1f} s: the server spends no more time on one clip")
+        return reading.result()
+    except InputError as error:
+        return recognizer.result(clip.path, error=str(error))

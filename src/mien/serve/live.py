@@ -1,0 +1,250 @@
+"""Live frames over a WebSocket: the newest frame wins, and scores are smoothed over time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, WebSocket
+from starlette.websockets import WebSocketDisconnect
+
+from mien.results import Box, Prediction, Result
+from mien.serve.batching import Busy
+from mien.serve.models import Served, View
+from mien.serve.observe import has_key, log, same_key, where
+from mien.serve.problems import Problem, encode
+
+_READS = ("face", "scene")  # modalities of single pictures
+_SMOOTH = 0.4  # seconds
+_IDLE = 60.0  # seconds without a frame, after which the connection is closed
+_AGAIN = 0.1  # seconds until a full queue is tried again
+_OVERLAP = 0.25  # share of intersection in union from which two boxes are one face's
+_FORGET = 1.0  # seconds after which a face that is gone is forgotten
+
+NORMAL, WRONG_DATA, NO_KEY, FAILED = 1000, 1003, 1008, 1011
+
+
+def add_live(app: FastAPI) -> None:
+    """The route ``/v1/live``.
+
+    The client sends pictures, one in each binary message, as fast as it likes, and gets a JSON document for each that
+    was read: ``{"model": …, "frame": 7, "dropped": 2, "people": [1], "results": [result]}``. ``frame`` is the number
+    of the picture it is about, from 1; ``dropped`` how many were passed over so far for newer ones; ``people`` a
+    number for each item of the result, the same for as long as a face stays in view. In the address can stand
+    ``model``, ``labels`` and ``smooth``: seconds over which scores are smoothed (0 for none). Where a key is needed
+    and cannot be a header, as in browsers, the first message is ``{"key": "…"}``.
+    """
+
+    clients = 0
+
+    async def live(socket: WebSocket) -> None:
+        nonlocal clients
+        state = app.state
+        try:
+            _check_origin(socket, state.settings.origins)
+            served = state.models.choose(_READS, socket.query_params.get("model"))
+            view = served.view(socket.query_params.get("labels"))
+            smoother = Smoother(_seconds(socket.query_params.get("smooth")))
+            if clients >= state.settings.max_live:
+                raise Problem(503, "enough clients send live frames", headers={"Retry-After": "10"})
+        except Problem as problem:
+            await socket.send_denial_response(problem.response())
+            return
+        clients += 1
+        state.metrics.live.set(clients)
+        session = _Session(socket, served, view, smoother, state.metrics.frames)
+        start = time.monotonic()
+        try:
+            await socket.accept()
+            if has_key(socket.headers, state.settings) or await _told_key(socket, state.settings):
+                await session.run()
+            else:
+                await socket.close(NO_KEY, "a key is needed")
+        except WebSocketDisconnect:
+            pass
+        except Exception as error:
+            log.error("failed", extra={"fields": {"route": "/v1/live", **where(error)}})
+            with suppress(Exception):
+                await socket.close(FAILED)
+        finally:
+            clients -= 1
+            state.metrics.live.set(clients)
+            if state.settings.access_log:
+                log.info("live", extra={"fields": {**session.facts(), "s": round(time.monotonic() - start, 1)}})
+
+    app.add_api_websocket_route("/v1/live", live)
+
+
+def _check_origin(socket: WebSocket, origins: tuple[str, ...]) -> None:
+    """Browsers say which page opens a WebSocket, and let any page do so."""
+    origin = socket.headers.get("origin")
+    if origin is None or "*" in origins or origin in origins:
+        return
+    if urlsplit(origin).netloc != socket.headers.get("host"):
+        raise Problem(403, "pages of other hosts may not send frames here; --origin lets them")
+
+
+def _seconds(value: str | None) -> float:
+    try:
+        seconds = _SMOOTH if value is None else float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= 10:
+        raise Problem(422, "smooth: must be seconds, 0 to 10")
+    return seconds
+
+
+async def _told_key(socket: WebSocket, settings: Any) -> bool:
+    """Whether the first message holds the key."""
+    with suppress(TimeoutError, ValueError, KeyError, TypeError, AttributeError):
+        async with asyncio.timeout(10):
+            return same_key(str(json.loads(await socket.receive_text())["key"]), settings)
+    return False
+
+
+class _Session:
+    """One client's frames: a reader that keeps the newest, and a loop that reads it."""
+
+    def __init__(self, socket: WebSocket, served: Served, view: View, smoother: Smoother, frames: Any) -> None:
+        self._socket, self._served, self._smoother, self._frames = socket, served, smoother, frames
+        self._recognizer, self._roll = view
+        self._newest: bytes | None = None
+        self._came = asyncio.Event()
+        self._count, self._answered = 0, 0
+        self._end: tuple[int, str] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """For the log."""
+        return {"route": "/v1/live", "model": self._served.name, "frames": self._count, "answered": self._answered}
+
+    async def run(self) -> None:
+        """Until the client leaves."""
+        self._reader = asyncio.create_task(self._receive())
+        try:
+            while await self._answer():
+                pass
+        finally:
+            self._reader.cancel()
+            await asyncio.wait([self._reader])
+        if self._end is not None:
+            await self._socket.close(*self._end)
+
+    async def _receive(self) -> None:
+        try:
+            while True:
+                message = await self._socket.receive()
+                if message["type"] != "websocket.receive":
+                    break
+                if not message.get("bytes"):
+                    self._end = (WRONG_DATA, "a binary message with a picture is needed")
+                    break
+                if self._newest is not None:
+                    self._frames.labels("dropped").inc()
+                self._newest = message["bytes"]
+                self._count += 1
+                self._came.set()
+        finally:
+            self._came.set()
+
+    async def _answer(self) -> bool:
+        """Read the newest frame, once there is one; False where none will come."""
+        try:
+            async with asyncio.timeout(_IDLE):
+                await self._came.wait()
+        except TimeoutError:
+            self._end = (NORMAL, f"no frame for {_IDLE:g} s")
+            return False
+        self._came.clear()
+        if self._reader.done() or self._newest is None:
+            return False
+        frame, number, at = self._newest, self._count, time.monotonic()
+        self._newest = None
+        try:
+            (result,) = await self._served.batcher.predict(self._recognizer, [frame])
+        except Busy:
+            await asyncio.sleep(_AGAIN)
+            if self._newest is None:  # no newer one came: this one again
+                self._newest = frame
+                self._came.set()
+            return True
+        if self._reader.done():
+            return False
+        result, people = self._smoother.update(at, self._roll(replace(result, input="live")))
+        self._answered += 1
+        self._frames.labels("answered").inc()
+        document = {
+            "model": self._served.name, "frame": number, "dropped": number - self._answered, "people": people,
+            "results": [result.to_dict()],
+        }  # fmt: skip
+        async with asyncio.timeout(_IDLE):
+            await self._socket.send_text(encode(document).decode())
+        return True
+
+
+@dataclass
+class _Track:
+    number: int
+    box: Box | None
+    scores: dict[str, float]
+    seen: float
+
+
+class Smoother:
+    """Follows faces from frame to frame and averages their scores over time, so that labels do not flicker.
+
+    A face is the one of an earlier frame whose box overlaps it most. Its scores move towards the new ones by
+    1 - exp(-t / seconds) in t seconds.
+
+    Args:
+        seconds: 0 for no smoothing.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._tracks: list[_Track] = []
+        self._count = 0
+
+    def update(self, at: float, result: Result) -> tuple[Result, list[int]]:
+        """The result with smoothed scores, and a number for each of its items.
+
+        Args:
+            at: seconds, rising.
+            result: of one picture.
+        """
+        self._tracks = [track for track in self._tracks if at - track.seen <= _FORGET]
+        free, items, people = list(self._tracks), [], []
+        for item in result.items:
+            track = max(free, key=lambda track: overlap(track.box, item.box), default=None)
+            if track is None or overlap(track.box, item.box) < _OVERLAP:
+                self._count += 1
+                track = _Track(self._count, item.box, dict(item.scores), at)
+                self._tracks.append(track)
+            else:
+                free.remove(track)
+                self._move(track, item, at)
+            items.append(replace(item, scores=dict(track.scores)))
+            people.append(track.number)
+        return replace(result, items=tuple(items)), people
+
+    def _move(self, track: _Track, item: Prediction, at: float) -> None:
+        share = 1 - math.exp((track.seen - at) / self._seconds) if self._seconds else 1.0
+        for label, score in item.scores.items():
+            track.scores[label] += share * (score - track.scores[label])
+        track.box, track.seen = item.box, at
+
+
+def overlap(one: Box | None, other: Box | None) -> float:
+    """Share of the intersection of two boxes in their union; 1 for two whole pictures, which have none."""
+    if one is None or other is None:
+        return float(one is other)
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(0.0, width) * max(0.0, height)
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return shared / (areas - shared) if areas > shared else 0.0

@@ -1,0 +1,184 @@
+"""The models that are served: which there are, which answers, and in which labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+from mien.emotions import SPACES, groups
+from mien.errors import InputError, ModelError
+from mien.model import CARD, RECOGNIZERS, find_model, load, read_manifest, shipped
+from mien.recognizer import Recognizer, answer_in
+from mien.results import Result
+from mien.runtime import usable_threads
+from mien.serve.batching import Batcher
+from mien.serve.clips import read_clips
+from mien.serve.problems import Problem
+from mien.serve.settings import BATCH, ServeSettings
+
+View = tuple[Recognizer, Callable[[Result], Result]]
+
+
+class Served:
+    """A loaded model and its queue.
+
+    Attributes:
+        recognizer: the model.
+        batcher: where inputs for it go.
+        spaces: names of the label spaces it can answer in, its own first.
+    """
+
+    def __init__(self, recognizer: Recognizer, batcher: Batcher) -> None:
+        self.recognizer, self.batcher = recognizer, batcher
+        manifest = recognizer.manifest
+        own = [entry.space for entry in (manifest.labels, *manifest.heads)]
+        self.spaces = [*own, *(name for name in SPACES if name not in own and _leads_to(recognizer, name))]
+        self._views: dict[str | None, View] = {}
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.recognizer.name
+
+    @property
+    def modality(self) -> str:
+        """What it reads."""
+        return self.recognizer.manifest.modality
+
+    def view(self, labels: str | None) -> View:
+        """The recogniser for a label space, and what brings its results there.
+
+        Raises:
+            Problem: 422, it does not answer in those labels.
+        """
+        if labels not in self._views:
+            try:
+                view = answer_in(self.recognizer, labels)
+            except InputError as error:
+                there = f"{self.name} answers in: {', '.join(self.spaces)}"
+                raise Problem(422, f"labels: {error}; {there}") from None
+            self._views[labels] = view  # only of names that there are: few
+        return self._views[labels]
+
+    def card(self) -> str:
+        """The model card, Markdown; empty where the folder has none."""
+        path = self.recognizer.folder / CARD
+        return path.read_text("utf-8") if path.is_file() else ""
+
+
+class Models:
+    """The served models, each with a running queue; an asynchronous context manager.
+
+    Raises:
+        ModelError: a model is missing or damaged, or two have the same name.
+    """
+
+    def __init__(self, settings: ServeSettings, observe: Callable[[str, int, float], None] = lambda *_: None) -> None:
+        if "MIEN_MAX_PIXELS" not in os.environ or "max_megapixels" in settings.model_fields_set:
+            os.environ["MIEN_MAX_PIXELS"] = str(int(settings.max_megapixels * 1e6))  # read wherever pixels are decoded
+        self._served: dict[str, Served] = {}
+        self._first: dict[str, Served] = {}
+        for place in settings.models or _shipped_first():
+            served = _serve(place, settings, observe)
+            if served.name in self._served:
+                raise ModelError(f"two models are named {served.name}: {place} and another")
+            self._served[served.name] = served
+            self._first.setdefault(served.modality, served)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Models:
+        for served in self:
+            await self._stack.enter_async_context(served.batcher)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+
+    def __iter__(self) -> Iterator[Served]:
+        return iter(self._served.values())
+
+    @property
+    def ready(self) -> bool:
+        """Whether all of them compute what comes."""
+        return all(served.batcher.alive for served in self)
+
+    def get(self, name: str) -> Served:
+        """Raises Problem: 404, there is no such model."""
+        if name not in self._served:
+            raise Problem(404, f"no model {name!r} is served; there are: {', '.join(self._served)}")
+        return self._served[name]
+
+    def choose(self, modalities: Sequence[str], name: str | None) -> Served:
+        """The model that a request means.
+
+        Args:
+            modalities: one of which it must read.
+            name: as the request has it; None for the first.
+
+        Raises:
+            Problem: 422, no such model or one that reads something else; 404, there is none for these.
+        """
+        able = [served for served in self if served.modality in modalities]
+        if not able:
+            raise Problem(404, f"no model that reads {' or '.join(modalities)} is served here")
+        if name is None:
+            return next(self._first[modality] for modality in modalities if modality in self._first)
+        for served in able:
+            if served.name == name:
+                return served
+        known = ", ".join(served.name for served in able)
+        if name in self._served:
+            raise Problem(422, f"model: {name} reads {self._served[name].modality}; here there are: {known}")
+        raise Problem(422, f"model: there is no {name[:80]!r}; there are: {known}")
+
+    def facts(self, served: Served) -> dict[str, Any]:
+        """What clients learn of one of them."""
+        manifest = served.recognizer.manifest
+        return {
+            **manifest.model_dump(mode="json", include={"name", "modality", "summary", "metrics"}),
+            "default": self._first[served.modality] is served,
+            "multilabel": manifest.space.multilabel,
+            "labels": [{"name": e.name, "emoji": e.emoji, "color": e.color} for e in manifest.space],
+            "spaces": served.spaces,
+            "megabytes": round(sum(entry.bytes for entry in manifest.files.values()) / 1e6, 1),
+        }
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """What clients learn of all."""
+        return [self.facts(served) for served in self]
+
+
+def _serve(place: str, settings: ServeSettings, observe: Callable[[str, int, float], None]) -> Served:
+    modality = read_manifest(find_model(place)).modality
+    threads = settings.threads or usable_threads()
+    # Texts come in many small batches: several at a time on one thread each keep the cores busier than one on all.
+    workers, threads = (threads, 1) if modality == "text" else (1, threads)
+    recognizer = load(place, threads=threads)
+    getattr(recognizer, "detector", None)  # the network that finds faces: loaded now, and shared with all twins
+    compute = partial(read_clips, limits=settings) if modality == "video" else _predict
+    batcher = Batcher(
+        compute, settings.batch or BATCH.get(modality, 8), settings.window_ms / 1e3, settings.queue, workers,
+        partial(observe, recognizer.name),
+    )  # fmt: skip
+    return Served(recognizer, batcher)
+
+
+def _predict(recognizer: Recognizer, inputs: Sequence[Any]) -> list[Result]:
+    # Few at a time: recognisers sort by length, and texts of one length need no padding.
+    return list(recognizer.predict_many(inputs, batch_size=8))
+
+
+def _shipped_first() -> list[str]:
+    """The shipped models, those first that are named as what they read."""
+    return sorted(shipped(), key=lambda name: name not in RECOGNIZERS)
+
+
+def _leads_to(recognizer: Recognizer, space: str) -> bool:
+    try:
+        groups(recognizer.manifest.space, space)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,192 @@
+"""What the OpenAPI document says: shapes of requests and answers. The tests hold real answers against it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mien.serve.problems import MEDIA_TYPE
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Prediction(_Shape):
+    """What was read in one place: the text, one face, one person."""
+
+    label: str | None = Field(description="the strongest label; null for a model that only rates")
+    emoji: str
+    score: float | None = Field(description="its probability", ge=0, le=1)
+    labels: list[str] = Field(description="all labels that hold, strongest first")
+    scores: dict[str, float] = Field(description="every label with its probability")
+    box: list[float] | None = Field(
+        description="left, top, right, bottom in pixels; null for a text and a whole scene", min_length=4, max_length=4
+    )
+    ratings: dict[str, float] = Field(default={}, description="of scenes: such as valence, in the model's own units")
+
+
+class Result(BaseModel):
+    """What was read in one input; of a clip there are clip, people, segments and timeline besides."""
+
+    model_config = ConfigDict(extra="allow")
+    input: str = Field(description="the text, or the name of the file")
+    modality: str
+    model: str
+    label: str | None = Field(description="of the strongest prediction; null where there is none")
+    emoji: str | None
+    score: float | None
+    items: list[Prediction] = Field(description="of a text one, of a picture one for each face, the largest first")
+    error: str | None = Field(description="why there is none, where only this input was unusable")
+
+
+class Answer(_Shape):
+    """Results in the order of the inputs."""
+
+    model: str
+    results: list[Result] = Field(min_length=1)
+
+
+class InputProblem(_Shape):
+    """What is wrong with one input."""
+
+    where: str = Field(description="such as #/inputs/1 in JSON, file[0] in a form")
+    detail: str
+
+
+class Problem(_Shape):
+    """Problem details by RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="one sentence that says what is wrong and where")
+    errors: list[InputProblem] | None = None
+
+
+class Label(_Shape):
+    """One label."""
+
+    name: str
+    emoji: str
+    color: str
+
+
+class ModelInfo(_Shape):
+    """A model that is served."""
+
+    name: str
+    modality: str
+    summary: str
+    default: bool = Field(description="whether it answers where a request names no model")
+    multilabel: bool
+    labels: list[Label]
+    spaces: list[str] = Field(description="label spaces that it can answer in, its own first")
+    megabytes: float
+    metrics: dict[str, Any] = Field(description="figures by data set and split")
+
+
+class ModelList(_Shape):
+    """The models that are served."""
+
+    models: list[ModelInfo]
+
+
+class ModelCard(ModelInfo):
+    """A model with its card."""
+
+    card: str = Field(description="Markdown")
+
+
+class Health(_Shape):
+    """That it runs."""
+
+    status: str
+
+
+TITLE = "mien"
+ABOUT = """\
+Reads emotion in texts, faces, clips and scenes. Inputs go in as JSON or as a form; results come out in their order,
+each the same JSON that `mien predict --json` prints. Where no input can be read the answer is a problem (422);
+where some can, the others carry an `error`. Live frames go over a WebSocket at `/v1/live`, which OpenAPI cannot
+describe: see `docs/serving.md`.
+"""
+
+
+def request_body(modality: str, most: int, models: Sequence[str], spaces: Sequence[str]) -> dict[str, Any]:
+    """The ``requestBody`` of an operation.
+
+    Args:
+        modality: what it reads.
+        most: inputs that a request may have.
+        models: that can be named in it.
+        spaces: label spaces that one of them answers in.
+    """
+    text: dict[str, Any] = {"type": "string", "pattern": "[A-Za-z]", "maxLength": 100_000}
+    packed: dict[str, Any] = {
+        "type": "string",
+        "contentEncoding": "base64",
+        "description": "a file in base64, or a data URL",
+    }
+    file: dict[str, Any] = {"type": "string", "format": "binary"}
+    part, inputs, field = file, packed, "file"
+    example: dict[str, Any] = {"inputs": ["/9j/4AAQSkZJRg…"]}
+    if modality == "text":
+        part, inputs, field = text, text, "inputs"
+        example = {"inputs": ["i feel so loved today", "what a waste of money"]}
+    options = {
+        "model": {"type": "string", "enum": list(models), "description": "the model that answers"},
+        "labels": {"type": "string", "enum": list(spaces), "description": "the label space to answer in"},
+    }
+
+    def body(name: str, item: dict[str, Any]) -> dict[str, Any]:
+        items = {"type": "array", "minItems": 1, "maxItems": most, "items": item}
+        return {
+            "type": "object", "required": [name], "additionalProperties": False, "properties": {name: items, **options},
+        }  # fmt: skip
+
+    json = {"schema": body("inputs", inputs), "example": example}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": json, "multipart/form-data": {"schema": body(field, part)}},
+        }
+    }
+
+
+_PROBLEMS = {
+    400: "The body is no JSON, or no form.",
+    401: "No key, or a wrong one.",
+    404: "No model for this is served.",
+    405: "No such method here.",
+    408: "The body did not arrive in time.",
+    413: "The body, a picture or the number of inputs is too large.",
+    415: "Neither JSON nor a form.",
+    422: "An input cannot be read, or a model or label space is unknown.",
+    500: "mien failed.",
+    503: "Too much to do; Retry-After says when to try again.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of an operation that are problems."""
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {status: {"description": _PROBLEMS[status], "content": {MEDIA_TYPE: schema}} for status in statuses}
+
+
+def complete(document: dict[str, Any], *, key: bool) -> dict[str, Any]:
+    """The document that the framework made, with what it cannot know."""
+    parts = document.setdefault("components", {}).setdefault("schemas", {})
+    for shape in (InputProblem, Problem):
+        made = shape.model_json_schema(ref_template="#/components/schemas/{model}")
+        made.pop("$defs", None)
+        parts[shape.__name__] = made
+    if key:
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        for path, operations in document["paths"].items():
+            if path.startswith("/v1/") or path == "/metrics":
+                for operation in operations.values():
+                    operation["security"] = [{"key": []}]
+    return document

@@ -1,0 +1,197 @@
+"""Inputs of many requests in one batch: order, turns, bounds, and who pays for what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mien.recognizer import Recognizer
+from mien.results import Result
+from mien.serve.batching import Batcher, Busy, TooMuch, units
+
+MODEL = cast(Recognizer, SimpleNamespace(name="model"))
+TWIN = cast(Recognizer, SimpleNamespace(name="twin"))
+
+
+class Worker:
+    """Computes ``x`` to a result of that name by the model of that name, and keeps the batches it was given."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.batches: list[list[Any]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.seconds = seconds
+
+    def __call__(self, recognizer: Recognizer, inputs: Sequence[Any]) -> list[Result]:
+        self.batches.append(list(inputs))
+        self.gate.wait(10)
+        time.sleep(self.seconds)
+        if "poison" in inputs:
+            raise RuntimeError("broken")
+        return [Result(str(item), "text", recognizer.name) for item in inputs]
+
+
+def run(worker: Worker, play: Callable[[Batcher], Awaitable[None]], **settings: Any) -> None:
+    async def main() -> None:
+        defaults: dict[str, Any] = {"batch": 4, "window": 0.0, "queue": 100}
+        async with Batcher(worker, **{**defaults, **settings}) as batcher:
+            await asyncio.wait_for(play(batcher), 20)
+
+    asyncio.run(main())
+
+
+def names(results: list[Result]) -> list[str]:
+    return [result.input for result in results]
+
+
+def test_requests_share_a_batch_and_get_their_own_results() -> None:
+    worker = Worker()
+
+    async def play(batcher: Batcher) -> None:
+        found = await asyncio.gather(*(batcher.predict(MODEL, [f"{n}a", f"{n}b"]) for n in range(4)))
+        assert [names(results) for results in found] == [[f"{n}a", f"{n}b"] for n in range(4)]
+
+    run(worker, play, batch=8, window=0.05)
+    assert worker.batches == [["0a", "0b", "1a", "1b", "2a", "2b", "3a", "3b"]]
+
+
+def test_the_window_is_counted_from_the_first_input_and_a_full_batch_does_not_wait() -> None:
+    worker = Worker()
+
+    async def play(batcher: Batcher) -> None:
+        start = time.perf_counter()
+        await batcher.predict(MODEL, ["a", "b", "c", "d"])
+        assert time.perf_counter() - start < 1
+        first = asyncio.create_task(batcher.predict(MODEL, ["e"]))
+        await asyncio.sleep(0.1)
+        await asyncio.gather(first, batcher.predict(MODEL, ["f"]))
+
+    run(worker, play, window=2.0)
+    assert worker.batches == [["a", "b", "c", "d"], ["e", "f"]]
+
+
+def test_a_large_request_does_not_keep_small_ones_waiting() -> None:
+    worker = Worker()
+    ready: list[str] = []
+
+    async def play(batcher: Batcher) -> None:
+        async def ask(name: str, inputs: list[str]) -> None:
+            assert names(await batcher.predict(MODEL, inputs)) == inputs
+            ready.append(name)
+
+        await asyncio.gather(ask("large", [f"l{n}" for n in range(20)]), ask("small", ["s"]))
+
+    run(worker, play)
+    assert ready == ["small", "large"]
+    assert worker.batches[1][0] == "s"
+    assert sum(map(len, worker.batches)) == 21
+
+
+def test_results_stay_in_order_with_several_workers() -> None:
+    async def play(batcher: Batcher) -> None:
+        inputs = [str(n) for n in range(60)]
+        assert names(await batcher.predict(MODEL, inputs)) == inputs
+
+    for worker in (Worker(), Worker(0.01)):
+        run(worker, play, workers=3)
+
+
+def test_a_batch_may_hold_inputs_for_models_that_answer_in_other_labels() -> None:
+    worker = Worker()
+
+    async def play(batcher: Batcher) -> None:
+        one, other = await asyncio.gather(batcher.predict(MODEL, ["a"]), batcher.predict(TWIN, ["b"]))
+        assert (one[0].model, other[0].model) == ("model", "twin")
+
+    run(worker, play, window=0.05)
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_again() -> None:
+    worker = Worker()
+    worker.gate.clear()
+
+    async def play(batcher: Batcher) -> None:
+        running = asyncio.create_task(batcher.predict(MODEL, ["a"]))
+        await asyncio.sleep(0.1)  # in the worker: no longer in the queue
+        waiting = asyncio.create_task(batcher.predict(MODEL, ["b"] * 8))
+        await asyncio.sleep(0)
+        assert batcher.waiting == 8
+        with pytest.raises(Busy) as refused:
+            await batcher.predict(MODEL, ["c"] * 3)
+        assert refused.value.seconds >= 1
+        with pytest.raises(TooMuch):
+            await batcher.predict(MODEL, ["d"] * 11)
+        worker.gate.set()
+        assert len(await running) == 1
+        assert len(await waiting) == 8
+        assert batcher.waiting == 0
+        assert len(await batcher.predict(MODEL, ["e"] * 10)) == 10
+
+    run(worker, play, queue=10)
+
+
+def test_what_nobody_waits_for_is_not_computed() -> None:
+    worker = Worker()
+    worker.gate.clear()
+
+    async def play(batcher: Batcher) -> None:
+        running = asyncio.create_task(batcher.predict(MODEL, ["a"]))
+        await asyncio.sleep(0.1)
+        gone = asyncio.create_task(batcher.predict(MODEL, ["gone"] * 50))
+        stays = asyncio.create_task(batcher.predict(MODEL, ["stays"]))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.wait([gone])
+        assert batcher.waiting == 1
+        worker.gate.set()
+        assert names(await stays) == ["stays"]
+        await running
+
+    run(worker, play)
+    assert worker.batches == [["a"], ["stays"]]
+
+
+def test_an_input_that_breaks_the_model_takes_no_others_with_it() -> None:
+    worker = Worker()
+
+    async def play(batcher: Batcher) -> None:
+        found = await asyncio.gather(
+            batcher.predict(MODEL, ["a"]), batcher.predict(MODEL, ["poison"]), batcher.predict(MODEL, ["b"]),
+            return_exceptions=True,
+        )  # fmt: skip
+        assert isinstance(found[1], RuntimeError)
+        assert [names(found[place]) for place in (0, 2)] == [["a"], ["b"]]  # type: ignore[arg-type]
+        assert batcher.alive
+        assert names(await batcher.predict(MODEL, ["c"])) == ["c"]
+
+    run(worker, play, window=0.05)
+
+
+def test_closing_lets_the_batch_at_hand_finish() -> None:
+    worker = Worker(0.2)
+
+    async def play(batcher: Batcher) -> None:
+        task = asyncio.create_task(batcher.predict(MODEL, ["a"]))
+        await asyncio.sleep(0.05)
+        task.cancel()
+
+    start = time.perf_counter()
+    run(worker, play)
+    assert time.perf_counter() - start >= 0.2
+
+
+def test_long_texts_count_for_more() -> None:
+    assert [units("a"), units("a" * 255), units("a" * 256), units("a" * 2560), units(b"a" * 9999)] == [1, 1, 2, 11, 1]
+    worker = Worker()
+
+    async def play(batcher: Batcher) -> None:
+        await batcher.predict(MODEL, ["a" * 600, "b" * 600, "c"])
+
+    run(worker, play)
+    assert [[item[0] for item in batch] for batch in worker.batches] == [["a"], ["b", "c"]]

@@ -1,0 +1,90 @@
+"""What docs/serving.md and the example tell people to type does what they say."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from face_model import drawn_face
+from filmed import write_clip
+from serving import Server, serving
+
+ROOT = Path(__file__).parents[1]
+DOCS = (ROOT / "docs/serving.md").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    face = drawn_face(240)
+    cv2.imwrite(str(tmp_path / "party.jpg"), face[:, :, ::-1])
+    write_clip(tmp_path / "talk.mp4", [np.roll(face, shift, axis=1) for shift in range(5)], fps=5)
+    return tmp_path
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
+def test_the_curl_commands(server: Server, folder: Path) -> None:
+    commands = [line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines() if "curl" in line]
+    assert len(commands) == 4
+    found = []
+    for command in commands:
+        line = command.replace("curl ", "curl -sS ").replace(":8000/", f":{server.port}/")
+        done = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, check=True)
+        found.append(json.loads(done.stdout)["results"])
+    assert [result["label"] for result in found[0]] == ["love", "annoyance"]
+    assert [len(results[0]["items"]) for results in found] == [1, 1, 1, 1]
+    assert found[3][0]["label"] == "anger"
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_the_python_snippets(server: Server, folder: Path, block: str) -> None:
+    code = block.replace(":8000/", f":{server.port}/")
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.strip()
+
+
+def test_the_example(server: Server, folder: Path) -> None:
+    command = [sys.executable, str(ROOT / "examples/ask_server.py"), "--server", f"http://127.0.0.1:{server.port}"]
+    asked = [*command, "i feel so loved today", "party.jpg", "talk.mp4", "what a waste of money"]
+    done = subprocess.run(asked, cwd=folder, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4
+    assert lines[0] == "❤️ love  i feel so loved today"
+    (folder / "none.jpg").write_text("none")
+    wrong = subprocess.run([*command, "none.jpg"], cwd=folder, capture_output=True, text=True, check=False)
+    assert wrong.returncode == 1
+    assert "#/inputs/0: the picture is no picture" in wrong.stderr
+
+
+def test_every_setting_is_an_option_with_the_same_default_and_the_limits_stand_in_the_docs() -> None:
+    from mien.cli_serve import serve
+    from mien.serve.settings import ServeSettings
+
+    renamed = {"model": "models", "origin": "origins"}
+    options = {renamed.get(name, name): value.default for name, value in inspect.signature(serve).parameters.items()}
+    defaults = ServeSettings()
+    assert set(options) == set(ServeSettings.model_fields)
+    for name, value in options.items():
+        assert value is None or value == getattr(defaults, name), name
+    limits = DOCS.partition("## Limits")[2].partition("## Many")[0]
+    for name in ("max_inputs", "queue", "max_body_mb", "max_json_mb", "max_megapixels", "max_clip_s", "timeout_s"):
+        assert f" {getattr(defaults, name):,.0f}" in limits, name

@@ -22,7 +22,9 @@ import mien
 from conftest import cli_env
 from mien.errors import DataError, RecipeError
 from mien.networks import gru
+from mien.text.task import TextTask
 from mien.training import run as runs
+from mien.training.recipe import load_recipe
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.slow
@@ -245,6 +247,14 @@ def test_going_on_from_an_earlier_run(done, data, tmp_path):
     np.testing.assert_allclose(probabilities(still.folder), probabilities(done.folder), atol=1e-3)
     with pytest.raises(RecipeError, match=r"train\.start: .* holds another network"):
         mien.train("text-gru", data, tmp_path / "other", settings=[*going, "embedding=8"])
+
+
+def test_going_on_takes_the_tokens_that_the_weights_were_learned_with(tiny_run):
+    recipe = load_recipe("text-gru", [f"train.start={tiny_run}"])
+    task = TextTask(recipe, ["words that the first run never saw"])
+    assert task.tokenizer_json == Tokenizer.from_file(str(tiny_run / "model" / "tokenizer.json")).to_str().encode()
+    learned = TextTask(load_recipe("text-gru"), ["words that the first run never saw"])
+    assert learned.network_arguments["vocabulary"] != task.network_arguments["vocabulary"]
 
 
 def test_several_labels_with_a_second_set_of_other_labels_and_a_teacher(tmp_path):

@@ -14,7 +14,10 @@ from mien.cli_inputs import Source
 from mien.errors import InputError, MienError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from mien.results import Result
+    from mien.scene.recognizer import SceneRecognizer
     from mien.video.recognizer import VideoRecognizer
 
 SHOWN = 20  # results kept to be shown; more are only counted
@@ -36,7 +39,7 @@ class Clips:
         stopped: once Ctrl-C has ended the reading: where, in one line.
     """
 
-    model: VideoRecognizer
+    model: VideoRecognizer | SceneRecognizer
     source: Source
     roll: Callable[[Result], Result]
     settings: dict[str, Any]
@@ -96,6 +99,8 @@ def predict_clips(clips: Clips, as_json: bool, out: Path | None, settings: dict[
     from mien.sinks import check_target
 
     check_target(out, _ONE)
+    if clips.model.manifest.modality == "scene" and out.suffix in (".html", ".mp4"):
+        raise InputError(f"{out}: pages and marked clips are made of faces; of scenes take .json, .jsonl or a table")
     if clips.single or out.suffix in _ONE:
         _one(clips, out, settings)
     else:
@@ -121,21 +126,31 @@ def _to_screen(clips: Clips, as_json: bool) -> None:
         raise InputError(f"{what} not read whole: {failed[0]}")
 
 
+def _show_clip(clips: Clips, console: Console, result: Result) -> None:
+    from mien.scene.show import show_clip as show_scenes
+    from mien.video.strip import show_clip as show_faces
+
+    if result.modality == "scene":
+        show_scenes(console, result, clips.model.manifest.scales)
+    else:
+        show_faces(console, result)
+
+
 def _show(clips: Clips) -> list[str]:
     from mien.cli_predict import console, say
-    from mien.video.strip import show_clip, show_clips
+    from mien.video.strip import show_clips
 
     shown: list[Result] = []
     counts, failed = Counter[str](), list[str]()
     total = clips.source.total or 0
-    each = total <= _EACH
+    each = total <= _EACH or clips.model.manifest.modality == "scene"
     for result in clips:
         failed += _trouble(result)
         counts[result.label or "—"] += 1
         if each:
             if counts.total() > 1:
                 console().print()
-            show_clip(console(), result)
+            _show_clip(clips, console(), result)
         elif len(shown) < SHOWN:
             shown.append(replace(result, timeline=(), segments=()))
         else:
@@ -201,7 +216,6 @@ def _several(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
 def _one(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
     """A file of one clip; after Ctrl-C of what was read of it by then."""
     from mien.cli_predict import console, say
-    from mien.video.strip import show_clip
 
     if clips.source.total != 1:
         raise InputError(f"{out} holds one clip, and {clips.source.total} are given; .jsonl and .html hold several")
@@ -212,7 +226,7 @@ def _one(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
         _draw(result, out)
     else:
         _write(result, out, settings)
-    show_clip(console(stderr=True), result)
+    _show_clip(clips, console(stderr=True), result)
     for line in _trouble(result) if not clips.stopped else ():
         say(f"mien: {line}")
     say(f"wrote {out}")

@@ -16,6 +16,7 @@ import typer
 
 from mien.cli_inputs import Source, files, kind_of, numbers, texts
 from mien.errors import InputError, MienError
+from mien.video import names_clip
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,7 +99,8 @@ def predict(
     kind = kind_of(inputs, model, modality)
     if crops and kind != "face":
         raise typer.BadParameter("--crops is for pictures", param_hint="--crops")
-    if kind != "video" and (fps, frames, timeline) != (None, None, None):
+    clips_given = kind == "video" or (kind == "scene" and any(names_clip(item) for item in inputs))
+    if not clips_given and (fps, frames, timeline) != (None, None, None):
         raise typer.BadParameter("--fps, --frames and --timeline are for clips")
     literal = modality == "text"
     if kind == "text":
@@ -112,11 +114,14 @@ def predict(
         raise InputError(f"the model {recognizer.name} reads {recognizer.manifest.modality}, not {kind}")
     recognizer, roll = _answer_in(recognizer, labels)
     settings: dict[str, Any] = {"scores": scores, "labels": labels, "column": column}
-    if kind == "video":
+    if clips_given:
         from mien.cli_clips import Clips, predict_clips
+        from mien.scene.recognizer import SceneRecognizer
         from mien.video.recognizer import VideoRecognizer
 
-        assert isinstance(recognizer, VideoRecognizer)
+        assert isinstance(recognizer, VideoRecognizer | SceneRecognizer)
+        if still := next((item for item in inputs if kind == "scene" and not names_clip(item)), None):
+            raise InputError(f"{still} is no clip, and others are: give pictures and clips in two calls")
         single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
         clips = Clips(recognizer, sources[0], roll, {"fps": fps, "frames": frames, "batch_size": batch_size}, single)
         predict_clips(clips, as_json, out, {**settings, "timeline": single if timeline is None else timeline})

@@ -105,12 +105,12 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Moment:
-    """One person's face in one frame of a clip.
+    """One person in one frame of a clip, or the frame itself, read as a scene.
 
     Attributes:
         time: seconds from the clip's first frame.
-        person: whose face, as numbered in ``Result.people``.
-        prediction: what it shows, with its box in pixels of the frame.
+        person: who, as numbered in ``Result.people``; 0 for the scene as a whole.
+        prediction: what is shown, with the box of the face or the person in pixels of the frame; of a scene without.
     """
 
     time: float
@@ -118,8 +118,9 @@ class Moment:
     prediction: Prediction
 
     def __post_init__(self) -> None:
-        _check_span(self.time, self.time, self.person)
-        if self.prediction.box is None:
+        of_scene = self.person == 0 and self.prediction.box is None
+        _check_span(self.time, self.time, 1 if of_scene else self.person)
+        if self.person and self.prediction.box is None:
             raise ValueError("a moment's prediction must have the face's box")
 
     def to_dict(self) -> dict[str, Any]:
@@ -236,7 +237,8 @@ class Result:
         items: the predictions, 0..n (a text has one, a picture one per face, a clip one unless no face was ever seen).
         error: why there is no prediction, where one input of many was unusable; else None.
         rollup_thresholds: space → label → threshold, as the model was tuned for coarser spaces.
-        timeline: of a clip: every face in every frame that was looked at, in the order of time.
+        timeline: of a clip: every face in every frame that was looked at, or every frame read as a scene, in the order
+            of time.
         people: of a clip: those seen in it, by number.
         segments: of a clip: who showed what from when to when, in the order of time.
         clip: of a clip: its size and length, and what was wrong with it.
@@ -262,7 +264,7 @@ class Result:
         if numbers != sorted(set(numbers)):
             raise ValueError(f"people must be in the order of their numbers, got {numbers}")
         seen = {moment.person for moment in self.timeline} | {segment.person for segment in self.segments}
-        if strangers := seen.difference(numbers):
+        if strangers := seen.difference(numbers, {0}):
             raise ValueError(f"moments or segments of people that are not listed: {sorted(strangers)}")
 
     @cached_property
@@ -303,7 +305,8 @@ class Result:
 
         timeline = tuple(replace(moment, prediction=roll(moment.prediction)) for moment in self.timeline)
         people = tuple(replace(person, prediction=roll(person.prediction)) for person in self.people)
-        return replace(self, items=items, timeline=timeline, people=people, segments=segments_of(timeline, self.clip))
+        segments = segments_of(timeline, self.clip) if self.modality == "video" else ()
+        return replace(self, items=items, timeline=timeline, people=people, segments=segments)
 
     def to_dict(self, timeline: bool = True) -> dict[str, Any]:
         """Plain values, ready for JSON; the same from the API, the command line and the server.
@@ -328,5 +331,5 @@ class Result:
             "score": None if self.score is None else round(self.score, 6),
             "items": [item.to_dict() for item in self.items],
             "error": self.error,
-            **(of_clip if self.modality == "video" else {}),
+            **(of_clip if self.modality == "video" or self.clip else {}),
         }

@@ -27,6 +27,7 @@ class SceneSettings(BaseModel):
         views: what the network is given of a sample: "picture", the whole photograph; "person", what is within the
             box; or both, in this order.
         mirror: whether each sample is read together with its mirror image, and the two answers averaged.
+        fps: frames a second that are read of a clip.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -34,6 +35,7 @@ class SceneSettings(BaseModel):
     source: int = Field(0, ge=0, le=2048)
     views: tuple[Literal["picture", "person"], ...] = ("picture",)
     mirror: bool = False
+    fps: float = Field(2, gt=0, le=240)
 
     @field_validator("views")
     @classmethod

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mien.clips import is_clip
 from mien.errors import InputError, ModelError
 from mien.face.detect import FaceDetector
 from mien.media import Region
 from mien.model import NETWORK, Manifest, preprocess_settings
 from mien.recognizer import Progress, Recognizer, in_chunks
-from mien.results import Box, Result
+from mien.results import Box, ClipSummary, Moment, Person, Prediction, Result
 from mien.runtime import Session
+from mien.scene.clip import SceneReading
 from mien.scene.preprocess import SceneSettings, body, prepare, read
 
 _PICTURES_AHEAD = 64  # photographs read before what they show is classified
@@ -23,7 +26,7 @@ _FEATURES = "features"
 
 
 class SceneRecognizer(Recognizer):
-    """Reads what a photograph as a whole conveys, or each person in it within what is around them.
+    """Reads what a photograph as a whole conveys, or each person in it within what is around them; or a clip's frames.
 
     Which of the two its settings say. A model of whole pictures gives one item without a box. A model of persons gives
     one for each box it is told; where it is told none, bodies are estimated from the faces that are found (there is no
@@ -53,10 +56,10 @@ class SceneRecognizer(Recognizer):
         return FaceDetector(threads=self._threads)
 
     def predict(self, item: Any, boxes: Sequence[Box] | None = None) -> Result:
-        """Read one photograph.
+        """Read one photograph, or one clip: its result has a timeline.
 
         Args:
-            item: a path, bytes, pixels or a region; see :class:`mien.recognizer.Recognizer`.
+            item: a path, bytes, pixels or a region; see :class:`mien.recognizer.Recognizer`; or the path of a clip.
             boxes: of the persons to read, left, top, right, bottom in pixels, for a model of persons.
 
         Raises:
@@ -68,6 +71,37 @@ class SceneRecognizer(Recognizer):
         if result.error:
             raise InputError(result.error)
         return result
+
+    def read(
+        self, path: str | Path, fps: float | None = None, frames: int | None = None, batch_size: int = 64
+    ) -> SceneReading:
+        """Begin to read a clip; see :class:`mien.scene.clip.SceneReading`. For long clips, and to show progress.
+
+        Args:
+            path: of the clip.
+            fps: frames a second to read, instead of the model's.
+            frames: so many frames, spread evenly over the clip, instead.
+            batch_size: frames or persons read at once.
+
+        Raises:
+            InputError: it is no clip that can be read, or both *fps* and *frames* are given.
+        """
+        if fps is not None and frames is not None:
+            raise InputError("give frames a second or a number of frames, not both")
+        if fps is None and frames is None:
+            fps = self.settings.fps
+        return SceneReading(self, path, fps, frames, batch_size)
+
+    def clip_result(
+        self,
+        name: str,
+        items: tuple[Prediction, ...],
+        timeline: tuple[Moment, ...],
+        people: tuple[Person, ...],
+        clip: ClipSummary,
+    ) -> Result:
+        """The result of a clip of that name."""
+        return replace(self.result(name), items=items, timeline=timeline, people=people, clip=clip)
 
     def predict_many(self, inputs: Iterable[Any], batch_size: int = 64) -> Iterator[Result]:
         """Results in the order of the photographs; the persons of several are computed in one batch.
@@ -94,7 +128,7 @@ class SceneRecognizer(Recognizer):
         self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Both at once: probabilities, float32 (n, labels), and ratings, float32 (n, ratings)."""
-        parts = [self._answer(batch) for batch in self._batches(inputs, batch_size, progress)]
+        parts = [self.classify(batch) for batch in self._batches(inputs, batch_size, progress)]
         if not parts:
             return np.zeros((0, len(self.space)), np.float32), np.zeros((0, len(self.manifest.ratings)), np.float32)
         scores, ratings = zip(*parts, strict=True)
@@ -130,6 +164,11 @@ class SceneRecognizer(Recognizer):
         waiting: list[tuple[str, list[Box | None], str | None]] = []
         samples: list[np.ndarray] = []
         for item, boxes in inputs:
+            if isinstance(item, str | Path) and is_clip(item):
+                yield from self._results(waiting, samples, batch_size)
+                waiting, samples = [], []
+                yield self._clip(item, batch_size)
+                continue
             try:
                 found, prepared = self._samples(item, boxes)
                 samples.extend(prepared)
@@ -140,6 +179,15 @@ class SceneRecognizer(Recognizer):
                 yield from self._results(waiting, samples, batch_size)
                 waiting, samples = [], []
         yield from self._results(waiting, samples, batch_size)
+
+    def _clip(self, path: str | Path, batch_size: int) -> Result:
+        try:
+            reading = self.read(path, batch_size=batch_size)
+            for _ in reading:
+                pass
+        except InputError as error:
+            return self.result(str(path), error=str(error))
+        return reading.result()
 
     def _samples(self, item: Any, boxes: Sequence[Box] | None) -> tuple[list[Box | None], list[np.ndarray]]:
         """What is to be read in a photograph: the boxes, and for each the prepared sample."""
@@ -159,14 +207,14 @@ class SceneRecognizer(Recognizer):
     def _results(
         self, waiting: list[tuple[str, list[Box | None], str | None]], samples: list[np.ndarray], batch_size: int
     ) -> Iterator[Result]:
-        answers = (self._answer(np.stack(chunk)) for chunk in in_chunks(samples, batch_size))
+        answers = (self.classify(np.stack(chunk)) for chunk in in_chunks(samples, batch_size))
         rows = (row for scores, ratings in answers for row in zip(scores, ratings, strict=True))
         for name, boxes, error in waiting:
             here = [next(rows) for _ in boxes]
             yield self.result(name, [row for row, _ in here], error, boxes, [rated for _, rated in here])
 
-    def _answer(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities (n, labels) and ratings (n, ratings) of prepared samples."""
+    def classify(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities (n, labels) and ratings (n, ratings) of samples that `mien.scene.preprocess.prepare` made."""
         scores, ratings = self._run(batch)
         if self.mirror:
             others = self._run(np.ascontiguousarray(batch[..., ::-1, :]))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mien.display import bar, plain_table, shorten_path, show_prediction
-from mien.results import Prediction, Result
+from mien.display import bar, clock, plain_table, shorten_path, show_prediction
+from mien.results import Moment, Prediction, Result
 
 Scales = Mapping[str, tuple[float, float]]  # rating → its lowest and highest value
 _FEW = 5  # pictures that are shown in full
 _COLOR = "cyan"  # of ratings, which have none of their own
+_PEOPLE, _LABELS = 8, 3  # of a clip
+_LEVELS = "▁▂▃▄▅▆▇█"
+_WIDEST = 120  # characters; a longer strip is no easier to read
 
 
 def show_scenes(console: Console, results: Sequence[Result], total: int, scales: Scales) -> None:
@@ -81,3 +85,48 @@ def place(item: Prediction) -> str:
     """Where a person is, in words."""
     left, top, right, bottom = (round(value) for value in item.box or (0, 0, 0, 0))
     return f"{left},{top} – {right},{bottom}"
+
+
+def show_clip(console: Console, result: Result, scales: Scales) -> None:
+    """Over the time of a clip, for the scene or for each person: a line for each strong label and each rating."""
+    head = Text(shorten_path(result.input, max(16, console.width - 48)), "bold")
+    if result.clip is not None:
+        long = "" if result.clip.duration is None else f"{clock(result.clip.duration)} long, "
+        size = f"{result.clip.width} × {result.clip.height}"
+        head.append(f"  {long}{size}, looked at {result.clip.frames:,} frames", "not bold dim")
+    console.print(head)
+    if result.clip is not None and result.clip.problem:
+        console.print(Text(f"  {result.clip.problem}", "yellow"))
+    if not result.timeline:
+        console.print(Text(f"  {result.error}", "red") if result.error else Text("  no person was found", "dim"))
+        return
+    whole = [(0, item) for item in result.items] if not result.people else []
+    people = [(person.number, person.prediction) for person in result.people]
+    for number, item in (whole or people)[:_PEOPLE]:
+        if number:
+            console.print(Text(f"person {number}", "bold"))
+        moments = [moment for moment in result.timeline if moment.person == number]
+        console.print(_lines(moments, item, scales, max(10, min(console.width, _WIDEST) - 34)))
+    if len(people) > _PEOPLE:
+        console.print(Text(f"… and {len(people) - _PEOPLE} more people", "dim"))
+
+
+def _lines(moments: Sequence[Moment], item: Prediction, scales: Scales, cells: int) -> Table:
+    table = plain_table("emoji", "name", "strip", "figure")
+    ranked = sorted(item.scores, key=item.scores.__getitem__, reverse=True)[: max(_LABELS, len(item.labels))]
+    for label in ranked:
+        sign, score = item.space[label], item.scores[label]
+        strip = _strip([moment.prediction.scores[label] for moment in moments], cells)
+        style = "bold" if label in item.labels else ""
+        table.add_row(f"  {sign.emoji}", Text(label, style), Text(strip, sign.color), f"{score:.0%}")
+    for name, value in item.ratings.items():
+        low, high = scales[name]
+        shares = [(moment.prediction.ratings[name] - low) / (high - low) for moment in moments]
+        table.add_row("", name, Text(_strip(shares, cells), _COLOR), f"{value:.2f}")
+    return table
+
+
+def _strip(shares: Sequence[float], cells: int) -> str:
+    """Shares (0..1) as heights, in at most so many characters; of several moments in one the mean."""
+    parts = np.array_split(np.asarray(shares, np.float64), min(cells, len(shares)))
+    return "".join(_LEVELS[min(7, int(max(0.0, part.mean()) * 8))] for part in parts)

@@ -9,7 +9,7 @@ import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from mien.errors import RecipeError
-from mien.model import TOKENIZER
+from mien.model import TOKENIZER, find_model
 from mien.text.augment import AugmentSettings, augment
 from mien.text.preprocess import TextPreprocessor, TextSettings, clean
 from mien.training.recipe import Recipe, TokenizerSettings, settings_of
@@ -35,7 +35,12 @@ class TextTask:
 
     def __init__(self, recipe: Recipe, texts: Sequence[str], pretrained: Path | None = None) -> None:
         settings: TextSettings = settings_of(recipe, "preprocess")
-        if recipe.tokenizer.kind == "pretrained":
+        if recipe.train.start:  # its weights mean nothing without the tokens that they were learned with
+            kept = find_model(recipe.train.start) / TOKENIZER
+            if not kept.is_file():
+                raise RecipeError(f"train.start: {kept.parent} is no model of text: it has no {TOKENIZER}")
+            tokenizer = Tokenizer.from_file(str(kept))
+        elif recipe.tokenizer.kind == "pretrained":
             if pretrained is None:
                 raise RecipeError("tokenizer.kind: 'pretrained' needs a network with pretrained weights")
             tokenizer = Tokenizer.from_file(str(pretrained / TOKENIZER))

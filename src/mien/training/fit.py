@@ -410,5 +410,5 @@ def _kept(module: Module, folder: Path) -> TrainedNetwork:
     objective = module.objective
     return TrainedNetwork(
         network, module.task, objective.multilabel, epochs, [(size, 1.0) for size in sizes],
-        objective.ratings, objective.labels > 0,
+        ratings=objective.ratings, labels=objective.labels > 0,
     )  # fmt: skip

@@ -23,6 +23,7 @@ def clip_row(row: Row, scores: bool = False) -> Row:
         "labels": "|".join(best["labels"]) or None,
         "people": len(row["people"]) if row["clip"] else None,
         "moments": len(moments) if row["clip"] else None,
+        **best.get("ratings", {}),
         **clip,
         "error": row["error"],
     }
@@ -36,7 +37,8 @@ def clip_row(row: Row, scores: bool = False) -> Row:
 def moment_rows(row: Row, scores: bool = False, timeline: Iterable[Row] = ()) -> Iterator[Row]:
     """A clip's result, as JSONL has it, as one flat row for each moment; one without a face where there is none.
 
-    `time` is in seconds from the first frame; left, top, right and bottom are the face's box in pixels.
+    `time` is in seconds from the first frame; left, top, right and bottom are the face's or the person's box in pixels.
+    Person 0 is the scene as a whole. Ratings have a column each.
 
     Args:
         timeline: the moments, where they are not in the row.
@@ -50,6 +52,7 @@ def moment_rows(row: Row, scores: bool = False, timeline: Iterable[Row] = ()) ->
             **{name: moment[name] for name in told},
             "labels": "|".join(moment["labels"]) or None,
             **dict(zip(("left", "top", "right", "bottom"), box, strict=True)),
+            **moment.get("ratings", {}),
             "error": row["error"],
         }
         yield flat | ({f"score_{name}": score for name, score in moment["scores"].items()} if scores else {})

@@ -1,0 +1,144 @@
+"""One clip while its frames are being read as scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mien.clips import ClipInfo, ClipReader, Frame
+from mien.results import Box, ClipSummary, Moment, Person, Prediction, Result
+from mien.scene.preprocess import body, prepare
+from mien.video.timeline import numbered
+from mien.video.track import Tracker
+from mien.video.watch import Watch
+
+if TYPE_CHECKING:
+    from mien.scene.recognizer import SceneRecognizer
+
+SCENE = 0  # in place of a person's number: the scene as a whole
+
+
+@dataclass(slots=True, eq=False)
+class _Seen:
+    """A frame, or a person in it: its sample until the network has read it, and then what that said."""
+
+    time: float
+    person: int
+    box: Box | None
+    sample: np.ndarray | None
+    scores: np.ndarray | None = None
+    ratings: np.ndarray | None = None
+
+
+class SceneReading:
+    """A clip being read, as :class:`mien.video.reading.Reading` is: iterate to read on, ask for the result at any time.
+
+    A model of whole pictures reads each frame; its moments are of person 0, the scene. A model of persons reads those
+    whose faces are found, and follows them. Nothing is smoothed; what is said of a person, or of the clip, is the mean
+    over the moments.
+
+    Attributes:
+        info: size and length of the clip.
+        time: seconds from the clip's first frame to the last one read.
+
+    Raises:
+        InputError: it is no clip that can be read; one line that says why.
+    """
+
+    def __init__(
+        self, model: SceneRecognizer, path: str | Path, fps: float | None, frames: int | None, batch_size: int
+    ) -> None:
+        self._model, self._path, self._batch_size = model, path, batch_size
+        self._clip = ClipReader(path, fps=fps, frames=frames)
+        self._watch = Watch(model.detector) if model.of_persons else None
+        self._tracker = Tracker()
+        self._seen: list[_Seen] = []
+        self._unread: list[_Seen] = []  # those of them that wait for the network
+        self._frames, self._whole = 0, False
+        self._steps = self._read_on()
+        self.time = 0.0
+
+    @property
+    def info(self) -> ClipInfo:
+        """Size and length of the clip."""
+        return self._clip.info
+
+    def __iter__(self) -> Iterator[float]:
+        """Read on; gives the time of each frame, in seconds."""
+        return self._steps
+
+    def _read_on(self) -> Iterator[float]:
+        with self._clip:
+            for frame in self._clip:
+                time = max(self.time, frame.time)  # clocks of damaged clips go back
+                found = self._find(time, frame)
+                self._seen += found
+                self._unread += found
+                self.time, self._frames = time, self._frames + 1
+                if len(self._unread) >= self._batch_size:
+                    self._classify()
+                yield time
+        self._whole = True
+
+    def _find(self, time: float, frame: Frame) -> list[_Seen]:
+        picture, settings = frame.picture, self._model.settings
+        if self._watch is None:
+            return [_Seen(time, SCENE, None, prepare(picture, None, settings))]
+        height, width = picture.shape[:2]
+        faces = self._watch.find(time, picture)
+        people = self._tracker.update(time, faces, picture)
+        found = []
+        for face, person in zip(faces, people, strict=True):
+            box = body(face.box, width, height)
+            if box[0] < box[2] and box[1] < box[3]:
+                found.append(_Seen(time, person, box, prepare(picture, box, settings)))
+        return found
+
+    def result(self, problem: str | None = None) -> Result:
+        """What was read so far; `clip.duration` is then how far that is.
+
+        Args:
+            problem: why it is not the whole clip, such as "stopped after 12.4 s"; by default what the file itself had
+                wrong with it.
+        """
+        # Anew, as Ctrl-C may have fallen between the two lines that add to these lists.
+        self._unread = [seen for seen in self._seen if seen.scores is None]
+        self._classify()
+        info, seen = self.info, self._seen
+        clip = ClipSummary(
+            info.duration if self._whole else self.time, info.width, info.height, self._frames,
+            self._clip.skipped, problem or self._clip.problem,
+        )  # fmt: skip
+        who = [one.person for one in seen]
+        if self._watch is not None:
+            who = numbered(who, self._tracker.known_as).tolist()
+        timeline = tuple(
+            Moment(one.time, person, self._prediction([one], one.box)) for one, person in zip(seen, who, strict=True)
+        )
+        people = []
+        for number in sorted(set(who) - {SCENE}):
+            of = [one for one, person in zip(seen, who, strict=True) if person == number]
+            people.append(Person(number, self._prediction(of), of[0].time, of[-1].time, len(of)))
+        whole = (self._prediction(seen),) if seen else ()
+        return self._model.clip_result(str(self._path), whole, timeline, tuple(people), clip)
+
+    def _prediction(self, seen: list[_Seen], box: Box | None = None) -> Prediction:
+        """The mean of what was said."""
+        scores = np.mean([one.scores for one in seen], axis=0, dtype=np.float64)
+        ratings = np.mean([one.ratings for one in seen], axis=0, dtype=np.float64)
+        return self._model.prediction(scores, box, ratings)
+
+    def _classify(self) -> None:
+        """Let the network read the samples that wait. Where it is interrupted, they are read the next time."""
+        while self._unread:
+            batch = self._unread[: self._batch_size]
+            rows = self._model.classify(np.stack([one.sample for one in batch if one.sample is not None]))
+            for one, scores, ratings in zip(batch, *rows, strict=True):
+                one.scores, one.ratings = scores, ratings
+            del self._unread[: len(batch)]
+            for one in batch:
+                one.sample = None

@@ -120,7 +120,7 @@ def test_without_boxes_a_person_is_the_whole_picture(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_set(tmp_path, monkeypatch):
-    """64 pictures of 256 × 256 are 12 MB, 8 of them 1.5: going through them takes the same once the store is full."""
+    """56 more pictures of 256 × 256 are 11 MB: going through them takes only what a few threads hold at once."""
     monkeypatch.setattr(SceneTask, "kept_bytes", 600_000)
     paths, peaks = written(tmp_path, 64, 256), []
     for count in (8, 64):
@@ -132,7 +132,7 @@ def test_memory_does_not_grow_with_the_set(tmp_path, monkeypatch):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert 600_000 < peaks[0] < 6_000_000
-    assert peaks[1] < 1.2 * peaks[0]
+    assert peaks[1] < peaks[0] + 3_000_000  # how many pictures are in the making at one time is up to the machine
 
 
 def test_what_fits_is_read_once(tmp_path, monkeypatch):

@@ -128,9 +128,9 @@ class SceneReading:
 
     def _prediction(self, seen: list[_Seen], box: Box | None = None) -> Prediction:
         """The mean of what was said."""
-        scores = np.mean([one.scores for one in seen], axis=0, dtype=np.float64)
-        ratings = np.mean([one.ratings for one in seen], axis=0, dtype=np.float64)
-        return self._model.prediction(scores, box, ratings)
+        scores = np.stack([one.scores for one in seen if one.scores is not None])
+        ratings = np.stack([one.ratings for one in seen if one.ratings is not None])
+        return self._model.prediction(scores.mean(0, np.float64), box, ratings.mean(0, np.float64))
 
     def _classify(self) -> None:
         """Let the network read the samples that wait. Where it is interrupted, they are read the next time."""

@@ -1,4 +1,4 @@
-"""Draw docs/terminal.svg: what ``mien predict`` prints, from the shipped model.
+"""Make docs/terminal.svg, what ``mien predict`` prints, and docs/people.jpg, drawn people and what is read in them.
 
 python docs/make_pictures.py
 """
@@ -21,7 +21,20 @@ SENTENCES = [
 ]
 
 
+def people(target: Path) -> None:
+    """Drawn people with what the shipped model reads marked on them."""
+    import cv2
+
+    from mien.drawings import group
+    from mien.face.draw import annotate
+
+    picture = group(320)
+    marked = annotate(picture, mien.load("face").predict(picture))
+    target.write_bytes(cv2.imencode(".jpg", marked[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes())
+
+
 def main() -> None:
+    people(Path(__file__).with_name("people.jpg"))
     console = Console(record=True, width=76, file=io.StringIO(), force_terminal=True)
     model = mien.load("text")
     console.print("[bold green]$[/bold green] mien predict " + " \\\n    ".join(f'"{text}"' for text in SENTENCES))

@@ -13,11 +13,27 @@ from mien.emotions import SPACES
 from mien.face.detect import Face
 from mien.model import NETWORK, LabelsEntry, Manifest, verify, write_model
 from mien.training.publish import as_video
-from mien.video.film import drawn_face
 
 __all__ = ["FER", "PLUS", "Squares", "drawn_face", "expected", "face_model", "video_model"]
 
 FER, PLUS = SPACES["fer7"].names, SPACES["ferplus8"].names
+
+
+def drawn_face(size: int = 200) -> np.ndarray:
+    """A plainly drawn face on a plain ground, uint8 (size, size, 3) RGB, that RetinaFace takes for one."""
+    picture = np.full((200, 200, 3), (120, 140, 160), np.uint8)
+    skin, dark = (224, 172, 140), (60, 40, 35)
+    cv2.ellipse(picture, (100, 105), (58, 76), 0, 0, 360, skin, -1, cv2.LINE_AA)
+    cv2.ellipse(picture, (100, 62), (62, 44), 0, 180, 360, dark, -1, cv2.LINE_AA)
+    for x in (76, 124):
+        cv2.ellipse(picture, (x, 92), (12, 7), 0, 0, 360, (250, 250, 250), -1, cv2.LINE_AA)
+        cv2.circle(picture, (x, 92), 6, (70, 50, 40), -1, cv2.LINE_AA)
+        cv2.ellipse(picture, (x, 80), (15, 5), 0, 190, 350, dark, 3, cv2.LINE_AA)
+    cv2.ellipse(picture, (100, 118), (8, 5), 0, 0, 180, (180, 120, 95), 3, cv2.LINE_AA)
+    cv2.line(picture, (97, 96), (94, 116), (196, 140, 112), 2, cv2.LINE_AA)
+    cv2.ellipse(picture, (100, 145), (24, 9), 0, 0, 180, (170, 60, 60), -1, cv2.LINE_AA)
+    blurred = cv2.GaussianBlur(picture, (5, 5), 0)
+    return np.asarray(cv2.resize(blurred, (size, size), interpolation=cv2.INTER_AREA))
 
 
 def face_model(folder: Path, size: int = 16, channels: int = 1, source: int = 0, features: bool = True) -> Path:

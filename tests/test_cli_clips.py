@@ -354,9 +354,9 @@ def test_a_model_of_clips_with_one_command(run_cli: RunCli, films: Path, tmp_pat
 
 
 def test_the_drawn_clip_that_is_timed_shows_a_face(model: Path, tmp_path: Path) -> None:
-    from mien.video.film import write_film
+    from mien.drawings import swaying, write_film
 
-    result = mien.load(model, threads=1).predict(write_film(tmp_path / "a.mp4", 1.0))
+    result = mien.load(model, threads=1).predict(write_film(tmp_path / "a.mp4", swaying(25, 25, 1280, 720), 25))
     assert result.clip is not None
     assert (result.clip.width, result.clip.height, result.clip.frames) == (1280, 720, 5)
     assert len(result.timeline) == 5
@@ -376,8 +376,21 @@ def test_the_demo_shows_clips(tiny_model: Path, films: Path, tmp_path: Path) -> 
     said = Console(file=io.StringIO(), width=80)
     two = str(films / "b/two.mp4")
     page = run_demo(tmp_path / "demo", said, models=(str(tiny_model),), clips=[two])
-    assert "clips.html" in page.read_text("utf-8")
-    assert "faces.html" not in page.read_text("utf-8")
     assert two in (page.parent / "clips.html").read_text("utf-8")
+    assert not (page.parent / "moods.mp4").exists()
     assert isinstance(said.file, io.StringIO)
     assert "person 2" in said.file.getvalue()
+
+
+def test_the_demo_draws_its_own_people(run_cli: RunCli, tmp_path: Path) -> None:
+    shown = run_cli("demo", "--out", "seen")
+    assert shown.returncode == 0, shown.stderr
+    assert "4 faces" in shown.stdout
+    folder = tmp_path / "seen"
+    page = (folder / "index.html").read_text("utf-8")
+    assert 'href="faces.html"' in page
+    assert 'href="clips.html"' in page
+    (picture,) = json.loads(run_cli("predict", "seen/people.png", "--json").stdout)["results"]
+    for face in picture["items"]:
+        assert f"{face['score']:.0%}" in (folder / "faces.html").read_text("utf-8")
+    assert "moods.mp4" in (folder / "clips.html").read_text("utf-8")

@@ -89,9 +89,9 @@ def measure_clip(model: str, clip: Path | None = None, batch_size: int = 64) -> 
     """
     with tempfile.TemporaryDirectory() as folder:
         if clip is None:
-            from mien.video.film import write_film
+            from mien.drawings import swaying, write_film
 
-            clip = write_film(Path(folder, "drawn.mp4"), 10)
+            clip = write_film(Path(folder, "drawn.mp4"), swaying(250, 25, 1280, 720), 25)
         start = time.perf_counter()
         recognizer: Any = load(model)
         loaded = time.perf_counter() - start

@@ -349,13 +349,13 @@ def bench(
 def demo(
     out: Annotated[Path, typer.Option(help="The folder for the page.")] = Path("demo"),
     photo: Annotated[
-        list[str] | None, typer.Option("--photo", help="A photograph to read the faces of; may be given several times.")
+        list[str] | None, typer.Option("--photo", help="A photograph of yours instead of a drawing; several are fine.")
     ] = None,
     clip: Annotated[
-        list[str] | None, typer.Option("--clip", help="A clip to read the faces of; may be given several times.")
+        list[str] | None, typer.Option("--clip", help="A clip of yours instead; several are fine.")
     ] = None,
 ) -> None:
-    """Predict on a dozen sentences, and photographs and clips of yours, with the shipped models; write pages of it."""
+    """Predict on a dozen sentences, drawn people and a drawn clip with the shipped models; write pages of it."""
     from mien.demo import run
 
     page = run(out, console(), photos=photo or (), clips=clip or ())

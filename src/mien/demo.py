@@ -1,10 +1,10 @@
-"""The demo: what the shipped models say to a few sentences, and to photographs and clips of yours."""
+"""The demo: what the shipped models say to a few sentences, a picture and a clip; drawn ones, or yours."""
 
 from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -37,11 +37,11 @@ def run(
     photos: Sequence[str] = (),
     clips: Sequence[str] = (),
 ) -> Path:
-    """Predict, print, and write ``index.html`` into *folder*; ``faces.html`` of photographs, ``clips.html`` of clips.
+    """Predict, print, and write ``index.html`` into *folder*, with ``faces.html`` and ``clips.html`` beside it.
 
     Args:
-        photos: pictures to read the faces of; mien ships none.
-        clips: clips to read the faces of; mien ships none.
+        photos: pictures to read the faces of; by default people whom mien draws, written to ``people.png``.
+        clips: clips to read the faces of; by default one of somebody drawn, written to ``moods.mp4``.
 
     Raises:
         MienError: the folder cannot be written.
@@ -58,15 +58,28 @@ def run(
     page = folder / "index.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        links = {"faces.html": "photographs" if photos else "", "clips.html": "clips" if clips else ""}
-        page.write_text(_page(columns, {name: what for name, what in links.items() if what}), "utf-8")
-        if photos:
-            _faces(folder / "faces.html", console, photos)
-        if clips:
-            _clips(folder / "clips.html", console, clips)
+        page.write_text(_page(columns), "utf-8")
+        console.print()
+        _faces(folder / "faces.html", console, photos or [_people(folder / "people.png")])
+        _clips(folder / "clips.html", console, clips or [_moods(folder / "moods.mp4")])
     except OSError as error:
         raise MienError(f"cannot write {page}: {error.strerror or error}") from error
     return page
+
+
+def _people(path: Path) -> str:
+    import cv2
+
+    from mien.drawings import group
+
+    path.write_bytes(cv2.imencode(".png", group()[:, :, ::-1])[1].tobytes())
+    return str(path)
+
+
+def _moods(path: Path) -> str:
+    from mien.drawings import changing, write_film
+
+    return str(write_film(path, changing(("neutral", "happy", "surprise", "sad", "angry"), 15), 10))
 
 
 def _faces(page: Path, console: Console, photos: Sequence[str]) -> None:
@@ -104,7 +117,7 @@ def _bars(result: Result) -> str:
     return "".join(rows)
 
 
-def _page(columns: dict[str, list[Result]], links: Mapping[str, str]) -> str:
+def _page(columns: dict[str, list[Result]]) -> str:
     cards = []
     for results in zip(*columns.values(), strict=True):
         parts = "".join(
@@ -112,8 +125,7 @@ def _page(columns: dict[str, list[Result]], links: Mapping[str, str]) -> str:
             for name, result in zip(columns, results, strict=True)
         )
         cards.append(f"<article><blockquote>{html.escape(results[0].input)}</blockquote>{parts}</article>")
-    told = "".join(f'<p><a href="{page}">The faces in your {what}</a></p>' for page, what in links.items())
-    return _HEAD.replace("</header>", f"{told}</header>") + "".join(cards) + "</main></html>\n"
+    return _HEAD + "".join(cards) + "</main></html>\n"
 
 
 _HEAD = """<!doctype html>
@@ -133,5 +145,7 @@ h3{margin:.6rem 0 .2rem;font-size:.8rem;font-weight:500;opacity:.6}
 </style>
 <header><h1>mien</h1><p>What the shipped text models read, computed on this machine without the network.
 The bars are probabilities; <b>text</b> knows 28 emotions that can hold together, <b>text-carer</b> six of which one
-holds.</p></header><main>
+holds.</p>
+<p>Beside it: <a href="faces.html">faces in a picture</a> and <a href="clips.html">a clip over time</a>.</p>
+</header><main>
 """

@@ -46,14 +46,15 @@ def annotate(picture: np.ndarray, result: Result) -> np.ndarray:
     for item, box in reversed(faces):  # the largest come last and lie on top
         color = rgb(item.color)
         frame(canvas, box, color, max(2, round(2.5 * unit)))
-    for item, box in reversed(faces):
+    taken: list[Sequence[float]] = [box for _, box in faces]
+    for item, box in faces:
         ranked = sorted(item.scores, key=item.scores.__getitem__, reverse=True)[:_BARS]
         roomy = box[2] - box[0] >= 75 * unit
         names = ranked if roomy else ranked[:1]
         rows = [
             (f"{plain(name)} {item.scores[name]:.0%}", item.scores[name], rgb(item.space[name].color)) for name in names
         ]
-        panel(canvas, box, rows, unit * (1.0 if roomy else 0.75), bars=roomy)
+        taken.append(panel(canvas, box, rows, unit * (1.0 if roomy else 0.75), bars=roomy, taken=taken))
     return canvas
 
 
@@ -113,25 +114,34 @@ def panel(
     unit: float,
     *,
     bars: bool,
-) -> None:
-    """Rows of text, share for a bar and colour, below a box or, where that is outside the picture, inside it."""
+    taken: Sequence[Sequence[float]] = (),
+) -> tuple[int, int, int, int]:
+    """Rows of text, share for a bar and colour: below a box, above it or at its sides, or else inside it.
+
+    Args:
+        taken: left, top, right and bottom of what should stay in sight, such as faces; where there is no room beside
+            the box, the first row alone is written, if need be over it.
+
+    Returns:
+        Left, top, right and bottom of the panel.
+    """
     height, width = canvas.shape[:2]
-    size, pad, gap = 0.5 * unit * 1.15, round(7 * unit), round(22 * unit)
-    texts = [text for text, _, _ in rows]
-    wide = max(cv2.getTextSize(text, _FONT, size, 1)[0][0] for text in texts)
-    wide = max(wide + 2 * pad + round(14 * unit), round(150 * unit) if bars else 0)
-    tall = gap * len(rows) * (1.55 if bars else 1.0) + pad
-    left = int(np.clip((box[0] + box[2] - wide) / 2, 0, max(0, width - wide)))
-    top = int(box[3] + 5 * unit)
-    if top + tall > height:
-        top = max(0, int(min(box[3], height) - tall - 5 * unit))
-    right, bottom = min(width, left + wide), min(height, round(top + tall))
-    if right <= left or bottom <= top:
-        return
+    size, pad, gap, edge = 0.5 * unit * 1.15, round(7 * unit), round(22 * unit), round(5 * unit)
+    wide, tall = _measure(rows, unit, bars)
+    place = _place(canvas, box, (wide, tall), edge, taken)
+    if place is None and taken:
+        rows, bars = rows[:1], False
+        wide, tall = _measure(rows, unit, bars)
+        place = _place(canvas, box, (wide, tall), edge, taken)
+    if place is None:
+        place = (box[0] + box[2] - wide) / 2, min(box[3], height) - tall - edge
+    left, top = (round(min(max(0.0, at), most)) for at, most in zip(place, (width - wide, height - tall), strict=True))
+    left, top = max(0, left), max(0, top)
+    right, bottom = min(width, left + wide), min(height, top + tall)
     part = canvas[top:bottom, left:right]
     canvas[top:bottom, left:right] = (part * 0.22 + np.array(_PANEL) * 0.78).astype(np.uint8)
     line = top + pad
-    for text, (_, score, color) in zip(texts, rows, strict=True):
+    for text, score, color in rows:
         base = line + round(14 * unit)
         dot = (left + pad + round(4 * unit), base - round(5 * unit))
         cv2.circle(canvas, dot, max(2, round(4.5 * unit)), color, -1, cv2.LINE_AA)
@@ -146,6 +156,39 @@ def panel(
             if score >= 0.01:
                 cv2.line(canvas, (start, middle), (start + round((end - start) * score), middle), color, thick)
             line += round(0.55 * gap)
+    return left, top, right, bottom
+
+
+def _measure(rows: list[tuple[str, float, tuple[int, int, int]]], unit: float, bars: bool) -> tuple[int, int]:
+    """Width and height of a panel of these rows."""
+    wide = max(cv2.getTextSize(text, _FONT, 0.5 * unit * 1.15, 1)[0][0] for text, _, _ in rows) + round(28 * unit)
+    tall = round(22 * unit) * len(rows) * (1.55 if bars else 1.0) + 7 * unit
+    return max(wide, round(150 * unit) if bars else 0), round(tall)
+
+
+def _place(
+    canvas: np.ndarray, box: Sequence[float], size: tuple[int, int], edge: int, taken: Sequence[Sequence[float]]
+) -> tuple[float, float] | None:
+    """Where beside a box something of that size hides the least of what is taken; None where there is no room."""
+    (left, top, right, bottom), (wide, tall) = box, size
+    most = canvas.shape[1] - wide, canvas.shape[0] - tall
+    across, along = ((a + b - c) / 2 for a, b, c in ((left, right, wide), (top, bottom, tall)))
+    across, along = min(max(0.0, across), most[0]), min(max(0.0, along), most[1])
+    beside = [
+        (across, bottom + edge), (across, top - edge - tall), (right + edge, along), (left - edge - wide, along),
+    ]  # fmt: skip
+    inside = [(x, y) for x, y in beside if 0 <= x <= most[0] and 0 <= y <= most[1]]
+    hidden = [sum(_shared((x, y, x + wide, y + tall), other) for other in taken) for x, y in inside]
+    if not inside or min(hidden) > 0.1 * wide * tall:
+        return None
+    return inside[hidden.index(min(hidden))]
+
+
+def _shared(one: Sequence[float], other: Sequence[float]) -> float:
+    """How many pixels lie in both of two boxes."""
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    tall = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, wide) * max(0.0, tall)
 
 
 def plain(label: str) -> str:

@@ -197,6 +197,23 @@ def test_a_clip_in_the_terminal(run_cli: RunCli, whole: Path, film: Path):
     assert strip[4:] in ("▇▇▇▇", "████")
 
 
+def test_a_page_has_a_line_for_each_label_and_rating(run_cli: RunCli, whole: Path, film: Path, tmp_path: Path):
+    page = tmp_path / "light.html"
+    done = run_cli("predict", str(film), "--model", str(whole), "--fps", "4", "--out", str(page))
+    assert done.returncode == 0, done.stderr
+    shown = page.read_text("utf-8")
+    assert shown.count('<div class="line"') == 5  # dark, dim, bright; light, left
+    assert shown.count("<img") == 10
+    line = shown.split("bright over time")[1].split("<path d=")[1].split('"')[1]
+    heights = [float(point.split()[1]) for point in line[1:].split("L")]
+    assert len(heights) == 8
+    assert min(heights[:4]) > 95, "low while it is dark"
+    assert max(heights[4:]) < 30
+    again = run_cli("predict", str(film), str(film), "--model", str(whole), "--out", str(page))
+    assert again.returncode == 0, again.stderr
+    assert page.read_text("utf-8").count("<article>") == 2
+
+
 def test_clips_and_pictures_through_the_api(whole: Path, film: Path, street: Path, tmp_path: Path):
     model = mien.load(whole)
     first, clip, broken, last = model.predict_many([str(street), film, tmp_path / "no.mp4", str(street)])
@@ -260,7 +277,7 @@ def test_what_cannot_be_is_one_line(
         (["predict", str(street), str(film), "--model", str(whole)], 1, "give pictures and clips in two calls"),
         (["predict", str(street), "--model", str(whole), "--box", "0,0,10,10"], 1, "takes no boxes"),
         (["predict", str(street), "--model", str(persons), "--box", "900,0,990,10"], 1, "lies outside"),
-        (["predict", str(film), "--model", str(whole), "--out", str(tmp_path / "a.html")], 1, "made of faces"),
+        (["predict", str(film), "--model", str(whole), "--out", str(tmp_path / "a.mp4")], 1, "made of faces"),
     ]
     for arguments, code, said in cases:
         done = run_cli(*arguments)

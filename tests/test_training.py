@@ -192,13 +192,19 @@ def test_a_run_folder_is_not_taken_over(done, data, tmp_path):
     before = (done.model / "manifest.json").read_bytes()
     with pytest.raises(RecipeError, match="holds a run already"):
         again()
-    with pytest.raises(RecipeError, match="another recipe"):
+    with pytest.raises(RecipeError, match=r"another recipe \(network\.hidden: \d+, now 17\); resume"):
         again(resume=True, hidden=17)
     with pytest.raises(RecipeError, match="another data"):
         again(resume=True, spec=corpus(tmp_path / "made.csv", seed=1))
     with pytest.raises(RecipeError, match="no run to resume"):
         again(resume=True, out=tmp_path / "nothing")
+    config = done.folder / "config.yaml"
+    written = config.read_text("utf-8")
+    earlier = yaml.safe_load(written)
+    del earlier["recipe"]["train"]["mixup"], earlier["recipe"]["search"]  # as of a version that did not have them yet
+    config.write_text(yaml.safe_dump(earlier), "utf-8")
     finished = again(resume=True)
+    config.write_text(written, "utf-8")
     assert (finished.metrics, finished.model) == (done.metrics, done.model)
     assert (done.model / "manifest.json").read_bytes() == before
 

@@ -99,8 +99,8 @@ def predict_clips(clips: Clips, as_json: bool, out: Path | None, settings: dict[
     from mien.sinks import check_target
 
     check_target(out, _ONE)
-    if clips.model.manifest.modality == "scene" and out.suffix in (".html", ".mp4"):
-        raise InputError(f"{out}: pages and marked clips are made of faces; of scenes take .json, .jsonl or a table")
+    if clips.model.manifest.modality == "scene" and out.suffix == ".mp4":
+        raise InputError(f"{out}: marked clips are made of faces; of scenes take a page (.html), .json or a table")
     if clips.single or out.suffix in _ONE:
         _one(clips, out, settings)
     else:
@@ -186,7 +186,7 @@ def _several(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
     asked = {name: clips.settings[name] for name in ("fps", "frames")}
     signature = {"model": sha, "inputs": clips.source.identity(), **asked, **settings}
     counts, errors, parts = Counter[str](), 0, 0
-    with Journal(out, signature, _writer(out.suffix, scores, flat)) as journal:
+    with Journal(out, signature, _writer(clips, out.suffix, scores, flat)) as journal:
         if journal.done:
             say(f"going on after the {journal.done:,} clips in {journal.path}")
         done = journal.done
@@ -225,7 +225,7 @@ def _one(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
     if out.suffix == ".mp4":
         _draw(result, out)
     else:
-        _write(result, out, settings)
+        _write(clips, result, out, settings)
     _show_clip(clips, console(stderr=True), result)
     for line in _trouble(result) if not clips.stopped else ():
         say(f"mien: {line}")
@@ -246,7 +246,7 @@ def _draw(result: Result, out: Path) -> None:
         raise MienError(f"stopped while {out} was drawn; it is not there") from None
 
 
-def _write(result: Result, out: Path, settings: dict[str, Any]) -> None:
+def _write(clips: Clips, result: Result, out: Path, settings: dict[str, Any]) -> None:
     """Moment by moment, where the file allows it: those of a long clip are not all in memory as text."""
     from mien.sinks import FORMATS, whole
     from mien.video.tables import clip_row, moment_rows
@@ -266,7 +266,7 @@ def _write(result: Result, out: Path, settings: dict[str, Any]) -> None:
                 file.writelines(_json(result, lines=out.suffix == ".json"))
                 file.write("\n")
         elif out.suffix == ".html":
-            _writer(out.suffix, scores, flat=False)(scratch, rows)
+            _writer(clips, out.suffix, scores, flat=False)(scratch, rows)
         else:
             FORMATS[out.suffix](scratch, rows)
 
@@ -283,11 +283,16 @@ def _json(result: Result, *, lines: bool = False) -> Iterator[str]:
     yield "]}"
 
 
-def _writer(suffix: str, scores: bool, flat: bool) -> Callable[[Path, Any], None]:
+def _writer(clips: Clips, suffix: str, scores: bool, flat: bool) -> Callable[[Path, Any], None]:
     """What makes a file of rows: as :func:`mien.video.tables.clip_row` has them where *flat*, else as JSONL does."""
     from mien.sinks import FORMATS
     from mien.video.tables import moment_rows
 
+    if suffix == ".html" and clips.model.manifest.modality == "scene":
+        from mien.scene import clip_page
+
+        scales = clips.model.manifest.scales
+        return lambda target, rows: clip_page.write_page(target, rows(), scales)
     if suffix == ".html":
         from mien.video.page import write_page
 

@@ -21,7 +21,7 @@ Scales = Mapping[str, tuple[float, float]]  # rating → its lowest and highest 
 _BARS = 5  # labels shown of each person or picture
 _PAGE_PICTURES = 200  # more would make a page that no browser likes
 _PAGE_PIXELS = 1000  # longest side of a picture on the page
-_RATED = "#38a3c8"  # colour of ratings
+RATED = "#38a3c8"  # colour of ratings, which have none of their own
 
 
 def annotate(picture: np.ndarray, result: Result, scales: Scales) -> np.ndarray:
@@ -53,7 +53,7 @@ def _rows(item: Prediction, scales: Scales) -> list[tuple[str, float, tuple[int,
         (f"{plain(name)} {item.scores[name]:.0%}", item.scores[name], rgb(item.space[name].color)) for name in ranked
     ]
     for name, value in item.ratings.items():
-        rows.append((f"{plain(name)} {value:.1f}", share(value, scales[name]), rgb(_RATED)))
+        rows.append((f"{plain(name)} {value:.1f}", share(value, scales[name]), rgb(RATED)))
     return rows
 
 
@@ -95,7 +95,7 @@ def card(row: Mapping[str, Any], scales: Scales) -> str:
             left, top, right, bottom = item["box"]
             place = (
                 f"left:{left / width:.3%};top:{top / height:.3%};width:{(right - left) / width:.3%};"
-                f"height:{(bottom - top) / height:.3%};--c:{_RATED}"
+                f"height:{(bottom - top) / height:.3%};--c:{RATED}"
             )
             boxes.append(f'<div class="box low" style="{place}"><span><u>{number}</u> {item["emoji"]}</span></div>')
         title = f"<h3>person {number}</h3>" if item["box"] else ""
@@ -113,7 +113,7 @@ def card(row: Mapping[str, Any], scales: Scales) -> str:
 def _rated(ratings: Mapping[str, float], scales: Scales) -> str:
     return "".join(
         f'<div class="row"><span></span><span>{html.escape(name)}</span><span class="bar">'
-        f'<i style="width:{share(value, scales[name]) * 100:.1f}%;background:{_RATED}"></i></span>'
+        f'<i style="width:{share(value, scales[name]) * 100:.1f}%;background:{RATED}"></i></span>'
         f'<span title="from {scales[name][0]:g} to {scales[name][1]:g}">{value:.1f}</span></div>'
         for name, value in ratings.items()
     )

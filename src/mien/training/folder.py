@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from mien.errors import MienError, RecipeError
+from mien.training.recipe import Recipe
 
 CONFIG = "config.yaml"
 _PACKAGES = ("mien", "numpy", "onnxruntime", "tokenizers")
@@ -38,9 +41,9 @@ def claim(folder: Path, config: dict[str, Any], resume: bool, begun: bool) -> No
         if path.exists() and (begun or resume):
             if not resume:
                 raise RecipeError(f"{folder} holds a run already; go on with it (--resume) or name another (--out)")
-            before = yaml.safe_load(path.read_text("utf-8"))
-            if before != config:
-                parts = [key for key in config if before.get(key) != config[key]]
+            before = _completed(yaml.safe_load(path.read_text("utf-8")) or {})
+            parts = [_difference(key, before.get(key), now) for key, now in config.items() if before.get(key) != now]
+            if parts:
                 raise RecipeError(f"{folder} holds a run with another {' and '.join(parts)}; resume it with its own")
             return
         if resume and not folder.exists():
@@ -49,6 +52,30 @@ def claim(folder: Path, config: dict[str, Any], resume: bool, begun: bool) -> No
         path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), "utf-8")
     except OSError as error:
         raise MienError(f"cannot write the run folder {folder}: {error.strerror or error}") from error
+
+
+def _completed(config: dict[str, Any]) -> dict[str, Any]:
+    """The recipe of a run that an earlier version began, with the settings that have come in since."""
+    with suppress(ValidationError, KeyError):
+        config["recipe"] = Recipe.model_validate(config["recipe"]).model_dump(mode="json")
+    return config
+
+
+def _difference(key: str, before: Any, now: Any) -> str:
+    """What differs, and of recipes in which settings."""
+    if key != "recipe" or not isinstance(before, dict):
+        return key
+    old, new = _flat(before), _flat(now)
+    names = [name for name in new if old.get(name) != new[name]]
+    told = ", ".join(f"{name}: {old.get(name)}, now {new[name]}" for name in names[:3])
+    return f"recipe ({told}{', …' if len(names) > 3 else ''})"
+
+
+def _flat(settings: dict[str, Any], start: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        found |= _flat(value, f"{start}{name}.") if isinstance(value, dict) else {start + name: value}
+    return found
 
 
 def machine() -> str:

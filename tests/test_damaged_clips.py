@@ -22,6 +22,43 @@ from mien.containers import NotAClip, read_container
 from mien.errors import InputError
 
 
+def stating(path: Path, *boxes: bytes) -> Path:
+    """The clip with 2,147,483,647 ticks as the length that those boxes of its header state."""
+    data = bytearray(path.read_bytes())
+    for box in boxes:
+        place = {b"mvhd": 16, b"mdhd": 16, b"tkhd": 20, b"elst": 8}[box] + 4 + data.index(box)
+        data[place : place + 4] = (2**31 - 1).to_bytes(4, "big")
+    path.write_bytes(data)
+    return path
+
+
+def test_a_header_that_states_weeks_is_not_believed(tmp_path: Path) -> None:
+    path = stating(write_clip(tmp_path / "a.mp4", numbered(20), fps=10), b"mvhd", b"tkhd", b"elst")
+    with ClipReader(path) as clip:
+        assert clip.info.duration == pytest.approx(2.0)
+        assert len(list(clip)) == 20
+        assert (clip.skipped, clip.problem) == (0, None)
+    still = stating(write_clip(tmp_path / "b.mp4", numbered(2), times=[0, 1800], fps=10), b"mvhd", b"tkhd", b"elst")
+    with ClipReader(still) as clip:
+        assert 1800 < clip.info.duration < 3700, "as far as its frames go"
+
+
+def test_a_header_cannot_state_more_lost_frames_than_the_file_has_room_for(tmp_path: Path) -> None:
+    fragments = {"movflags": "frag_keyframe+empty_moov"}  # which have no count of their own
+    path = stating(write_clip(tmp_path / "a.mp4", numbered(20), fps=10, muxer=fragments), b"mvhd", b"mdhd", b"tkhd")
+    with ClipReader(path) as clip:
+        assert len(list(clip)) == 20
+        assert clip.info.frames < path.stat().st_size / 8 + 20, "and not hundreds of thousands"
+
+
+def test_bytes_behind_the_last_box_are_passed_over(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", numbered(5))
+    path.write_bytes(path.read_bytes() + b"\0\0\0\1\0\0\0\0\0")  # as a box of 64 bits would begin
+    shown, _, clip = read(path)
+    assert shown == list(range(5))
+    assert clip.problem is None
+
+
 def test_cut_off(tmp_path: Path) -> None:
     path = fast_start(tmp_path / "a.mp4", frames=noisy(100))
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])

@@ -277,6 +277,13 @@ def test_a_result_of_a_part_is_drawn_as_far_as_it_goes(clip: Path, tmp_path: Pat
     assert shown_in(tmp_path / "o.mp4")[0] == list(range(10))
 
 
+def test_a_clip_that_is_lower_than_the_strip_of_time_is_marked_too(tmp_path: Path) -> None:
+    low = write_clip(tmp_path / "low.mkv", [np.zeros((4, 640, 3), np.uint8)] * 5, fps=5, codec="ffv1")
+    write_marked(tmp_path / "o.mp4", clip_result(low, {1: {0.0: "sad"}}, 1.0, 5))
+    with ClipReader(tmp_path / "o.mp4") as clip:
+        assert (clip.info.width, clip.info.height, len(list(clip))) == (640, 4, 5)
+
+
 def test_a_marked_clip_is_whole_or_not_there(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

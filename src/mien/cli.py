@@ -29,6 +29,7 @@ app.add_typer(data_app, name="data")
 app.command()(predict)
 app.command()(serve)
 
+_SHOWN = 20  # problems told one by one
 Spec = Annotated[str, typer.Option("--data", help="READER:PATH, such as carer:emotion/ or table:mine.csv")]
 
 
@@ -159,6 +160,10 @@ def evaluate(
             mirror=mirror, known_groups=known_groups, batch_size=batch_size, progress=step,
         )  # fmt: skip
     document = report.to_dict()
+    for entry in report.unread[:_SHOWN]:
+        say(f"mien: {entry['what']}")
+    if lost := len(report.unread):
+        say(f"{lost:,} of {lost + document['n']:,} samples could not be read and are left out")
     if out:
         say(f"wrote {report.write(out)}")
     if as_json:

@@ -199,7 +199,7 @@ def _several(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
             done += 1
         for row in journal.rows():
             counts[row["label"] or "—"] += 1
-            problem = row["problem"] if flat else (row["clip"] or {}).get("problem")
+            problem = row["problem"] if flat else (row.get("clip") or {}).get("problem")
             errors, parts = errors + bool(row["error"]), parts + bool(problem)
             if errors + parts <= SHOWN and (row["error"] or problem):
                 name = row["file"] if flat else row["input"]

@@ -90,41 +90,49 @@ def predict(
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts or faces computed at once.")] = 64,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: in several processes, into a folder --out of Parquet parts.")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Of --engine ray: how many processes. [default: one for each core]")
+    ] = None,
 ) -> None:
     """Read emotion in texts, files of lines and tables, in the faces of pictures and clips, or in tables of numbers."""
-    if problem := _misused(as_json, out, modality, fps, frames):
+    if problem := _misused(as_json, out, modality, fps, frames) or _no_engine(engine, workers, out):
         raise typer.BadParameter(problem)
     from mien.model import load
 
     kind = kind_of(inputs, model, modality)
-    if crops and kind != "face":
-        raise typer.BadParameter("--crops is for pictures", param_hint="--crops")
     clips_given = kind == "video" or (kind == "scene" and any(names_clip(item) for item in inputs))
-    if not clips_given and (fps, frames, timeline) != (None, None, None):
-        raise typer.BadParameter("--fps, --frames and --timeline are for clips")
-    literal = modality == "text"
-    if kind == "text":
-        sources = list(texts(inputs, column, literal=literal))
-    elif kind == "features":
-        sources = [numbers(Path(item), model or kind) for item in inputs]
-    else:
-        sources = [files(inputs, kind)]
+    if problem := _unfit(kind, crops, None if clips_given else (fps, frames, timeline)):
+        raise typer.BadParameter(problem)
+    sources = _sources(inputs, kind, model or kind, column, literal=modality == "text")
     recognizer = load(model or kind)
     if recognizer.manifest.modality != kind:
         raise InputError(f"the model {recognizer.name} reads {recognizer.manifest.modality}, not {kind}")
     recognizer, roll = _answer_in(recognizer, labels)
     settings: dict[str, Any] = {"scores": scores, "labels": labels, "column": column}
     if clips_given:
+        if still := next((item for item in inputs if kind == "scene" and not names_clip(item)), None):
+            raise InputError(f"{still} is no clip, and others are: give pictures and clips in two calls")
+        single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
+        settings["timeline"] = single if timeline is None else timeline
+    if engine == "ray" and out:
+        from mien.cli_ray import predict_on_ray
+
+        if kind == "features" or box or "-" in inputs:
+            raise InputError("--engine ray is for texts, pictures and clips: not for numbers, --box or standard input")
+        how: dict[str, Any] = {"fps": fps, "frames": frames} if clips_given else {"crops": True} if crops else {}
+        predict_on_ray(recognizer, roll, sources, out, workers, {**how, "batch_size": batch_size}, settings)
+        return
+    if clips_given:
         from mien.cli_clips import Clips, predict_clips
         from mien.scene.recognizer import SceneRecognizer
         from mien.video.recognizer import VideoRecognizer
 
         assert isinstance(recognizer, VideoRecognizer | SceneRecognizer)
-        if still := next((item for item in inputs if kind == "scene" and not names_clip(item)), None):
-            raise InputError(f"{still} is no clip, and others are: give pictures and clips in two calls")
-        single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
         clips = Clips(recognizer, sources[0], roll, {"fps": fps, "frames": frames, "batch_size": batch_size}, single)
-        predict_clips(clips, as_json, out, {**settings, "timeline": single if timeline is None else timeline})
+        predict_clips(clips, as_json, out, settings)
         return
     options: dict[str, Any] = {"crops": True} if crops else {}
     boxes = _boxes(box, inputs, kind) if box else None
@@ -156,6 +164,33 @@ def _misused(
     if fps is not None and not 0 < fps <= 1000:
         return f"--fps must be above 0 and at most 1000, not {fps:g}"
     return None
+
+
+def _sources(inputs: list[str], kind: str, model: str, column: str | None, *, literal: bool) -> list[Source]:
+    """The inputs as what they are; *literal*: every one is a text."""
+    if kind == "text":
+        return list(texts(inputs, column, literal=literal))
+    if kind == "features":
+        return [numbers(Path(item), model) for item in inputs]
+    return [files(inputs, kind)]
+
+
+def _unfit(kind: str, crops: bool, of_clips: tuple[Any, ...] | None) -> str | None:
+    """Which options are for inputs of another kind; *of_clips* are those for clips, where none are given."""
+    if crops and kind != "face":
+        return "--crops is for pictures"
+    if of_clips and any(value is not None for value in of_clips):
+        return "--fps, --frames and --timeline are for clips"
+    return None
+
+
+def _no_engine(engine: str, workers: int | None, out: Path | None) -> str | None:
+    """What is wrong with the options that say where to compute; None if nothing is."""
+    if engine not in ("local", "ray"):
+        return f"--engine {engine!r}; there are: local, ray"
+    if engine == "ray" and out is None:
+        return "--engine ray needs --out FOLDER"
+    return "--workers is for --engine ray" if workers and engine == "local" else None
 
 
 def _boxes(box: list[str], inputs: list[str], kind: str) -> list[tuple[float, ...]]:

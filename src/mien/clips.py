@@ -23,6 +23,7 @@ CLIP_SUFFIXES = (
     *(".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"),
 )
 
+_HELD = 3600.0  # seconds for which a clip may say that its last frame stands; what says more is damaged
 _THREADS = 4  # each holds a few frames
 
 
@@ -119,11 +120,11 @@ class ClipReader:
     def info(self) -> ClipInfo:
         """What is known of the clip."""
         stored, decoder = self._stored, self._decoder
-        seconds = self._container.seconds if self._container.complete else None
+        seconds, end = self._container.seconds, stored[-1] - stored[0] + decoder.step
+        if seconds is None or seconds > end + _HELD or not self._container.complete:
+            seconds = end
         rate = (len(stored) - 1) / (stored[-1] - stored[0]) if stored[-1] > stored[0] else 0.0
-        return ClipInfo(
-            decoder.width, decoder.height, seconds or stored[-1] - stored[0] + decoder.step, rate, len(stored)
-        )
+        return ClipInfo(decoder.width, decoder.height, seconds, rate, len(stored))
 
     @property
     def decoded(self) -> int:

@@ -141,7 +141,7 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, i
         length, kind = struct.unpack(">I4s", file.read(8))
         header = 8
         if length == 1:
-            length, header = struct.unpack(">Q", file.read(8))[0], 16
+            length, header = int.from_bytes(file.read(8), "big"), 16
         elif length == 0:
             length = end - start
         if length < header or not kind.isascii():  # some recorders put bytes of their own behind the last box

@@ -25,6 +25,7 @@ from mien.media import silent
 _SAME = 0.0015  # seconds; containers round times to a millisecond
 _ATTEMPTS = 1000  # so many damaged frames in a row are passed over
 _AWAY = 32  # frames; further apart than in any usual clip are order in the file and order shown
+_SMALLEST = 8  # bytes of a frame: a header may state any number of them
 _QUIET = "OPENCV_FFMPEG_LOGLEVEL"
 
 
@@ -123,7 +124,8 @@ def stored_times(path: Path, container: Container) -> array[float]:
         for time in _missing(known, step, max(times[max(0, place - _AWAY) : place], default=0.0), count)
     ]
     if container.seconds and container.complete:  # damaged ones at the very end, so far as they were to be shown
-        count = min(stated - len(times) - len(missing), round((container.seconds - last) / step) - 1)
+        room = min(os.path.getsize(path) // _SMALLEST, round((container.seconds - last) / step) - 1)
+        count = min(stated - len(times) - len(missing), room)
         missing += [last + step * (place + 1) for place in range(count)]
     return array("d", sorted([*known, *missing])) if missing else known
 

@@ -95,13 +95,17 @@ class Journal:
 @contextmanager
 def whole(target: Path) -> Iterator[Path]:
     """A scratch file that takes the target's place when the block is through, and is gone when it fails."""
-    scratch = target.with_name(target.name + ".tmp")
     with written(target):
         try:
-            yield scratch
-            os.replace(scratch, target)
+            yield scratch(target)
+            os.replace(scratch(target), target)
         finally:
-            scratch.unlink(missing_ok=True)
+            scratch(target).unlink(missing_ok=True)
+
+
+def scratch(target: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return target.with_name(target.name + ".tmp")
 
 
 class written:  # noqa: N801 - reads as a word: with written(path): ...
@@ -138,7 +142,7 @@ def check_target(target: Path, endings: Sequence[str] = ()) -> None:
 
 def row_of(result: Result, columns: Mapping[str, Any], suffix: str, scores: bool = False) -> Row:
     """A result as it stands in a file: nested as in the API for JSONL, else flat behind the table's own columns."""
-    columns = {name: _plain(cell) for name, cell in columns.items()}
+    columns = {name: plain_cell(cell) for name, cell in columns.items()}
     if suffix == ".jsonl":
         return result.to_dict() | ({"columns": columns} if columns else {})
     best = result.strongest
@@ -219,7 +223,7 @@ def _free(name: str, columns: Mapping[str, Any]) -> str:
     return name
 
 
-def _plain(cell: Any) -> Any:
+def plain_cell(cell: Any) -> Any:
     """A cell of a table as JSON can hold it."""
     if hasattr(cell, "tolist"):  # numpy's scalars and arrays
         cell = cell.tolist()
@@ -228,9 +232,9 @@ def _plain(cell: Any) -> Any:
     if isinstance(cell, bytes):
         return cell.decode("utf-8", "replace")
     if isinstance(cell, list | tuple):
-        return [_plain(part) for part in cell]
+        return [plain_cell(part) for part in cell]
     if isinstance(cell, dict):
-        return {str(key): _plain(part) for key, part in cell.items()}
+        return {str(key): plain_cell(part) for key, part in cell.items()}
     if str(cell) in ("nan", "NaN", "NaT", "<NA>"):
         return None
     return cell.isoformat() if hasattr(cell, "isoformat") else str(cell)
@@ -259,19 +263,25 @@ def _kind(value: Any) -> type:
     return str if isinstance(value, int) and not -(2**63) <= value < 2**63 else type(value)
 
 
-def _parquet(target: Path, rows: Rows) -> None:
-    arrow, parquet = require("pyarrow", "table"), require("pyarrow.parquet", "table")
+def parquet_types(rows: Rows) -> dict[str, str]:
+    """The columns that hold all rows, in the order in which they come up, and Arrow's name of each one's type."""
     kinds: dict[str, set[type]] = {}
     for row in rows():
         for name, value in row.items():
             kinds.setdefault(name, set()).add(_kind(value))
-    known = {frozenset({bool}): arrow.bool_(), frozenset({int}): arrow.int64(), frozenset({float}): arrow.float64(),
-             frozenset({int, float}): arrow.float64()}  # fmt: skip
-    types = {name: known.get(frozenset(seen - {type(None)}), arrow.string()) for name, seen in kinds.items()}
-    schema = arrow.schema(list(types.items()) or [(name, arrow.string()) for name in ("text", *_OWN)])
+    known = {frozenset({bool}): "bool", frozenset({int}): "int64", frozenset({float}): "double",
+             frozenset({int, float}): "double"}  # fmt: skip
+    types = {name: known.get(frozenset(seen - {type(None)}), "string") for name, seen in kinds.items()}
+    return types or dict.fromkeys(("text", *_OWN), "string")
+
+
+def write_parquet(target: Path, rows: Rows, types: Mapping[str, str]) -> None:
+    """Rows into a Parquet file of the columns that :func:`parquet_types` found."""
+    arrow, parquet = require("pyarrow", "table"), require("pyarrow.parquet", "table")
+    schema = arrow.schema([(name, arrow.type_for_alias(kind)) for name, kind in types.items()])
 
     def fitting(name: str, value: Any) -> Any:
-        return str(value) if value is not None and schema.field(name).type == arrow.string() else value
+        return str(value) if value is not None and types[name] == "string" else value
 
     from mien.recognizer import in_chunks
 
@@ -318,6 +328,6 @@ FORMATS: dict[str, Callable[[Path, Rows], None]] = {
     ".jsonl": _jsonl,
     ".csv": lambda target, rows: _separated(target, rows, ","),
     ".tsv": lambda target, rows: _separated(target, rows, "\t"),
-    ".parquet": _parquet,
+    ".parquet": lambda target, rows: write_parquet(target, rows, parquet_types(rows)),
     ".html": _html,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,11 +24,12 @@ from mien.evaluation.notes import (
     learned_from,
     made,
     notes,
+    place_of,
     unread,
 )
 from mien.evaluation.ratings import all_rating_metrics, rescaled, scatter
 from mien.evaluation.report import Report
-from mien.evaluation.samples import Answers, readable
+from mien.evaluation.samples import Answers, unreadable
 
 MISTAKES = 20
 DETAILED = 8  # groups of which all figures are given, not the main ones alone
@@ -84,7 +85,7 @@ def evaluate(
 
     A model that also answers in the space of the data, or the one asked for, is asked in that. Where samples of the
     split also stand in the training split of the data, the main figures are given without them too. Pictures are
-    taken as ready crops; those that cannot be read are left out, and a note counts and names them.
+    taken as ready crops. Pictures and clips that cannot be read are left out; the report names them (``unread``).
 
     Args:
         model: a loaded model, the name of a shipped one, or a model or run folder.
@@ -102,8 +103,9 @@ def evaluate(
         progress: called with the number of inputs done since the last call.
 
     Raises:
-        DataError: the data cannot be read, have no such split or column, or no map joins their labels to the model's;
-            or the model cannot mirror; or it has no experts, or none for a group of the data.
+        DataError: the data cannot be read, none of their pictures or clips can be, they have no such split or column,
+            or no map joins their labels to the model's; or the model cannot mirror; or it has no experts, or none for a
+            group of the data.
         ModelError: no such model, its folder is damaged, or it gives numbers that are no probabilities.
     """
     if isinstance(model, str | Path):
@@ -132,9 +134,9 @@ def evaluate(
         what = f"a label of {space.name}" if len(space) else "a rating that the model gives"
         raise DataError(f"{data.name} has no samples with {what} in {split!r}")
     start = time.perf_counter()
-    kept, raw, numbers = _predicted(asked, labelled, len(space) > 0, rated, batch_size, progress, by_group)
+    lost, raw, numbers = _predicted(asked, labelled, len(space) > 0, rated, batch_size, progress, by_group)
     seconds = time.perf_counter() - start
-    part = labelled if kept.all() else labelled.take(kept)
+    part = _without(labelled, lost)
     if len(space) and (raw.shape != (len(part), len(asked.space)) or not np.isfinite(raw).all()):
         raise ModelError(f"{asked.name} gave no probabilities of shape {(len(part), len(asked.space))} for {data.name}")
     if numbers.shape != (len(part), len(rated)) or not np.isfinite(numbers).all():
@@ -173,8 +175,9 @@ def evaluate(
         mistakes=mistakes,
         samples=samples,
         thumbnails=answers.thumbnails(*mistakes, *samples),
+        unread=[{"where": place_of(labelled, row), "what": why} for row, why in lost.items()],
         notes=[
-            *unread(labelled, kept),
+            *unread(labelled, lost),
             *notes(asked, data, labelled, split, space, rated),
             *expert_notes(model, by_group),
         ],
@@ -249,8 +252,8 @@ def _predicted(
     batch_size: int,
     progress: Callable[[int], None] | None,
     by_group: str,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which samples can be read, bool (n,); the probabilities of those, and their ratings on the scales of the data."""
+) -> tuple[dict[int, str], np.ndarray, np.ndarray]:
+    """Which samples cannot be read, and why; of the others the probabilities, and ratings on the scales of the data."""
 
     def answers(rows: Dataset, step: Callable[[int], None] | None) -> tuple[np.ndarray, np.ndarray]:
         inputs = rows.inputs
@@ -267,15 +270,30 @@ def _predicted(
             numbers = np.stack(wanted, axis=1)
         return scores, numbers
 
+    if part.modality == "video" and hasattr(model, "read"):  # clips take too long to be read twice: looked at before
+        lost = unreadable(part.inputs, part.modality)
+        if progress:
+            progress(len(lost))
+        return lost, *answers(_without(part, lost), progress)
     try:
-        return np.ones(len(part), bool), *answers(part, progress)
+        return {}, *answers(part, progress)
     except InputError:
-        kept = readable(part.inputs, part.modality)
-        if kept.all():  # it was something else
+        lost = unreadable(part.inputs, part.modality)
+        if not lost:  # it was something else
             raise
-        if not kept.any():
-            raise DataError(f"{part.name}: none of the {len(part)} {called(part)} can be read") from None
-    return kept, *answers(part.take(kept), None)  # progress was told of already
+    return lost, *answers(_without(part, lost), None)  # progress was told of already
+
+
+def _without(part: Dataset, lost: Mapping[int, str]) -> Dataset:
+    """The samples that can be read.
+
+    Raises:
+        DataError: there are none.
+    """
+    if lost and len(lost) == len(part):
+        first = next(iter(lost.values()))
+        raise DataError(f"{part.name}: none of the {len(part)} {called(part)} can be read: {first}")
+    return part.take(np.array([row not in lost for row in range(len(part))])) if lost else part
 
 
 def _without_seen(seen: np.ndarray, figures: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Any] | None:

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
-import numpy as np
-
 from mien.data.dataset import Dataset
 from mien.emotions import LabelSpace, groups
 
@@ -20,15 +18,19 @@ def heads(model: Any) -> list[str]:
     return [head.space for head in getattr(model.manifest, "heads", [])]
 
 
-def unread(labelled: Dataset, kept: np.ndarray) -> list[str]:
-    """A note of the samples that could not be read, naming the first of them."""
-    rows = np.flatnonzero(~kept).tolist()
-    if not rows:
+def unread(labelled: Dataset, lost: Mapping[int, str]) -> list[str]:
+    """A note of the samples that could not be read, naming the first of them; *lost* are their places."""
+    if not lost:
         return []
-    names = ", ".join(str((labelled.where or labelled.inputs)[row]) for row in rows[:3])
-    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+    names = ", ".join(place_of(labelled, row) for row in list(lost)[:3])
+    more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
     what = called(labelled).capitalize()
-    return [f"{what} that cannot be read were left out, {len(rows)} of {len(labelled)}: {names}{more}."]
+    return [f"{what} that cannot be read were left out, {len(lost)} of {len(labelled)}: {names}{more}."]
+
+
+def place_of(part: Dataset, row: int) -> str:
+    """Where a sample comes from, for messages."""
+    return str((part.where or part.inputs)[row])
 
 
 def called(part: Dataset) -> str:

@@ -49,6 +49,8 @@ class Report:
             in what was measured, from 0) and seen_in_training. A picture without a file goes by its place.
         samples: pictures to look at, the same of each, with "right": whether its strongest label is true.
         thumbnails: row → small picture, uint8 (height, width, 3), of the mistakes and samples that are pictures.
+        unread: the pictures or clips that cannot be read and were left out: of each "where" it comes from, and "what"
+            is wrong with it.
         notes: what must be known to read the figures rightly.
         made: when, and with which versions and machine.
     """
@@ -67,6 +69,7 @@ class Report:
     mistakes: list[dict[str, Any]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
     thumbnails: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+    unread: list[dict[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     made: dict[str, Any] = field(default_factory=dict)
 
@@ -98,6 +101,7 @@ class Report:
             **({"folds": self.folds} if self.folds else {}),
             "mistakes": self.mistakes,
             "samples": self.samples,
+            "unread": self.unread,
             "notes": self.notes,
             "made": self.made,
             "about_model": self.model,

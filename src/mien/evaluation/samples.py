@@ -201,11 +201,14 @@ def data_uri(picture: np.ndarray) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(encoded.tobytes()).decode()}"
 
 
-def readable(inputs: Sequence[Any], modality: str) -> np.ndarray:
-    """Bool (n,): which pictures, or clips, can be read. Decodes every picture, and of clips the beginning."""
-    kept = np.ones(len(inputs), bool)
+def unreadable(inputs: Sequence[Any], modality: str) -> dict[int, str]:
+    """Which pictures, or clips, cannot be read: place → why, in one line.
+
+    Decodes every picture, and of clips the beginning.
+    """
+    found: dict[int, str] = {}
     if modality != "video" and modality not in PICTURES:
-        return kept
+        return found
     from mien.clips import ClipReader
     from mien.media import read_picture
 
@@ -215,6 +218,6 @@ def readable(inputs: Sequence[Any], modality: str) -> np.ndarray:
                 ClipReader(entry).close()
             else:
                 read_picture(entry)
-        except InputError:
-            kept[row] = False
-    return kept
+        except InputError as error:
+            found[row] = str(error)
+    return found

@@ -14,7 +14,7 @@ from mien.results import Result
 from mien.runtime import Session
 from mien.text.preprocess import TextPreprocessor, TextSettings, length_sorted
 
-_BATCHES_AHEAD = 16  # batches are cut from this many batches' worth of texts, sorted by length
+BATCHES_AHEAD = 16  # batches are cut from this many batches' worth of texts, sorted by length
 
 
 class TextRecognizer(Recognizer):
@@ -28,7 +28,7 @@ class TextRecognizer(Recognizer):
 
     def predict_many(self, inputs: Iterable[str], batch_size: int = 64) -> Iterator[Result]:
         """See :meth:`mien.recognizer.Recognizer.predict_many`."""
-        for chunk in in_chunks(inputs, batch_size * _BATCHES_AHEAD):
+        for chunk in in_chunks(inputs, batch_size * BATCHES_AHEAD):
             prepared: list[str] = []
             problems: list[str | None] = []
             for text in chunk:
@@ -49,7 +49,7 @@ class TextRecognizer(Recognizer):
     ) -> np.ndarray:
         """See :meth:`mien.recognizer.Recognizer.probabilities`."""
         parts, done = [], 0
-        for chunk in in_chunks(inputs, batch_size * _BATCHES_AHEAD):
+        for chunk in in_chunks(inputs, batch_size * BATCHES_AHEAD):
             prepared = []
             for text in chunk:
                 try:

@@ -29,7 +29,7 @@ from mien.errors import DataError, MienError
 from mien.evaluation import evaluate
 from mien.evaluation.held_out import HeldOut
 from mien.evaluation.report import Report
-from mien.evaluation.samples import readable
+from mien.evaluation.samples import unreadable
 from mien.training.card import card
 from mien.training.folder import CONFIG, claim, next_folder
 from mien.training.publish import headline
@@ -127,11 +127,12 @@ def cross_validate(
 
 def _usable(dataset: Dataset, say: Say) -> Dataset:
     """Without the pictures or clips that cannot be read, so that no fold stops the others half-way."""
-    kept = readable(dataset.inputs, dataset.modality)
-    if not kept.all():
-        what = "clips" if dataset.modality == "video" else "pictures"
-        say(f"{dataset.name}: {int((~kept).sum())} {what} that cannot be read are left out")
-    return dataset if kept.all() else dataset.take(kept)
+    lost = unreadable(dataset.inputs, dataset.modality)
+    if not lost:
+        return dataset
+    what = "clips" if dataset.modality == "video" else "pictures"
+    say(f"{dataset.name}: {len(lost)} {what} that cannot be read are left out")
+    return dataset.take(np.array([row not in lost for row in range(len(dataset))]))
 
 
 def _folds(dataset: Dataset, folds: str | int, seed: int) -> np.ndarray:

@@ -123,7 +123,7 @@ class _Marker:
         if not self._tracks:
             return
         height, width = picture.shape[:2]
-        tall = max(6, round(height * _STRIP))
+        tall = min(height, max(6, round(height * _STRIP)))
         if self._strip is None:
             self._strip = _colors(max(self._tracks, key=lambda track: len(track.times)), self._end, width)
         place = round(width * min(1.0, time / (self._end or 1.0)))

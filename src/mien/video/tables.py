@@ -9,20 +9,20 @@ Row = dict[str, Any]
 
 
 def clip_row(row: Row, scores: bool = False) -> Row:
-    """A clip's result, as JSONL has it, as one flat row.
+    """A clip's result, as JSONL has it, as one flat row; one that was read as scenes, and could not be, has no "clip".
 
     `people` were seen in it, in `moments` faces altogether, in `frames` that were looked at; `share_LABEL`, with
     *scores*, is that label's share of the moments and `score_LABEL` its probability for the clip.
     """
-    clip: Row = row["clip"] or dict.fromkeys(("duration", "width", "height", "frames", "skipped", "problem"))
+    clip: Row = row.get("clip") or dict.fromkeys(("duration", "width", "height", "frames", "skipped", "problem"))
     (best, *_) = row["items"] or [{"labels": [], "scores": {}}]
-    moments = row["timeline"]
+    moments = row.get("timeline", [])
     flat = {
         "file": row["input"],
         **{name: row[name] for name in ("label", "emoji", "score")},
         "labels": "|".join(best["labels"]) or None,
-        "people": len(row["people"]) if row["clip"] else None,
-        "moments": len(moments) if row["clip"] else None,
+        "people": len(row["people"]) if row.get("clip") else None,
+        "moments": len(moments) if row.get("clip") else None,
         **best.get("ratings", {}),
         **clip,
         "error": row["error"],
@@ -45,7 +45,7 @@ def moment_rows(row: Row, scores: bool = False, timeline: Iterable[Row] = ()) ->
     """
     told = ("time", "person", "label", "emoji", "score")
     nothing: Row = {**dict.fromkeys(told), "labels": [], "scores": {}}
-    for moment in row["timeline"] or timeline or [nothing]:
+    for moment in row.get("timeline") or timeline or [nothing]:
         box = moment.get("box") or (None,) * 4
         flat = {
             "file": row["input"],

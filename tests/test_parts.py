@@ -1,0 +1,387 @@
+"""``mien predict --engine ray``: results in parts. Here parts are made one after the other by a worker in this process;
+where Ray is installed, also by Ray, from end to end.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import Result as Done
+from typer.testing import CliRunner
+
+from conftest import cli_env
+from face_model import PLUS, drawn_face, face_model, video_model
+from filmed import write_clip
+from mien import cli_ray
+from mien.cli import app
+from mien.errors import MienError
+from mien.model import verify
+from mien.parts import RECORD, Parts, Plan, Trail, cut, open_parts
+from mien.scale import Job, Worker, batches
+from scene_model import scene_model
+
+HAS_RAY = importlib.util.find_spec("ray") is not None
+
+Predict = Callable[..., Done]
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Workers change the folder and OpenCV's threads, each in its own process else."""
+    monkeypatch.setenv("MIEN_THREADS", "1")
+    threads, place = cv2.getNumThreads(), Path.cwd()
+    yield
+    cv2.setNumThreads(threads)
+    os.chdir(place)
+
+
+@pytest.fixture
+def predict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Predict:
+    """``mien predict``, whose --engine ray is one worker here. ``after`` ends it by Ctrl-C after so many parts."""
+    asked = cli_ray.require
+    monkeypatch.setattr(cli_ray, "require", lambda name, extra: None if "ray" in name else asked(name, extra))
+    monkeypatch.setenv("PYTHONPATH", cli_env()["PYTHONPATH"])  # as it is here, for what is started there
+    monkeypatch.chdir(tmp_path)
+    made: list[int] = []
+
+    def run(*args: object, after: int = -1) -> Done:
+        def here(_: Any, job: Job, parts: Parts, missing: list[int], sources: Any, __: int | None) -> Iterator[int]:
+            worker = Worker(job, parts)
+            for place, batch in enumerate(batches(sources, parts, missing)):
+                if place == after:
+                    raise KeyboardInterrupt
+                made.append(batch["part"][0])
+                yield worker(batch)["inputs"][0]
+
+        made.clear()
+        monkeypatch.setattr(cli_ray, "_run", here)
+        return CliRunner().invoke(app, ["predict", *map(str, args)])
+
+    run.made = made  # type: ignore[attr-defined]
+    return run
+
+
+def read(folder: Path) -> pa.Table:
+    """All parts, one behind the other; they must have the same columns."""
+    return pa.concat_tables([pq.read_table(path) for path in sorted(folder.glob("part-*.parquet"))])
+
+
+def same(predict: Predict, folder: Path, *args: object) -> list[dict[str, Any]]:
+    """What the parts hold, which has to be what the plain engine writes, and in the same columns."""
+    plain = folder / "plain.parquet"
+    done = predict(*args, "--out", plain)
+    assert done.exit_code == 0, done.output
+    done = predict(*args, "--out", folder / "parts", "--engine", "ray")
+    assert done.exit_code == 0, done.output
+    wanted, found = pq.read_table(plain), read(folder / "parts")
+    assert found.schema.names == wanted.schema.names
+    rows: list[dict[str, Any]] = found.to_pylist()
+    assert rows == wanted.to_pylist()
+    return rows
+
+
+def texts(count: int) -> list[str]:
+    """Different texts; every 20th is empty."""
+    words = ["i", "feel", "so", "happy", "sad", "angry", "amazed", "scared", "adored", "they", "were", "hopeless"]
+    rng = np.random.default_rng(count)
+    return [" ".join(rng.choice(words, rng.integers(1, 12))) if n % 20 else "" for n in range(count)]
+
+
+def write_texts(path: Path, count: int = 200) -> Path:
+    rows = [f'{number},"{text}",x' for number, text in enumerate(texts(count))]
+    path.write_text("\n".join(["id,text,label", *rows]) + "\n")
+    return path
+
+
+# --------------------------------------------------------------------------------------- as the plain engine has it
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet", "txt", "several"])
+def test_tables_of_texts_come_out_as_they_do_without(kind: str, predict: Predict, tiny_model: Path, tmp_path: Path):
+    said = texts(150)
+    table = tmp_path / f"t.{kind}"
+    if kind in ("csv", "several"):
+        table = write_texts(tmp_path / "t.csv", 150)
+    elif kind == "tsv":
+        table.write_text("text\tid\n" + "".join(f"{text or ' '}\t{n}\n" for n, text in enumerate(said)))
+    elif kind == "jsonl":  # an int and a float in one column, a column that is not there at first, half a surrogate
+        rows = [
+            {"n": n if n % 2 else n / 2, "text": text} | ({"late": [n]} if n == 140 else {})
+            for n, text in enumerate(said)
+        ]
+        rows[7]["text"] = "so happy \ud83d"
+        table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    elif kind == "parquet":
+        pq.write_table(pa.table({"when": pa.array(range(150), pa.date32()), "text": said}), table)
+    else:
+        table.write_text("\n".join(said) + "\n")
+    inputs = [table, "i am so glad", table] if kind == "several" else [table]
+    rows = same(predict, tmp_path, *inputs, "--model", tiny_model, "--scores", "--batch-size", 4)
+    assert len(rows) == (301 if kind == "several" else 150)
+    assert len(list((tmp_path / "parts").glob("part-*"))) == 3  # of 64 or 128 texts, which are read 64 at a time
+    assert sum(row["error"] is not None for row in rows) == (16 if kind == "several" else 8)
+    assert len({row["score"] for row in rows}) > 50, "the model tells the texts apart"
+
+
+def test_a_table_without_rows_gives_a_part_without_rows(predict: Predict, tiny_model: Path, tmp_path: Path):
+    (tmp_path / "t.csv").write_text("id,text\n")
+    done = predict("t.csv", "--model", tiny_model, "--out", "parts", "--engine", "ray")
+    assert done.exit_code == 0, done.output
+    assert read(tmp_path / "parts").to_pylist() == []
+
+
+def test_pictures_come_out_as_they_do_without(predict: Predict, tmp_path: Path):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for number in range(70):
+        cv2.imwrite(str(tmp_path / "in" / f"{number:02}.png"), np.full((20, 20, 3), 3 * number, np.uint8))
+    (tmp_path / "in" / "05.png").write_bytes(b"no picture")
+    picture = np.full((200, 360, 3), 90, np.uint8)
+    picture[30:170, 20:160], picture[30:170, 200:340] = drawn_face(140), drawn_face(140) // 2
+    cv2.imwrite(str(tmp_path / "in" / "deep" / "two.png"), picture)
+    model = face_model(tmp_path / "model")
+    rows = same(predict, tmp_path, "in", "--model", model, "--scores")
+    assert [row["file"] for row in rows][-2:] == ["in/deep/two.png"] * 2
+    assert [row["face"] for row in rows][-2:] == [1, 2]
+    assert [row["file"] for row in rows if row["error"]] == ["in/05.png"]
+    shutil.rmtree("parts")
+    rows = same(predict, tmp_path, "in", "--model", model, "--crops", "--labels", "ferplus8")
+    assert [row["label"] for row in rows[:70:10]] == [PLUS[int(8 * 3 * n / 255)] for n in range(0, 70, 10)]
+    shutil.rmtree("parts")
+    rows = same(predict, tmp_path, "in", "--model", scene_model(tmp_path / "light"), "--as", "scene", "--scores")
+    assert len(rows) == 71
+    assert rows[40]["light"] == pytest.approx(1 + 6 * 120 / 255, abs=1e-4)
+
+
+@pytest.mark.parametrize("how", [[], ["--timeline"]])
+def test_clips_come_out_as_they_do_without(how: list[str], predict: Predict, tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    picture = np.full((200, 200, 3), 90, np.uint8)
+    write_clip(tmp_path / "in" / "a empty.mp4", [picture] * 5, fps=5)
+    picture[30:170, 30:170] = drawn_face(140)
+    write_clip(tmp_path / "in" / "face.mp4", [picture] * 5, fps=5)
+    (tmp_path / "in" / "text.mp4").write_text("no clip")
+    model = video_model(tmp_path / "model")
+    rows = same(predict, tmp_path, "in", "--model", model, "--fps", 5, "--scores", *how)
+    assert [row["file"] for row in rows] == ["in/a empty.mp4", *["in/face.mp4"] * (5 if how else 1), "in/text.mp4"]
+    assert [row["error"] is not None for row in rows] == [False] * (len(rows) - 1) + [True]
+    shutil.rmtree("parts")
+    light = scene_model(tmp_path / "light")
+    same(predict, tmp_path, "in/face.mp4", "in/text.mp4", "--model", light, "--as", "scene", "--frames", 3, *how)
+
+
+# ------------------------------------------------------------------------------------------------------ going on
+
+
+def test_a_stopped_run_goes_on_without_lost_or_doubled_rows(predict: Predict, tiny_model: Path, tmp_path: Path):
+    write_texts(tmp_path / "t.csv", 250)
+    asked = "t.csv", "--model", tiny_model, "--batch-size", 4, "--out", "parts", "--engine", "ray"
+    done = predict(*asked, after=2)
+    assert isinstance(done.exception, MienError)
+    assert str(done.exception) == ("stopped: 2 of 4 parts are done and kept in parts; give the same command to go on")
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("*.parquet")}
+    (tmp_path / "parts" / "part-00003.parquet.tmp").write_bytes(b"half of it, as kill -9 leaves it")
+    (tmp_path / "parts" / "part-00001.parquet").unlink()  # any part may be missing: they are not made in order
+    done = predict(*asked, after=2)
+    assert predict.made == [1, 2]  # type: ignore[attr-defined]
+    assert "going on after the 64 inputs whose results are in parts" in done.output
+    done = predict(*asked)
+    assert predict.made == [3]  # type: ignore[attr-defined]
+    first = tmp_path / "parts" / "part-00000.parquet"
+    assert first.stat().st_mtime_ns == kept[first]
+    assert [row["id"] for row in read(tmp_path / "parts").to_pylist()] == [str(number) for number in range(250)]
+    assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == [
+        RECORD, *(f"part-{number:05}.parquet" for number in range(4)),
+    ]  # fmt: skip
+    assert "13 of 250 inputs could not be read: their rows have no label and say why" in done.output
+    assert "wrote 250 rows in 4 parts into parts" in done.output
+    assert predict(*asked).exit_code == 0
+    assert predict.made == []  # type: ignore[attr-defined]
+
+
+def test_another_question_is_refused(predict: Predict, tiny_model: Path, tiny_multi: Path, tmp_path: Path):
+    write_texts(tmp_path / "t.csv")
+    asked = "t.csv", "--out", "parts", "--engine", "ray", "--model"
+    assert predict(*asked, tiny_model).exit_code == 0
+    before = read(tmp_path / "parts")
+
+    def refusal(*args: object) -> str:
+        done = predict(*args)
+        assert isinstance(done.exception, MienError)
+        assert "\n" not in str(done.exception)
+        return str(done.exception)
+
+    other = "parts holds results of something else (not the same: {}); name another folder"
+    assert refusal(*asked, tiny_multi).endswith(other.format("model"))
+    assert refusal(*asked, tiny_model, "--scores", "--labels", "ekman7").endswith(other.format("labels, scores"))
+    write_texts(tmp_path / "t.csv", 201)
+    assert refusal(*asked, tiny_model).endswith(other.format("inputs"))
+    assert read(tmp_path / "parts").equals(before)
+    (tmp_path / "parts" / RECORD).write_text('{"mien": 2}')
+    assert "another version of mien" in refusal(*asked, tiny_model)
+    (tmp_path / "parts" / RECORD).write_text("{")
+    assert "_mien.json cannot be read" in refusal(*asked, tiny_model)
+    (tmp_path / "parts" / RECORD).unlink()
+    assert "holds files that are no results of this" in refusal(*asked, tiny_model)
+    asked = "t.csv", "--model", tiny_model, "--engine", "ray", "--out"
+    assert "name it without .csv" in refusal(*asked, "out.csv")
+    assert "is a file" in refusal(*asked, tiny_model / "README.md")
+    assert "does not exist" in refusal(*asked, "no/where")
+    assert "standard input" in refusal("-", "--model", tiny_model, "--engine", "ray", "--out", "x")
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["--engine", "ray"], "needs --out FOLDER"),
+        (["--engine", "spark"], "there are: local, ray"),
+        (["--workers", "2"], "--workers is for --engine ray"),
+    ],
+)
+def test_options_that_do_not_fit_are_wrong_usage(args: list[str], told: str, predict: Predict):
+    done = predict("i am glad", *args)
+    assert done.exit_code == 2
+    assert told in " ".join(done.output.replace("│", " ").split())
+
+
+@pytest.mark.skipif(HAS_RAY, reason="Ray is here")
+def test_without_ray_it_says_what_to_install(tmp_path: Path):
+    (tmp_path / "t.txt").write_text("glad\n")
+    done = CliRunner().invoke(
+        app, ["predict", str(tmp_path / "t.txt"), "--engine", "ray", "--out", str(tmp_path / "p")]
+    )
+    assert str(done.exception) == "this needs ray: pip install 'mien[scale]'"
+    assert not (tmp_path / "p").exists()
+
+
+# --------------------------------------------------------------------------------------- inputs that break things
+
+
+def worker_of(model: Path, folder: Path, **options: Any) -> tuple[Worker, Parts]:
+    kind = verify(model).modality
+    columns = dict.fromkeys(["text" if kind == "text" else "file", "label", "error"], "string")
+    parts = open_parts(folder, {}, lambda: Plan(5, 5, columns))
+    return Worker(Job(model, kind == "video", None, False, False, options, 1, Path.cwd()), parts), parts
+
+
+class Death(BaseException):
+    """Stands for the end of the process."""
+
+
+def rigged(worker: Worker, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """The recogniser fails wherever a text is "boom"."""
+    real = worker.model.predict_many
+
+    def fails(items: list[str], **options: Any) -> Any:
+        if "boom" in items:
+            raise error
+        return real(items, **options)
+
+    monkeypatch.setattr(worker.model, "predict_many", fails)
+
+
+BATCH = {"part": [0], "inputs": [json.dumps([[text, {}] for text in ("glad", "so sad", "boom", "", "angry")]).encode()]}
+
+
+def test_an_input_that_breaks_a_recogniser_has_an_error_and_the_others_do_not(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    worker, parts = worker_of(tiny_model, tmp_path / "parts", batch_size=8)
+    rigged(worker, monkeypatch, ZeroDivisionError("of\nnothing"))
+    assert worker(BATCH) == {"inputs": [5]}
+    rows = read(parts.folder).to_pylist()
+    assert [row["label"] is None for row in rows] == [False, False, True, True, False]
+    assert rows[2]["error"] == "ZeroDivisionError: of nothing"
+    assert "empty" in rows[3]["error"]
+    rigged(worker, monkeypatch, MienError("the model is gone"))
+    with pytest.raises(MienError, match="the model is gone"):  # that is not the input's fault
+        worker(BATCH)
+
+
+def test_an_input_that_kills_two_processes_is_left_out(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for _ in range(3):  # all together; then one by one, twice
+        worker, parts = worker_of(tiny_model, tmp_path / "parts", batch_size=8)
+        rigged(worker, monkeypatch, Death())
+        with pytest.raises(Death):
+            worker(BATCH)
+    assert parts.missing() == [0]
+    assert worker(BATCH) == {"inputs": [5]}
+    rows = read(parts.folder).to_pylist()
+    assert [row["label"] is None for row in rows] == [False, False, True, True, False]
+    assert rows[2]["error"] == "two processes that read it were killed"
+    assert not parts.trail(0).exists()
+
+
+def test_a_trail_blames_nobody_for_one_death_and_nothing_for_a_new_run(tmp_path: Path):
+    parts = Parts(tmp_path, Plan(5, 5, {}))
+    Trail(parts.trail(0)).at(3)
+    second = Trail(parts.trail(0))
+    assert (second.again, second.deadly) == (True, set())
+    second.at(2)
+    second.at(3)
+    assert Trail(parts.trail(0)).deadly == {3}
+    parts.clean()
+    assert not Trail(parts.trail(0)).again
+
+
+def test_inputs_are_cut_into_those_parts_that_are_wanted():
+    assert list(cut("abcdefgh", 3, [2, 0])) == [(0, ["a", "b", "c"]), (2, ["g", "h"])]
+    assert list(cut("", 3, [0])) == [(0, [])]
+    assert [Plan(7, 3, {}).held(number) for number in range(Plan(7, 3, {}).parts)] == [3, 3, 1]
+    assert Plan(0, 3, {}).parts == 1
+
+
+# --------------------------------------------------------------------------------------------------- with Ray
+
+START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from mien.cli import main; main()"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_RAY, reason="Ray (mien[scale]) is not installed")
+def test_ray_makes_the_parts_and_ctrl_c_keeps_them(predict: Predict, tiny_model: Path, tmp_path: Path):
+    write_texts(tmp_path / "t.csv", 40_000)
+    plain = "t.csv", "--model", tiny_model
+    done = predict(*plain, "--out", "plain.parquet")
+    assert done.exit_code == 0, done.output
+    asked = [*plain, "--out", "parts", "--engine", "ray", "--workers", 2]
+    command = [sys.executable, "-c", START, "predict", *map(str, asked)]
+    process = subprocess.Popen(command, env=cli_env(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    until = time.monotonic() + 200
+    while not list(tmp_path.glob("parts/part-*.parquet")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=100)
+    kept = list(tmp_path.glob("parts/part-*.parquet"))
+    assert process.returncode == 1
+    assert said == (
+        "",
+        f"mien: stopped: {len(kept)} of 8 parts are done and kept in parts; give the same command to go on\n",
+    )
+    assert 0 < len(kept) < 8
+    finished = subprocess.run(command, env=cli_env(), capture_output=True, text=True, check=False, timeout=280)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout == ""
+    first, *_, last = finished.stderr.splitlines()
+    assert first.startswith("going on after the ")
+    assert last == "wrote 40,000 rows in 8 parts into parts"
+    assert "ray" not in finished.stderr.lower()
+    assert read(tmp_path / "parts").equals(pq.read_table("plain.parquet"))

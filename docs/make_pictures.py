@@ -1,14 +1,24 @@
-"""Make docs/terminal.svg, what ``mien predict`` prints, and docs/people.jpg, drawn people and what is read in them.
+"""Make docs/terminal.svg, what ``mien predict`` prints; docs/people.jpg, drawn people and what is read in them; and
+docs/page.webp, what the page of ``mien serve`` shows.
 
-python docs/make_pictures.py
+python docs/make_pictures.py            # the first two come from the shipped models
+python docs/make_pictures.py page       # this one needs chromium, playwright and a font with emoji in colour
 """
 
 from __future__ import annotations
 
 import io
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 from rich.console import Console
 
 import mien
@@ -21,10 +31,19 @@ SENTENCES = [
 ]
 
 
-def people(target: Path) -> None:
-    """Drawn people with what the shipped model reads marked on them."""
-    import cv2
+TEXT = "I can't believe you drove all night just to be here. I was so scared I'd have to do this alone. Thank you!"
 
+
+def main() -> None:
+    if sys.argv[1:] == ["page"]:
+        draw_page(Path(__file__).with_name("page.webp"))
+    else:
+        draw_terminal()
+        draw_people(Path(__file__).with_name("people.jpg"))
+
+
+def draw_people(target: Path) -> None:
+    """Drawn people with what the shipped model reads marked on them."""
     from mien.drawings import group
     from mien.face.draw import annotate
 
@@ -33,8 +52,40 @@ def people(target: Path) -> None:
     target.write_bytes(cv2.imencode(".jpg", marked[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes())
 
 
-def main() -> None:
-    people(Path(__file__).with_name("people.jpg"))
+def draw_page(target: Path) -> None:
+    """A picture of the page reading a text, in light and dark."""
+    from playwright.sync_api import sync_playwright
+
+    command = [sys.executable, "-m", "mien.cli", "serve", "--port", "0", "--model", "text", "--model", "face"]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None
+    try:
+        address = json.loads(next(line for line in server.stderr if '"listening"' in line))["url"]
+        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+            parts = []
+            for scheme in ("light", "dark"):
+                size = {"width": 1100, "height": 640}
+                still: Any = {"color_scheme": scheme, "reduced_motion": "reduce"}
+                page = browser.new_page(viewport=size, device_scale_factor=2, **still)
+                page.goto(address)
+                page.get_by_label("Write anything").fill(TEXT)
+                page.locator(".sentences li").nth(2).wait_for()
+                parts.append(cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR))
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait(30)
+    light, dark = parts
+    height, width = light.shape[:2]
+    edge = (0.62 - 0.12 * np.arange(height) / height) * width  # of the light half, aslant
+    whole = np.where((np.arange(width) < edge[:, None])[:, :, None], light, dark)
+    small = cv2.resize(whole, (width * 3 // 4, height * 3 // 4), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(target), small, [cv2.IMWRITE_WEBP_QUALITY, 85])
+
+
+def draw_terminal() -> None:
     console = Console(record=True, width=76, file=io.StringIO(), force_terminal=True)
     model = mien.load("text")
     console.print("[bold green]$[/bold green] mien predict " + " \\\n    ".join(f'"{text}"' for text in SENTENCES))

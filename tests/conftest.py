@@ -135,6 +135,33 @@ def server() -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures, a clip, what the camera shows, and another site, for the tests of the page."""
+    from browser import write_all
+
+    return write_all(tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(scope="session")
+def page_site(page_folder: Path) -> Iterator[str]:
+    """The address of that other site."""
+    from browser import other_site
+
+    with other_site(page_folder / "site") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def page_server(page_folder: Path, page_site: str) -> Iterator[Server]:
+    """``mien serve`` with a model of each kind, which allows the other site. Not to be brought down."""
+    from serving import serving
+
+    models = ("text-carer", "face", "video", page_folder / "scene")
+    with serving(*(part for model in models for part in ("--model", model)), "--origin", page_site) as running:
+        yield running
+
+
 def cli_env() -> dict[str, str]:
     """This environment, with a PYTHONPATH that holds in any folder."""
     paths = [str(Path(path).resolve()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]

@@ -14,11 +14,14 @@ LABELS = ("dark", "dim", "bright")
 CUTS = np.array([0.25, 0.5, 0.75], np.float32)
 
 
-def scene_model(folder: Path, views: tuple[str, ...] = ("picture",), labels: bool = True, mirror: bool = False) -> Path:
+def scene_model(
+    folder: Path, views: tuple[str, ...] = ("picture",), labels: bool = True, mirror: bool = False,
+    ratings: tuple[str, str] = ("light", "left"),
+) -> Path:  # fmt: skip
     """A model folder whose network goes by brightness alone, 0..1, and by which side of the picture is lighter.
 
-    Label i holds with sigmoid(20 (m - CUTS[i])), m the mean of the last view; "light" is 1 + 6 times the mean of the
-    first view, and "left" 1 + 6 times that of its left half.
+    Label i holds with sigmoid(20 (m - CUTS[i])), m the mean of the last view; the first rating is 1 + 6 times the mean
+    of the first view, and the second 1 + 6 times that of its left half.
     """
     two, size = len(views) == 2, 32
     axes = [2, 3, 4] if two else [1, 2, 3]
@@ -66,7 +69,7 @@ def scene_model(folder: Path, views: tuple[str, ...] = ("picture",), labels: boo
         labels=LabelsEntry(
             space="light3" if labels else "affect", names=list(LABELS if labels else ()), multilabel=True
         ),
-        ratings=[RatingEntry(name="light", low=1, high=7), RatingEntry(name="left", low=1, high=7)],
+        ratings=[RatingEntry(name=name, low=1, high=7) for name in ratings],
         preprocess={"size": size, "views": list(views), "mirror": mirror},
         thresholds=dict.fromkeys(LABELS, 0.4) if labels else {},
     )

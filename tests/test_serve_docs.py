@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
+import mien.serve
 from face_model import drawn_face
 from filmed import write_clip
 from serving import Server, serving
@@ -73,6 +74,35 @@ def test_the_example(server: Server, folder: Path) -> None:
     wrong = subprocess.run([*command, "none.jpg"], cwd=folder, capture_output=True, text=True, check=False)
     assert wrong.returncode == 1
     assert "#/inputs/0: the picture is no picture" in wrong.stderr
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not here")
+def test_the_example_in_javascript(server: Server, folder: Path) -> None:
+    command = ["node", str(ROOT / "examples/ask_server.mjs"), "--server", f"http://127.0.0.1:{server.port}"]
+    asked = [*command, "i feel so loved today", "party.jpg", "talk.mp4"]
+    done = subprocess.run(asked, cwd=folder, capture_output=True, text=True, check=True)
+    face = server.upload("/v1/face", [("party.jpg", (folder / "party.jpg").read_bytes())]).json()["results"][0]
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["❤️ love  i feel so loved today", f"{face['emoji']} {face['label']}  party.jpg"]
+    assert lines[2].endswith("  talk.mp4")
+    wrong = subprocess.run([*command, "--labels", "none7", "hello"], capture_output=True, text=True, check=False)
+    assert (wrong.returncode, wrong.stdout[:9]) == (1, "✗ labels:")
+
+
+def test_every_file_of_the_page_is_served_under_its_name_and_type(server: Server) -> None:
+    types = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+    page = Path(mien.serve.__file__).parent / "page"
+    files = [path for path in page.rglob("*") if path.is_file()]
+    assert len(files) > 15
+    for path in files:
+        name = path.relative_to(page).as_posix()
+        answer = server.get("/" if name == "index.html" else f"/{name}")
+        assert (answer.status, answer.body) == (200, path.read_bytes())
+        assert answer.headers["content-type"].partition(";")[0] == types[path.suffix]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "style-src 'self';" in answer.headers["content-security-policy"]
+        if path.suffix == ".html":  # what the policy would refuse
+            assert not re.search(r"\s(on\w+|style)=|<style|<script>", path.read_text("utf-8"))
 
 
 def test_every_setting_is_an_option_with_the_same_default_and_the_limits_stand_in_the_docs() -> None:

@@ -7,7 +7,7 @@
     bodies.py     from a request to inputs                 problems.py   errors as RFC 9457 has them
     models.py     the models that are served               schema.py     what OpenAPI says of all this
     batching.py   inputs of many requests in one batch     live.py       a camera's frames over a WebSocket
-    clips.py      a clip within its limits                 page/         the files at /
+    clips.py      a clip within its limits                 page/         the page: plain ES modules
     scale.py      the same on several machines
 """
 

@@ -195,7 +195,7 @@ def _add_facts(app: FastAPI, models: Models, settings: ServeSettings, metrics: M
     async def show_model(name: str) -> Response:
         """One model and its card."""
         served = models.get(name)
-        return _json({**models.facts(served), "card": served.card()})
+        return _json({**models.facts(served), "card": served.card(), "label_spaces": served.label_spaces()})
 
     @fact("/healthz", schema.Health)
     async def health() -> Response:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-from mien.emotions import SPACES, groups
+from mien.emotions import SPACES, LabelSpace, groups
 from mien.errors import InputError, ModelError
 from mien.model import CARD, RECOGNIZERS, find_model, load, read_manifest, shipped
 from mien.recognizer import Recognizer, answer_in
@@ -62,6 +62,12 @@ class Served:
                 raise Problem(422, f"labels: {error}; {there}") from None
             self._views[labels] = view  # only of names that there are: few
         return self._views[labels]
+
+    def label_spaces(self) -> dict[str, list[dict[str, str]]]:
+        """The labels of each space it can answer in, as clients learn of them."""
+        manifest = self.recognizer.manifest
+        own = {entry.space: entry.as_space() for entry in (manifest.labels, *manifest.heads)}
+        return {name: _told(own.get(name) or SPACES[name]) for name in self.spaces}
 
     def card(self) -> str:
         """The model card, Markdown; empty where the folder has none."""
@@ -141,7 +147,8 @@ class Models:
             **manifest.model_dump(mode="json", include={"name", "modality", "summary", "metrics"}),
             "default": self._first[served.modality] is served,
             "multilabel": manifest.space.multilabel,
-            "labels": [{"name": e.name, "emoji": e.emoji, "color": e.color} for e in manifest.space],
+            "labels": _told(manifest.space),
+            "ratings": [entry.model_dump() for entry in manifest.ratings],
             "spaces": served.spaces,
             "megabytes": round(sum(entry.bytes for entry in manifest.files.values()) / 1e6, 1),
         }
@@ -149,6 +156,10 @@ class Models:
     def to_dict(self) -> list[dict[str, Any]]:
         """What clients learn of all."""
         return [self.facts(served) for served in self]
+
+
+def _told(space: LabelSpace) -> list[dict[str, str]]:
+    return [{"name": label.name, "emoji": label.emoji, "color": label.color} for label in space]
 
 
 def _serve(place: str, settings: ServeSettings, observe: Callable[[str, int, float], None]) -> Served:

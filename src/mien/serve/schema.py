@@ -74,6 +74,14 @@ class Label(_Shape):
     color: str
 
 
+class Rating(_Shape):
+    """What a model rates beside labels, or alone."""
+
+    name: str = Field(description="such as valence")
+    low: float = Field(description="the lowest value of its scale")
+    high: float
+
+
 class ModelInfo(_Shape):
     """A model that is served."""
 
@@ -83,6 +91,7 @@ class ModelInfo(_Shape):
     default: bool = Field(description="whether it answers where a request names no model")
     multilabel: bool
     labels: list[Label]
+    ratings: list[Rating]
     spaces: list[str] = Field(description="label spaces that it can answer in, its own first")
     megabytes: float
     metrics: dict[str, Any] = Field(description="figures by data set and split")
@@ -98,6 +107,7 @@ class ModelCard(ModelInfo):
     """A model with its card."""
 
     card: str = Field(description="Markdown")
+    label_spaces: dict[str, list[Label]] = Field(description="the labels of each space that it can answer in")
 
 
 class Health(_Shape):

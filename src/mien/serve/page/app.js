@@ -1,0 +1,161 @@
+/** The page: tabs, theme, key, and the views, each started when it is first looked at. */
+
+import { aboutDialog } from "./cards.js";
+import { Mien } from "./client.js";
+import { Notice, nothing } from "./notice.js";
+
+/** Tab → what it reads, and its module. */
+const VIEWS = {
+  text: { kinds: ["text"], load: () => import("./views/text.js") },
+  faces: { kinds: ["face"], load: () => import("./views/faces.js") },
+  clip: { kinds: ["video"], load: () => import("./views/clip.js") },
+  camera: { kinds: ["face", "scene"], load: () => import("./views/camera.js") },
+  scene: { kinds: ["scene"], load: () => import("./views/scene.js") },
+};
+
+const byId = (id) => document.getElementById(id);
+const store = (() => {
+  try {
+    return window.sessionStorage;
+  } catch {
+    return null; // storage is off
+  }
+})();
+
+const notice = new Notice();
+notice.element.id = "problem";
+byId("problem").replaceWith(notice.element);
+
+/** What views get to work with. */
+const page = {
+  mien: new Mien({
+    server: new URL(".", location.href).href,
+    key: store?.getItem("mien-key") ?? "",
+    onWait: (seconds) => say(`The server is busy; asking again in ${seconds} seconds.`),
+  }),
+  models: [],
+  about: () => {},
+  say,
+  mood,
+};
+page.about = aboutDialog(page);
+
+/** Tells screen readers. */
+function say(text) {
+  byId("said").textContent = text;
+}
+
+/** The colour that the page takes on. */
+function mood(color) {
+  document.documentElement.style.setProperty("--mood", color ?? "#d9a441");
+}
+
+// ------------------------------------------------------------------------------------------------------------- tabs
+
+const started = {};
+let current = null;
+
+function open(name, focus = false) {
+  const known = name in VIEWS ? name : "text";
+  for (const tab of document.querySelectorAll('[role="tab"]')) {
+    const is = tab.id === `tab-${known}`;
+    tab.setAttribute("aria-selected", String(is));
+    tab.tabIndex = is ? 0 : -1;
+    byId(tab.getAttribute("aria-controls")).hidden = !is;
+    if (is && focus) tab.focus();
+  }
+  if (location.hash.slice(1) !== known) history.replaceState(null, "", `#${known}`);
+  if (current && current !== known) started[current]?.leave?.();
+  current = known;
+  start(known);
+}
+
+async function start(name) {
+  if (started[name] || !page.ready) return void started[name]?.enter?.();
+  const { kinds, load } = VIEWS[name];
+  started[name] = {};
+  if (!page.models.some((model) => kinds.includes(model.modality))) {
+    byId(`panel-${name}`).replaceChildren(nothing(kinds));
+    return;
+  }
+  const view = await load();
+  started[name] = view.start(byId(`panel-${name}`), page) ?? {};
+}
+
+const nameOf = (tab) => tab.id.replace("tab-", "");
+const tabs = [...document.querySelectorAll('[role="tab"]')];
+for (const [place, tab] of tabs.entries()) {
+  tab.addEventListener("click", () => open(nameOf(tab)));
+  tab.addEventListener("keydown", (event) => {
+    const to = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: tabs.length - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    open(nameOf(tabs.at(to % tabs.length)), true);
+  });
+}
+window.addEventListener("hashchange", () => open(location.hash.slice(1)));
+
+// ------------------------------------------------------------------------------------------------------------ theme
+
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
+const showTheme = () => byId("theme").setAttribute("aria-pressed", String(isDark()));
+byId("theme").addEventListener("click", () => {
+  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+  try {
+    localStorage.setItem("mien-theme", document.documentElement.dataset.theme);
+  } catch {
+    // it then holds until the page is left
+  }
+  showTheme();
+});
+dark.addEventListener("change", showTheme);
+showTheme();
+
+// -------------------------------------------------------------------------------------------------------- key, about
+
+byId("about-button").addEventListener("click", () => page.about());
+byId("models-link").addEventListener("click", (event) => {
+  event.preventDefault(); // the address itself may want a key
+  page.about();
+});
+
+function askKey() {
+  byId("key-form").hidden = false;
+  byId("key-button").hidden = false;
+  byId("key").focus();
+}
+
+document.addEventListener("mien-key", askKey);
+byId("key-button").addEventListener("click", askKey);
+byId("key-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  page.mien.key = byId("key").value;
+  if (await connect()) {
+    store?.setItem("mien-key", page.mien.key);
+    byId("key").value = "";
+    byId("key-form").hidden = true;
+    document.querySelector('[role="tab"][aria-selected="true"]').focus();
+  }
+});
+
+// ------------------------------------------------------------------------------------------------------------ start
+
+async function connect() {
+  try {
+    page.models = await page.mien.models();
+  } catch (problem) {
+    notice.tell(problem.status === 401 && page.mien.key ? "This is not the key." : problem);
+    if (problem.status === 401) askKey();
+    return false;
+  }
+  notice.clear();
+  byId("key-button").hidden = !page.mien.key;
+  page.ready = true;
+  document.dispatchEvent(new CustomEvent("mien-connected"));
+  await start(current);
+  return true;
+}
+
+open(location.hash.slice(1));
+connect();

@@ -1,0 +1,51 @@
+/** Elements in one line, and numbers as people read them. */
+
+/**
+ * An element.
+ *
+ * @param {string} tag
+ * @param {Record<string, unknown>} [props] properties; `class`, and names with a dash, are attributes
+ * @param {...(Node | string)} children
+ */
+export function el(tag, props = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (name === "class" || name.includes("-") || name === "role" || name === "for") element.setAttribute(name, value);
+    else element[name] = value;
+  }
+  element.append(...children);
+  return element;
+}
+
+/** An element of SVG; all props are attributes. */
+export function svg(tag, props = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(props)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** 0.934 → "93%"; what is there but rounds to nothing → "<1%". */
+export function percent(share) {
+  return share > 0 && share < 0.01 ? "<1%" : `${Math.round(share * 100)}%`;
+}
+
+/** 75.2 → "1:15". */
+export function clock(seconds) {
+  const whole = Math.floor(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+/** The labels of a prediction, the strongest first. */
+export function ranked(scores) {
+  return Object.keys(scores).sort((one, other) => scores[other] - scores[one]);
+}
+
+/** Runs the last of a quick succession of calls, once it has been quiet for so many milliseconds. */
+export function debounce(run, milliseconds) {
+  let timer;
+  return (...args) => {
+    clearTimeout(timer);
+    timer = setTimeout(run, milliseconds, ...args);
+  };
+}

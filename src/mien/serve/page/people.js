@@ -1,0 +1,70 @@
+/** A card for each face: its picture, emoji, label and bars. */
+
+import { el, percent } from "./dom.js";
+import "./bars.js";
+
+export class PersonCard {
+  /** @param {{title: string, palette: object[], shown?: number, fixed?: boolean}} options */
+  constructor({ title, palette, shown = 0, fixed = false }) {
+    this.picture = el("canvas", { class: "crop", width: 144, height: 144, "aria-hidden": "true" });
+    this.emoji = el("span", { class: "emoji", "aria-hidden": "true" });
+    this.label = el("strong");
+    this.share = el("span", { class: "soft" });
+    this.bars = el("mien-bars", { palette });
+    if (shown) this.bars.setAttribute("shown", shown);
+    this.bars.toggleAttribute("fixed", fixed);
+    const name = el("span", { class: "soft who" }, title);
+    const head = el("div", { class: "person-head" }, this.picture, this.emoji, el("div", {}, name, el("div", {}, this.label, " ", this.share)));
+    this.element = el("li", { class: "person" }, head, this.bars);
+    this.palette = palette;
+  }
+
+  /** @param {object | null} item a prediction as the API gives it */
+  show(item) {
+    this.emoji.textContent = item?.emoji ?? "·";
+    this.label.textContent = item?.label ?? "not in sight";
+    this.share.textContent = item?.label ? percent(item.score) : "";
+    this.bars.prediction = item;
+    this.element.style.setProperty("--color", colorOf(this.palette, item?.label));
+  }
+
+  /** The same at most twice a second; `time` in seconds. */
+  cutNow(source, box, width, height, time) {
+    if (Math.abs(time - (this.cutAt ?? -9)) < 0.5) return;
+    this.cutAt = time;
+    this.cut(source, box, width, height);
+  }
+
+  /** Shows the face itself, cut out of an image or a video of that size. */
+  cut(source, box, width, height) {
+    const [x0, y0, x1, y1] = box;
+    const side = Math.min(1.25 * Math.max(x1 - x0, y1 - y0), width, height);
+    const at = (low, high, most) => Math.max(0, Math.min((low + high - side) / 2, most - side));
+    const paint = this.picture.getContext("2d");
+    paint.drawImage(source, at(x0, x1, width), at(y0, y1, height), side, side, 0, 0, 144, 144);
+  }
+}
+
+export function colorOf(palette, label) {
+  return palette.find(({ name }) => name === label)?.color ?? "#8a8f98";
+}
+
+/** "joy 93%", or "joy 93%, sadness 60%" for many. */
+export function inWords(items) {
+  return items.map((item) => `${item.label} ${percent(item.score)}`).join(", ");
+}
+
+/** A link that saves a result. */
+export function saveLink() {
+  const link = el("a", { class: "quiet save", hidden: true }, "Save as JSON");
+  return {
+    element: link,
+    offer(result) {
+      URL.revokeObjectURL(link.href);
+      link.hidden = !result;
+      if (!result) return;
+      link.href = URL.createObjectURL(new Blob([JSON.stringify(result, null, 2)], { type: "application/json" }));
+      link.download = `${result.input.replace(/\.\w+$/, "")}.json`;
+    },
+  };
+}

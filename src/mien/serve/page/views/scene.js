@@ -1,0 +1,99 @@
+/** Whole pictures: ratings as a point on a plane, labels with bars. Several pictures stand on the plane together. */
+
+import { el, percent } from "../dom.js";
+import { dropZone } from "../drop.js";
+import { Notice } from "../notice.js";
+import { Options } from "../options.js";
+import { colorOf, saveLink } from "../people.js";
+import { Plane, planeColor, planeWords } from "../plane.js";
+import { Stage } from "../stage.js";
+
+const KEPT = 12; // pictures
+
+export function start(panel, page) {
+  const notice = new Notice();
+  const image = el("img", { alt: "" });
+  const stage = new Stage(image);
+  const thumbs = el("ul", { class: "thumbs", "aria-label": "Pictures so far" });
+  const summary = el("p", { class: "summary" });
+  const save = saveLink();
+  const side = el("div", { class: "card" });
+  const shown = el("div", { class: "two", hidden: true }, el("div", { class: "stack" }, el("div", { class: "card flush" }, stage.element), thumbs),
+    el("div", { class: "stack" }, el("div", { class: "line between" }, summary, save.element), side));
+  let [pictures, asking, plane, bars, palette] = [[], null, null, null, []];
+  const options = new Options(page, ["scene"], {
+    command: "curl SERVER/v1/scene -F file=@street.jpg",
+    changed: () => pictures.length && read(pictures.splice(0).map((picture) => picture.file)),
+  });
+  const zone = dropZone(panel, {
+    accept: "image/*",
+    multiple: true,
+    title: "Drop pictures, or choose some",
+    hint: "A street, a room, a landscape: what mood is it in?",
+    take: read,
+  });
+  panel.append(el("h1", { class: "hidden" }, "The mood of a scene"), notice.element, zone, shown, options.element);
+
+  async function read(files) {
+    asking?.abort();
+    asking = new AbortController();
+    notice.clear();
+    panel.setAttribute("aria-busy", "true");
+    try {
+      const [results, labels] = await Promise.all([
+        page.mien.files("scene", files, { ...options.chosen, signal: asking.signal }), options.palette(),
+      ]);
+      if (labels !== palette || !plane) build(labels);
+      const read = results.map((result, place) => ({ result, file: files[place] })).filter(({ result }) => result.items.length);
+      const failed = results.filter((result) => result.error);
+      pictures = [...pictures, ...read.map((one) => ({ ...one, url: URL.createObjectURL(one.file) }))].slice(-KEPT);
+      if (failed.length) notice.tell(new Error(failed.map((result) => result.error).join("; ")));
+      if (read.length) choose(pictures.at(-1));
+    } catch (problem) {
+      if (problem.name === "AbortError") return;
+      shown.hidden = !pictures.length;
+      notice.tell(problem);
+    }
+    panel.removeAttribute("aria-busy");
+  }
+
+  function build(labels) {
+    palette = labels;
+    plane = options.info.ratings.length ? new Plane(options.info.ratings) : null;
+    bars = palette.length ? el("mien-bars", { palette }) : null;
+    bars?.setAttribute("shown", "10");
+    side.replaceChildren(...[plane?.element, bars].filter(Boolean));
+  }
+
+  function choose(picture) {
+    const { result, url } = picture;
+    const [item] = result.items;
+    shown.hidden = false;
+    image.src = url;
+    image.alt = result.input;
+    image.decode().then(() => {
+      const people = result.items.filter(({ box }) => box);
+      stage.show(people.map((one, place) => ({ key: String(place), box: one.box, emoji: one.emoji, label: one.label ?? "", color: colorOf(palette, one.label) })),
+        image.naturalWidth, image.naturalHeight);
+    }, () => notice.tell("This browser cannot show this kind of picture; the server could read it.", true));
+    thumbs.replaceChildren(...(pictures.length > 1 ? pictures.map((one) => thumb(one, one === picture)) : []));
+    plane?.show(pictures.map((one) => ({ ratings: one.result.items[0].ratings ?? {}, on: one === picture, picture: one.url })));
+    if (bars) bars.prediction = item;
+    const said = item.label ? item.labels.map((name) => `${name} ${percent(item.scores[name])}`).join(", ") : "";
+    summary.textContent = item.label ? `${item.emoji} ${item.labels.join(", ")}` : planeWords(item.ratings ?? {}, options.info.ratings) || result.input;
+    page.say([result.input, said, plane?.words.textContent].filter(Boolean).join(": "));
+    page.mood(item.label ? colorOf(palette, item.label) : planeColor(item.ratings ?? {}, options.info.ratings));
+    save.offer(result);
+  }
+
+  function thumb(picture, on) {
+    const small = el("img", { src: picture.url, alt: picture.result.input });
+    const button = el("button", { type: "button", class: "thumb", "aria-pressed": String(on) }, small);
+    button.addEventListener("click", () => {
+      const place = pictures.indexOf(picture);
+      choose(picture);
+      thumbs.children[place]?.firstChild.focus();
+    });
+    return el("li", {}, button);
+  }
+}

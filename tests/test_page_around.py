@@ -1,0 +1,259 @@
+"""The page by keyboard, on a phone, in the dark, with a key, on a busy server; and the widget on another site."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from browser import ROOT, Watched, browsing, needs_chromium, watching
+from serving import Server, serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
+
+pytestmark = needs_chromium
+expect = pytest.importorskip("playwright.sync_api").expect
+expect.set_options(timeout=30_000)
+
+DOCS = (ROOT / "docs/serving.md").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def locked(page_folder: Path) -> Iterator[Server]:
+    """A server that wants a key, has no model of clips, rates scenes without labels, and allows no other site."""
+    models = ("--model", "text-carer", "--model", "face", "--model", page_folder / "mood")
+    with serving(*models, env={"MIEN_API_KEY": "open sesame"}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(page_folder: Path) -> Iterator[Browser]:
+    with browsing(page_folder / "camera.mjpeg") as running:
+        yield running
+
+
+@pytest.fixture
+def watched(browser: Browser, page_server: Server) -> Iterator[Watched]:
+    with watching(browser, f"http://127.0.0.1:{page_server.port}") as tab:
+        yield tab
+
+
+def fill_views(page: Page, page_folder: Path) -> Iterator[str]:
+    """The views one by one, each with results."""
+    expect(page.locator("mien-text [part=label]")).not_to_be_empty()
+    expect(page.locator(".sentences li")).to_have_count(3)
+    yield "text"
+    files = (("faces", "three.png", ".box"), ("clip", "talk.mp4", ".box"), ("scene", "three.png", ".dot"))
+    for name, file, found in files:
+        page.locator(f"#tab-{name}").click()
+        page.locator(f"#panel-{name} input[type=file]").set_input_files(page_folder / file)
+        expect(page.locator(f"#panel-{name} {found}").first).to_be_visible()
+        expect(page.locator(f"#panel-{name}[aria-busy]")).to_have_count(0)
+        yield name
+    page.locator("#tab-camera").click()
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator("#panel-camera .person").first).to_be_visible()
+    yield "camera"
+    page.get_by_role("button", name="Stop").click()
+
+
+def flaws(page: Page) -> list[str]:
+    """What axe, which checks by the W3C's guidelines, has to say against what is to be seen."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{flaw['id']}: {node['html'][:120]} {node['failureSummary']}" for flaw in found for node in flaw["nodes"]]
+
+
+def test_a_phone_shows_all_of_it_without_scrolling_sideways_and_axe_finds_nothing(
+    browser: Browser, page_server: Server, page_folder: Path
+) -> None:
+    phone = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+    with watching(browser, f"http://127.0.0.1:{page_server.port}", **phone) as watched:
+        page = watched.open()
+        for view in fill_views(page, page_folder):
+            wide = page.evaluate("[document.documentElement.scrollWidth, document.body.scrollWidth, innerWidth]")
+            assert max(wide) == 360, view
+            assert flaws(page) == [], view
+
+
+def test_the_dark_is_dark_and_stays_as_it_was_set(browser: Browser, page_server: Server) -> None:
+    def brightness(page: Page) -> float:
+        rgb = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/[\\d.]+/g).map(Number)")
+        return float(sum(rgb[:3]) / 765)
+
+    with watching(browser, f"http://127.0.0.1:{page_server.port}", color_scheme="dark") as watched:
+        page = watched.open()
+        expect(page.locator("mien-text [part=label]")).not_to_be_empty()
+        assert brightness(page) < 0.15
+        assert flaws(page) == []
+        switch = page.get_by_role("button", name="Dark theme")
+        expect(switch).to_have_attribute("aria-pressed", "true")
+        switch.click()
+        expect(switch).to_have_attribute("aria-pressed", "false")
+        assert brightness(page) > 0.85
+        page.reload()
+        assert brightness(page) > 0.85
+
+
+def test_by_keyboard_alone(watched: Watched, page_folder: Path) -> None:
+    page, press = watched.open(), watched.page.keyboard.press
+    expect(page.locator("mien-text [part=label]")).not_to_be_empty()
+    focused = page.locator(":focus")
+    press("Tab")
+    expect(focused).to_have_text("Skip to the content")
+    press("Tab")
+    press("Tab")
+    expect(focused).to_have_attribute("id", "tab-text")
+    keys = {"ArrowLeft": "scene", "Home": "text", "End": "scene", "ArrowRight": "text", "ArrowRight+": "faces"}
+    for key, tab in keys.items():
+        press(key.removesuffix("+"))
+        expect(focused).to_have_attribute("id", f"tab-{tab}")
+        expect(focused).to_have_attribute("aria-selected", "true")
+        expect(page.get_by_role("tabpanel")).to_have_attribute("id", f"panel-{tab}")
+    assert page.evaluate("location.hash") == "#faces"
+    assert focused.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
+    while focused.get_attribute("type") != "file":
+        press("Tab")
+    with page.expect_file_chooser() as chooser:
+        press("Space")
+    chooser.value.set_files(page_folder / "three.png")
+    expect(page.locator("#panel-faces .box")).to_have_count(3)
+    while focused.inner_text() != "what it cannot do":
+        press("Tab")
+    press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("It reads what is shown, not what a person feels")
+    assert flaws(page) == []
+    press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(focused).to_have_text("what it cannot do")
+
+
+def test_cards_are_shown_as_they_are_written(watched: Watched, page_server: Server) -> None:
+    page = watched.open()
+    page.get_by_role("button", name="Models & limits").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="face").click()
+    expect(dialog.get_by_role("button", name="face")).to_have_attribute("aria-pressed", "true")
+    card = page_server.get("/v1/models/face").json()["card"]
+    expect(dialog.locator("h3")).to_have_count(len(re.findall("^## ", card, re.MULTILINE)))
+    figures = re.findall(r"^\| fer\w+/", card.partition("Recall")[0], re.MULTILINE)
+    expect(dialog.locator("table").first.locator("tbody tr")).to_have_count(len(figures))
+    assert "**" not in dialog.inner_text()
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_be_hidden()
+
+
+def test_a_key_is_asked_for_and_used(browser: Browser, locked: Server, page_folder: Path) -> None:
+    with watching(browser, f"http://127.0.0.1:{locked.port}") as watched:
+        page = watched.open()
+        field = page.get_by_label("This server wants an API key.")
+        expect(field).to_be_focused()
+        field.fill("wrong")
+        field.press("Enter")
+        expect(page.get_by_text("This is not the key.")).to_be_visible()
+        field.fill("open sesame")
+        field.press("Enter")
+        expect(page.locator("mien-text [part=label]")).not_to_be_empty()
+        expect(field).to_be_hidden()
+        watched.forgive("401")
+        page.reload()
+        expect(page.locator("mien-text [part=label]")).not_to_be_empty()
+        page.locator("#tab-camera").click()
+        page.get_by_role("button", name="Start the camera").click()
+        expect(page.locator("#panel-camera .box")).to_have_count(1)
+        page.locator("#tab-clip").click()
+        expect(page.get_by_role("heading", name="No model here reads clips.")).to_be_visible()
+        page.locator("#tab-scene").click()
+        page.locator("#panel-scene input[type=file]").set_input_files(page_folder / "light.png")
+        expect(page.locator("#panel-scene .summary")).to_have_text("Pleasant and stirred")
+        expect(page.locator("#panel-scene .dot")).to_have_count(1)
+        expect(page.locator("#panel-scene mien-bars")).to_have_count(0)
+
+
+def test_a_busy_server_is_asked_again_and_one_that_is_gone_is_told_of(watched: Watched) -> None:
+    page, asked = watched.open(), []
+    expect(page.locator("mien-text [part=label]")).not_to_be_empty()
+
+    def busy(route: Route) -> None:
+        asked.append(route)
+        if len(asked) > 1:
+            route.continue_()
+        else:
+            headers = {"Retry-After": "1", "Content-Type": "application/problem+json"}
+            route.fulfill(status=503, headers=headers, body='{"detail": "too many inputs wait"}')
+
+    page.route("**/v1/text", busy)
+    words = page.get_by_label("Write anything")
+    words.fill("i am furious about it")
+    note = page.locator("mien-text [part=note]")
+    expect(note).to_have_text("The server is busy; asking again in 1 s.")
+    expect(page.locator("mien-text [part=label]")).to_have_text("anger")
+    expect(note).to_be_empty()
+    watched.forgive("503")
+    page.unroute("**/v1/text")
+    page.route("**/v1/text", lambda route: route.abort())
+    words.fill("i am glad")
+    expect(note).to_contain_text("cannot be reached")
+    watched.forgive("ERR_FAILED")
+
+
+def test_the_widget_on_another_site(
+    browser: Browser, page_server: Server, locked: Server, page_site: str, page_folder: Path
+) -> None:
+    example = (ROOT / "examples/widget.html").read_text("utf-8")
+    assert example.count(":8000/widget.js") == 1
+
+    def show(page: Page, port: int) -> None:
+        (page_folder / f"site/{port}.html").write_text(example.replace(":8000/", f":{port}/"))
+        page.goto(f"{page_site}/{port}.html")
+
+    with watching(browser, page_site) as watched:
+        with watched.page.expect_event("requestfailed"):
+            show(watched.page, locked.port)  # which does not allow that site
+        assert watched.page.locator("mien-text:defined").count() == 0
+        watched.forgive("CORS policy")
+        watched.wrong[:] = [line for line in watched.wrong if "ERR_FAILED" not in line]
+    with watching(browser, page_site) as watched:
+        page = watched.page
+        show(page, page_server.port)
+        label = page.locator("mien-text [part=label]").first
+        expect(label).not_to_be_empty()
+        page.get_by_label("Your comment").fill("i am so angry and annoyed")
+        expect(label).to_have_text("anger")
+        expect(page.locator("mien-text li:not(.out)")).to_have_count(4)
+        page.locator("mien-text").evaluate(
+            """(one) => { const other = document.createElement("mien-text"); other.id = "own";
+            other.setAttribute("value", "i feel so loved"); other.setAttribute("label", "Say something");
+            one.after(other); }"""
+        )
+        expect(page.locator("#own [part=label]")).to_have_text("love")
+        page.get_by_label("Say something").fill("i am scared")
+        expect(page.locator("#own [part=label]")).to_have_text("fear")
+        expect(label).to_have_text("anger")
+
+
+def test_the_client_of_the_docs_and_the_example(
+    watched: Watched, page_server: Server, page_site: str, page_folder: Path
+) -> None:
+    (snippet,) = re.findall(r"```js\n(.*?)```", DOCS, re.DOTALL)
+    address = f"http://127.0.0.1:{page_server.port}"
+    page = watched.page
+    page.goto(f"{page_site}/examples/")
+    lines = page.evaluate(
+        """async ({ address, site, bytes }) => {
+        const { Mien } = await import(`${address}/client.js`);
+        const { ask } = await import(`${site}/examples/ask_server.mjs`);
+        const file = new File([new Uint8Array(bytes)], "three.png");
+        return ask(new Mien({ server: address }), ["i feel so loved today", file]);
+        }""",
+        {"address": address, "site": page_site, "bytes": list((page_folder / "three.png").read_bytes())},
+    )
+    assert lines[0] == "❤️ love  i feel so loved today"
+    assert lines[1].endswith("  three.png")
+    with page.expect_console_message(lambda message: message.text.startswith("😄 joy 0.")):
+        page.add_script_tag(content=snippet.replace("http://127.0.0.1:8000", address), type="module")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,13 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 import mien
 from conftest import RunCli, cli_env, one_line
 from face_model import drawn_face, face_model, video_model
 from filmed import write_clip, write_sound
+from mien.cli import app
 from mien.clips import ClipReader
 from mien.demo import run as run_demo
 from test_cli_more import command
@@ -394,3 +398,17 @@ def test_the_demo_draws_its_own_people(run_cli: RunCli, tmp_path: Path) -> None:
     for face in picture["items"]:
         assert f"{face['score']:.0%}" in (folder / "faces.html").read_text("utf-8")
     assert "moods.mp4" in (folder / "clips.html").read_text("utf-8")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are text there")
+@pytest.mark.parametrize("ending", ["json", "jsonl", "csv", "parquet", "html"])
+def test_a_clip_whose_name_is_no_text_goes_into_files(
+    ending: str, model: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = os.fsencode(tmp_path) + b"/caf\xe9.avi"
+    shutil.copy(films / "a empty.avi", named)
+    out = tmp_path / f"o.{ending}"
+    done = CliRunner().invoke(app, ["predict", os.fsdecode(named), "--model", str(model), "--out", str(out)])
+    assert done.exit_code == 0, done.exception
+    if ending in ("json", "jsonl"):
+        assert json.loads(out.read_text())["input"].endswith("/caf?.avi")

@@ -294,3 +294,13 @@ def test_real_clips() -> None:
         assert clip.info.duration == pytest.approx(times[-1], abs=0.1)
         with ClipReader(file, frames=7) as clip:
             assert [frame.number for frame in clip] == [(2 * part + 1) * len(times) // 14 for part in range(7)]
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are text there")
+def test_a_name_that_is_not_utf_8_does_not_crash_the_decoder(tmp_path: Path) -> None:
+    named = os.fsencode(tmp_path) + b"/caf\xe9.mp4"
+    os.rename(write_clip(tmp_path / "a.mp4", numbered(5)), named)
+    program = "import sys; from mien.clips import ClipReader; print(len(list(ClipReader(sys.argv[1]))))"
+    command = [sys.executable, "-c", program, named]
+    done = subprocess.run(command, capture_output=True, text=True, env=cli_env(), timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "5\n"), done.stderr

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import shutil
+import sys
 
 import cv2
 import numpy as np
@@ -262,3 +263,17 @@ def test_the_crops_show_the_face(whole):
         around = grey[row - 3 : row + 4, column - 4 : column + 5]
         assert around.min() < 110
         assert around.max() > 180
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are text there")
+def test_clips_of_odd_names_are_kept_too(clips, tmp_path, detector):
+    """A name with a line's end that JSON leaves as it is, and one that is no UTF-8."""
+    paths = [os.fsdecode(os.fsencode(tmp_path) + name) for name in ("/a\u2028b.mp4".encode(), b"/caf\xe9.mp4")]
+    for path, clip in zip(paths, clips, strict=False):
+        shutil.copy(clip, path)
+    store = FrameStore(SETTINGS, detector, tmp_path / "store")
+    found = contents(store, store.add(paths))
+    again = FrameStore(SETTINGS, detector, tmp_path / "store")
+    same(contents(again, again.add(paths)), found)
+    assert again.dropped == 0
+    assert len(again.clips) == 2

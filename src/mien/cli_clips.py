@@ -252,6 +252,7 @@ def _write(clips: Clips, result: Result, out: Path, settings: dict[str, Any]) ->
     from mien.video.tables import clip_row, moment_rows
 
     scores = settings["scores"]
+    result = replace(result, input=result.input.encode("utf-8", "replace").decode())  # a name need not be text
 
     def rows() -> Iterator[dict[str, Any]]:
         if out.suffix == ".html" or not settings["timeline"]:

@@ -7,6 +7,7 @@ damaged frame is passed over without a word. So the times of all frames are read
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from array import array
 from bisect import bisect_left, bisect_right
@@ -169,11 +170,29 @@ def _open(path: Path, settings: list[int]) -> Any:
     """
     import cv2
 
-    with silent, _quiet():
-        capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG, settings)  # absolute: "a:b" is no address
+    with _named(path) as name, silent, _quiet():
+        capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG, settings)
     if not capture.isOpened():
         raise InputError(f"{path} has no pictures that can be decoded; it is damaged, or holds sound alone")
     return capture
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[str]:
+    """A name of the file to open it by: absolute, as "a:b" would be an address; and in UTF-8, or OpenCV crashes."""
+    name = os.path.abspath(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory() as folder:
+            link = os.path.join(folder, "clip")
+            try:
+                os.symlink(name, link)
+            except OSError as error:
+                raise InputError(f"{path} has a name that is not UTF-8, which cannot be opened") from error
+            yield link
+    else:
+        yield name
 
 
 _opening = threading.Lock()

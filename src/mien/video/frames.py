@@ -300,7 +300,7 @@ class FrameStore:
         who = numbered(people, faces.known_as).tolist()
         entry = ClipFrames(key, self.end, times, who, "" if times else f"{path}: no face was found")
         with (self.folder / INDEX).open("a", encoding="utf-8") as index:
-            index.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+            index.write(json.dumps(asdict(entry)) + "\n")
         self.clips[key], self.end = entry, entry.end
 
     @contextmanager

@@ -101,7 +101,9 @@ def test_the_dark_is_dark_and_stays_as_it_was_set(browser: Browser, page_server:
 
 
 def test_by_keyboard_alone(watched: Watched, page_folder: Path) -> None:
-    page, press = watched.open(), watched.page.keyboard.press
+    page, press = watched.page, watched.page.keyboard.press
+    page.on("filechooser", lambda chooser: chooser.set_files(page_folder / "three.png"))
+    watched.open()
     expect(page.locator("mien-text [part=label]")).not_to_be_empty()
     focused = page.locator(":focus")
     press("Tab")
@@ -119,9 +121,7 @@ def test_by_keyboard_alone(watched: Watched, page_folder: Path) -> None:
     assert focused.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
     while focused.get_attribute("type") != "file":
         press("Tab")
-    with page.expect_file_chooser() as chooser:
-        press("Space")
-    chooser.value.set_files(page_folder / "three.png")
+    press("Space")
     expect(page.locator("#panel-faces .box")).to_have_count(3)
     while focused.inner_text() != "what it cannot do":
         press("Tab")

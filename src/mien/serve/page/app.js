@@ -31,7 +31,10 @@ const page = {
   mien: new Mien({
     server: new URL(".", location.href).href,
     key: store?.getItem("mien-key") ?? "",
-    onWait: (seconds) => say(`The server is busy; asking again in ${seconds} seconds.`),
+    onWait: (seconds) => {
+      notice.tell(`The server is busy; asking again in ${seconds} s.`, true);
+      setTimeout(() => notice.clear(), seconds * 1000);
+    },
   }),
   models: [],
   about: () => {},
@@ -147,6 +150,7 @@ async function connect() {
   } catch (problem) {
     notice.tell(problem.status === 401 && page.mien.key ? "This is not the key." : problem);
     if (problem.status === 401) askKey();
+    if (problem.status === 0) setTimeout(connect, 3000); // it may come back
     return false;
   }
   notice.clear();

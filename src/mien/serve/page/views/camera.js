@@ -21,7 +21,7 @@ const REFUSED = {
 
 export function start(panel, page) {
   const notice = new Notice();
-  const video = el("video", { muted: true, playsInline: true, autoplay: true });
+  const video = el("video", { muted: true, playsInline: true, autoplay: true, "aria-label": "What the camera sees" });
   const stage = new Stage(video);
   stage.frame.classList.add("mirrored");
   const button = el("button", { class: "strong", type: "button" }, "Start the camera");

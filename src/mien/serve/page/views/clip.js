@@ -10,7 +10,7 @@ import { drawAreas, momentAt } from "../timeline.js";
 
 export function start(panel, page) {
   const notice = new Notice();
-  const film = el("video", { playsInline: true, preload: "auto", disablePictureInPicture: true });
+  const film = el("video", { playsInline: true, preload: "auto", disablePictureInPicture: true, "aria-label": "The clip" });
   const stage = new Stage(film);
   const play = el("button", { class: "strong play", type: "button" }, "Play");
   const at = el("span", { class: "time" });
@@ -20,9 +20,11 @@ export function start(panel, page) {
   const scrub = el("input", { type: "range", class: "scrub", min: 0, step: 0.02, "aria-label": "Time in the clip" });
   const axis = el("div", { class: "axis soft", "aria-hidden": "true" });
   const people = el("ul", { class: "people" });
-  const shown = el("div", { class: "stack", hidden: true },
-    el("div", { class: "two" }, el("div", { class: "card flush" }, stage.element), el("div", { class: "stack" }, el("div", { class: "line between" }, summary, save.element), people)),
-    el("div", { class: "card over-time", hidden: true }, el("div", { class: "line" }, play, at), el("div", { class: "scrubbed" }, lanes, scrub), axis));
+  const told = el("div", { class: "stack" }, el("div", { class: "line between" }, summary, save.element), people);
+  const seen = el("div", { class: "two" }, el("div", { class: "card flush" }, stage.element), told);
+  const overTime = el("div", { class: "card over-time", hidden: true },
+    el("div", { class: "line" }, play, at), el("div", { class: "scrubbed" }, lanes, scrub), axis);
+  const shown = el("div", { class: "stack", hidden: true }, seen, overTime);
   let [file, asking, state] = [null, null, null];
   const options = new Options(page, ["video"], {
     command: "curl SERVER/v1/video -F file=@talk.mp4",
@@ -43,7 +45,7 @@ export function start(panel, page) {
     asking = new AbortController();
     notice.clear();
     shown.hidden = false;
-    shown.lastChild.hidden = true;
+    overTime.hidden = true;
     panel.setAttribute("aria-busy", "true");
     stage.clear();
     people.replaceChildren();
@@ -93,7 +95,7 @@ export function start(panel, page) {
     lanes.replaceChildren(...persons.map((person) => lane(person, palette, end)));
     axis.replaceChildren(...[0, 0.25, 0.5, 0.75, 1].map((share) => el("span", {}, clock(share * end))));
     Object.assign(scrub, { max: end, value: 0 });
-    shown.lastChild.hidden = !persons.length;
+    overTime.hidden = !persons.length;
     const count = persons.length === 1 ? "One person" : `${persons.length} people`;
     const whole = result.items.length ? `mostly ${result.emoji} ${result.label}` : "";
     summary.textContent = persons.length ? `${count}, ${clock(end)} long, ${whole}` : "No face was seen in this clip.";

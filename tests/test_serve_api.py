@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import pytest
+from websockets.sync.client import connect
 
 from conftest import RunCli
 from face_model import drawn_face
-from serving import until
+from serving import serving, until
 
 if TYPE_CHECKING:
     from serving import Server
@@ -195,3 +196,30 @@ def test_schemathesis_finds_nothing(server: Server, tmp_path: Path, options: lis
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout
     assert server.is_well()
+
+
+def test_scenes_are_rated(run_cli: RunCli, photo: bytes, tmp_path: Path) -> None:
+    """With the shipped model, which gives ratings and no labels: in a form, in JSON, live, and what it says it is."""
+    (tmp_path / "a.png").write_bytes(photo)
+    expected = from_cli(run_cli, "a.png", "--as", "scene")
+    with serving("--model", "scene") as server:
+        form = server.upload("/v1/scene", [("a.png", photo), ("b.png", b"none")]).json()
+        assert form["model"] == "scene"
+        assert form["results"][0] == expected["results"][0]
+        assert "no picture" in form["results"][1]["error"]
+        (item,) = form["results"][0]["items"]
+        assert (item["label"], item["scores"], set(item["ratings"])) == (None, {}, {"valence", "arousal"})
+        packed = base64.b64encode(photo).decode()
+        (by_json,) = server.post("/v1/scene", {"inputs": [packed], "model": "scene"}).json()["results"]
+        assert by_json["items"] == form["results"][0]["items"]
+        assert "scene answers in: affect" in server.post(
+            "/v1/scene", {"inputs": [packed], "labels": "ekman7"}
+        ).problem(422)
+        (told,) = server.get("/v1/models").json()["models"]
+        assert (told["name"], told["labels"], told["spaces"]) == ("scene", [], ["affect"])
+        assert told["ratings"] == [{"name": name, "low": 1, "high": 7} for name in ("valence", "arousal")]
+        assert "822 adults" in server.get("/v1/models/scene").json()["card"]
+        with connect(f"ws://127.0.0.1:{server.port}/v1/live") as client:
+            client.send(photo)
+            frame = json.loads(client.recv(30))
+        assert (frame["people"], frame["results"][0]["items"]) == ([1], form["results"][0]["items"])

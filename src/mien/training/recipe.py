@@ -66,7 +66,7 @@ class TrainSettings(_Strict):
     """The loop.
 
     Attributes:
-        epochs: passes over the training data, at most.
+        epochs: passes over the training data, at most; 0 for what ``head_start`` makes, with no learning after it.
         batch_size: samples a step, over all devices together.
         learning_rate: its peak; ``head_rate`` times as much for the head.
         block_rate: each block of the network below the top one learns at so many times the rate of the one above it
@@ -75,6 +75,8 @@ class TrainSettings(_Strict):
             head does not spoil what pretrained weights know. The schedule is gone through once for these and once
             for the others.
         top_blocks: how many blocks, counted from the top, learn after that; the others stay as they are. None: all.
+        keep_norms: whether the means and spreads of batch norms stay those of the pretrained weights: they are better
+            than what batches of a few hundred samples tell.
         schedule: "onecycle" (up, then down by a cosine; Smith 2018), "linear" (up, then straight down) or "constant".
         warmup: share of the steps that lead up to the peak.
         weight_decay: AdamW's (Loshchilov & Hutter 2019); none on biases and norms.
@@ -105,13 +107,14 @@ class TrainSettings(_Strict):
         accelerator, devices: Lightning's: "auto", "cpu", "gpu"; more than one device trains with DDP.
     """
 
-    epochs: int = Field(10, ge=1)
+    epochs: int = Field(10, ge=0)
     batch_size: int = Field(64, ge=1)
     learning_rate: float = Field(3e-3, gt=0)
     head_rate: float = Field(1.0, gt=0)
     block_rate: float = Field(1.0, gt=0, le=1)
     head_epochs: int = Field(0, ge=0)
     top_blocks: int | None = Field(None, ge=0)
+    keep_norms: bool = False
     schedule: Literal["onecycle", "linear", "constant"] = "onecycle"
     warmup: float = Field(0.2, ge=0, lt=1)
     weight_decay: float = Field(0.01, ge=0)
@@ -166,14 +169,14 @@ class ExportSettings(_Strict):
         quantize_tolerance: largest loss of the monitored figure on validation data that int8 may cost.
         calibrate: divide the logits by the temperature that makes the validation probabilities most likely
             (Guo et al. 2017).
-        weights: whether ``weights.safetensors`` goes into the folder.
+        weights: whether ``weights.safetensors`` goes into the folder; "half": with large weights in 16-bit floats.
     """
 
     quantize: Literal["none", "int8"] = "none"
     tolerance: float = Field(1e-4, gt=0)
     quantize_tolerance: float = Field(0.01, ge=0)
     calibrate: bool = True
-    weights: bool = True
+    weights: bool | Literal["half"] = True
 
 
 class ExpertsSettings(_Strict):
@@ -261,6 +264,8 @@ def load_recipe(recipe: str | Path, settings: Sequence[str] | Mapping[str, Any] 
         first = error.errors()[0]
         key = ".".join([*([part] if part else []), *map(str, first["loc"])])
         raise RecipeError(f"{path.name}: {key}: {first['msg']} (got {first['input']!r:.60})") from error
+    if not checked.train.epochs and not checked.train.head_start:
+        raise RecipeError(f"{path.name}: train.epochs: 0, and nothing is learned without train.head_start")
     return checked
 
 

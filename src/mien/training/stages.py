@@ -51,6 +51,8 @@ class Stages:
         resting = [module for name, module in self._network.named_children() if alone and not _of_head(name)]
         if most is not None:
             resting += self.trunk[: len(self.trunk) - most]
+        if self._settings.keep_norms:
+            resting += [module for module in self._network.modules() if isinstance(module, nn.BatchNorm2d)]
         for module in resting:
             module.eval()
 

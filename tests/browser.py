@@ -146,6 +146,7 @@ def write_all(folder: Path) -> Path:
     (folder / "site").mkdir()
     for name in ("examples", "src"):
         (folder / "site" / name).symlink_to(ROOT / name)
+    (folder / "site/three.png").symlink_to(folder / "three.png")
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -244,16 +245,19 @@ def test_the_client_of_the_docs_and_the_example(
     address = f"http://127.0.0.1:{page_server.port}"
     page = watched.page
     page.goto(f"{page_site}/examples/")
-    lines = page.evaluate(
-        """async ({ address, site, bytes }) => {
-        const { Mien } = await import(`${address}/client.js`);
-        const { ask } = await import(`${site}/examples/ask_server.mjs`);
-        const file = new File([new Uint8Array(bytes)], "three.png");
-        return ask(new Mien({ server: address }), ["i feel so loved today", file]);
-        }""",
-        {"address": address, "site": page_site, "bytes": list((page_folder / "three.png").read_bytes())},
-    )
-    assert lines[0] == "❤️ love  i feel so loved today"
-    assert lines[1].endswith("  three.png")
+    asking = """
+        import { Mien } from "SERVER/client.js";
+        import { ask } from "/examples/ask_server.mjs";
+        const file = new File([await (await fetch("/three.png")).blob()], "three.png");
+        console.log(JSON.stringify(await ask(new Mien({ server: "SERVER" }), ["i feel so loved today", file])));
+    """
+    with page.expect_console_message(lambda message: message.text.startswith("[")) as told:
+        page.add_script_tag(content=asking.replace("SERVER", address), type="module")
+    first, second = json.loads(told.value.text)
+    face = page_server.upload("/v1/face", [("three.png", (page_folder / "three.png").read_bytes())]).json()["results"][
+        0
+    ]
+    assert first == "❤️ love  i feel so loved today"
+    assert second == f"{face['emoji']} {face['label']}  three.png"
     with page.expect_console_message(lambda message: message.text.startswith("😄 joy 0.")):
         page.add_script_tag(content=snippet.replace("http://127.0.0.1:8000", address), type="module")

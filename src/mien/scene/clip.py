@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.clips import ClipInfo, ClipReader, Frame
-from mien.results import Box, ClipSummary, Moment, Person, Prediction, Result
+from mien.clips import Frame
+from mien.results import Box, Moment, Person, Prediction, Result
 from mien.scene.preprocess import body, prepare
+from mien.video.reading import ClipReading
 from mien.video.timeline import numbered
 from mien.video.track import Tracker
 from mien.video.watch import Watch
@@ -34,55 +35,26 @@ class _Seen:
     ratings: np.ndarray | None = None
 
 
-class SceneReading:
-    """A clip being read, as :class:`mien.video.reading.Reading` is: iterate to read on, ask for the result at any time.
+class SceneReading(ClipReading[_Seen]):
+    """A clip whose frames are being read as scenes; see :class:`mien.video.reading.ClipReading`.
 
     A model of whole pictures reads each frame; its moments are of person 0, the scene. A model of persons reads those
     whose faces are found, and follows them. Nothing is smoothed; what is said of a person, or of the clip, is the mean
     over the moments.
-
-    Attributes:
-        info: size and length of the clip.
-        time: seconds from the clip's first frame to the last one read.
-
-    Raises:
-        InputError: it is no clip that can be read; one line that says why.
     """
 
     def __init__(
         self, model: SceneRecognizer, path: str | Path, fps: float | None, frames: int | None, batch_size: int
     ) -> None:
-        self._model, self._path, self._batch_size = model, path, batch_size
-        self._clip = ClipReader(path, fps=fps, frames=frames)
+        super().__init__(path, fps, frames, batch_size)
+        self._model = model
         self._watch = Watch(model.detector) if model.of_persons else None
         self._tracker = Tracker()
-        self._seen: list[_Seen] = []
-        self._unread: list[_Seen] = []  # those of them that wait for the network
-        self._frames, self._whole = 0, False
-        self._steps = self._read_on()
-        self.time = 0.0
 
-    @property
-    def info(self) -> ClipInfo:
-        """Size and length of the clip."""
-        return self._clip.info
-
-    def __iter__(self) -> Iterator[float]:
-        """Read on; gives the time of each frame, in seconds."""
-        return self._steps
-
-    def _read_on(self) -> Iterator[float]:
-        with self._clip:
-            for frame in self._clip:
-                time = max(self.time, frame.time)  # clocks of damaged clips go back
-                found = self._find(time, frame)
-                self._seen += found
-                self._unread += found
-                self.time, self._frames = time, self._frames + 1
-                if len(self._unread) >= self._batch_size:
-                    self._classify()
-                yield time
-        self._whole = True
+    def _look(self) -> Iterator[tuple[float, list[_Seen]]]:
+        for frame in self._clip:
+            time = max(self.time, frame.time)  # clocks of damaged clips go back
+            yield time, self._find(time, frame)
 
     def _find(self, time: float, frame: Frame) -> list[_Seen]:
         picture, settings = frame.picture, self._model.settings
@@ -99,20 +71,8 @@ class SceneReading:
         return found
 
     def result(self, problem: str | None = None) -> Result:
-        """What was read so far; `clip.duration` is then how far that is.
-
-        Args:
-            problem: why it is not the whole clip, such as "stopped after 12.4 s"; by default what the file itself had
-                wrong with it.
-        """
-        # Anew, as Ctrl-C may have fallen between the two lines that add to these lists.
-        self._unread = [seen for seen in self._seen if seen.scores is None]
-        self._classify()
-        info, seen = self.info, self._seen
-        clip = ClipSummary(
-            info.duration if self._whole else self.time, info.width, info.height, self._frames,
-            self._clip.skipped, problem or self._clip.problem,
-        )  # fmt: skip
+        """See :meth:`mien.video.reading.ClipReading.result`."""
+        clip, seen = self._summary(problem), self._seen
         who = [one.person for one in seen]
         if self._watch is not None:
             who = numbered(who, self._tracker.known_as).tolist()
@@ -132,13 +92,12 @@ class SceneReading:
         ratings = np.stack([one.ratings for one in seen if one.ratings is not None])
         return self._model.prediction(scores.mean(0, np.float64), box, ratings.mean(0, np.float64))
 
-    def _classify(self) -> None:
-        """Let the network read the samples that wait. Where it is interrupted, they are read the next time."""
-        while self._unread:
-            batch = self._unread[: self._batch_size]
-            rows = self._model.classify(np.stack([one.sample for one in batch if one.sample is not None]))
-            for one, scores, ratings in zip(batch, *rows, strict=True):
-                one.scores, one.ratings = scores, ratings
-            del self._unread[: len(batch)]
-            for one in batch:
-                one.sample = None
+    def _is_read(self, one: _Seen) -> bool:
+        return one.scores is not None
+
+    def _read(self, batch: list[_Seen]) -> None:
+        rows = self._model.classify(np.stack([one.sample for one in batch if one.sample is not None]))
+        for one, scores, ratings in zip(batch, *rows, strict=True):
+            one.scores, one.ratings = scores, ratings
+        for one in batch:
+            one.sample = None

@@ -147,3 +147,25 @@ def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
+
+
+def prepared_batches(
+    inputs: Sequence[T], batch_size: int, prepare: Callable[[T], np.ndarray], progress: Progress | None = None
+) -> Iterator[np.ndarray]:
+    """Prepared samples, stacked, up to so many at a time.
+
+    Raises:
+        InputError: an input is unusable; the message says which, from 1.
+    """
+    done = 0
+    for chunk in in_chunks(inputs, batch_size):
+        samples: list[np.ndarray] = []
+        for item in chunk:
+            try:
+                samples.append(prepare(item))
+            except InputError as error:
+                raise InputError(f"input {done + len(samples) + 1}: {error}") from None
+        yield np.stack(samples)
+        done += len(chunk)
+        if progress:
+            progress(len(chunk))

@@ -13,7 +13,7 @@ from mien.face.classifier import FaceClassifier
 from mien.face.preprocess import FaceSettings, align, prepare
 from mien.media import read_picture
 from mien.model import Manifest, preprocess_settings
-from mien.recognizer import Progress, in_chunks
+from mien.recognizer import Progress, in_chunks, prepared_batches
 from mien.results import Box, Result
 
 _PICTURES_AHEAD = 64  # pictures read before their faces are classified, however few faces they show
@@ -104,18 +104,7 @@ class FaceRecognizer(FaceClassifier):
         return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
     def _batches(self, inputs: Sequence[Any], batch_size: int, progress: Progress | None) -> Iterator[np.ndarray]:
-        done = 0
-        for chunk in in_chunks(inputs, batch_size):
-            crops = []
-            for item in chunk:
-                try:
-                    crops.append(prepare(read_picture(item), self.settings))
-                except InputError as error:
-                    raise InputError(f"input {done + len(crops) + 1}: {error}") from None
-            yield np.stack(crops)
-            done += len(chunk)
-            if progress:
-                progress(len(chunk))
+        return prepared_batches(inputs, batch_size, lambda item: prepare(read_picture(item), self.settings), progress)
 
     def _find(self, item: Any) -> tuple[list[Box], list[np.ndarray]]:
         picture = read_picture(item)

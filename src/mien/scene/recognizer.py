@@ -15,7 +15,7 @@ from mien.errors import InputError, ModelError
 from mien.face.detect import FaceDetector
 from mien.media import Region
 from mien.model import NETWORK, Manifest, preprocess_settings
-from mien.recognizer import Progress, Recognizer, in_chunks
+from mien.recognizer import Progress, Recognizer, in_chunks, prepared_batches
 from mien.results import Box, ClipSummary, Moment, Person, Prediction, Result
 from mien.runtime import Session
 from mien.scene.clip import SceneReading
@@ -147,18 +147,7 @@ class SceneRecognizer(Recognizer):
         return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
     def _batches(self, inputs: Sequence[Any], batch_size: int, progress: Progress | None) -> Iterator[np.ndarray]:
-        done = 0
-        for chunk in in_chunks(inputs, batch_size):
-            samples = []
-            for item in chunk:
-                try:
-                    samples.append(prepare(*read(item), self.settings))
-                except InputError as error:
-                    raise InputError(f"input {done + len(samples) + 1}: {error}") from None
-            yield np.stack(samples)
-            done += len(chunk)
-            if progress:
-                progress(len(chunk))
+        return prepared_batches(inputs, batch_size, lambda item: prepare(*read(item), self.settings), progress)
 
     def _predict(self, inputs: Iterable[tuple[Any, Sequence[Box] | None]], batch_size: int) -> Iterator[Result]:
         waiting: list[tuple[str, list[Box | None], str | None]] = []

@@ -86,6 +86,11 @@ def bars(scores: Mapping[str, float], most: int) -> str:
     )
 
 
+def unread(row: Row, why: str) -> str:
+    """An input that could not be read, and why, as HTML."""
+    return f'<article><h2>{html.escape(str(row["input"]))}</h2><p class="error">{html.escape(why)}</p></article>\n'
+
+
 def data_uri(picture: np.ndarray, longest: int, quality: int = 85) -> str:
     """An RGB picture as a JPEG that stands in the page itself, brought down to so many pixels a side."""
     scale = longest / max(picture.shape[:2])
@@ -128,4 +133,14 @@ border:1.5px solid var(--c)}
 .row span:last-child{text-align:right;font-variant-numeric:tabular-nums}
 .bar{height:.6rem;background:var(--soft);border-radius:.4rem;overflow:hidden}.bar i{display:block;height:100%}
 .error{color:#d7433b;margin:0}
+"""
+
+#: What pages of pictures look like besides.
+PICTURES = """
+main{display:grid;gap:1.25rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));align-items:start}
+h2{font-size:.9rem;font-weight:600;margin:0 0 .7rem;overflow-wrap:anywhere}
+.shot{position:relative;border-radius:.6rem;overflow:hidden;line-height:0;margin:auto}
+.shot img{width:100%;height:auto;display:block}
+h3{margin:0;font-size:.75rem;font-weight:500;opacity:.6}
+.none{opacity:.6;margin:.6rem 0 0}
 """

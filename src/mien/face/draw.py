@@ -19,7 +19,7 @@ import numpy as np
 from mien.emotions import emotion
 from mien.errors import InputError, MienError
 from mien.media import read_picture
-from mien.pages import bars, data_uri, head, write_cards
+from mien.pages import PICTURES, bars, data_uri, head, unread, write_cards
 from mien.results import Result
 
 _FONT = cv2.FONT_HERSHEY_DUPLEX
@@ -204,7 +204,7 @@ def write_page(target: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         rows: results as :meth:`mien.results.Result.to_dict` gives them. Pictures are read again from ``input``; the
             first 200 are shown and all are counted.
     """
-    start = head("mien: faces", _STYLE)
+    start = head("mien: faces", PICTURES + _STYLE)
     write_cards(target, rows, card, head=start, summary=_summary, most=_PAGE_PICTURES, what="pictures")
 
 
@@ -217,11 +217,11 @@ def card(row: Mapping[str, Any]) -> str:
     """One picture of a page, as HTML; *row* as :meth:`mien.results.Result.to_dict` gives it."""
     name = html.escape(str(row["input"]))
     if row["error"]:
-        return f'<article><h2>{name}</h2><p class="error">{html.escape(row["error"])}</p></article>\n'
+        return unread(row, row["error"])
     try:
         picture = read_picture(str(row["input"]))
     except InputError as error:  # it was there a moment ago
-        return f'<article><h2>{name}</h2><p class="error">{html.escape(str(error))}</p></article>\n'
+        return unread(row, str(error))
     height, width = picture.shape[:2]
     boxes, faces = [], []
     for number, item in enumerate(row["items"], 1):
@@ -246,12 +246,6 @@ def card(row: Mapping[str, Any]) -> str:
 
 
 _STYLE = """
-main{display:grid;gap:1.25rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));align-items:start}
-h2{font-size:.9rem;font-weight:600;margin:0 0 .7rem;overflow-wrap:anywhere}
-.shot{position:relative;border-radius:.6rem;overflow:hidden;line-height:0;margin:auto}
-.shot img{width:100%;height:auto;display:block}
 .faces{display:grid;gap:.6rem;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));margin-top:.8rem}
 section{border-left:4px solid var(--c);padding-left:.7rem}
-h3{margin:0;font-size:.75rem;font-weight:500;opacity:.6}
-.none{opacity:.6;margin:.6rem 0 0}
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -16,8 +15,9 @@ from mien.clips import ClipReader
 from mien.display import clock
 from mien.emotions import emotion
 from mien.errors import InputError
-from mien.pages import data_uri, head, write_cards
+from mien.pages import data_uri, head, unread, write_cards
 from mien.scene.draw import RATED, Scales, share
+from mien.video.page import summary, title
 from mien.video.tracks import length, marks
 
 _CLIPS = 50  # on one page
@@ -37,23 +37,14 @@ def write_page(target: Path, rows: Iterable[Row], scales: Scales) -> None:
         scales: lowest and highest value of each rating.
     """
     start, made = head("mien: clips", _STYLE), partial(card, scales=scales)
-    write_cards(target, rows, made, head=start, summary=_summary, most=_CLIPS, what="clips")
-
-
-def _summary(total: int, _: Counter[str]) -> str:
-    return f"{total:,} clips" if total != 1 else ""
+    write_cards(target, rows, made, head=start, summary=summary, most=_CLIPS, what="clips")
 
 
 def card(row: Row, scales: Scales) -> str:
     """One clip of a page, as HTML; *row* as :meth:`mien.results.Result.to_dict` gives it."""
-    name = html.escape(str(row["input"]))
     if row["error"]:
-        return f'<article><h2>{name}</h2><p class="error">{html.escape(row["error"])}</p></article>\n'
-    clip, end = row["clip"], length(row)
-    told = f"{clock(end)} · {clip['width']} × {clip['height']} · looked at {clip['frames']:,} frames"
-    parts = [f"<h2>{name}<small>{told}</small></h2>"]
-    if clip["problem"]:
-        parts.append(f'<p class="problem">{html.escape(clip["problem"])}</p>')
+        return unread(row, row["error"])
+    end, parts = length(row), [title(row)]
     people = [(person["person"], person) for person in row["people"]]
     seen = people or [(0, item) for item in row["items"]]
     parts += [_lines(row, number, item, end, scales) for number, item in seen[:_PEOPLE]] or [

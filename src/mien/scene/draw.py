@@ -14,7 +14,7 @@ import numpy as np
 from mien.errors import InputError
 from mien.face.draw import enlarged, frame, panel, plain, rgb
 from mien.media import read_picture
-from mien.pages import bars, data_uri, head, write_cards
+from mien.pages import PICTURES, bars, data_uri, head, unread, write_cards
 from mien.results import Prediction, Result
 
 Scales = Mapping[str, tuple[float, float]]  # rating → its lowest and highest value
@@ -71,7 +71,7 @@ def write_page(target: Path, rows: Iterable[Mapping[str, Any]], scales: Scales) 
             first 200 are shown and all are counted.
         scales: lowest and highest value of each rating.
     """
-    start, made = head("mien: scenes", _STYLE), partial(card, scales=scales)
+    start, made = head("mien: scenes", PICTURES + _STYLE), partial(card, scales=scales)
     write_cards(target, rows, made, head=start, summary=_summary, most=_PAGE_PICTURES, what="pictures")
 
 
@@ -87,7 +87,7 @@ def card(row: Mapping[str, Any], scales: Scales) -> str:
             raise InputError(row["error"])
         picture = read_picture(str(row["input"]))
     except InputError as error:  # or it was there a moment ago
-        return f'<article><h2>{name}</h2><p class="error">{html.escape(str(error))}</p></article>\n'
+        return unread(row, str(error))
     height, width = picture.shape[:2]
     boxes, sections = [], []
     for number, item in enumerate(row["items"], 1):
@@ -120,12 +120,6 @@ def _rated(ratings: Mapping[str, float], scales: Scales) -> str:
 
 
 _STYLE = """
-main{display:grid;gap:1.25rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));align-items:start}
-h2{font-size:.9rem;font-weight:600;margin:0 0 .7rem;overflow-wrap:anywhere}
-.shot{position:relative;border-radius:.6rem;overflow:hidden;line-height:0;margin:auto}
-.shot img{width:100%;height:auto;display:block}
 .items{display:grid;gap:.8rem;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));margin-top:.8rem}
 .row{grid-template-columns:1.5rem 7.5rem 1fr 2.6rem}
-h3{margin:0;font-size:.75rem;font-weight:500;opacity:.6}
-.none{opacity:.6;margin:.6rem 0 0}
 """

@@ -18,7 +18,7 @@ from mien.clips import ClipReader
 from mien.display import clock
 from mien.emotions import emotion
 from mien.errors import InputError
-from mien.pages import bars, data_uri, head, write_cards
+from mien.pages import bars, data_uri, head, unread, write_cards
 from mien.video.tracks import Track, length, marks, tracks
 
 _CLIPS = 50  # on one page
@@ -61,27 +61,24 @@ def write_page(target: Path, rows: Iterable[Row]) -> None:
         chain(first, rows),
         partial(card, frames=_FRAMES if len(first) < 2 else _FRAMES_EACH),
         head=head("mien: clips", style),
-        summary=_summary,
+        summary=summary,
         most=_CLIPS,
         what="clips",
         script=script,
     )
 
 
-def _summary(total: int, counts: Counter[str]) -> str:
+def summary(total: int, _: Counter[str]) -> str:
+    """How many clips a page is of, in words; "" for one."""
     return f"{total:,} clips" if total != 1 else ""
 
 
 def card(row: Row, frames: int = _FRAMES_EACH) -> str:
     """One clip of a page, as HTML; *row* as :meth:`mien.results.Result.to_dict` gives it."""
-    name = html.escape(str(row["input"]))
     if row["error"]:
-        return f'<article><h2>{name}</h2><p class="error">{html.escape(row["error"])}</p></article>\n'
+        return unread(row, row["error"])
     clip, end = row["clip"], length(row)
-    told = f"{clock(end)} · {clip['width']} × {clip['height']} · looked at {clip['frames']:,} frames"
-    parts = [f"<h2>{name}<small>{told}</small></h2>"]
-    if clip["problem"]:
-        parts.append(f'<p class="problem">{html.escape(clip["problem"])}</p>')
+    parts = [title(row)]
     people = sorted(tracks(row), key=lambda track: -len(track.times))[:_PEOPLE]
     people.sort(key=lambda track: track.person)
     pictures = _pictures(row["input"], people, end, frames)
@@ -92,6 +89,14 @@ def card(row: Row, frames: int = _FRAMES_EACH) -> str:
     safe = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     parts.append(f'<script type="application/json">{safe}</script>')
     return f'<article data-clip{" class=people-many" if len(people) > 2 else ""}>{"".join(parts)}</article>\n'
+
+
+def title(row: Row) -> str:
+    """The name, length and size of a clip, and what is wrong with it, as HTML."""
+    clip = row["clip"]
+    told = f"{clock(length(row))} · {clip['width']} × {clip['height']} · looked at {clip['frames']:,} frames"
+    problem = f'<p class="problem">{html.escape(clip["problem"])}</p>' if clip["problem"] else ""
+    return f"<h2>{html.escape(str(row['input']))}<small>{told}</small></h2>{problem}"
 
 
 def _pictures(path: str, people: Sequence[Track], end: float, count: int) -> _Pictures:

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from mien.data.unpickle import LIMIT, Inert, _Reader, _short, _Unpickler
+from mien.data.unpickle import LIMIT, Inert, _Reader, _Unpickler, as_data_errors
 from mien.errors import DataError
 
 
@@ -19,20 +19,13 @@ def read_pickled_arrays(path: str | Path) -> dict[str, Any]:
     Raises:
         DataError: it holds anything else, is damaged or too large.
     """
-    try:
+    with as_data_errors(str(path), "pickle of arrays"):
         with open(path, "rb") as file:
             content = file.read(LIMIT + 1)
         if len(content) > LIMIT:
             raise DataError(f"{path} has more than {LIMIT} bytes; refused")
         tree = _Unpickler(io.BytesIO(content), str(path)).load()
         return _arrays(tree, _Reader(None, len(content)))
-    except DataError:
-        raise
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (Exception, MemoryError, RecursionError) as error:  # hostile bytes can fail in any way
-        what = _short(str(error)) or type(error).__name__
-        raise DataError(f"{path} is not a readable pickle of arrays: {what}") from error
 
 
 def _arrays(tree: Any, reader: _Reader) -> dict[str, Any]:

@@ -15,7 +15,8 @@ import math
 import pickle
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
@@ -160,7 +161,7 @@ def read_pickled_table(source: str | Path | BinaryIO, *, limit: int = LIMIT, nam
     """
     pandas = require("pandas", "table")
     where = name or str(source if isinstance(source, str | Path) else getattr(source, "name", "the pickle"))
-    try:
+    with as_data_errors(where, "pickled table"):
         if isinstance(source, str | Path):
             with open(source, "rb") as file:
                 content = file.read(limit + 1)
@@ -172,14 +173,21 @@ def read_pickled_table(source: str | Path | BinaryIO, *, limit: int = LIMIT, nam
         names, columns = _Reader(pandas, 8 * len(content)).frame(tree)
         frame: pd.DataFrame = pandas.DataFrame(dict(enumerate(columns)))
         frame.columns = pandas.Index(names)
-        return frame
+    return frame
+
+
+@contextmanager
+def as_data_errors(where: str, what: str) -> Iterator[None]:
+    """Whatever goes wrong while a pickle is read is a DataError that says where; *what* it should have been."""
+    try:
+        yield
     except DataError:
         raise
     except OSError as error:
         raise DataError(f"{where} cannot be read: {error.strerror or error}") from error
     except (Exception, MemoryError, RecursionError) as error:  # hostile bytes can fail in any way
-        what = _short(str(error)) or type(error).__name__
-        raise DataError(f"{where} is not a readable pickled table: {what}") from error
+        why = _short(str(error)) or type(error).__name__
+        raise DataError(f"{where} is not a readable {what}: {why}") from error
 
 
 class _Reader:

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from browser import Watched
     from serving import Server
 
 #: label → words that mean it; every frame below is filled with each of them.
@@ -160,6 +163,24 @@ def page_server(page_folder: Path, page_site: str) -> Iterator[Server]:
     models = ("text-carer", "face", "video", page_folder / "scene")
     with serving(*(part for model in models for part in ("--model", model)), "--origin", page_site) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def browser(page_folder: Path) -> Iterator[Browser]:
+    """Chromium; of each module its own, as Playwright's event loop would be in the way of tests that have one."""
+    from browser import browsing
+
+    with browsing(page_folder / "camera.mjpeg") as running:
+        yield running
+
+
+@pytest.fixture
+def watched(browser: Browser, page_server: Server) -> Iterator[Watched]:
+    """A tab of that browser for the server of the page."""
+    from browser import watching
+
+    with watching(browser, f"http://127.0.0.1:{page_server.port}") as tab:
+        yield tab
 
 
 def cli_env() -> dict[str, str]:

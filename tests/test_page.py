@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from browser import Watched, browsing, needs_chromium, watching
+from browser import Watched, needs_chromium
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Locator, Page
 
     from serving import Server
 
 pytestmark = needs_chromium
 expect = pytest.importorskip("playwright.sync_api").expect
 expect.set_options(timeout=30_000)  # the machine may be busy
-
-
-@pytest.fixture(scope="module")
-def browser(page_folder: Path) -> Iterator[Browser]:
-    with browsing(page_folder / "camera.mjpeg") as running:
-        yield running
-
-
-@pytest.fixture
-def watched(browser: Browser, page_server: Server) -> Iterator[Watched]:
-    with watching(browser, f"http://127.0.0.1:{page_server.port}") as tab:
-        yield tab
 
 
 def rows(bars: Locator) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from browser import ROOT, Watched, browsing, needs_chromium, watching
+from browser import ROOT, Watched, needs_chromium, watching
 from serving import Server, serving
 
 if TYPE_CHECKING:
@@ -29,18 +29,6 @@ def locked(page_folder: Path) -> Iterator[Server]:
     models = ("--model", "text-carer", "--model", "face", "--model", page_folder / "mood")
     with serving(*models, env={"MIEN_API_KEY": "open sesame"}) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser(page_folder: Path) -> Iterator[Browser]:
-    with browsing(page_folder / "camera.mjpeg") as running:
-        yield running
-
-
-@pytest.fixture
-def watched(browser: Browser, page_server: Server) -> Iterator[Watched]:
-    with watching(browser, f"http://127.0.0.1:{page_server.port}") as tab:
-        yield tab
 
 
 def fill_views(page: Page, page_folder: Path) -> Iterator[str]:

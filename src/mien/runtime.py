@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,9 @@ from mien.errors import ModelError
 
 if os.environ["ORT_DISABLE_TELEMETRY"] != "0":
     onnxruntime.disable_telemetry_events()  # on Windows, where it does not look at the variable
+
+
+ROWS = 8  # that a thread computes together
 
 
 def usable_threads() -> int:
@@ -38,14 +43,17 @@ def usable_threads() -> int:
 class Session:
     """A network that takes one array and gives one or a few.
 
+    A processor computes a large batch slowly: what passes from layer to layer does not stay in its caches, and its
+    threads wait for each other at every step. So the rows of an array are cut into small parts, and each thread
+    computes parts of its own: 1.2 to 2 times as many rows a second as all threads on all rows.
+
     Attributes:
         outputs: names of what it gives; the first is what :meth:`run` gives unless asked for another.
 
     Args:
         network: the ``.onnx`` file, or its bytes.
         threads: threads to compute with; by default :func:`usable_threads`.
-        spin: whether idle threads wait busily for a while, which is faster for one network alone and much slower for
-            two in turn.
+        rows: the most in a part. None: all threads on all rows, for a network that sees one at a time, or a tiny one.
         providers: ONNX Runtime's execution providers, CPU by default.
 
     Raises:
@@ -58,13 +66,15 @@ class Session:
         threads: int | None = None,
         providers: list[str] | None = None,
         *,
-        spin: bool = True,
+        rows: int | None = ROWS,
     ) -> None:
+        self._threads, self._rows = threads or usable_threads(), rows
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or usable_threads()
+        options.intra_op_num_threads = self._threads if rows is None else 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spin else "0")
+        # Idle threads must not wait busily: others, of another network in turn, need the cores.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Batches differ in shape: a growing arena would keep the largest of each for ever.
         options.enable_cpu_mem_arena = False
         try:
@@ -81,10 +91,33 @@ class Session:
 
     def run(self, array: np.ndarray, output: str | None = None) -> np.ndarray:
         """The network's first output for its first input, or the output of that name."""
-        result: np.ndarray = self._session.run([output or self.outputs[0]], {self.input: array})[0]
-        return result
+        return np.concatenate(self.run_each(self._cut(array), output))
+
+    def run_each(self, batches: Sequence[np.ndarray], output: str | None = None) -> list[np.ndarray]:
+        """The same for several arrays, which are not cut; they may differ in shape."""
+        return [found[0] for found in self._run(batches, [output or self.outputs[0]])]
 
     def run_all(self, array: np.ndarray) -> list[np.ndarray]:
         """All outputs for its first input, in the order of ``outputs``."""
-        results: list[np.ndarray] = self._session.run(None, {self.input: array})
-        return results
+        parts = self._run(self._cut(array), list(self.outputs))
+        return [np.concatenate(output) for output in zip(*parts, strict=True)]
+
+    def _cut(self, array: np.ndarray) -> list[np.ndarray]:
+        if self._rows is None or len(array) < 2:
+            return [array]
+        size = min(self._rows, -(-len(array) // self._threads))  # so that every thread has a part
+        return [array[start : start + size] for start in range(0, len(array), size)]
+
+    def _run(self, batches: Sequence[np.ndarray], names: list[str]) -> list[list[np.ndarray]]:
+        def compute(batch: np.ndarray) -> list[np.ndarray]:
+            found: list[np.ndarray] = self._session.run(names, {self.input: batch})
+            return found
+
+        workers = 1 if self._rows is None else min(self._threads, len(batches))
+        if workers < 2:
+            return list(map(compute, batches))
+        pool = ThreadPoolExecutor(workers)  # made anew each time: threads do not survive a fork of the process
+        try:
+            return list(pool.map(compute, batches))
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -29,7 +29,7 @@ class FaceClassifier(Recognizer):
         self._threads = threads
         self.experts = Experts(folder, manifest.experts, threads) if manifest.experts else None
         first = self.experts.sessions[0] if self.experts else None
-        self._session = first or Session(folder / NETWORK, threads, spin=False)
+        self._session = first or Session(folder / NETWORK, threads)
 
     @cached_property
     def detector(self) -> FaceDetector:

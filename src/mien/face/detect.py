@@ -213,7 +213,7 @@ def retinaface() -> bytes | None:
 
 def _session(network: bytes, threads: int | None) -> Session | None:
     try:
-        session = Session(network, threads, spin=False)
+        session = Session(network, threads, rows=None)
     except ModelError:
         return None
     return session if len(session.outputs) == 3 else None

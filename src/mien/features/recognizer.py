@@ -34,7 +34,7 @@ class FeatureRecognizer(Recognizer):
         except ValueError as error:
             raise ModelError(f"{folder}: preprocess settings: {error}") from error
         self._places: np.ndarray | None = None  # of the columns in the rows that are given
-        self._session = Session(folder / NETWORK, threads)
+        self._session = Session(folder / NETWORK, threads, rows=None)
 
     def reading(self, columns: Sequence[str]) -> Self:
         """The same loaded model for rows whose numbers are those of other columns, or in another order.

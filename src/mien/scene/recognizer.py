@@ -43,7 +43,7 @@ class SceneRecognizer(Recognizer):
         self.settings = preprocess_settings(manifest, SceneSettings, folder)
         self.mirror = self.settings.mirror
         self._threads = threads
-        self._session = Session(folder / NETWORK, threads, spin=False)
+        self._session = Session(folder / NETWORK, threads, rows=4)
 
     @property
     def of_persons(self) -> bool:

@@ -11,7 +11,7 @@ from mien.errors import InputError
 from mien.model import NETWORK, TOKENIZER, Manifest, preprocess_settings
 from mien.recognizer import Progress, Recognizer, in_chunks
 from mien.results import Result
-from mien.runtime import Session
+from mien.runtime import ROWS, Session
 from mien.text.preprocess import TextPreprocessor, TextSettings, length_sorted
 
 BATCHES_AHEAD = 16  # batches are cut from this many batches' worth of texts, sorted by length
@@ -67,8 +67,10 @@ class TextRecognizer(Recognizer):
         groups = self.preprocessor.encode_prepared(texts) if texts else []
         windows = [window for group in groups for window in group]
         scores = np.empty((len(windows), len(self.space)), np.float32)
-        for places in length_sorted(windows, batch_size):
-            scores[places] = self._session.run(self.preprocessor.pad([windows[i] for i in places]))
+        batches = list(length_sorted(windows, min(batch_size, ROWS)))
+        arrays = [self.preprocessor.pad([windows[i] for i in places]) for places in batches]
+        for places, found in zip(batches, self._session.run_each(arrays), strict=True):
+            scores[places] = found
         if len(windows) == len(texts):
             return scores
         owner = np.repeat(np.arange(len(texts)), [len(group) for group in groups])

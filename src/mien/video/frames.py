@@ -231,7 +231,7 @@ class FrameStore:
             ModelError: it cannot be run, or gives no features.
             MienError: the disk is full or the folder cannot be written. What was read by then is kept.
         """
-        session = Session(network, spin=False)
+        session = Session(network)
         if _FEATURES not in session.outputs:
             raise ModelError(f"{network} gives no features")
         width = session.run(np.zeros((1, *self.rows.shape), np.uint8), _FEATURES).shape[1]

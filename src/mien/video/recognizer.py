@@ -44,7 +44,7 @@ class VideoRecognizer(FaceClassifier):
         # What a network learned to read together needs no rule besides: its answers about each stretch are averaged.
         learned = self.settings.aggregate == "learned"
         self.rule = RULES["sum" if learned else self.settings.aggregate]
-        self._frames = Session(folder / FRAMES, threads, spin=False) if learned else None
+        self._frames = Session(folder / FRAMES, threads) if learned else None
 
     def read(
         self, path: str | Path, fps: float | None = None, frames: int | None = None, batch_size: int = 64

@@ -214,6 +214,29 @@ def test_a_page_has_a_line_for_each_label_and_rating(run_cli: RunCli, whole: Pat
     assert page.read_text("utf-8").count("<article>") == 2
 
 
+def test_a_folder_of_clips(run_cli: RunCli, whole: Path, film: Path, street: Path, tmp_path: Path):
+    clips, mixed = tmp_path / "clips", tmp_path / "mixed"
+    for place in (clips / "b.mp4", clips / "below" / "a.mp4", mixed / "b.mp4"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(film.read_bytes())
+    (mixed / "street.png").write_bytes(street.read_bytes())
+    for told in (["--as", "scene", "--model", whole], ["--model", whole]):
+        done = run_cli("predict", clips, *told, "--fps", "1", "--json")
+        assert done.returncode == 0, done.stderr
+        results = json.loads(done.stdout)["results"]
+        assert [Path(result["input"]) for result in results] == [clips / "b.mp4", clips / "below" / "a.mp4"]
+        assert [len(result["timeline"]) for result in results] == [2, 2]
+    done = run_cli("predict", clips, film, "--model", whole, "--fps", "1", "--out", tmp_path / "all.csv")
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "all.csv").read_text("utf-8"))))
+    assert [row["frames"] for row in rows] == ["2"] * 3  # a row for each clip
+    told = one_line(run_cli("predict", mixed, "--model", whole), 1)
+    assert f"{mixed} holds 1 picture and 1 clip: give them in two calls" in told
+    assert "two calls" in one_line(run_cli("predict", clips, street, "--model", whole), 1)
+    (tmp_path / "empty").mkdir()
+    assert "without pictures or clips" in one_line(run_cli("predict", tmp_path / "empty", "--model", whole), 1)
+
+
 def test_clips_and_pictures_through_the_api(whole: Path, film: Path, street: Path, tmp_path: Path):
     model = mien.load(whole)
     first, clip, broken, last = model.predict_many([str(street), film, tmp_path / "no.mp4", str(street)])

@@ -83,14 +83,29 @@ def _by_looks(inputs: list[str]) -> str:
     )
 
 
-def _look(item: str) -> str:
-    """By the end of its name, or a folder's by what is in it."""
+def are_clips(inputs: list[str], kind: str) -> bool:
+    """Whether the inputs of that modality are clips; models of scenes read pictures too.
+
+    Raises:
+        InputError: scenes in pictures and in clips, which are not read in one call; or a folder with neither.
+    """
+    if kind != "scene":
+        return kind == "video"
+    clips = [_look(item, "give them in two calls, by their names") == "video" for item in inputs]
+    if len(set(clips)) > 1:
+        still = inputs[clips.index(False)]
+        raise InputError(f"{still} is no clip or folder of clips, and others are: give pictures and clips in two calls")
+    return clips[0]
+
+
+def _look(item: str, advice: str = "say which with --as face or --as video") -> str:
+    """By the end of its name, or a folder's by what is in it; *advice* is for one that holds both."""
     if not item.strip() or not _is_folder(Path(item)):
         return next((kind for kind, means in _MEANT.items() if means(item)), "text")
     held = {kind: _inside(item, kind) for kind in _MEANT}
     if all(held.values()):
         told = " and ".join(f"{len(names):,} {NAMES[kind]}{'s' * (len(names) > 1)}" for kind, names in held.items())
-        raise InputError(f"{item} holds {told}: say which with --as face or --as video")
+        raise InputError(f"{item} holds {told}: {advice}")
     if not any(held.values()):
         raise InputError(f"{item} is a folder without pictures or clips")
     return next(kind for kind, names in held.items() if names)

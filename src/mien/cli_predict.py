@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli_inputs import Source, files, kind_of, numbers, texts
+from mien.cli_inputs import Source, are_clips, files, kind_of, numbers, texts
 from mien.errors import InputError, MienError
-from mien.video import names_clip
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -103,18 +102,16 @@ def predict(
     from mien.model import load
 
     kind = kind_of(inputs, model, modality)
-    clips_given = kind == "video" or (kind == "scene" and any(names_clip(item) for item in inputs))
+    clips_given = are_clips(inputs, kind)
     if problem := _unfit(kind, crops, None if clips_given else (fps, frames, timeline)):
         raise typer.BadParameter(problem)
-    sources = _sources(inputs, kind, model or kind, column, literal=modality == "text")
+    sources = _sources(inputs, "video" if clips_given else kind, model or kind, column, literal=modality == "text")
     recognizer = load(model or kind)
     if recognizer.manifest.modality != kind:
         raise InputError(f"the model {recognizer.name} reads {recognizer.manifest.modality}, not {kind}")
     recognizer, roll = _answer_in(recognizer, labels)
     settings: dict[str, Any] = {"scores": scores, "labels": labels, "column": column}
     if clips_given:
-        if still := next((item for item in inputs if kind == "scene" and not names_clip(item)), None):
-            raise InputError(f"{still} is no clip, and others are: give pictures and clips in two calls")
         single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
         settings["timeline"] = single if timeline is None else timeline
     if engine == "ray" and out:

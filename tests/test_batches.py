@@ -29,7 +29,7 @@ def dataset(n: int) -> Dataset:
     return Dataset("made-up", "text", SPACE, texts, RNG.integers(0, 3, n), np.full(n, "train"))
 
 
-SETS = [dataset(1003), dataset(57)]
+SETS = [dataset(1003), dataset(58)]
 
 
 def batches(size=8, sets=SETS, **settings) -> Batches:
@@ -51,8 +51,21 @@ def test_each_row_exactly_once_an_epoch(epoch):
         targets = SETS[batch["source"]].targets[rows(batch)]
         assert batch["targets"].tolist() == targets.tolist()
     assert sorted(seen[0]) == list(range(1003))
-    assert sorted(seen[1]) == list(range(57))
+    assert sorted(seen[1]) == list(range(58))
     assert len(list(one)) == len(one) == 126 + 8
+
+
+@pytest.mark.parametrize(
+    ("samples", "size", "sizes"),
+    [(9, 8, [9]), (10, 8, [2, 8]), (401, 8, [8] * 49 + [9]), (3, 2, [3]), (1, 8, [1]), (3, 1, [1, 1, 1])],
+)
+def test_no_sample_is_left_alone_in_the_last_batch(samples, size, sizes):
+    one = batches(size, sets=[dataset(samples), dataset(samples)])
+    for source in (0, 1):
+        seen = [rows(batch) for batch in one if batch["source"] == source]
+        assert sorted(map(len, seen)) == sizes
+        assert sorted(row for batch in seen for row in batch) == list(range(samples))
+    assert len(one) == 2 * len(sizes)
 
 
 def test_the_same_for_the_same_seed_and_epoch_and_another_for_another():
@@ -95,7 +108,7 @@ def test_processes_share_out_every_batch(world):
         idle += len(shares) - len(working)
         assert sorted(row for share in working for row in rows(share)) == sorted(rows(batch))
         assert all(len(share["inputs"]) for share in shares)  # DDP waits for every process at every step
-    assert (idle > 0) == (world > 1)  # 57 = 7 · 8 + 1
+    assert (idle > 0) == (world > 2)  # 58 = 7 · 8 + 2
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 5])
@@ -127,7 +140,7 @@ def test_texts_of_like_length_come_together():
 
 
 def test_the_teacher_goes_along_row_by_row():
-    teacher = RNG.random((57, 3)).astype(np.float32)
+    teacher = RNG.random((58, 3)).astype(np.float32)
     for batch in batches(sets=SETS, teachers=[None, teacher]):
         if batch["source"] == 0:
             assert batch["teacher"] is None

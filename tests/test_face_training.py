@@ -296,6 +296,27 @@ def folders_run(tmp_path_factory):
     return data, run
 
 
+def few_faces(root, train: int) -> str:
+    for split, count in (("train", train), ("val", 2)):
+        for number in range(count):
+            label = ("happy", "sad")[number % 2]
+            (root / split / label).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(root / split / label / f"{number}.png"), drawn.face(label, number))
+    return f"images:{root}"
+
+
+def test_a_batch_norm_is_not_left_with_one_sample(tmp_path):
+    options = [*SMALL, "train.batch_size=4", "train.epochs=2", "preprocess.size=16"]
+    run = mien.train("face-folders", few_faces(tmp_path / "5", 5), tmp_path / "run", settings=options, report=False)
+    assert len(json.loads((run.folder / "history.json").read_text())) == 2
+    for samples, size in ((1, 4), (4, 1)):
+        options = [*SMALL, f"train.batch_size={size}", "train.epochs=1", "preprocess.size=16"]
+        data = few_faces(tmp_path / f"{samples}", samples)
+        with pytest.raises(DataError, match="a batch of a single sample") as told:
+            mien.train("face-folders", data, tmp_path / f"run-{samples}", settings=options, report=False)
+        assert "\n" not in str(told.value)
+
+
 @pytest.mark.slow
 def test_own_folders_become_a_model_that_reads_new_faces(folders_run):
     _, run = folders_run

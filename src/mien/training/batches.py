@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from mien.data import Dataset
+from mien.errors import DataError
 from mien.training.ratings import Ratings
 from mien.training.task import Task
 
@@ -23,7 +25,8 @@ class Batches:
     Attributes:
         sets: the data sets; a batch holds samples of one.
         teachers: for each set the teacher's probabilities, float32 (n, labels), or None.
-        batch_size: over all processes together.
+        batch_size: over all processes together. A last batch of a single sample joins the one before it: batch norm
+            has nothing to go by in one sample.
         also: the further label spaces that are learned, see the recipe's ``train.also``.
         ratings: what is rated besides.
         rank, world: which process of how many.
@@ -45,18 +48,21 @@ class Batches:
         self._rated = [self.ratings.of(part) for part in self.sets]
 
     def __len__(self) -> int:
-        return sum(-(-len(part) // self.batch_size) for part in self.sets)
+        return len(self.plan())
 
     def plan(self) -> list[tuple[int, np.ndarray]]:
         """The epoch's batches as (place of the set, rows of it), the same on all processes."""
         rng = np.random.default_rng([self.seed, self.epoch])
-        batches = []
+        batches: list[tuple[int, np.ndarray]] = []
         for place, lengths in enumerate(self._lengths):
-            order = rng.permutation(len(lengths))
+            order, first = rng.permutation(len(lengths)), len(batches)
             for start in range(0, len(order), self.batch_size * _POOL):
                 pool = order[start : start + self.batch_size * _POOL]
                 pool = pool[np.argsort(lengths[pool], kind="stable")]
                 batches += [(place, pool[at : at + self.batch_size]) for at in range(0, len(pool), self.batch_size)]
+            if self.batch_size > 1 == len(batches[-1][1]) and len(batches) > first + 1:
+                _, last = batches.pop()
+                batches[-1] = place, np.append(batches[-1][1], last)
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -78,3 +84,18 @@ class Batches:
                 "factor": factor,
                 "size": len(rows),
             }
+
+    @contextmanager
+    def learned_from(self, batch: dict[str, Any]) -> Iterator[None]:
+        """While a network reads a batch: says which data set is too small for it.
+
+        Raises:
+            DataError: the batch is of a single sample, and the network has a batch norm that needs two.
+        """
+        try:
+            yield
+        except ValueError as error:
+            if len(batch["inputs"]) > 1 or "more than 1 value per channel" not in str(error):
+                raise
+            told = f"{self.sets[batch['source']].name}: a batch of a single sample, and this network learns from two or"
+            raise DataError(f"{told} more at a time; give more samples, or train.batch_size above 1") from error

@@ -91,7 +91,8 @@ class Module(lightning.LightningModule):
         inputs, mixing = batch["inputs"], None
         if self.settings.mixup:
             inputs, mixing = mixed(inputs, self.settings.mixup)
-        logits = self.network(inputs).float()
+        with self.batches.learned_from(batch):
+            logits = self.network(inputs).float()
         losses = self._losses(logits, batch)
         if mixing:
             share, order = mixing

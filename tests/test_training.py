@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from mien.errors import DataError, RecipeError
 from mien.networks import gru
 from mien.text.task import TextTask
 from mien.training import run as runs
+from mien.training.folder import claim
 from mien.training.recipe import load_recipe
 
 torch.set_num_threads(1)
@@ -207,6 +209,41 @@ def test_a_run_folder_is_not_taken_over(done, data, tmp_path):
     config.write_text(written, "utf-8")
     assert (finished.metrics, finished.model) == (done.metrics, done.model)
     assert (done.model / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty"),
+        (b"word", "no mapping"),
+        (b"- 1\n- 2\n", "no mapping"),
+        (b"a: [1\n", "flow"),
+        (b"\xff\xfe:", "utf-8"),
+    ],
+)
+def test_a_damaged_config_is_named(done, data, tmp_path, content, said):
+    run = tmp_path / "run"
+    shutil.copytree(done.folder, run)
+    (run / "config.yaml").write_bytes(content)
+    with pytest.raises(RecipeError, match=said) as told:
+        mien.train("text-gru", data, run, settings=SMALL, resume=True)
+    assert str(told.value).startswith(f"{run / 'config.yaml'} is damaged")
+    assert len(str(told.value).splitlines()) == 1
+    assert mien.load(run).predict("they were furious").label  # the model folder does not need it
+    assert {path.name for path in run.iterdir()} == {path.name for path in done.folder.iterdir()}
+
+
+def test_a_config_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            claim(tmp_path / "run", {"recipe": {}}, resume=False, begun=False)
+    assert not (tmp_path / "run" / "config.yaml").exists()
+    claim(tmp_path / "run", {"recipe": {}}, resume=False, begun=False)
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text()) == {"recipe": {}}
 
 
 def test_early_stopping_and_a_stop_while_the_model_folder_is_written(data, tmp_path, monkeypatch):

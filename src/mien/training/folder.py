@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from mien.errors import MienError, RecipeError
+from mien.sinks import whole
 from mien.training.recipe import Recipe
 
 CONFIG = "config.yaml"
@@ -33,7 +34,7 @@ def claim(folder: Path, config: dict[str, Any], resume: bool, begun: bool) -> No
         begun: whether the folder holds work that must not be written over.
 
     Raises:
-        RecipeError: it holds another run, or there is none to resume.
+        RecipeError: it holds another run, or there is none to resume, or its ``config.yaml`` is damaged.
         MienError: it cannot be written.
     """
     path = folder / CONFIG
@@ -41,7 +42,7 @@ def claim(folder: Path, config: dict[str, Any], resume: bool, begun: bool) -> No
         if path.exists() and (begun or resume):
             if not resume:
                 raise RecipeError(f"{folder} holds a run already; go on with it (--resume) or name another (--out)")
-            before = _completed(yaml.safe_load(path.read_text("utf-8")) or {})
+            before = _completed(_read(path))
             parts = [_difference(key, before.get(key), now) for key, now in config.items() if before.get(key) != now]
             if parts:
                 raise RecipeError(f"{folder} holds a run with another {' and '.join(parts)}; resume it with its own")
@@ -49,9 +50,22 @@ def claim(folder: Path, config: dict[str, Any], resume: bool, begun: bool) -> No
         if resume and not folder.exists():
             raise RecipeError(f"{folder} holds no run to resume")
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), "utf-8")
+        with whole(path) as made:
+            made.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), "utf-8")
     except OSError as error:
         raise MienError(f"cannot write the run folder {folder}: {error.strerror or error}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A run's ``config.yaml``."""
+    try:
+        config = yaml.safe_load(path.read_text("utf-8"))
+        problem = "empty" if config is None else "no mapping"
+    except (ValueError, yaml.YAMLError) as error:
+        config, problem = None, " ".join(str(error).split())
+    if not isinstance(config, dict):
+        raise RecipeError(f"{path} is damaged ({problem}): the run cannot be gone on with; name another folder (--out)")
+    return config
 
 
 def _completed(config: dict[str, Any]) -> dict[str, Any]:

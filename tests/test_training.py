@@ -21,12 +21,14 @@ from tokenizers import Tokenizer
 
 import mien
 from conftest import cli_env
+from mien.data import open_dataset
 from mien.errors import DataError, RecipeError
 from mien.networks import gru
 from mien.text.task import TextTask
 from mien.training import run as runs
 from mien.training.folder import claim
-from mien.training.recipe import load_recipe
+from mien.training.network import teacher_probabilities
+from mien.training.recipe import DistillSettings, load_recipe
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.slow
@@ -322,6 +324,40 @@ def test_several_labels_with_a_second_set_of_other_labels_and_a_teacher(tmp_path
     for word, label in (("dread", "fear"), ("panic", "fear"), ("wow", "surprise"), ("whoa", "surprise")):
         scores = model.predict(f"then it was {word} here").rollup("ekman7").items[0].scores
         assert max(scores, key=scores.get) == label, word
+
+
+@pytest.mark.parametrize("broken", ["", "short", "other", "text", "killed"])
+def test_what_a_teacher_said_is_kept_whole_or_asked_anew(done, data, tmp_path, monkeypatch, broken):
+    part = open_dataset(data).part("val")
+    told: list[str] = []
+
+    def ask() -> np.ndarray:
+        settings = DistillSettings(teacher=str(done.folder))
+        return teacher_probabilities(settings, part, part.space, tmp_path / "teacher", told.append)
+
+    def killed(file, array):
+        file.write(b"\x93NUMPY")
+        raise KeyboardInterrupt
+
+    if broken == "killed":
+        with monkeypatch.context() as patch:
+            patch.setattr(np, "save", killed)
+            with pytest.raises(KeyboardInterrupt):
+                ask()
+        assert not list((tmp_path / "teacher").iterdir())
+    first, asked = ask(), len(told)
+    np.testing.assert_allclose(first, mien.load(done.folder).probabilities(part.inputs), atol=1e-6)
+    np.testing.assert_array_equal(ask(), first)
+    assert len(told) == asked  # what was kept is read again
+    (kept,) = (tmp_path / "teacher").iterdir()
+    content = kept.read_bytes()
+    if broken == "other":
+        np.save(kept, first[:-1])
+    elif broken != "killed":
+        kept.write_bytes({"": b"", "short": content[:-5], "text": b"no array"}[broken])
+    np.testing.assert_array_equal(ask(), first)
+    assert len(told) == asked + (broken != "killed")
+    assert kept.read_bytes() == content
 
 
 def test_a_label_that_only_validation_shows(tmp_path):

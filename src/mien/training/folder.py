@@ -1,18 +1,20 @@
-"""A run folder's beginning: its name, its claim on the folder, and the machine and versions that it notes."""
+"""A run folder: its name, its claim on the folder, the machine and versions it notes, arrays computed once."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from pydantic import ValidationError
 
 from mien.errors import MienError, RecipeError
-from mien.sinks import whole
+from mien.sinks import whole, written
 from mien.training.recipe import Recipe
 
 CONFIG = "config.yaml"
@@ -89,6 +91,24 @@ def _flat(settings: dict[str, Any], start: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in settings.items():
         found |= _flat(value, f"{start}{name}.") if isinstance(value, dict) else {start + name: value}
+    return found
+
+
+def computed_once(path: Path, shape: tuple[int, ...], compute: Callable[[], np.ndarray]) -> np.ndarray:
+    """The array of that shape in a ``.npy`` file; computed and kept there if there is none, or what is there is broken.
+
+    Raises:
+        MienError: the file cannot be written.
+    """
+    with suppress(OSError, ValueError), path.open("rb") as file:
+        found: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+        if found.shape == shape:
+            return found
+    found = compute()
+    with written(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as made, made.open("wb") as file:  # so that a kill half-way leaves no file that looks done
+        np.save(file, found)
     return found
 
 

@@ -31,7 +31,7 @@ from mien.evaluation.held_out import HeldOut
 from mien.evaluation.report import Report
 from mien.evaluation.samples import unreadable
 from mien.training.card import card
-from mien.training.folder import CONFIG, claim, next_folder
+from mien.training.folder import CONFIG, claim, computed_once, next_folder
 from mien.training.publish import headline
 from mien.training.recipe import load_recipe
 from mien.training.run import Run, check_network, train
@@ -180,13 +180,14 @@ def _answers(model: Path, held: Dataset, path: Path) -> tuple[np.ndarray, np.nda
     manifest = folders.read_manifest(model)
     kept = path.with_name(f"{path.stem}-{manifest.files[folders.NETWORK].sha256[:16]}{path.suffix}")
     labels, ratings = len(manifest.space), len(manifest.ratings)
-    if not kept.exists() or np.load(kept).shape != (len(held), labels + ratings):
+
+    def ask() -> np.ndarray:
         recognizer: Any = folders.load(model)
         if held.features:
             recognizer = recognizer.reading(held.features)
-        found = recognizer.answers(held.inputs) if ratings else [recognizer.probabilities(held.inputs)]
-        np.save(kept, np.hstack(found))
-    answers = np.load(kept)
+        return np.hstack(recognizer.answers(held.inputs) if ratings else [recognizer.probabilities(held.inputs)])
+
+    answers = computed_once(kept, (len(held), labels + ratings), ask)
     return answers[:, :labels], answers[:, labels:]
 
 

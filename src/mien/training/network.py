@@ -18,6 +18,7 @@ from mien.evaluation.evaluate import rollup_probabilities
 from mien.networks import open_network
 from mien.training.batches import Batches
 from mien.training.fit import Module, TrainedNetwork, fit
+from mien.training.folder import computed_once
 from mien.training.objective import Objective, source
 from mien.training.ratings import Ratings
 from mien.training.recipe import DistillSettings, Recipe
@@ -150,9 +151,11 @@ def teacher_probabilities(
         folder = folders.find_model(name.strip())
         manifest = folders.read_manifest(folder)
         kept = cache / f"{manifest.files[folders.NETWORK].sha256[:16]}-{part.fingerprint[:16]}.npy"
-        if not kept.exists():
+
+        def ask(folder: Path = folder, manifest: folders.Manifest = manifest) -> np.ndarray:
             say(f"asking the teacher {manifest.name} about {len(part):,} samples")
-            cache.mkdir(parents=True, exist_ok=True)
-            np.save(kept, folders.load(folder).probabilities(part.inputs))
-        parts.append(rollup_probabilities(np.load(kept), manifest.space, space))
+            return folders.load(folder).probabilities(part.inputs)
+
+        answers = computed_once(kept, (len(part), len(manifest.space)), ask)
+        parts.append(rollup_probabilities(answers, manifest.space, space))
     return np.asarray(np.mean(parts, axis=0), np.float32)

@@ -76,10 +76,36 @@ def test_no_lines_give_no_results(run_cli: RunCli, tiny_model: Path) -> None:
 def test_blank_lines_of_a_file_keep_their_place(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_bytes(b"\xef\xbb\xbfi am happy\r\n\r\nso s\xe9ad\nfurious\n")
     done = run_cli("predict", "t.txt", "--model", tiny_model, "--json")
-    assert one_line(done) == "mien: 1 of the inputs could not be read: text is empty"
+    assert done.returncode == 0, done.stderr
     results = strict(done.stdout)["results"]
     assert [result["input"] for result in results] == ["i am happy", "", "so s\ufffdad", "furious"]
     assert [result["error"] for result in results] == [None, "text is empty", None, None]
+
+
+@pytest.mark.parametrize("name", ["t.txt", "t.csv", "-"])
+def test_an_empty_line_at_the_end_is_no_failure(run_cli: RunCli, tiny_model: Path, tmp_path: Path, name: str) -> None:
+    lines = ["so glad", "", "so sad", "  "]
+    content = "".join(f"{line}\n" for line in lines)
+    (tmp_path / "t.txt").write_text(content, "utf-8")
+    (tmp_path / "t.csv").write_text("text,id\n" + "".join(f"{line},{row}\n" for row, line in enumerate(lines)), "utf-8")
+    how = {"input": content} if name == "-" else {}
+    shown = run_cli("predict", name, "--model", tiny_model, **how)
+    document = run_cli("predict", name, "--model", tiny_model, "--json", **how)
+    written = run_cli("predict", name, "--model", tiny_model, "--out", "o.jsonl", **how)
+    assert [done.returncode for done in (shown, document, written)] == [0, 0, 0], shown.stderr
+    assert shown.stdout.count("text is empty") == 2
+    assert shown.stderr.splitlines() == document.stderr.splitlines() == ["2 of 4 texts without a label, because empty"]
+    results = strict(document.stdout)["results"]
+    assert [result["error"] for result in results] == [None, "text is empty", None, "text is empty"]
+    rows = [strict(line) for line in (tmp_path / "o.jsonl").read_text("utf-8").splitlines()]
+    assert [(row["label"], row["error"]) for row in rows] == [(row["label"], row["error"]) for row in results]
+
+
+def test_an_empty_line_hides_no_failure(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("\nso glad\n" + "x" * 100_001 + "\n", "utf-8")
+    done = run_cli("predict", "t.txt", "", "--model", tiny_model, "--json")
+    assert one_line(done).startswith("mien: 2 of the inputs could not be read: text has 100,001 characters")
+    assert len(strict(done.stdout)["results"]) == 4
 
 
 def test_people_see_label_emoji_and_probability(run_cli: RunCli, tiny_model: Path) -> None:

@@ -9,6 +9,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ import typer
 
 from mien.cli_inputs import Source, are_clips, files, kind_of, numbers, texts
 from mien.errors import InputError, MienError
+from mien.text import EMPTY
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -208,11 +210,10 @@ def _predict_to_screen(
 ) -> None:
     counts: Counter[str] = Counter()
     shown: list[Result] = []
-    failed = 0
-    results = read(_texts(sources))
-    problem: str | None = None
+    unread = _Unread()
+    results = unread.watch(read(_texts(sources)))
     if as_json:
-        failed, problem = _print_results(recognizer.name, results)
+        _print_results(recognizer.name, results)
     else:
         from mien.display import progress, show_pictures, show_results
         from mien.scene.show import show_scenes
@@ -225,8 +226,6 @@ def _predict_to_screen(
                     counts.update(item.label or "—" for item in result.items)
                 else:
                     counts[result.label or "—"] += 1
-                failed += result.error is not None
-                problem = problem or result.error
                 if len(shown) < _SHOWN:
                     shown.append(result)
                 elif result.error and pictures:
@@ -238,24 +237,54 @@ def _predict_to_screen(
             show_pictures(console(), shown, counts, sources[0].total or len(shown))
         else:
             show_results(console(), shown, counts, _UNITS.get(recognizer.manifest.modality, "texts"))
-    if failed:
-        raise InputError(f"{failed} of the inputs could not be read: {problem}")
+    unread.tell(given=sum(not source.name.strip() for source in sources))
 
 
-def _print_results(model: str, results: Iterable[Result]) -> tuple[int, str | None]:
-    """One JSON document; gives how many inputs could not be read, and why the first could not."""
-    failed, problem = 0, None
+@dataclass
+class _Unread:
+    """Counts the results that go by, and those of inputs that could not be read.
+
+    An empty line or cell of a file is no failure: it has a result, without a label, so that all line up with it.
+    """
+
+    total: int = 0
+    failed: int = 0
+    empty: int = 0
+    problem: str | None = None
+
+    def watch(self, results: Iterable[Result]) -> Iterator[Result]:
+        for result in results:
+            self.total += 1
+            self.empty += result.error == EMPTY
+            self.failed += result.error not in (None, EMPTY)
+            self.problem = self.problem or (None if result.error == EMPTY else result.error)
+            yield result
+
+    def tell(self, given: int) -> None:
+        """Say what was not read.
+
+        Args:
+            given: how many of the empty texts stand on the command line itself; they are a slip.
+
+        Raises:
+            InputError: inputs could not be read.
+        """
+        if failed := self.failed + given:
+            raise InputError(f"{failed} of the inputs could not be read: {self.problem or EMPTY}")
+        if self.empty:
+            say(f"{self.empty:,} of {self.total:,} texts without a label, because empty")
+
+
+def _print_results(model: str, results: Iterable[Result]) -> None:
+    """One JSON document."""
     print(json.dumps({"model": model}, ensure_ascii=False)[:-1] + ', "results": [', end="")
     try:
         for number, result in enumerate(results):
             print(("," if number else "") + "\n " + json.dumps(result.to_dict(), ensure_ascii=False), end="")
-            failed += result.error is not None
-            problem = problem or result.error
     except MienError as error:  # a table damaged further down: the document stays one
         print('\n], "error": ' + json.dumps(str(error), ensure_ascii=False) + "}")
         raise
     print("\n]}")
-    return failed, problem
 
 
 def _texts(sources: Iterable[Source]) -> Iterator[Any]:

@@ -61,12 +61,13 @@ def usable(item: Any, modality: str, place: int) -> Any:
 
 
 def _read_text(item: Any) -> str:
+    from mien.text import EMPTY
     from mien.text.preprocess import clean
 
     if not isinstance(item, str):
         raise InputError(f"text expected, got {type(item).__name__}")
     if not clean(item):
-        raise InputError("text is empty")
+        raise InputError(EMPTY)
     return item
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tokenizers import Tokenizer
 
 from mien.errors import InputError, ModelError
+from mien.text import EMPTY
 
 #: A longer text is refused rather than half read; settable per call of :class:`TextPreprocessor`.
 MAX_CHARACTERS = 100_000
@@ -126,7 +127,7 @@ class TextPreprocessor:
             raise InputError(f"text has {len(text):,} characters, the limit is {self.max_characters:,}: split it")
         prepared = self.prepare(text)
         if not prepared:
-            raise InputError("text is empty")
+            raise InputError(EMPTY)
         return prepared
 
     def encode(self, texts: Sequence[str]) -> list[list[list[int]]]:

@@ -24,7 +24,7 @@ import pytest
 from click.testing import Result as Done
 from typer.testing import CliRunner
 
-from conftest import cli_env
+from conftest import RunCli, cli_env
 from face_model import PLUS, drawn_face, face_model, video_model
 from filmed import write_clip
 from mien import cli_ray
@@ -136,6 +136,40 @@ def test_tables_of_texts_come_out_as_they_do_without(kind: str, predict: Predict
     assert len(list((tmp_path / "parts").glob("part-*"))) == 3  # of 64 or 128 texts, which are read 64 at a time
     assert sum(row["error"] is not None for row in rows) == (16 if kind == "several" else 8)
     assert len({row["score"] for row in rows}) > 50, "the model tells the texts apart"
+
+
+def mixed_tables(folder: Path) -> list[str]:
+    """Two tables with columns that are called like mien's, and two without."""
+    (folder / "a.csv").write_text("text,label\nso happy,mine\n,mine\nso sad,\n")
+    (folder / "b.csv").write_text("text,id\nso happy,1\nso angry,2\n,3\n")
+    (folder / "c.jsonl").write_text('{"text": "so happy", "error": "none", "predicted_label": "x"}\n')
+    (folder / "d.txt").write_text("so sad\n")
+    return ["a.csv", "b.csv", "c.jsonl", "d.txt"]
+
+
+MIXED = ["joy", None, "sadness", "joy", "anger", None, "joy", "sadness"]
+
+
+def counted(told: str) -> dict[str, int]:
+    """How often each label came, as it is told at the end."""
+    lines = [line.split() for line in told.splitlines() if line.rstrip().endswith("%")]
+    return {words[1]: int(words[-2]) for words in lines}
+
+
+def test_tables_of_which_some_have_a_column_label(predict: Predict, tiny_model: Path, tmp_path: Path):
+    tables = mixed_tables(tmp_path)
+    rows = same(predict, tmp_path, *tables, "--model", tiny_model)
+    label, error = "predicted_predicted_label", "predicted_error"
+    assert [row[label] for row in rows] == MIXED
+    assert [row[error] is None for row in rows] == [label is not None for label in MIXED]
+    assert [row["label"] for row in rows] == ["mine", "mine", "", *[None] * 5]
+    assert [row["error"] for row in rows] == [None] * 6 + ["none", None]
+    for out, how in (("p", ["--engine", "ray"]), ("o.csv", []), ("o.jsonl", []), ("o.html", [])):
+        done = predict(*tables, "--model", tiny_model, "--out", out, *how)
+        assert done.exit_code == 0, done.output
+        assert counted(done.output) == {"joy": 3, "sadness": 2, "anger": 1, "—": 2}, out
+        assert "2 of 8 " in done.output
+    assert "<td>3</td><td>37.5%</td>" in (tmp_path / "o.html").read_text("utf-8")
 
 
 def test_a_table_without_rows_gives_a_part_without_rows(predict: Predict, tiny_model: Path, tmp_path: Path):
@@ -385,3 +419,15 @@ def test_ray_makes_the_parts_and_ctrl_c_keeps_them(predict: Predict, tiny_model:
     assert last == "wrote 40,000 rows in 8 parts into parts"
     assert "ray" not in finished.stderr.lower()
     assert read(tmp_path / "parts").equals(pq.read_table("plain.parquet"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_RAY, reason="Ray (mien[scale]) is not installed")
+def test_ray_counts_tables_of_which_some_have_a_column_label(run_cli: RunCli, tiny_model: Path, tmp_path: Path):
+    done = run_cli(
+        "predict", *mixed_tables(tmp_path), "--model", tiny_model, "--out", "parts", "--engine", "ray", "--workers", 1
+    )
+    assert done.returncode == 0, done.stderr
+    assert counted(done.stderr) == {"joy": 3, "sadness": 2, "anger": 1, "—": 2}
+    assert "2 of 8 inputs could not be read" in done.stderr
+    assert read(tmp_path / "parts")["predicted_predicted_label"].to_pylist() == MIXED

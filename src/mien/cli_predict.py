@@ -341,7 +341,7 @@ def _predict_to_file(
     from mien.display import progress, show_counts
     from mien.model import NETWORK
     from mien.recognizer import in_chunks
-    from mien.sinks import FORMATS, Journal, check_target, own_value, picture_writer, row_of
+    from mien.sinks import FORMATS, Journal, check_target, own_name, picture_writer, row_of
 
     check_target(out)
     modality = recognizer.manifest.modality
@@ -355,6 +355,8 @@ def _predict_to_file(
     total = sum(totals) if len(totals) == len(sources) else None
     suffix = ".jsonl" if pictures else out.suffix  # a picture has many faces: whole until the file is made
     write = picture_writer(out.suffix, options["scores"], scales) if pictures else FORMATS[out.suffix]
+    taken = {name for source in sources for name in source.columns}
+    label, error = (own_name(name, () if suffix == ".jsonl" else taken) for name in ("label", "error"))
     counts, errors, done = Counter[str](), 0, 0
     with Journal(out, signature, write) as journal:
         if journal.done:
@@ -366,7 +368,8 @@ def _predict_to_file(
                 texts, extras = tee(rows)  # at most one chunk of the recogniser apart
                 pairs = zip(read(text for text, _ in texts), extras, strict=True)
                 for chunk in in_chunks(pairs, 64 if pictures else 1024):
-                    journal.append(row_of(result, columns, suffix, options["scores"]) for result, (_, columns) in chunk)
+                    rows_of = (row_of(result, cells, suffix, options["scores"], taken) for result, (_, cells) in chunk)
+                    journal.append(rows_of)
                     done += len(chunk)
                     step(len(chunk))
         except KeyboardInterrupt:
@@ -374,14 +377,13 @@ def _predict_to_file(
             advice = "standard input is read from its start again" if again else "give the same command to go on"
             raise MienError(f"stopped: the {done:,} rows done are kept in {journal.path}; {advice}") from None
         for row in journal.rows():
-            error = row["error"] if pictures else own_value(row, "error")
             if pictures:
                 counts.update(item["label"] for item in row["items"] if item["label"] is not None)
-                if error and errors < _SHOWN:
-                    say(f"mien: {error}")
+                if row[error] and errors < _SHOWN:
+                    say(f"mien: {row[error]}")
             else:
-                counts[own_value(row, "label") or "—"] += 1
-            errors += error is not None
+                counts[row[label] or "—"] += 1
+            errors += row[error] is not None
         journal.finish()
     unit = _UNITS.get(modality, "texts")
     if counts or modality != "scene":

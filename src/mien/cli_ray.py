@@ -25,7 +25,7 @@ from mien.recognizer import Recognizer
 from mien.results import Result
 from mien.runtime import usable_threads
 from mien.scale import Job, Worker, batches, layout
-from mien.sinks import own_value
+from mien.sinks import own_name
 
 _SHOWN = 20  # problems told one by one
 _AHEAD = 256 * 2**20  # bytes of parts that wait for a worker
@@ -68,6 +68,7 @@ def predict_on_ray(
     job = Job(
         model.folder.resolve(), "timeline" in settings, settings["labels"], settings["scores"],
         settings.get("timeline", False), options, 1, Path.cwd(),
+        tuple(name for source in sources for name in source.columns),
     )  # fmt: skip
     plan_parts = partial(layout, job, model, roll, sources, workers or usable_threads())
     with progress("looking through the inputs", None):
@@ -167,8 +168,7 @@ def _tell(parts: Parts, job: Job, modality: str, out: Path) -> None:
     from mien.display import show_counts
 
     parquet = require("pyarrow.parquet", "scale")
-    names = {name: name for name in parts.plan.columns}
-    label, error = own_value(names, "label"), own_value(names, "error")
+    label, error = own_name("label", job.taken), own_name("error", job.taken)
     counts, problems, rows = Counter[str](), list[str](), 0
     failed = 0
     for number in range(parts.plan.parts):

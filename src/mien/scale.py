@@ -39,6 +39,7 @@ class Job:
         options: of reading: batch_size; of pictures crops; of clips fps and frames.
         threads: that a worker computes with.
         place: the folder that relative paths are meant from.
+        taken: the names of the columns of all tables; see :func:`mien.sinks.own_name`.
     """
 
     model: Path
@@ -49,6 +50,7 @@ class Job:
     options: dict[str, Any]
     threads: int
     place: Path
+    taken: tuple[str, ...] = ()
 
     def rows(self, result: Result, columns: Mapping[str, Any]) -> Iterable[Row]:
         """A result as it stands in a Parquet file of ``mien predict``."""
@@ -57,7 +59,7 @@ class Job:
             return moment_rows(row, self.scores) if self.timeline else [clip_row(row, self.scores)]
         if result.modality in ("face", "scene"):
             return face_rows(row_of(result, columns, ".jsonl", self.scores), self.scores)
-        return [row_of(result, columns, ".parquet", self.scores)]
+        return [row_of(result, columns, ".parquet", self.scores, self.taken)]
 
 
 class Worker:

@@ -13,7 +13,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -140,8 +140,15 @@ def check_target(target: Path, endings: Sequence[str] = ()) -> None:
         require("pyarrow", "table")
 
 
-def row_of(result: Result, columns: Mapping[str, Any], suffix: str, scores: bool = False) -> Row:
-    """A result as it stands in a file: nested as in the API for JSONL, else flat behind the table's own columns."""
+def row_of(
+    result: Result, columns: Mapping[str, Any], suffix: str, scores: bool = False, taken: Collection[str] = ()
+) -> Row:
+    """A result as it stands in a file: nested as in the API for JSONL, else flat behind the table's own columns.
+
+    Args:
+        columns: of the table's row.
+        taken: the names of the columns of all tables that go into the file; see :func:`own_name`.
+    """
     columns = {name: plain_cell(cell) for name, cell in columns.items()}
     if suffix == ".jsonl":
         return result.to_dict() | ({"columns": columns} if columns else {})
@@ -156,7 +163,7 @@ def row_of(result: Result, columns: Mapping[str, Any], suffix: str, scores: bool
     if scores and best:
         own |= {f"score_{label}": round(score, 6) for label, score in best.scores.items()}
     plain = columns or {"text": result.input}
-    return {**plain, **{_free(name, plain): value for name, value in own.items()}}
+    return {**plain, **{own_name(name, taken or plain): value for name, value in own.items()}}
 
 
 def face_rows(row: Row, scores: bool = False) -> Iterator[Row]:
@@ -210,15 +217,9 @@ def picture_writer(
     return lambda target, rows: write(target, lambda: (flat for row in rows() for flat in face_rows(row, scores)))
 
 
-def own_value(row: Row, name: str) -> Any:
-    """mien's own *name* ("label", "error") in a row of :func:`row_of`, whatever the table's columns are called."""
-    while f"predicted_{name}" in row:
-        name = f"predicted_{name}"
-    return row.get(name)
-
-
-def _free(name: str, columns: Mapping[str, Any]) -> str:
-    while name in columns or f"predicted_{name}" in columns:
+def own_name(name: str, taken: Collection[str]) -> str:
+    """What mien's own column *name* ("label", "error") is called beside the tables' columns, in every row of a file."""
+    while name in taken or f"predicted_{name}" in taken:
         name = f"predicted_{name}"
     return name
 
@@ -292,9 +293,12 @@ def write_parquet(target: Path, rows: Rows, types: Mapping[str, str]) -> None:
 
 
 def _html(target: Path, rows: Rows) -> None:
-    counts: Counter[str] = Counter(own_value(row, "label") or "—" for row in rows())
+    names, label = _names(rows), "label"
+    while f"predicted_{label}" in names:  # mien's own
+        label = f"predicted_{label}"
+    counts: Counter[str] = Counter(row[label] or "—" for row in rows())
     total = sum(counts.values())
-    names = [name for name in _names(rows) if not name.startswith("score_")]
+    names = [name for name in names if not name.startswith("score_")]
     bars = "".join(
         f"<tr><td>{emotion(label).emoji if label != '—' else ''}</td><td>{html.escape(label)}</td><td class=bar>"
         f'<i style="width:{count / max(counts.values()) * 100:.1f}%;background:{emotion(label).color}"></i></td>'

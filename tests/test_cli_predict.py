@@ -254,6 +254,24 @@ def test_empty_cells_and_strange_ones(run_cli: RunCli, tiny_model: Path, tmp_pat
     assert table[0]["big"] == str(2**64 - 1)
 
 
+def test_what_is_written_is_read_again(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+    said = ["so glad\n\tyes", 'she said "so sad\r\nand\tfurious"', '"so glad', "", "so sad\n\n"]
+    (tmp_path / "in.jsonl").write_text(
+        "".join(json.dumps({"text": text, "id": "a\tb"}) + "\n" for text in said), "utf-8"
+    )
+    for source, target in (("in.jsonl", "o.tsv"), ("o.tsv", "again.tsv"), ("again.tsv", "end.jsonl")):
+        done = run_cli("predict", source, "--model", tiny_model, "--out", target)
+        assert done.returncode == 0, done.stderr
+        assert "1 of 5 texts could not be read" in done.stderr
+    rows = [strict(line) for line in (tmp_path / "end.jsonl").read_text("utf-8").splitlines()]
+    assert [row["columns"]["text"] for row in rows] == said
+    assert [row["columns"]["id"] for row in rows] == ["a\tb"] * 5
+    labels = [row["label"] for row in rows]
+    assert labels[0] == labels[2] == "joy"
+    assert [row["columns"]["label"] or None for row in rows] == labels
+    assert [row["columns"]["predicted_label"] or None for row in rows] == labels
+
+
 def test_a_table_damaged_further_down_leaves_one_document(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
     rows = ["so glad,1"] * 5000
     (tmp_path / "in.csv").write_text("\n".join(["text,id", *rows, "sad,1,2", "sad,2"]), "utf-8")

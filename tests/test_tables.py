@@ -9,6 +9,7 @@ import json
 import lzma
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from mien.data.tables import cell_text, open_table, table_suffix
 from mien.errors import DataError, MissingExtra
+from mien.sinks import FORMATS
 
 ROWS = {"text": ["one, two", 'say "hi"', "drei\nZeilen", "ünï ❤️"], "label": ["joy", "fear", "joy", "anger"]}
 
@@ -84,6 +86,43 @@ def test_tsv_quotes_are_taken_off_only_where_the_field_is_quoted(tmp_path: Path)
     assert [c["text"] for c in open_table(path, raw=True).chunks()] == [['"say ""hi"""', '"no" he said', '"open']]
     path.write_text("a\tjoy\n")
     assert list(open_table(path, columns=("text", "label")).chunks()) == [{"text": ["a"], "label": ["joy"]}]
+
+
+@given(st.lists(st.text('ab"\t\n\r ,', min_size=1, max_size=8), min_size=1, max_size=6))
+@settings(max_examples=150, deadline=None)
+def test_tsv_gives_back_what_was_written(texts: list[str]) -> None:
+    rows = [{"text": text, **{f"c{place}": text[:place] for place in range(9)}} for text in texts]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.tsv"
+        FORMATS[".tsv"](path, lambda: iter(rows))
+        with path.open(newline="", encoding="utf-8") as file:  # as everybody reads such files
+            assert list(csv.DictReader(file, delimiter="\t")) == rows
+        assert whole(path, size=2) == {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def test_tsv_line_breaks_and_tabs_in_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_bytes(
+        b'id\t"what did\nyou like?"\r\n1\t"two\r\nlines"\n\n2\t"a\ttab"\n'
+        b'3\t"open\n4\tand ""closed""\n5\t"three\n\nlines"'
+    )
+    table = open_table(path)
+    assert table.columns == ("id", "what did\nyou like?")
+    assert [(lines, list(chunk.values())) for lines, chunk in table.numbered()] == [
+        ([3, 6, 7, 8, 9], [["1", "2", "3", "4", "5"],
+                           ["two\r\nlines", "a\ttab", '"open', 'and ""closed""', "three\n\nlines"]])
+    ]  # fmt: skip
+
+
+def test_tsv_an_open_quote_swallows_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    said = ['"I said', "nothing", 'to "him" and', 'to her"', 'she"', '"and', '"', '""', "end"] * 3
+    path.write_text("text\tlabel\n" + "".join(f"{text}\tjoy\n" for text in said))
+    found = whole(path)
+    assert found["text"] == [text if text != '""' else "" for text in said]
+    assert found["label"] == ["joy"] * len(said)
+    path.write_text("text\tlabel\n" + '"open\tjoy\n' + "x\tjoy\n" * 200_000)  # it looks a megabyte ahead, no more
+    assert whole(path)["text"][:2] == ['"open', "x"]
 
 
 def test_txt_keeps_empty_lines(tmp_path: Path) -> None:
@@ -175,6 +214,7 @@ def test_text_formats_need_no_pandas(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv")
     code = f"""
 import sys
+import tempfile
 from mien.data import open_dataset
 assert len(open_dataset({str(path)!r})) == 4
 assert not {{"pandas", "pyarrow"}} & set(sys.modules)

@@ -4,7 +4,7 @@
 suffix                   format                                       needs
 ======================== ============================================ ===================
 .csv                     comma, semicolon or tab, quotes, header      nothing
-.tsv                     one row a line, tabs, header                 nothing
+.tsv                     tabs, header, quotes around line breaks      nothing
 .jsonl .ndjson           one JSON object a line                       nothing
 .txt                     one text a line, in the column "text"        nothing
 .parquet .pq             Parquet                                      ``mien[table]``
@@ -26,6 +26,7 @@ import math
 import shutil
 import tempfile
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ from mien.data.unpickle import LIMIT, read_pickled_table
 from mien.errors import DataError, require
 
 _LINE_LIMIT = 2**27  # bytes; a longer line is no text, but a file of another kind
+_QUOTED_LIMIT = 2**20  # characters; where a quote does not end by then, it opens nothing
 _DELIMITERS = ",;\t"
 _JSON_LOOKAHEAD = 1000
 
@@ -114,7 +116,8 @@ class _Separated(Table):
 
     def __init__(self, path: Path, columns: Sequence[str] | None, raw: bool) -> None:
         self.path, self.raw, self.replaced = path, raw, 0
-        self.header = columns is None
+        self.header, self.columns = columns is None, tuple(columns or ())
+        csv.field_size_limit(max(csv.field_size_limit(), _LINE_LIMIT))
         with _damage(path):
             _, first = next(self._split(), (1, ()))
         super().__init__(path, first if columns is None else columns)
@@ -133,7 +136,6 @@ class _Separated(Table):
 
 class _Csv(_Separated):
     def _split(self) -> Iterator[Record]:
-        csv.field_size_limit(max(csv.field_size_limit(), _LINE_LIMIT))
         lines = self._lines()
         blank, first = next(((place, line) for place, line in enumerate(lines) if line.strip()), (0, ""))
         delimiter = max(_DELIMITERS, key=first.count)  # the first of them where none is there
@@ -149,10 +151,60 @@ class _Csv(_Separated):
 
 
 class _Tsv(_Separated):
+    """Fields with tabs or line breaks are quoted as in CSV. Else a quote may be any character of a text.
+
+    Where every line has as many fields as there are columns, each is a row: an open quote must not swallow rows.
+    """
+
     def _split(self) -> Iterator[Record]:
-        for number, line in enumerate(self._lines(), 1):
-            if fields := line.rstrip("\r\n"):
-                yield number, fields.split("\t") if self.raw else [_unquote(field) for field in fields.split("\t")]
+        lines, ahead = self._lines(), deque[str]()
+        number, width = 1, 0 if self.header else len(self.columns)
+        while line := ahead.popleft() if ahead else next(lines, ""):
+            fields, used = self._row(line, lines, ahead, width)
+            if used > 1 or line.rstrip("\r\n"):
+                yield number, fields
+                width = len(self.columns)
+            number += used
+            for _ in range(used - 1):
+                ahead.popleft()
+
+    def _row(self, line: str, lines: Iterator[str], ahead: deque[str], width: int) -> tuple[list[str], int]:
+        """The fields of the row that begins with a line, and how many lines it has.
+
+        Args:
+            ahead: lines that were read beforehand, before the rest of *lines*; more are added as they are needed.
+            width: fields that a row has to have; 0 where that is not known.
+        """
+        plain = _cells(line)
+        if self.raw or '"' not in line:
+            return plain, 1
+
+        def following() -> Iterator[str]:
+            yield line
+            size = 0
+            for place in itertools.count():
+                if place == len(ahead):
+                    ahead.extend(itertools.islice(lines, 1))
+                if place == len(ahead) or size > _QUOTED_LIMIT:
+                    return
+                size += len(ahead[place])
+                yield ahead[place]
+
+        rows = csv.reader(following(), delimiter="\t", strict=True)
+        try:
+            quoted = next(rows)
+        except csv.Error:  # another kind of quote
+            quoted = None
+        used = rows.line_num
+        if quoted and len(quoted) == (width or len(quoted)):
+            spanned = (line, *itertools.islice(ahead, used - 1))
+            if used == 1 or not all(len(_cells(each)) == width for each in spanned):
+                return quoted, used
+        return [_unquote(field) for field in plain], 1
+
+
+def _cells(line: str) -> list[str]:
+    return line.rstrip("\r\n").split("\t")
 
 
 class _Jsonl(Table):

@@ -32,12 +32,14 @@ class ResNet18(nn.Module):
     """Normalised pictures, float (batch, 3, side, side), to features, float (batch, ``outputs``).
 
     Args:
-        width: channels in units of the original's.
+        width: channels in units of the original's, 16 at least.
     """
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        widths = [max(4, round(wide * width)) for wide in WIDTHS]
+        # With fewer than 16, oneDNN 3.12 (torch 2.13) writes beyond its memory in the gradients of the shortcuts of odd
+        # batches, on processors with AVX-512: the process ends.
+        widths = [max(16, round(wide * width)) for wide in WIDTHS]
         self.conv1 = nn.Conv2d(3, widths[0], 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
         self.maxpool = nn.MaxPool2d(3, 2, padding=1)

@@ -82,7 +82,7 @@ def main() -> None:
     options = parser.parse_args()
 
     import mien
-    from mien.runtime import usable_threads
+    from mien.threads import usable_threads
     from mien.video.recognizer import VideoRecognizer
 
     model = mien.load(options.model)

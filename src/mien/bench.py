@@ -17,7 +17,7 @@ from mien.data import open_dataset
 from mien.errors import InputError
 from mien.media import Region
 from mien.model import load
-from mien.runtime import usable_threads
+from mien.threads import usable_threads
 
 #: modality → what is counted.
 UNITS = {"text": "texts", "face": "crops", "features": "rows", "scene": "pictures"}

@@ -23,9 +23,9 @@ from mien.model import MANIFEST, sha256
 from mien.parts import Parts, check_folder, open_parts
 from mien.recognizer import Recognizer
 from mien.results import Result
-from mien.runtime import usable_threads
 from mien.scale import Job, Worker, batches, layout
 from mien.sinks import own_name
+from mien.threads import usable_threads
 
 _SHOWN = 20  # problems told one by one
 _AHEAD = 256 * 2**20  # bytes of parts that wait for a worker

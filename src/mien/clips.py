@@ -16,6 +16,7 @@ from mien.containers import Container, NotAClip, read_container
 from mien.decoder import Decoder, stored_times
 from mien.errors import InputError
 from mien.media import pixel_limit, require_file
+from mien.threads import readers
 
 #: File names of clips end in one of these, whatever the case. Animated GIFs are pictures.
 CLIP_SUFFIXES = (
@@ -24,7 +25,6 @@ CLIP_SUFFIXES = (
 )
 
 _HELD = 3600.0  # seconds for which a clip may say that its last frame stands; what says more is damaged
-_THREADS = 4  # each holds a few frames
 
 
 def is_clip(path: str | Path) -> bool:
@@ -103,7 +103,7 @@ class ClipReader:
         self.path = Path(path)
         self._container = _container(self.path)
         self._stored = stored_times(self.path, self._container)
-        self._threads = threads or _threads()
+        self._threads = threads or readers()
         self._decoder = self._open()
         self._wanted: Callable[[int, float], bool] | None = None
         if frames is not None:
@@ -236,9 +236,3 @@ def _container(path: Path) -> Container:
         raise InputError(f"{path} {error}") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _threads() -> int:
-    from mien.runtime import usable_threads
-
-    return min(_THREADS, usable_threads())

@@ -15,6 +15,7 @@ from mien.emotions import LabelSpace, get_space, groups
 from mien.errors import InputError, ModelError
 from mien.model import Manifest
 from mien.results import Box, Prediction, Result
+from mien.threads import readers, side_by_side
 
 T = TypeVar("T")
 Progress = Callable[[int], None]  # called with the number of inputs done since the last call
@@ -150,9 +151,13 @@ def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def prepared_batches(
-    inputs: Sequence[T], batch_size: int, prepare: Callable[[T], np.ndarray], progress: Progress | None = None
+    inputs: Sequence[T],
+    batch_size: int,
+    prepare: Callable[[T], np.ndarray],
+    progress: Progress | None = None,
+    threads: int | None = None,
 ) -> Iterator[np.ndarray]:
-    """Prepared samples, stacked, up to so many at a time.
+    """Samples, prepared side by side in threads, stacked, up to so many at a time.
 
     Raises:
         InputError: an input is unusable; the message says which, from 1.
@@ -160,11 +165,10 @@ def prepared_batches(
     done = 0
     for chunk in in_chunks(inputs, batch_size):
         samples: list[np.ndarray] = []
-        for item in chunk:
-            try:
-                samples.append(prepare(item))
-            except InputError as error:
-                raise InputError(f"input {done + len(samples) + 1}: {error}") from None
+        try:
+            samples.extend(side_by_side(prepare, chunk, readers(threads)))
+        except InputError as error:
+            raise InputError(f"input {done + len(samples) + 1}: {error}") from None
         yield np.stack(samples)
         done += len(chunk)
         if progress:

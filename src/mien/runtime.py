@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,28 +15,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 from mien.errors import ModelError
+from mien.threads import side_by_side, usable_threads
 
 if os.environ["ORT_DISABLE_TELEMETRY"] != "0":
     onnxruntime.disable_telemetry_events()  # on Windows, where it does not look at the variable
 
 
 ROWS = 8  # that a thread computes together
-
-
-def usable_threads() -> int:
-    """How many threads to compute with: ``MIEN_THREADS``, else the cores this process may run on.
-
-    Raises:
-        ModelError: ``MIEN_THREADS`` is not a positive number.
-    """
-    setting = os.environ.get("MIEN_THREADS")
-    if setting:
-        if not setting.isdecimal() or int(setting) < 1:
-            raise ModelError(f"MIEN_THREADS must be a positive number, got {setting!r}")
-        return int(setting)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Session:
@@ -52,7 +36,7 @@ class Session:
 
     Args:
         network: the ``.onnx`` file, or its bytes.
-        threads: threads to compute with; by default :func:`usable_threads`.
+        threads: threads to compute with; by default :func:`mien.threads.usable_threads`.
         rows: the most in a part. None: all threads on all rows, for a network that sees one at a time, or a tiny one.
         providers: ONNX Runtime's execution providers, CPU by default.
 
@@ -113,11 +97,5 @@ class Session:
             found: list[np.ndarray] = self._session.run(names, {self.input: batch})
             return found
 
-        workers = 1 if self._rows is None else min(self._threads, len(batches))
-        if workers < 2:
-            return list(map(compute, batches))
-        pool = ThreadPoolExecutor(workers)  # made anew each time: threads do not survive a fork of the process
-        try:
-            return list(pool.map(compute, batches))
-        finally:
-            pool.shutdown(cancel_futures=True)
+        alone = self._rows is None or len(batches) < 2
+        return list(side_by_side(compute, batches, 1 if alone else min(self._threads, len(batches))))

@@ -15,6 +15,7 @@ from mien.media import read_picture
 from mien.model import Manifest, preprocess_settings
 from mien.recognizer import Progress, in_chunks, prepared_batches
 from mien.results import Box, Result
+from mien.threads import readers, side_by_side
 
 _PICTURES_AHEAD = 64  # pictures read before their faces are classified, however few faces they show
 _FEATURES = "features"
@@ -58,15 +59,21 @@ class FaceRecognizer(FaceClassifier):
             batch_size: faces classified at once.
             crops: each picture is a ready crop of one face; none is looked for.
         """
-        waiting: list[tuple[str, list[Box], str | None]] = []
-        faces: list[np.ndarray] = []
-        for item in inputs:
+
+        def look(item: Any) -> tuple[tuple[str, list[Box], str | None], list[np.ndarray]]:
             try:
                 boxes, found = self._crop(item) if crops else self._find(item)
-                faces.extend(found)
-                waiting.append((_name(item), boxes, None))
             except InputError as error:
-                waiting.append((_name(item), [], str(error)))
+                return (_name(item), [], str(error)), []
+            return (_name(item), boxes, None), found
+
+        if not crops:
+            _ = self.detector  # loaded before several threads want it
+        waiting: list[tuple[str, list[Box], str | None]] = []
+        faces: list[np.ndarray] = []
+        for seen, found in side_by_side(look, inputs, readers(self._threads)):
+            waiting.append(seen)
+            faces.extend(found)
             if len(faces) >= batch_size or len(waiting) >= max(batch_size, _PICTURES_AHEAD):
                 yield from self._results(waiting, faces, batch_size)
                 waiting, faces = [], []
@@ -104,7 +111,9 @@ class FaceRecognizer(FaceClassifier):
         return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
     def _batches(self, inputs: Sequence[Any], batch_size: int, progress: Progress | None) -> Iterator[np.ndarray]:
-        return prepared_batches(inputs, batch_size, lambda item: prepare(read_picture(item), self.settings), progress)
+        return prepared_batches(
+            inputs, batch_size, lambda item: prepare(read_picture(item), self.settings), progress, self._threads
+        )
 
     def _find(self, item: Any) -> tuple[list[Box], list[np.ndarray]]:
         picture = read_picture(item)

@@ -20,6 +20,7 @@ from mien.results import Box, ClipSummary, Moment, Person, Prediction, Result
 from mien.runtime import Session
 from mien.scene.clip import SceneReading
 from mien.scene.preprocess import SceneSettings, body, prepare, read
+from mien.threads import readers, side_by_side
 
 _PICTURES_AHEAD = 64  # photographs read before what they show is classified
 _FEATURES = "features"
@@ -147,23 +148,36 @@ class SceneRecognizer(Recognizer):
         return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
     def _batches(self, inputs: Sequence[Any], batch_size: int, progress: Progress | None) -> Iterator[np.ndarray]:
-        return prepared_batches(inputs, batch_size, lambda item: prepare(*read(item), self.settings), progress)
+        return prepared_batches(
+            inputs, batch_size, lambda item: prepare(*read(item), self.settings), progress, self._threads
+        )
 
     def _predict(self, inputs: Iterable[tuple[Any, Sequence[Box] | None]], batch_size: int) -> Iterator[Result]:
-        waiting: list[tuple[str, list[Box | None], str | None]] = []
-        samples: list[np.ndarray] = []
-        for item, boxes in inputs:
+        def look(
+            given: tuple[Any, Sequence[Box] | None],
+        ) -> tuple[Any, tuple[str, list[Box | None], str | None], list[np.ndarray]]:
+            item, boxes = given
+            name = _name(item)
             if isinstance(item, str | Path) and is_clip(item):
-                yield from self._results(waiting, samples, batch_size)
-                waiting, samples = [], []
-                yield self._clip(item, batch_size)
-                continue
+                return item, (name, [], None), []
             try:
                 found, prepared = self._samples(item, boxes)
-                samples.extend(prepared)
-                waiting.append((_name(item), found, None))
             except InputError as error:
-                waiting.append((_name(item), [], str(error)))
+                return None, (name, [], str(error)), []
+            return None, (name, found, None), prepared
+
+        if self.of_persons:
+            _ = self.detector  # loaded before several threads want it
+        waiting: list[tuple[str, list[Box | None], str | None]] = []
+        samples: list[np.ndarray] = []
+        for clip, seen, prepared in side_by_side(look, inputs, readers(self._threads)):
+            if clip is not None:
+                yield from self._results(waiting, samples, batch_size)
+                waiting, samples = [], []
+                yield self._clip(clip, batch_size)
+                continue
+            waiting.append(seen)
+            samples.extend(prepared)
             if len(samples) >= batch_size or len(waiting) >= max(batch_size, _PICTURES_AHEAD):
                 yield from self._results(waiting, samples, batch_size)
                 waiting, samples = [], []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from mien.face.augment import AugmentSettings, augment
 from mien.face.preprocess import resize
 from mien.media import Region
 from mien.scene.preprocess import CHANNELS, SceneSettings, finish, look, read, stack
+from mien.threads import readers, side_by_side
 from mien.training.recipe import Recipe, settings_of
 
 _KEPT_BYTES = 1 << 28  # of pictures read from files; beyond that they are read again in each epoch
@@ -65,18 +65,10 @@ class SceneTask:
                 changed alike.
         """
         given = seeds if seeds is not None else [None] * len(inputs)
-        if self._threads == 1 or len(inputs) == 1:
-            return np.stack([self._sample(item, seed) for item, seed in zip(inputs, given, strict=True)])
-        with ThreadPoolExecutor(self._threads) as pool:  # OpenCV decodes and resizes without Python's lock
-            return np.stack(list(pool.map(self._sample, inputs, given)))
+        return np.stack(list(side_by_side(self._sample, zip(inputs, given, strict=True), readers())))
 
-    @property
-    def _threads(self) -> int:
-        from mien.runtime import usable_threads
-
-        return usable_threads()
-
-    def _sample(self, item: Any, seed: int | None) -> np.ndarray:
+    def _sample(self, given: tuple[Any, int | None]) -> np.ndarray:
+        item, seed = given
         views = self._look(item)
         if seed is None:
             return finish(views, self.settings)

@@ -13,11 +13,11 @@ from mien.errors import InputError, ModelError
 from mien.model import CARD, RECOGNIZERS, find_model, load, read_manifest, shipped
 from mien.recognizer import Recognizer, answer_in
 from mien.results import Result
-from mien.runtime import usable_threads
 from mien.serve.batching import Batcher
 from mien.serve.clips import read_clips
 from mien.serve.problems import Problem
 from mien.serve.settings import BATCH, ServeSettings
+from mien.threads import usable_threads
 
 View = tuple[Recognizer, Callable[[Result], Result]]
 

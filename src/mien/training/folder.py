@@ -114,7 +114,7 @@ def computed_once(path: Path, shape: tuple[int, ...], compute: Callable[[], np.n
 
 def machine() -> str:
     """The machine in words: processor kind, cores, GPU if there is one."""
-    from mien.runtime import usable_threads
+    from mien.threads import usable_threads
 
     words = f"{platform.system()} {platform.machine()}, {usable_threads()} cores"
     try:

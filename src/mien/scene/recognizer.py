@@ -218,10 +218,10 @@ class SceneRecognizer(Recognizer):
 
     def classify(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities (n, labels) and ratings (n, ratings) of samples that `mien.scene.preprocess.prepare` made."""
-        scores, ratings = self._run(batch)
+        # Mirror images in the same go: so threads share even a single picture.
+        scores, ratings = self._run(np.concatenate([batch, batch[..., ::-1, :]]) if self.mirror else batch)
         if self.mirror:
-            others = self._run(np.ascontiguousarray(batch[..., ::-1, :]))
-            scores, ratings = (scores + others[0]) / 2, (ratings + others[1]) / 2
+            scores, ratings = ((part[: len(batch)] + part[len(batch) :]) / 2 for part in (scores, ratings))
         return scores[:, self._columns], ratings
 
     def _run(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -78,6 +78,20 @@ def test_a_head_without_end(server: Server) -> None:
     assert server.is_well()
 
 
+@pytest.mark.parametrize("start", [b"2\r\n{}\r\n0\r\nX-A: ", b"2;"], ids=["trailer", "extension of a chunk"])
+def test_what_is_no_body_without_end(server: Server, start: bytes) -> None:
+    with server.raw() as connection:
+        try:
+            connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + start)
+            for _ in range(50):
+                connection.sendall(b"a" * 65_536)
+        except OSError:
+            pass  # cut while sending
+        answer = read_all(connection)
+        assert answer == b"" or b" 431 " in answer.splitlines()[0]
+    assert server.is_well()
+
+
 def test_garbage(server: Server) -> None:
     rng = random.Random(0)
     for _ in range(30):
@@ -157,6 +171,16 @@ def test_requests_one_behind_the_other_on_one_connection(server: Server) -> None
     assert [answers.find(f"happy {number}".encode()) for number in range(5)] == sorted(
         answers.find(f"happy {number}".encode()) for number in range(5)
     )
+
+
+def test_requests_without_end_and_no_answer_read(server: Server) -> None:
+    with server.raw() as connection:
+        try:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
+        except OSError:
+            pass  # cut while sending
+        assert read_all(connection).count(b"200 OK") < 2000
+    assert server.is_well()
 
 
 def test_uploads_leave_nothing_behind(server: Server) -> None:

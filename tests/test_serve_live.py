@@ -72,6 +72,22 @@ def test_the_newest_frame_wins_and_no_backlog_grows(server: Server) -> None:
     until(lambda: any(line.get("frames") == 150 and line["answered"] == len(answers) for line in server.log()))
 
 
+def test_pings_whose_answers_nobody_reads(server: Server) -> None:
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(30)
+        client.connect(("127.0.0.1", server.port))
+        upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        client.sendall(b"GET /v1/live HTTP/1.1\r\nHost: x\r\n" + upgrade + key + b"\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
+        ping = b"\x89\xfd\0\0\0\0" + b"x" * 125
+        with pytest.raises(OSError, match="reset|pipe"):
+            for _ in range(200):
+                client.sendall(ping * 1000)
+    assert server.is_well()
+
+
 def test_who_leaves_is_gone(server: Server) -> None:
     with ExitStack() as stack:
         clients = [stack.enter_context(live(server)) for _ in range(4)]

@@ -20,7 +20,9 @@ from mien.serve.problems import MEDIA_TYPE, Problem
 from mien.serve.settings import ServeSettings
 
 _HEAD_BYTES = 65_536
+_AHEAD = 100  # requests that a client may send before the first of them is answered
 _WRITE_SECONDS = 30.0  # for which a client may read nothing of what it is sent
+_UNREAD_BYTES = 1 << 20  # of answers to pings
 _KEEP_ALIVE = 15
 
 
@@ -58,7 +60,7 @@ class _Http(_Impatient, HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._late: Any = None
-        self._head = 0  # bytes of a head that is not complete
+        self._head = 0  # bytes of a head that is not complete, or of what else is no body: trailers
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -75,18 +77,28 @@ class _Http(_Impatient, HttpToolsProtocol):
         if self._head > _HEAD_BYTES:
             self._refuse(431, f"the head of the request has more than {_HEAD_BYTES:,} bytes")
             return
-        if self._late is not None or self.parser is None:
-            self._head += len(data)
+        self._head += len(data)
         if self.parser is not None and not self.transport.is_closing():
             super().data_received(data)
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= _AHEAD:  # uvicorn would keep all that come
+            self.transport.abort()
+            raise ConnectionAbortedError  # ends the parsing of what is here
         super().on_message_begin()
         self._expect_head()
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._head = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._head = 0
+        super().on_message_complete()
 
     def timeout_keep_alive_handler(self) -> None:
         if self.transport.get_write_buffer_size():
@@ -121,6 +133,13 @@ class _Http(_Impatient, HttpToolsProtocol):
 
 class _WebSocket(_Impatient, WebSocketsSansIOProtocol):
     """uvicorn's WebSocket."""
+
+    def handle_ping(self) -> None:
+        if self.transport.is_closing():
+            return
+        super().handle_ping()
+        if self.transport.get_write_buffer_size() > _UNREAD_BYTES:
+            self.transport.abort()
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()

@@ -116,6 +116,8 @@ def test_what_is_refused(server: Server, query: str, status: int, detail: str) -
     response = refused.value.response
     assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
     assert detail in json.loads(response.body)["detail"]
+    assert server.is_well()  # by then what there was to be logged is
+    assert not [line for line in server.log() if "handshake" in line["event"]]
 
 
 def test_pages_of_other_hosts_are_refused(server: Server) -> None:

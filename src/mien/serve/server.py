@@ -134,6 +134,11 @@ class _Http(_Impatient, HttpToolsProtocol):
 class _WebSocket(_Impatient, WebSocketsSansIOProtocol):
     """uvicorn's WebSocket."""
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # by a refusal; uvicorn's log would call it a fault
+
     def handle_ping(self) -> None:
         if self.transport.is_closing():
             return

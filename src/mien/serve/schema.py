@@ -193,6 +193,12 @@ def complete(document: dict[str, Any], *, key: bool) -> dict[str, Any]:
         made = shape.model_json_schema(ref_template="#/components/schemas/{model}")
         made.pop("$defs", None)
         parts[shape.__name__] = made
+    for name in ("HTTPValidationError", "ValidationError"):  # the framework's, of which there are none here
+        parts.pop(name, None)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                del operation["responses"]["422"]
     if key:
         document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         for path, operations in document["paths"].items():

@@ -123,6 +123,8 @@ def test_health_and_metrics(server: Server) -> None:
 
 def test_wrong_addresses_and_methods(server: Server) -> None:
     assert "nothing at this address" in server.get("/v1/nonsense").problem(404)
+    # No redirection: behind a proxy with TLS it would lead to http://, and texts go there in the clear.
+    assert "nothing at this address" in server.post("/v1/text/", {"inputs": ["glad"]}).problem(404)
     answer = server.get("/v1/text")
     answer.problem(405)
     assert answer.headers["allow"] == "POST"
@@ -176,6 +178,8 @@ def test_the_document_describes_what_there_is(server: Server, photo: bytes) -> N
     check(server.post("/v1/text", b"{"), "/v1/text", "post")
     check(server.get("/v1/models"), "/v1/models", "get")
     check(server.get("/v1/models/face"), "/v1/models/{name}", "get")
+    check(server.get("/v1/models/none"), "/v1/models/{name}", "get")
+    assert "ValidationError" not in json.dumps(document)  # the framework's own form of errors is never sent
     example = document["paths"]["/v1/text"]["post"]["requestBody"]["content"]["application/json"]["example"]
     assert server.post("/v1/text", example).status == 200
 

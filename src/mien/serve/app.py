@@ -52,7 +52,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
     quiet: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
     app = FastAPI(
         title=schema.TITLE, version=__version__, description=schema.ABOUT, lifespan=lifespan, telemetry=quiet,
-        docs_url=None, redoc_url=None, openapi_url=None,
+        docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False,
     )  # fmt: skip
     app.state.settings, app.state.metrics, app.state.models = settings, metrics, models
     app.add_exception_handler(HTTPException, answer_problem)

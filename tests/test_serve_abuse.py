@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import random
 import signal
@@ -16,8 +17,10 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from starlette.types import Message, Receive, Scope, Send
 
 from conftest import RunCli, one_line
@@ -234,7 +237,7 @@ def test_an_answer_that_takes_too_long_and_too_many_connections() -> None:
 
 
 def test_a_key_and_pages_of_other_hosts() -> None:
-    options = ["--model", "text-carer", "--origin", "https://example.org"]
+    options = ["--model", "text-carer", "--origin", "https://Example.org:443/"]  # as one may write it
     with serving(*options, env={"MIEN_API_KEY": "open sesame"}) as server:
         assert "a key is needed" in server.post("/v1/text", {"inputs": ["glad"]}).problem(401)
         assert server.post("/v1/text", {"inputs": ["glad"]}).headers["www-authenticate"] == "Bearer"
@@ -306,10 +309,30 @@ def test_a_fault_of_ours_is_a_problem_and_a_line_that_quotes_nothing(capsys: pyt
     assert "secret" not in str(line) + str(document)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"host": ""}, {"timeout_s": math.inf}, {"max_body_mb": 1e308}, {"origins": ["https://example.org/page"]},
+        {"origins": ["https://example.org; script-src *"]}, {"origins": ["https://example.org:port"]},
+    ],
+)  # fmt: skip
+def test_settings_that_mean_nothing(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="1 validation error"):
+        ServeSettings(**settings)
+
+
+def test_origins_are_as_browsers_write_them() -> None:
+    given = ("https://Example.org:443/", "http://127.0.0.1:8080", "http://[::1]:80", "chrome-extension://abc", "*")
+    found = ("https://example.org", "http://127.0.0.1:8080", "http://[::1]", "chrome-extension://abc", "*")
+    assert ServeSettings(origins=given).origins == found
+
+
 def test_what_cannot_be_served(run_cli: RunCli, tmp_path: Path) -> None:
     assert "no model 'nonsense'" in one_line(run_cli("serve", "--model", "nonsense", "--port", 0))
     assert "two models are named text" in one_line(run_cli("serve", "--model", "text", "--model", "text", "--port", 0))
     assert "--timeout-s: Input should be greater than 0" in one_line(run_cli("serve", "--timeout-s", 0))
+    assert "--origin: 'example.org' is no origin" in one_line(run_cli("serve", "--origin", "example.org"))
+    assert "the API key is empty" in one_line(run_cli("serve", "--port", 0, env={"MIEN_API_KEY": ""}))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         told = one_line(run_cli("serve", "--model", "text-carer", "--port", port))

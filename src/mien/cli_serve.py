@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -54,6 +55,8 @@ def serve(
 ) -> None:
     """Serve the models over HTTP, with a page at / and an API at /v1/ (needs the extra serve)."""
     values: dict[str, Any] = dict(locals())
+    if api_key == "" or (api_key is None and os.environ.get("MIEN_API_KEY") == ""):
+        raise InputError("the API key is empty: set one, or unset MIEN_API_KEY")  # anyone would be let in
     values |= {"models": tuple(model or ()), "origins": tuple(origin or ())}
     del values["model"], values["origin"]
     from pydantic import ValidationError
@@ -65,6 +68,7 @@ def serve(
         settings = ServeSettings(**{name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
-        option = str(first["loc"][0]).replace("_", "-")
-        raise InputError(f"--{option}: {first['msg']}") from None
+        name = str(first["loc"][0])
+        option = {"origins": "origin", "models": "model"}.get(name, name).replace("_", "-")
+        raise InputError(f"--{option}: {first['msg'].removeprefix('Value error, ')}") from None
     run(settings)

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 #: Inputs computed at once. More pictures in a batch would only let all of them wait; a clip is work enough alone.
 BATCH = {"text": 64, "face": 8, "scene": 8, "video": 1}
+_PORTS = {"http": 80, "https": 443}
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers write it: no slash at the end, small letters, no port where it is the usual one."""
+    if text in ("*", "null"):  # null: pages from files
+        return text
+    wrong = ValueError(f"{text!r} is no origin, such as https://example.org, nor *")
+    try:
+        parts = urlsplit(text.rstrip("/").lower())
+        port = parts.port
+    except ValueError:
+        raise wrong from None
+    host = parts.netloc.removesuffix(f":{port}")
+    if not parts.scheme or not re.fullmatch(r"[\w.-]+|\[[0-9a-f:.]+\]", host, re.ASCII) or parts[2:] != ("", "", ""):
+        raise wrong
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, _PORTS.get(parts.scheme)) else "")
 
 
 class ServeSettings(BaseModel):
@@ -38,20 +59,20 @@ class ServeSettings(BaseModel):
         access_log: whether every request is logged; problems are in any case.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     models: tuple[str, ...] = ()
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", min_length=1)  # an empty one would be all addresses
     port: int = Field(8000, ge=0, le=65535)
     api_key: SecretStr | None = Field(None, min_length=1)
-    origins: tuple[str, ...] = ()
+    origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
     threads: int | None = Field(None, ge=1)
     batch: int | None = Field(None, ge=1, le=4096)
     window_ms: float = Field(2, ge=0, le=1000)
     queue: int = Field(1024, ge=1)
     max_inputs: int = Field(256, ge=1)
-    max_body_mb: float = Field(64, gt=0)
-    max_json_mb: float = Field(8, gt=0)
-    max_megapixels: float = Field(25, gt=0)
+    max_body_mb: float = Field(64, gt=0, le=1e6)
+    max_json_mb: float = Field(8, gt=0, le=1e6)
+    max_megapixels: float = Field(25, gt=0, le=1e6)
     max_clip_s: float = Field(120, gt=0)
     max_clip_work_s: float = Field(60, gt=0)
     max_live: int = Field(8, ge=0)

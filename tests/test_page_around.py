@@ -226,6 +226,36 @@ def test_the_widget_on_another_site(
         expect(label).to_have_text("anger")
 
 
+def test_the_widget_without_attributes_and_what_is_set_before_it_comes(
+    browser: Browser, page_server: Server, page_site: str, page_folder: Path
+) -> None:
+    address = f"http://127.0.0.1:{page_server.port}"
+    (page_folder / "site/bare.html").write_text(
+        f"""<!doctype html><script type="module" src="{address}/widget.js"></script><mien-text></mien-text>
+        <script>Object.assign(document.querySelector("mien-text"), {{ key: "sesame", value: "i feel so loved" }})</script>
+        """
+    )
+    with watching(browser, page_site) as watched:
+        page = watched.page
+        with page.expect_request(lambda asked: asked.url == f"{address}/v1/text" and asked.method == "POST") as asked:
+            page.goto(f"{page_site}/bare.html")
+        assert asked.value.headers["authorization"] == "Bearer sesame"
+        expect(page.locator("[part=label]")).to_have_text("love")
+        expect(page.get_by_label("Text to read emotion in")).to_have_attribute("placeholder", "Type something…")
+        with page.expect_response(f"{address}/mien/v1/models"):  # a server below a path
+            page.locator("mien-text").evaluate("(one, at) => one.setAttribute('server', at)", f"{address}/mien")
+        expect(page.locator("[part=note]")).to_contain_text("There is nothing at this address")
+        watched.forgive("404")
+        page.locator("mien-text").evaluate("(one) => one.removeAttribute('server')")
+        expect(page.locator("[part=label]")).to_have_text("love")
+
+
+def test_who_gives_up_gets_the_own_reason(watched: Watched) -> None:
+    asking = """async () => { const { Mien } = await import("./client.js");
+        return new Mien().models({ signal: AbortSignal.abort(new Error("enough")) }).catch((error) => error.message); }"""
+    assert watched.open().evaluate(asking) == "enough"
+
+
 def test_the_client_of_the_docs_and_the_example(
     watched: Watched, page_server: Server, page_site: str, page_folder: Path
 ) -> None:

@@ -27,6 +27,7 @@ const HERE = import.meta.url.startsWith("http") ? new URL(".", import.meta.url).
 
 export class Mien {
   #cards = new Map();
+  #server = "";
 
   /**
    * @param {object} [options]
@@ -36,8 +37,17 @@ export class Mien {
    * @param {(seconds: number) => void} [options.onWait] told before each wait
    */
   constructor({ server = HERE, key = "", tries = 5, onWait = () => {} } = {}) {
-    this.server = server.endsWith("/") ? server : `${server}/`;
-    Object.assign(this, { key, tries, onWait });
+    Object.assign(this, { server, key, tries, onWait });
+  }
+
+  /** The server's address, with a slash at its end: what is asked stands below it. */
+  get server() {
+    return this.#server;
+  }
+
+  set server(address) {
+    this.#server = address.endsWith("/") ? address : `${address}/`;
+    this.#cards.clear();
   }
 
   /** The models that are served: name, modality, labels, ratings, figures. */
@@ -102,7 +112,7 @@ export class Mien {
       try {
         answer = await fetch(new URL(path, this.server), { method, body, signal, headers: all });
       } catch (error) {
-        if (error.name === "AbortError") throw error;
+        if (signal?.aborted) throw error;
         throw new Problem(0, `the server at ${this.server} cannot be reached`);
       }
       if (answer.ok) return answer.json();

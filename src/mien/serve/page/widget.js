@@ -62,8 +62,15 @@ export class MienText extends HTMLElement {
   }
 
   connectedCallback() {
+    this.#dress();
     if (this.hasAttribute("value")) this.#field.value = this.getAttribute("value");
     this.#attach();
+    for (const name of ["key", "value"]) {
+      if (!Object.hasOwn(this, name)) continue; // set before this script had come: it would hide what is set here
+      const given = this[name];
+      delete this[name];
+      this[name] = given;
+    }
     this.refresh();
   }
 
@@ -73,11 +80,13 @@ export class MienText extends HTMLElement {
   }
 
   attributeChangedCallback(name) {
-    if (name === "server") this.#mien.server = new URL(this.getAttribute("server"), document.baseURI).href;
-    this.#bars.setAttribute("shown", this.getAttribute("shown") ?? "8");
-    this.#field.placeholder = this.getAttribute("placeholder") ?? "Type something…";
-    this.#name.textContent = this.getAttribute("label") ?? "Text to read emotion in";
+    if (name === "server") {
+      const server = this.getAttribute("server");
+      this.#mien.server = server === null ? new Mien().server : new URL(server, document.baseURI).href;
+      this.#firstName = null;
+    }
     if (!this.isConnected) return;
+    this.#dress();
     if (name === "for") this.#attach();
     this.#soon();
   }
@@ -116,6 +125,12 @@ export class MienText extends HTMLElement {
       this.#show(null, this.#bars.palette);
       this.dispatchEvent(new CustomEvent("mien-problem", { detail: problem }));
     }
+  }
+
+  #dress() {
+    this.#bars.setAttribute("shown", this.getAttribute("shown") ?? "8");
+    this.#field.placeholder = this.getAttribute("placeholder") ?? "Type something…";
+    this.#name.textContent = this.getAttribute("label") ?? "Text to read emotion in";
   }
 
   #attach() {

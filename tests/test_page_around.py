@@ -122,6 +122,32 @@ def test_by_keyboard_alone(watched: Watched, page_folder: Path) -> None:
     expect(focused).to_have_text("what it cannot do")
 
 
+def test_who_skips_to_the_content_stays_in_the_view(watched: Watched) -> None:
+    page = watched.open("faces")
+    expect(page.locator("#panel-faces .drop")).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(":focus")).to_have_attribute("id", "main")
+    expect(page.get_by_role("tab", selected=True)).to_have_text("Faces")
+    watched.open()
+    watched.open("toString")  # a property of every object
+    expect(page.get_by_role("tab", selected=True)).to_have_text("Text")
+
+
+def test_a_view_that_does_not_come_is_told_of_and_tried_again(watched: Watched) -> None:
+    page = watched.open()
+    expect(page.locator("mien-text [part=label]")).not_to_be_empty()
+    page.route("**/views/scene.js", lambda route: route.abort())
+    page.get_by_role("tab", name="Scene").click()
+    expect(page.locator("#problem")).to_contain_text("cannot be reached")
+    watched.forgive("ERR_FAILED")
+    page.unroute("**/views/scene.js")
+    page.get_by_role("tab", name="Text").click()
+    page.get_by_role("tab", name="Scene").click()
+    expect(page.locator("#panel-scene .drop")).to_be_visible()
+    expect(page.locator("#problem")).to_be_hidden()
+
+
 def test_cards_are_shown_as_they_are_written(watched: Watched, page_server: Server) -> None:
     page = watched.open()
     page.get_by_role("button", name="Models & limits").click()

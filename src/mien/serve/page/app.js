@@ -1,7 +1,7 @@
 /** The page: tabs, theme, key, and the views, each started when it is first looked at. */
 
 import { aboutDialog } from "./cards.js";
-import { Mien } from "./client.js";
+import { Mien, Problem } from "./client.js";
 import { Notice, nothing } from "./notice.js";
 
 /** Tab → what it reads, and its module. */
@@ -59,7 +59,7 @@ const started = {};
 let current = null;
 
 function open(name, focus = false) {
-  const known = name in VIEWS ? name : "text";
+  const known = Object.hasOwn(VIEWS, name) ? name : "text";
   for (const tab of document.querySelectorAll('[role="tab"]')) {
     const is = tab.id === `tab-${known}`;
     tab.setAttribute("aria-selected", String(is));
@@ -81,7 +81,14 @@ async function start(name) {
     byId(`panel-${name}`).replaceChildren(nothing(kinds));
     return;
   }
-  const view = await load();
+  let view;
+  try {
+    view = await load();
+  } catch {
+    delete started[name]; // it is tried again when it is next looked at
+    return void notice.tell(new Problem(0, "a part of the page did not come"));
+  }
+  notice.clear();
   started[name] = view.start(byId(`panel-${name}`), page) ?? {};
 }
 
@@ -96,6 +103,10 @@ for (const [place, tab] of tabs.entries()) {
     open(nameOf(tabs.at(to % tabs.length)), true);
   });
 }
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // its address would be taken for that of a tab
+  byId("main").focus();
+});
 window.addEventListener("hashchange", () => open(location.hash.slice(1)));
 
 // ------------------------------------------------------------------------------------------------------------ theme

@@ -49,7 +49,7 @@ FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         ({"inputs": [" ", ""]}, 422, "#/inputs/0: text is empty"),
         ({"inputs": ["x" * 100_001]}, 422, "100,000"),
         ({"inputs": ["a"] * 257}, 413, "257 inputs; up to 256"),
-        ({"inputs": ["x" * 90_000] * 4}, 413, "too long together"),
+        ({"inputs": ["x" * 90_000] * 4}, 413, "count as 1,408 (each 256 characters of a text"),
     ],
 )
 def test_bad_json(server: Server, document: Any, status: int, detail: str) -> None:
@@ -96,7 +96,9 @@ def test_a_packed_body(server: Server) -> None:
         (form([("a.png", b"x")], [("colour", "red")]), 422, "unknown field 'colour'"),
         (form([("a.png", b"x")], [("model", "text-carer")]), 422, "text-carer reads text"),
         (form([("a.png", b"x")])[:-30], 422, "there is no field file"),  # a part without an end is none
-        (form([(f"{n}.png", b"x") for n in range(300)]), 400, "Too many files"),
+        (form([(f"{n}.png", b"x") for n in range(300)]), 413, "more than 256 inputs"),
+        (form([], [("inputs", "x")] * 300), 413, "more than 256 inputs"),
+        (form([], [("inputs", "x" * 2_000_000)]), 413, "a field is larger than 1,048,576 bytes"),
     ],
 )
 def test_bad_forms(server: Server, body: bytes, status: int, detail: str) -> None:

@@ -85,11 +85,8 @@ def _add_reader(app: FastAPI, modality: str, models: Models, settings: ServeSett
                 results = await _while_wanted(work, request.receive, settings.timeout_s)
             except Busy as error:
                 raise Problem(503, str(error), headers={"Retry-After": str(error.seconds)}) from None
-            except TooMuch:
-                text = (
-                    f"the texts are too long together; in one request they may have {256 * settings.queue:,} characters"
-                )
-                raise Problem(413, text) from None
+            except TooMuch as error:
+                raise Problem(413, str(error)) from None
             except TimeoutError:
                 text = f"no answer within {settings.timeout_s:g} s; try again with less, or later"
                 raise Problem(503, text, headers={"Retry-After": "10"}) from None

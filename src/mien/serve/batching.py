@@ -144,7 +144,8 @@ class Batcher:
         """
         cost = sum(map(units, inputs))
         if cost > self._queue:
-            raise TooMuch
+            more = f" (each {_UNIT} characters of a text count as one more)" if cost > len(inputs) else ""
+            raise TooMuch(f"the inputs count as {cost:,}{more}; {self._queue:,} are taken in one request")
         if self.waiting + cost > self._queue:
             raise Busy(max(1, min(60, math.ceil(self.waiting * self._pace))))
         job = _Job(recognizer, inputs, asyncio.get_running_loop().time())

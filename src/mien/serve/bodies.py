@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
@@ -209,7 +210,14 @@ def _kind(value: Any) -> str:
 
 
 async def _from_form(request: Request, modality: str, most: int, stack: AsyncExitStack) -> Asked:
-    form = await request.form(max_files=most, max_fields=most + 2, max_part_size=_FIELD)
+    try:
+        form = await request.form(max_files=most, max_fields=most + 2, max_part_size=_FIELD)
+    except HTTPException as error:  # a form that is none, or too much of one
+        if error.detail.startswith("Too many"):
+            raise Problem(413, f"more than {most} inputs, the most that are taken in one request") from None
+        if error.detail.startswith("Part exceeded"):
+            raise Problem(413, f"a field is larger than {_FIELD:,} bytes; send it as a file") from None
+        raise
     stack.push_async_callback(form.close)
     asked, errors, counts = Asked(), [], dict.fromkeys(("file", "inputs"), 0)
     for key, value in form.multi_items():

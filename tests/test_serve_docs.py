@@ -70,10 +70,21 @@ def test_the_example(server: Server, folder: Path) -> None:
     lines = done.stdout.splitlines()
     assert len(lines) == 4
     assert lines[0] == "❤️ love  i feel so loved today"
+    assert [line.partition("  ")[2] for line in lines[2:]] == ["party.jpg", "talk.mp4"]
+    (folder / "large.mp4").write_bytes((folder / "talk.mp4").read_bytes() + bytes(9_000_000))  # more than JSON may have
+    large = subprocess.run([*command, "large.mp4"], cwd=folder, capture_output=True, text=True, check=True)
+    assert large.stdout.endswith("  large.mp4\n")
     (folder / "none.jpg").write_text("none")
     wrong = subprocess.run([*command, "none.jpg"], cwd=folder, capture_output=True, text=True, check=False)
     assert wrong.returncode == 1
-    assert "#/inputs/0: the picture is no picture" in wrong.stderr
+    assert "file[0]: the picture is no picture" in wrong.stderr
+    gone = subprocess.run([*command, "gone.jpg"], cwd=folder, capture_output=True, text=True, check=False)
+    assert (gone.returncode, gone.stderr) == (1, "gone.jpg cannot be read: No such file or directory\n")
+    nobody = subprocess.run(
+        [*command[:-1], "http://127.0.0.1:9", "glad"], capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert nobody.returncode == 1
+    assert re.fullmatch(r"the server at http://127.0.0.1:9 cannot be reached: .*\n", nobody.stderr)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not here")

@@ -1,6 +1,6 @@
 # One command each does everything on a fresh machine, in a virtual environment of its own:
 #   make demo   the small install (no torch), a few predictions and a page to look at
-#   make serve  the API and its page at http://127.0.0.1:8000
+#   make serve  the API and its page at http://127.0.0.1:8000; make serve OPTIONS="--port 9000" for another place
 #   make test   everything: lint, types, unit, property and end-to-end tests
 PYTHON ?= python3
 PIP_FLAGS = --quiet --disable-pip-version-check -c constraints.txt
@@ -16,7 +16,7 @@ demo: .venv-demo/installed
 	.venv-demo/bin/mien demo --out demo
 
 serve: .venv-serve/installed
-	.venv-serve/bin/mien serve
+	.venv-serve/bin/mien serve $(OPTIONS)
 
 test: .venv/installed lint
 	.venv/bin/python -m pytest

@@ -258,7 +258,9 @@ def test_the_widget_without_attributes_and_what_is_set_before_it_comes(
     address = f"http://127.0.0.1:{page_server.port}"
     (page_folder / "site/bare.html").write_text(
         f"""<!doctype html><script type="module" src="{address}/widget.js"></script><mien-text></mien-text>
-        <script>Object.assign(document.querySelector("mien-text"), {{ key: "sesame", value: "i feel so loved" }})</script>
+        <script>
+          Object.assign(document.querySelector("mien-text"), {{ key: "sesame", value: "i feel so loved" }});
+        </script>
         """
     )
     with watching(browser, page_site) as watched:
@@ -278,7 +280,8 @@ def test_the_widget_without_attributes_and_what_is_set_before_it_comes(
 
 def test_who_gives_up_gets_the_own_reason(watched: Watched) -> None:
     asking = """async () => { const { Mien } = await import("./client.js");
-        return new Mien().models({ signal: AbortSignal.abort(new Error("enough")) }).catch((error) => error.message); }"""
+        const signal = AbortSignal.abort(new Error("enough"));
+        return new Mien().models({ signal }).catch((error) => error.message); }"""
     assert watched.open().evaluate(asking) == "enough"
 
 

@@ -82,9 +82,8 @@ def test_pings_whose_answers_nobody_reads(server: Server) -> None:
         client.sendall(b"GET /v1/live HTTP/1.1\r\nHost: x\r\n" + upgrade + key + b"\r\n")
         assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
         ping = b"\x89\xfd\0\0\0\0" + b"x" * 125
-        with pytest.raises(OSError, match="reset|pipe"):
-            for _ in range(200):
-                client.sendall(ping * 1000)
+        with pytest.raises(OSError, match=r"reset|pipe"):
+            client.sendall(ping * 200_000)
     assert server.is_well()
 
 

@@ -178,11 +178,14 @@ def test_requests_one_behind_the_other_on_one_connection(server: Server) -> None
 
 
 def test_requests_without_end_and_no_answer_read(server: Server) -> None:
+    bodies = [json.dumps({"inputs": ["so happy " * count]}).encode() for count in (2000, *[1] * 1999)]
     with server.raw() as connection:
-        with suppress(OSError):  # cut while sending
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
+        with suppress(OSError):  # cut while sending, and while the first is being answered
+            connection.sendall(b"".join(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies))
         assert read_all(connection).count(b"200 OK") < 2000
     assert server.is_well()
+    until(lambda: server.metric("mien_requests_in_progress") == 1)  # the one that asks
+    assert not [line for line in server.log() if line["event"] == "failed"]
 
 
 def test_uploads_leave_nothing_behind(server: Server) -> None:

@@ -59,6 +59,7 @@ class _Http(_Impatient, HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._answering: Any = None  # the request that is; `cycle` is the one that came last
         self._late: Any = None
         self._head = 0  # bytes of a head that is not complete, or of what else is no body: trailers
 
@@ -72,6 +73,9 @@ class _Http(_Impatient, HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._stop_waiting()
+        if self._answering is not None:  # uvicorn tells only the last: this one would write to what is closed
+            self._answering.disconnected = True
+            self._answering.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         if self._head > _HEAD_BYTES:
@@ -80,6 +84,10 @@ class _Http(_Impatient, HttpToolsProtocol):
         self._head += len(data)
         if self.parser is not None and not self.transport.is_closing():
             super().data_received(data)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= _AHEAD:  # uvicorn would keep all that come

@@ -35,7 +35,7 @@ def serve(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of each model.", show_default="all cores")] = None,
     batch: Annotated[
         int | None,
-        typer.Option(min=1, help="Inputs computed at once; 1: each alone.", show_default="64 texts, 8 pictures"),
+        typer.Option(min=1, help="Inputs computed at once; 1: each alone.", show_default="32 texts, 8 pictures"),
     ] = None,
     window_ms: Annotated[float, typer.Option(min=0, help="How long the first of a batch waits for others.")] = 2,
     queue: Annotated[int, typer.Option(min=1, help="Inputs that wait for a model at most; then 503.")] = 1024,

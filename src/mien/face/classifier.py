@@ -48,7 +48,8 @@ class FaceClassifier(Recognizer):
         if not self.mirror:
             return self._read(crops)
         said = self._read(np.concatenate([crops, crops[:, :, ::-1]]))  # in one go: threads share even a single face
-        return (said[: len(crops)] + said[len(crops) :]) / 2
+        plain, mirrored = np.split(said, 2)
+        return (plain + mirrored) / 2
 
     def settled(
         self, rows: np.ndarray, who: np.ndarray, times: np.ndarray | None = None, known: Sequence[str] | None = None

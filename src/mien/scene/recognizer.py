@@ -218,10 +218,11 @@ class SceneRecognizer(Recognizer):
 
     def classify(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities (n, labels) and ratings (n, ratings) of samples that `mien.scene.preprocess.prepare` made."""
-        # Mirror images in the same go: so threads share even a single picture.
-        scores, ratings = self._run(np.concatenate([batch, batch[..., ::-1, :]]) if self.mirror else batch)
-        if self.mirror:
-            scores, ratings = ((part[: len(batch)] + part[len(batch) :]) / 2 for part in (scores, ratings))
+        if not self.mirror:
+            scores, ratings = self._run(batch)
+        else:  # in one go: threads share even a single picture
+            both = self._run(np.concatenate([batch, batch[..., ::-1, :]]))
+            scores, ratings = (np.mean(np.split(part, 2), axis=0) for part in both)
         return scores[:, self._columns], ratings
 
     def _run(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -178,8 +178,7 @@ def _serve(place: str, settings: ServeSettings, observe: Callable[[str, int, flo
 
 
 def _predict(recognizer: Recognizer, inputs: Sequence[Any]) -> list[Result]:
-    # Few at a time: recognisers sort by length, and texts of one length need no padding.
-    return list(recognizer.predict_many(inputs, batch_size=8))
+    return list(recognizer.predict_many(inputs))
 
 
 def _shipped_first() -> list[str]:

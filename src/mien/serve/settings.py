@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-#: Inputs computed at once. More pictures in a batch would only let all of them wait; a clip is work enough alone.
-BATCH = {"text": 64, "face": 8, "scene": 8, "video": 1}
+#: Inputs computed at once. With more texts, answers would leave in bursts between which a core has nothing to do; with
+#: more pictures, all of them would only wait; a clip is work enough alone.
+BATCH = {"text": 32, "face": 8, "scene": 8, "video": 1}
 _PORTS = {"http": 80, "https": 443}
 
 

@@ -7,6 +7,7 @@ import concurrent.futures
 import json
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from websockets.sync.client import connect
 
 from conftest import RunCli
 from face_model import drawn_face
+from mien.serve.schema import VISIBLE
+from mien.text.preprocess import TextPreprocessor, TextSettings
 from serving import serving, until
 
 if TYPE_CHECKING:
@@ -182,6 +185,27 @@ def test_the_document_describes_what_there_is(server: Server, photo: bytes) -> N
     assert "ValidationError" not in json.dumps(document)  # the framework's own form of errors is never sent
     example = document["paths"]["/v1/text"]["post"]["requestBody"]["content"]["application/json"]["example"]
     assert server.post("/v1/text", example).status == 200
+
+
+@pytest.mark.parametrize("apostrophes", [False, True])
+def test_the_pattern_of_texts_is_what_is_read(tiny_model: Path, apostrophes: bool) -> None:
+    import jsonschema_rs
+
+    settings = TextSettings(drop_apostrophes=apostrophes)
+    prepare = TextPreprocessor.from_file(tiny_model / "tokenizer.json", settings).prepare
+    takes = jsonschema_rs.validator_for({"type": "string", "pattern": VISIBLE}).is_valid
+    for text in ("123", "😡😡", "!?", "…", "愛", " i ", "'", "' '", "’"):
+        assert prepare(text), text
+        assert takes(text), text
+    for text in ("", " \t\n", "\u200b\u200d", "\x00\x1b", "\xad", "\u3000", "\ue000"):
+        assert not prepare(text), text
+        assert not takes(text), text
+    known = unicodedata.ucd_3_2_0.category  # of old: what came later is new to some
+    letters = [chr(code) for code in range(0x20000) if known(chr(code)) not in ("Cn", "Cs")]
+    parts = {c for c in letters if takes(c) and not prepare(c)}
+    assert parts <= {c for c in letters if known(c) in ("Mn", "Sk") and c > "\u2190"}
+    assert not [c for c in letters if prepare(c) and not takes(c)]
+    assert len(parts) < len(letters) / 500
 
 
 @pytest.mark.parametrize(

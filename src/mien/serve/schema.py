@@ -116,6 +116,9 @@ class Health(_Shape):
     status: str
 
 
+#: What a text must have, by ECMA-262 with the flag u: white space, control and format characters are nothing to read.
+VISIBLE = r"[\p{L}\p{M}\p{N}\p{P}\p{S}]"
+
 TITLE = "mien"
 ABOUT = """\
 Reads emotion in texts, faces, clips and scenes. Inputs go in as JSON or as a form; results come out in their order,
@@ -134,7 +137,10 @@ def request_body(modality: str, most: int, models: Sequence[str], spaces: Sequen
         models: that can be named in it.
         spaces: label spaces that one of them answers in.
     """
-    text: dict[str, Any] = {"type": "string", "pattern": "[A-Za-z]", "maxLength": 100_000}
+    text: dict[str, Any] = {
+        "type": "string", "pattern": VISIBLE, "maxLength": 100_000,
+        "description": "with a letter, digit, emoji or other sign; skin tones, flags and accents alone are nothing to read",
+    }  # fmt: skip
     packed: dict[str, Any] = {
         "type": "string",
         "contentEncoding": "base64",

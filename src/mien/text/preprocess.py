@@ -113,7 +113,8 @@ class TextPreprocessor:
     def prepare(self, text: str) -> str:
         """What the tokenizer is given; empty where there is nothing to read."""
         text = clean(text)
-        return text.replace("'", "") if self.settings.drop_apostrophes else text
+        joined = text.replace("'", "") if self.settings.drop_apostrophes else text
+        return joined if joined.strip() else text  # of apostrophes alone they are what there is
 
     def read(self, text: object) -> str:
         """What the tokenizer is given of one text to predict on.

@@ -166,6 +166,24 @@ def test_a_key_in_a_header_or_in_the_first_message_and_no_more_clients_than_allo
         assert server.process.wait(30) == 0
 
 
+def test_who_has_not_shown_the_key_holds_no_place() -> None:
+    options = ("--model", "face", "--max-live", 1)
+    key = {"X-API-Key": "open sesame"}
+    with serving(*options, env={"MIEN_API_KEY": "open sesame"}) as server, ExitStack() as stack:
+        late, *silent = [stack.enter_context(live(server)) for _ in range(3)]
+        with live(server, additional_headers=key) as client:
+            assert send_and_wait(client, jpeg())["frame"] == 1
+            with pytest.raises(ConnectionClosed) as closed:
+                send_and_wait(late, '{"key": "open sesame"}')
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1013
+            server.headers |= key
+            assert server.metric("mien_live_clients") == 1
+        until(lambda: server.metric("mien_live_clients") == 0)
+        silent[0].send('{"key": "open sesame"}')
+        assert send_and_wait(silent[0], jpeg())["frame"] == 1
+
+
 # ----------------------------------------------------------------------------------------------------------- smoothing
 
 FER = SPACES["fer7"]

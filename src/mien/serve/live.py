@@ -27,7 +27,8 @@ _AGAIN = 0.1  # seconds until a full queue is tried again
 _OVERLAP = 0.25  # share of intersection in union from which two boxes are one face's
 _FORGET = 1.0  # seconds after which a face that is gone is forgotten
 
-NORMAL, WRONG_DATA, NO_KEY, FAILED = 1000, 1003, 1008, 1011
+NORMAL, WRONG_DATA, NO_KEY, FAILED, LATER = 1000, 1003, 1008, 1011, 1013
+FULL = "enough clients send live frames"
 
 
 def add_live(app: FastAPI) -> None:
@@ -52,20 +53,22 @@ def add_live(app: FastAPI) -> None:
             view = served.view(socket.query_params.get("labels"))
             smoother = Smoother(_seconds(socket.query_params.get("smooth")))
             if clients >= state.settings.max_live:
-                raise Problem(503, "enough clients send live frames", headers={"Retry-After": "10"})
+                raise Problem(503, FULL, headers={"Retry-After": "10"})
         except Problem as problem:
             await socket.send_denial_response(problem.response())
             return
-        clients += 1
-        state.metrics.live.set(clients)
-        session = _Session(socket, served, view, smoother, state.metrics.frames)
+        session, counted = _Session(socket, served, view, smoother, state.metrics.frames), False
         start = time.monotonic()
         try:
             await socket.accept()
-            if has_key(socket.headers, state.settings) or await _told_key(socket, state.settings):
-                await session.run()
-            else:
+            if not (has_key(socket.headers, state.settings) or await _told_key(socket, state.settings)):
                 await socket.close(NO_KEY, "a key is needed")
+            elif clients >= state.settings.max_live:  # others came while this one told its key
+                await socket.close(LATER, FULL)
+            else:
+                clients, counted = clients + 1, True
+                state.metrics.live.set(clients)
+                await session.run()
         except WebSocketDisconnect:
             pass
         except Exception as error:
@@ -73,7 +76,7 @@ def add_live(app: FastAPI) -> None:
             with suppress(Exception):
                 await socket.close(FAILED)
         finally:
-            clients -= 1
+            clients -= counted
             state.metrics.live.set(clients)
             if state.settings.access_log:
                 log.info("live", extra={"fields": {**session.facts(), "s": round(time.monotonic() - start, 1)}})

@@ -113,6 +113,18 @@ def test_models_say_what_they_are(server: Server) -> None:
     assert "there are: text-carer, face" in server.get("/v1/models/nonsense").problem(404)
 
 
+def test_names_that_are_not_known_are_quoted_in_short(server: Server) -> None:
+    name = "x" * 50_000
+    found = [
+        server.get(f"/v1/models/{name}").problem(404),
+        server.post("/v1/text", {"inputs": ["glad"], "model": name}).problem(422),
+        server.post("/v1/text", {"inputs": ["glad"], "labels": name}).problem(422),
+    ]
+    for detail in found:
+        assert detail.count("x" * 80) == 1
+        assert len(detail) < 400
+
+
 def test_health_and_metrics(server: Server) -> None:
     assert server.get("/healthz").json() == {"status": "ok"}
     assert server.get("/readyz").json() == {"status": "ready"}

@@ -254,7 +254,7 @@ def get_space(space: str | LabelSpace) -> LabelSpace:
     try:
         return SPACES[space]
     except KeyError:
-        raise KeyError(f"no label space {space!r}; there are: {', '.join(SPACES)}") from None
+        raise KeyError(f"no label space {str(space)[:80]!r}; there are: {', '.join(SPACES)}") from None
 
 
 def groups(source: str | LabelSpace, target: str | LabelSpace) -> list[list[int]]:

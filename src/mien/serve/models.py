@@ -114,7 +114,7 @@ class Models:
     def get(self, name: str) -> Served:
         """Raises Problem: 404, there is no such model."""
         if name not in self._served:
-            raise Problem(404, f"no model {name!r} is served; there are: {', '.join(self._served)}")
+            raise Problem(404, f"no model {name[:80]!r} is served; there are: {', '.join(self._served)}")
         return self._served[name]
 
     def choose(self, modalities: Sequence[str], name: str | None) -> Served:

@@ -168,6 +168,7 @@ def test_a_key_is_asked_for_and_used(browser: Browser, locked: Server, page_fold
         page = watched.open()
         field = page.get_by_label("This server wants an API key.")
         expect(field).to_be_focused()
+        expect(page.locator("#problem")).to_be_hidden()  # the form says it
         field.fill("wrong")
         field.press("Enter")
         expect(page.get_by_text("This is not the key.")).to_be_visible()

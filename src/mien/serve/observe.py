@@ -86,11 +86,13 @@ def where(error: BaseException) -> dict[str, str]:
 
 def has_key(headers: Headers, settings: ServeSettings) -> bool:
     """Whether a request shows the key, as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``; or needs none."""
-    if settings.api_key is None:
-        return True
+    return settings.api_key is None or same_key(shown_key(headers), settings)
+
+
+def shown_key(headers: Headers) -> str:
+    """The key that a request shows; empty where it shows none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    shown = token if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-    return same_key(shown.strip(), settings)
+    return (token if scheme.lower() == "bearer" else headers.get("x-api-key", "")).strip()
 
 
 def same_key(shown: str, settings: ServeSettings) -> bool:
@@ -122,7 +124,8 @@ class Guard:
         self._metrics.open.inc()
         try:
             if not self._lets_in(scope):
-                text = "a key is needed: Authorization: Bearer KEY"
+                wrong = shown_key(Headers(scope=scope))
+                text = "this is not the key" if wrong else "a key is needed: Authorization: Bearer KEY"
                 raise Problem(401, text, headers={"WWW-Authenticate": "Bearer"})
             await self._app(scope, exchange.receive, exchange.send)
         except Problem as problem:

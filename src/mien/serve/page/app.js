@@ -140,7 +140,10 @@ function askKey() {
   byId("key").focus();
 }
 
-document.addEventListener("mien-key", askKey);
+document.addEventListener("mien-key", () => {
+  askKey();
+  if (page.mien.key) notice.tell("This is not the key.");
+});
 byId("key-button").addEventListener("click", askKey);
 byId("key-form").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -159,8 +162,7 @@ async function connect() {
   try {
     page.models = await page.mien.models();
   } catch (problem) {
-    notice.tell(problem.status === 401 && page.mien.key ? "This is not the key." : problem);
-    if (problem.status === 401) askKey();
+    notice.tell(problem);
     if (problem.status === 0) setTimeout(connect, 3000); // it may come back
     return false;
   }

@@ -8,9 +8,12 @@ export class Notice {
     this.element = el("p", { class: "notice", role: "alert", hidden: true });
   }
 
-  /** @param {Error | string} problem where the server wants a key, the page asks for one besides */
+  /** @param {Error | string} problem where the server wants a key, the page asks for one instead */
   tell(problem, mild = false) {
-    if (problem.status === 401) document.dispatchEvent(new CustomEvent("mien-key"));
+    if (problem.status === 401) {
+      this.clear();
+      return void document.dispatchEvent(new CustomEvent("mien-key"));
+    }
     this.element.textContent = typeof problem === "string" ? problem : words(problem);
     this.element.classList.toggle("mild", mild);
     this.element.hidden = false;
@@ -24,7 +27,6 @@ export class Notice {
 
 function words(problem) {
   if (problem.status === 0) return "The server cannot be reached. Is it still running?";
-  if (problem.status === 401) return "This server wants an API key.";
   const text = problem.message.replace(/^(file|inputs)\[\d+\]:? /, "");
   const first = /^\S*\.\S/.test(text) ? text[0] : text[0].toUpperCase(); // a file keeps its name
   return `${first}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;

@@ -308,7 +308,7 @@ def test_no_pictures(tmp_path: Path) -> None:
         assert said in message
     assert refused(tmp_path) == f"{tmp_path} is a folder; a picture is needed"
     assert refused(tmp_path / "none.jpg") == f"there is no file {tmp_path / 'none.jpg'}"
-    assert refused(b"") == "the picture is empty"
+    assert refused(b"") == "the file is empty"
     assert refused("/dev/zero") == "/dev/zero is no file"
     assert "cannot be read: File name too long" in refused("i feel " * 100)
     assert refused("a\0b").startswith("there is no file")

@@ -237,7 +237,10 @@ def test_scenes_stand_on_a_plane(watched: Watched, page_server: Server, page_fol
     expect(page.locator("#panel-scene .rated")).to_contain_text(f"valence {rated:.1f} (1 to 7)")
     bars = page.locator("#panel-scene mien-bars")
     assert rows(bars) == {name: in_words(score) for name, score in results[1]["items"][0]["scores"].items()}
-    page.get_by_role("button", name="dark.png").click()
+    page.locator("#panel-scene input[type=file]").set_input_files([pictures[0], page_folder / "notes.png"])
+    expect(page.locator("#panel-scene .notice")).to_contain_text("notes.png is no picture of the kinds that are read")
+    page.get_by_role("button", name="light.png").click()
+    page.get_by_role("button", name="dark.png").first.click()
     rated = results[0]["items"][0]["ratings"]["valence"]
     expect(page.locator("#panel-scene .rated")).to_contain_text(f"valence {rated:.1f} (1 to 7)")
     assert rows(bars) == {name: in_words(score) for name, score in results[0]["items"][0]["scores"].items()}

@@ -77,7 +77,7 @@ def test_the_example(server: Server, folder: Path) -> None:
     (folder / "none.jpg").write_text("none")
     wrong = subprocess.run([*command, "none.jpg"], cwd=folder, capture_output=True, text=True, check=False)
     assert wrong.returncode == 1
-    assert "file[0]: the picture is no picture" in wrong.stderr
+    assert "file[0]: the file is no picture of the kinds" in wrong.stderr
     gone = subprocess.run([*command, "gone.jpg"], cwd=folder, capture_output=True, text=True, check=False)
     assert (gone.returncode, gone.stderr) == (1, "gone.jpg cannot be read: No such file or directory\n")
     nobody = subprocess.run(

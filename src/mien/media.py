@@ -122,7 +122,7 @@ def read_picture(source: str | Path | bytes | np.ndarray | Region, *, max_pixels
     if not isinstance(source, str | Path | bytes):
         raise InputError(f"a picture is a path, bytes or an array, not {type(source).__name__}")
     limit = pixel_limit(max_pixels)
-    data, name = (source, "the picture") if isinstance(source, bytes) else (_read(Path(source), limit), str(source))
+    data, name = (source, "the file") if isinstance(source, bytes) else (_read(Path(source), limit), str(source))
     header = _header(data, name)
     _check(header, limit, name)
     # Each scan, be it of no bytes, goes over the whole picture: a small file could keep the decoder busy for hours.

@@ -58,8 +58,8 @@ class Served:
             try:
                 view = answer_in(self.recognizer, labels)
             except InputError as error:
-                there = f"{self.name} answers in: {', '.join(self.spaces)}"
-                raise Problem(422, f"labels: {error}; {there}") from None
+                wrong = str(error).partition("; there are:")[0]  # not all that mien knows: those that this model can
+                raise Problem(422, f"labels: {wrong}; {self.name} answers in: {', '.join(self.spaces)}") from None
             self._views[labels] = view  # only of names that there are: few
         return self._views[labels]
 

@@ -47,7 +47,7 @@ export function start(panel, page) {
       const read = results.map((result, place) => ({ result, file: files[place] })).filter(({ result }) => result.items.length);
       const failed = results.filter((result) => result.error);
       pictures = [...pictures, ...read.map((one) => ({ ...one, url: URL.createObjectURL(one.file) }))].slice(-KEPT);
-      if (failed.length) notice.tell(new Error(failed.map((result) => result.error).join("; ")));
+      if (failed.length) notice.tell(new Error(failed.map(({ input, error }) => error.replace(/^the file\b/, input)).join("; ")));
       if (read.length) choose(pictures.at(-1));
     } catch (problem) {
       if (problem.name === "AbortError") return;

@@ -9,6 +9,7 @@
 
 import { Mien } from "../src/mien/serve/page/client.js";
 
+const USAGE = "node ask_server.mjs [--server URL] [--key KEY] [--labels SPACE] [--model NAME] INPUT... (texts, pictures, clips)";
 const KINDS = { face: /\.(jpe?g|png|webp)$/i, video: /\.(mp4|mov|webm|avi)$/i };
 
 /**
@@ -36,11 +37,13 @@ export async function ask(mien, inputs, options = {}) {
 async function main(words) {
   const options = {};
   const inputs = [];
+  if (words.includes("--help")) return console.log(USAGE);
   while (words.length) {
     const word = words.shift();
     if (word.startsWith("--")) options[word.slice(2)] = words.shift();
     else inputs.push(await fileOr(word));
   }
+  if (!inputs.length) throw new Error(USAGE);
   const { server, key, ...asked } = options;
   const onWait = (seconds) => console.error(`The server is busy; asking again in ${seconds} s.`);
   const lines = await ask(new Mien({ server, key, onWait }), inputs, asked);
@@ -51,9 +54,15 @@ async function main(words) {
 async function fileOr(word) {
   if (!Object.values(KINDS).some((ending) => ending.test(word))) return word;
   const { readFile } = await import("node:fs/promises");
-  return Object.assign(new Blob([await readFile(word)]), { name: word });
+  const content = await readFile(word).catch(({ code, message }) => {
+    throw new Error(`${word} cannot be read: ${code === "ENOENT" ? "there is no such file" : message}`);
+  });
+  return Object.assign(new Blob([content]), { name: word });
 }
 
 if (globalThis.process?.argv[1] && import.meta.url === new URL(`file://${process.argv[1]}`).href) {
-  await main(process.argv.slice(2));
+  await main(process.argv.slice(2)).catch(({ message }) => {
+    console.error(message);
+    process.exitCode = 1;
+  });
 }

@@ -98,6 +98,12 @@ def test_the_example_in_javascript(server: Server, folder: Path) -> None:
     assert lines[2].endswith("  talk.mp4")
     wrong = subprocess.run([*command, "--labels", "none7", "hello"], capture_output=True, text=True, check=False)
     assert (wrong.returncode, wrong.stdout[:9]) == (1, "✗ labels:")
+    gone = subprocess.run([*command, "glad", "gone.jpg"], capture_output=True, text=True, check=False)
+    assert (gone.returncode, gone.stdout, gone.stderr) == (1, "", "gone.jpg cannot be read: there is no such file\n")
+    told = subprocess.run([*command[:2], "--help"], capture_output=True, text=True, check=True).stdout
+    assert re.fullmatch(r"node ask_server.mjs .*--labels SPACE.*\n", told)
+    nothing = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (nothing.returncode, nothing.stdout, nothing.stderr) == (1, "", told)
 
 
 def test_every_file_of_the_page_is_served_under_its_name_and_type(server: Server) -> None:

@@ -398,6 +398,7 @@ def test_the_demo_draws_its_own_people(run_cli: RunCli, tmp_path: Path) -> None:
     for face in picture["items"]:
         assert f"{face['score']:.0%}" in (folder / "faces.html").read_text("utf-8")
     assert "moods.mp4" in (folder / "clips.html").read_text("utf-8")
+    assert b"vp09" in (folder / "moods.mp4").read_bytes()  # which browsers play
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are text there")

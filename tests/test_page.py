@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from browser import Watched, needs_chromium
+from mien.drawings import changing, write_film
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -157,6 +158,15 @@ def test_a_clip_has_a_timeline_to_go_through(watched: Watched, page_server: Serv
     page.locator("#panel-clip input[type=file]").set_input_files(page_folder / "two.png")
     expect(page.locator("#panel-clip .notice")).to_have_text("two.png is a picture, not a clip.")
     watched.forgive("422")
+
+
+def test_the_clip_of_the_demo_can_be_played(watched: Watched, tmp_path: Path) -> None:
+    page = watched.open("clip")
+    clip = write_film(tmp_path / "moods.mp4", changing(("happy", "sad"), 5), 10, "vp09")
+    page.locator("#panel-clip input[type=file]").set_input_files(clip)
+    expect(page.locator("#panel-clip .summary")).to_contain_text("0:01 long")
+    page.get_by_role("button", name="Play").click()
+    expect(page.locator("#panel-clip video")).to_have_js_property("ended", True)
 
 
 def test_the_camera_live(watched: Watched, page_server: Server) -> None:

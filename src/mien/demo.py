@@ -79,7 +79,13 @@ def _people(path: Path) -> str:
 def _moods(path: Path) -> str:
     from mien.drawings import changing, write_film
 
-    return str(write_film(path, changing(("neutral", "happy", "surprise", "sad", "angry"), 15), 10))
+    def write(codec: str) -> str:
+        return str(write_film(path, changing(("neutral", "happy", "surprise", "sad", "angry"), 15), 10, codec))
+
+    try:
+        return write("vp09")
+    except MienError:  # of an OpenCV that has no VP9, or of the folder, and then it is raised again
+        return write("mp4v")
 
 
 def _faces(page: Path, console: Console, photos: Sequence[str]) -> None:

@@ -112,8 +112,11 @@ def swaying(count: int, rate: int, width: int, height: int) -> Iterator[np.ndarr
         yield picture
 
 
-def write_film(path: Path, pictures: Iterable[np.ndarray], rate: int) -> Path:
-    """Write pictures of one size, RGB, as a clip of so many a second: MPEG-4 Part 2, which OpenCV brings with it.
+def write_film(path: Path, pictures: Iterable[np.ndarray], rate: int, codec: str = "mp4v") -> Path:
+    """Write pictures of one size, RGB, as a clip of so many a second.
+
+    Args:
+        codec: four letters of one that OpenCV brings with it: "mp4v", which is quick, or "vp09", which browsers play.
 
     Raises:
         MienError: it cannot be written.
@@ -122,7 +125,7 @@ def write_film(path: Path, pictures: Iterable[np.ndarray], rate: int) -> Path:
     for picture in pictures:
         if writer is None:
             height, width = picture.shape[:2]
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, (width, height))
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), rate, (width, height))
         if not writer.isOpened():
             raise MienError(f"cannot write {path}")
         writer.write(picture[:, :, ::-1])

@@ -114,6 +114,36 @@ def test_faces_have_boxes_and_cards(watched: Watched, page_server: Server, page_
     watched.forgive("422")
 
 
+@pytest.mark.parametrize(
+    ("box", "place"),
+    [
+        ([200, 120, 300, 240], "above"),
+        ([200, -5, 300, 150], "below"),
+        ([200, 2, 400, 358], "at its bottom"),
+    ],
+)
+def test_the_tag_of_a_box_covers_no_eyes(watched: Watched, page_folder: Path, box: list[int], place: str) -> None:
+    page = watched.open("faces")
+    page.locator("#panel-faces input[type=file]").set_input_files(page_folder / "wall.png")
+    expect(page.locator("#panel-faces .summary")).to_have_text("There is no face in this picture.")
+    page.locator("#panel-faces img").evaluate(
+        """async (image, box) => { const { Stage } = await import("./stage.js"); const stage = new Stage(image);
+        document.querySelector("#panel-faces .card").append(stage.element);
+        stage.show([{ key: "0", box, color: "red", emoji: "😄", label: "happy" }], 640, 360); }""",
+        box,
+    )
+    seen, frame, tag = (
+        page.locator(f"#panel-faces .frame:has(img) {part}").bounding_box() for part in (".box", ".boxes", ".tag")
+    )
+    assert seen is not None
+    assert frame is not None
+    assert tag is not None
+    top, bottom = tag["y"], tag["y"] + tag["height"]
+    assert frame["y"] <= top < bottom <= frame["y"] + frame["height"]
+    lowest = seen["y"] + seen["height"]
+    assert {"above": bottom <= seen["y"], "below": top >= lowest, "at its bottom": top > lowest - 50}[place]
+
+
 def test_a_picture_can_be_dropped(watched: Watched, page_folder: Path) -> None:
     page = watched.open("faces")
     expect(page.locator("#panel-faces .drop")).to_be_visible()

@@ -252,9 +252,9 @@ def test_scenes_are_rated(run_cli: RunCli, photo: bytes, tmp_path: Path) -> None
         packed = base64.b64encode(photo).decode()
         (by_json,) = server.post("/v1/scene", {"inputs": [packed], "model": "scene"}).json()["results"]
         assert by_json["items"] == form["results"][0]["items"]
-        assert "scene answers in: affect" in server.post(
-            "/v1/scene", {"inputs": [packed], "labels": "ekman7"}
-        ).problem(422)
+        assert "scene answers in: affect" in server.post("/v1/scene", {"inputs": [packed], "labels": "ekman7"}).problem(
+            422
+        )
         (told,) = server.get("/v1/models").json()["models"]
         assert (told["name"], told["labels"], told["spaces"]) == ("scene", [], ["affect"])
         assert told["ratings"] == [{"name": name, "low": 1, "high": 7} for name in ("valence", "arousal")]

@@ -139,7 +139,7 @@ def request_body(modality: str, most: int, models: Sequence[str], spaces: Sequen
     """
     text: dict[str, Any] = {
         "type": "string", "pattern": VISIBLE, "maxLength": 100_000,
-        "description": "with a letter, digit, emoji or other sign; skin tones, flags and accents alone are nothing to read",
+        "description": "with a letter, digit, emoji or other sign; of flags, skin tones or accents alone none is read",
     }  # fmt: skip
     packed: dict[str, Any] = {
         "type": "string",

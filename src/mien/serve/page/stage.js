@@ -31,7 +31,10 @@ export class Stage {
       for (const [name, share] of Object.entries(place)) item.style[name] = `${(share * 100).toFixed(3)}%`;
       item.style.setProperty("--color", color);
       item.classList.toggle("on", Boolean(on));
-      item.classList.toggle("low", place.top * this.frame.clientHeight < TAG); // no room for the tag above it
+      const high = this.frame.clientHeight;
+      const low = place.top * high < TAG; // no room for the tag above it: then below, or else inside at its bottom
+      item.classList.toggle("low", low);
+      item.classList.toggle("filling", low && (1 - place.top - place.height) * high < TAG);
       const [face, word] = item.firstChild.children;
       if (face.textContent !== emoji) face.textContent = emoji;
       if (word.textContent !== label) word.textContent = label;

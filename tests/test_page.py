@@ -147,16 +147,43 @@ def test_the_tag_of_a_box_covers_no_eyes(watched: Watched, page_folder: Path, bo
 def test_a_picture_can_be_dropped(watched: Watched, page_folder: Path) -> None:
     page = watched.open("faces")
     expect(page.locator("#panel-faces .drop")).to_be_visible()
-    page.locator("#panel-faces").evaluate(
-        """(panel, bytes) => {
-        const given = new DataTransfer();
-        given.items.add(new File([new Uint8Array(bytes)], "two.png", { type: "image/png" }));
-        panel.dispatchEvent(new DragEvent("dragover", { dataTransfer: given, bubbles: true, cancelable: true }));
-        panel.dispatchEvent(new DragEvent("drop", { dataTransfer: given, bubbles: true, cancelable: true }));
-        }""",
-        list((page_folder / "two.png").read_bytes()),
-    )
+    drop(page.locator("#panel-faces"), page_folder / "two.png", "image/png")
     expect(page.locator("#panel-faces .box")).to_have_count(2)
+
+
+def drop(target: Locator, path: Path, kind: str) -> None:
+    """Drop a file somewhere; the browser must not leave the page for it."""
+    assert target.evaluate(
+        """(target, [name, type, bytes]) => {
+        const given = new DataTransfer();
+        given.items.add(new File([new Uint8Array(bytes)], name, { type }));
+        const events = ["dragover", "drop"].map((kind) =>
+          new DragEvent(kind, { dataTransfer: given, bubbles: true, cancelable: true }));
+        return events.every((event) => !target.dispatchEvent(event) && event.defaultPrevented); }""",
+        [path.name, kind, list(path.read_bytes())],
+    )
+
+
+def test_what_is_dropped_beside_a_panel_goes_to_the_view_that_reads_it(watched: Watched, page_folder: Path) -> None:
+    page = watched.open()
+    expect(page.locator("mien-text [part=label]")).not_to_be_empty()
+    chosen, header = page.get_by_role("tab", selected=True), page.locator("header.top")
+    drop(page.get_by_label("Write anything"), page_folder / "two.png", "image/png")
+    expect(page.locator("#panel-faces .box")).to_have_count(2)
+    expect(chosen).to_have_text("Faces")
+    drop(header, page_folder / "talk.mp4", "video/mp4")
+    expect(page.locator("#panel-clip .summary")).to_contain_text("2 people")
+    page.get_by_role("tab", name="Scene").click()
+    expect(page.locator("#panel-scene .drop")).to_be_visible()
+    drop(header, page_folder / "light.png", "image/png")
+    expect(page.locator("#panel-scene .dot")).to_have_count(1)
+    page.get_by_role("tab", name="Text").click()
+    drop(header, page_folder / "notes.png", "application/pdf")
+    expect(page.locator("#problem")).to_have_text("Nothing here reads notes.png.")
+    expect(chosen).to_have_text("Text")
+    moved = """(words) => words.dispatchEvent(new DragEvent("dragover",
+        { dataTransfer: new DataTransfer(), bubbles: true, cancelable: true }))"""
+    assert page.get_by_label("Write anything").evaluate(moved), "words can be dragged into the field"
 
 
 def test_a_clip_has_a_timeline_to_go_through(watched: Watched, page_server: Server, page_folder: Path) -> None:
@@ -277,6 +304,7 @@ def test_scenes_stand_on_a_plane(watched: Watched, page_server: Server, page_fol
     expect(page.locator("#panel-scene .rated")).to_contain_text(f"valence {rated:.1f} (1 to 7)")
     bars = page.locator("#panel-scene mien-bars")
     assert rows(bars) == {name: in_words(score) for name, score in results[1]["items"][0]["scores"].items()}
+    assert page.get_by_text("pictures are kept").is_hidden()
     page.locator("#panel-scene input[type=file]").set_input_files([pictures[0], page_folder / "notes.png"])
     expect(page.locator("#panel-scene .notice")).to_contain_text("notes.png is no picture of the kinds that are read")
     page.get_by_role("button", name="light.png").click()
@@ -284,3 +312,14 @@ def test_scenes_stand_on_a_plane(watched: Watched, page_server: Server, page_fol
     rated = results[0]["items"][0]["ratings"]["valence"]
     expect(page.locator("#panel-scene .rated")).to_contain_text(f"valence {rated:.1f} (1 to 7)")
     assert rows(bars) == {name: in_words(score) for name, score in results[0]["items"][0]["scores"].items()}
+
+
+def test_a_scene_view_says_which_of_many_pictures_it_has(watched: Watched, page_folder: Path) -> None:
+    page = watched.open("scene")
+    files, dots = page.locator("#panel-scene input[type=file]"), page.locator("#panel-scene .dot")
+    files.set_input_files([page_folder / "dark.png"] * 14)
+    expect(page.get_by_text("Only the first 12 of 14 pictures were read.")).to_be_visible()
+    expect(dots).to_have_count(12)
+    files.set_input_files(page_folder / "light.png")
+    expect(page.get_by_text("The last 12 pictures are kept here.")).to_be_visible()
+    expect(dots).to_have_count(12)

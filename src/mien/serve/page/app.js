@@ -4,13 +4,13 @@ import { aboutDialog } from "./cards.js";
 import { Mien, Problem } from "./client.js";
 import { Notice, nothing } from "./notice.js";
 
-/** Tab → what it reads, and its module. */
+/** Tab → what it reads, types of the files that it takes, and its module. */
 const VIEWS = {
   text: { kinds: ["text"], load: () => import("./views/text.js") },
-  faces: { kinds: ["face"], load: () => import("./views/faces.js") },
-  clip: { kinds: ["video"], load: () => import("./views/clip.js") },
+  faces: { kinds: ["face"], files: /^image\//, load: () => import("./views/faces.js") },
+  clip: { kinds: ["video"], files: /^video\//, load: () => import("./views/clip.js") },
   camera: { kinds: ["face", "scene"], load: () => import("./views/camera.js") },
-  scene: { kinds: ["scene"], load: () => import("./views/scene.js") },
+  scene: { kinds: ["scene"], files: /^image\//, load: () => import("./views/scene.js") },
 };
 
 const byId = (id) => document.getElementById(id);
@@ -70,14 +70,16 @@ function open(name, focus = false) {
   if (location.hash.slice(1) !== known) history.replaceState(null, "", `#${known}`);
   if (current && current !== known) started[current]?.leave?.();
   current = known;
-  start(known);
+  return start(known);
 }
+
+const isServed = (name) => page.models.some((model) => VIEWS[name].kinds.includes(model.modality));
 
 async function start(name) {
   if (started[name] || !page.ready) return void started[name]?.enter?.();
   const { kinds, load } = VIEWS[name];
   started[name] = {};
-  if (!page.models.some((model) => kinds.includes(model.modality))) {
+  if (!isServed(name)) {
     byId(`panel-${name}`).replaceChildren(nothing(kinds));
     return;
   }
@@ -108,6 +110,31 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   byId("main").focus();
 });
 window.addEventListener("hashchange", () => open(location.hash.slice(1)));
+
+// ------------------------------------------------------------------------------------------------------------ files
+
+const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+const showOver = (is) => byId(`panel-${current}`).classList.toggle("over", is);
+document.addEventListener("dragover", (event) => {
+  if (!hasFiles(event)) return;
+  event.preventDefault(); // the browser would leave the page for the file
+  showOver(true);
+});
+document.addEventListener("dragleave", (event) => event.relatedTarget || showOver(false));
+document.addEventListener("drop", async (event) => {
+  if (!hasFiles(event)) return;
+  event.preventDefault();
+  showOver(false);
+  const files = [...event.dataTransfer.files]; // gone once this returns
+  if (!files.length || !page.ready) return;
+  const able = Object.keys(VIEWS).filter((name) => VIEWS[name].files?.test(files[0].type) && isServed(name));
+  const name = able.includes(current) || !able.length ? current : able[0];
+  if (!VIEWS[name].files) return notice.tell(`Nothing here reads ${files[0].name}.`, true);
+  notice.clear();
+  await open(name);
+  const fit = files.filter((file) => VIEWS[name].files.test(file.type));
+  byId(`panel-${name}`).dispatchEvent(new CustomEvent("mien-files", { detail: fit.length ? fit : files }));
+});
 
 // ------------------------------------------------------------------------------------------------------------ theme
 

@@ -1,40 +1,35 @@
-/** Where files are dropped, pasted or chosen. */
+/** Where files are chosen, pasted or given. */
 
 import { el, svg } from "./dom.js";
 
 let count = 0;
 
 /**
- * A zone for files. The panel that it stands in takes drops and pastes as a whole.
+ * A zone for files. The page gives the panel that it stands in what is dropped, by the event `mien-files`.
  *
  * @param {HTMLElement} panel
- * @param {{accept: string, title: string, hint: string, multiple?: boolean, take: (files: File[]) => void}} options
+ * @param {object} options
+ * @param {string} options.accept kinds of files
+ * @param {string} options.title
+ * @param {string} options.hint
+ * @param {number} [options.most] files that are taken at once
+ * @param {(files: File[], given: number) => void} options.take the first of so many that were given
  */
-export function dropZone(panel, { accept, title, hint, multiple = false, take }) {
-  const input = el("input", { type: "file", class: "hidden", id: `files-${++count}`, accept, multiple });
+export function dropZone(panel, { accept, title, hint, most = 1, take }) {
+  const input = el("input", { type: "file", class: "hidden", id: `files-${++count}`, accept, multiple: most > 1 });
   const words = el("span", { class: "drop-title" }, title);
   const zone = el("label", { class: "drop", for: input.id }, icon(), words, el("span", { class: "soft" }, hint));
   const wrap = el("div", { class: "drop-wrap" }, input, zone);
   const give = (files) => {
-    const some = [...files].slice(0, multiple ? 12 : 1);
-    if (!some.length) return;
+    if (!files.length) return;
     wrap.classList.add("small");
-    take(some);
+    take([...files].slice(0, most), files.length);
   };
   input.addEventListener("change", () => {
     give(input.files);
     input.value = ""; // so that the same file can be chosen again
   });
-  const over = (is) => (event) => {
-    event.preventDefault();
-    panel.classList.toggle("over", is);
-  };
-  panel.addEventListener("dragover", over(true));
-  panel.addEventListener("dragleave", over(false));
-  panel.addEventListener("drop", (event) => {
-    over(false)(event);
-    give(event.dataTransfer.files);
-  });
+  panel.addEventListener("mien-files", ({ detail }) => give(detail));
   document.addEventListener("paste", (event) => {
     if (!panel.hidden && event.clipboardData?.files.length) give(event.clipboardData.files);
   });

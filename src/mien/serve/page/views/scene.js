@@ -15,10 +15,11 @@ export function start(panel, page) {
   const image = el("img", { alt: "" });
   const stage = new Stage(image);
   const thumbs = el("ul", { class: "thumbs", "aria-label": "Pictures so far" });
+  const kept = el("p", { class: "soft", hidden: true });
   const summary = el("p", { class: "summary" });
   const save = saveLink();
   const side = el("div", { class: "card" });
-  const shown = el("div", { class: "two", hidden: true }, el("div", { class: "stack" }, el("div", { class: "card flush" }, stage.element), thumbs),
+  const shown = el("div", { class: "two", hidden: true }, el("div", { class: "stack" }, el("div", { class: "card flush" }, stage.element), thumbs, kept),
     el("div", { class: "stack" }, el("div", { class: "line between" }, summary, save.element), side));
   let [pictures, asking, plane, bars, palette] = [[], null, null, null, []];
   const options = new Options(page, ["scene"], {
@@ -27,14 +28,14 @@ export function start(panel, page) {
   });
   const zone = dropZone(panel, {
     accept: "image/*",
-    multiple: true,
+    most: KEPT,
     title: "Drop pictures, or choose some",
     hint: "A street, a room, a landscape: what mood is it in?",
     take: read,
   });
   panel.append(el("h1", { class: "hidden" }, "The mood of a scene"), notice.element, zone, shown, options.element);
 
-  async function read(files) {
+  async function read(files, given = files.length) {
     asking?.abort();
     asking = new AbortController();
     notice.clear();
@@ -46,7 +47,11 @@ export function start(panel, page) {
       if (labels !== palette || !plane) build(labels);
       const read = results.map((result, place) => ({ result, file: files[place] })).filter(({ result }) => result.items.length);
       const failed = results.filter((result) => result.error);
-      pictures = [...pictures, ...read.map((one) => ({ ...one, url: URL.createObjectURL(one.file) }))].slice(-KEPT);
+      const all = [...pictures, ...read.map((one) => ({ ...one, url: URL.createObjectURL(one.file) }))];
+      pictures = all.slice(-KEPT);
+      const left = given > files.length ? `Only the first ${files.length} of ${given} pictures were read.` : "";
+      kept.textContent = left || `The last ${KEPT} pictures are kept here.`;
+      kept.hidden = !left && all.length <= KEPT;
       if (failed.length) notice.tell(new Error(failed.map(({ input, error }) => error.replace(/^the file\b/, input)).join("; ")));
       if (read.length) choose(pictures.at(-1));
     } catch (problem) {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -215,6 +217,47 @@ def test_a_clip_has_a_timeline_to_go_through(watched: Watched, page_server: Serv
     page.locator("#panel-clip input[type=file]").set_input_files(page_folder / "two.png")
     expect(page.locator("#panel-clip .notice")).to_have_text("two.png is a picture, not a clip.")
     watched.forgive("422")
+
+
+def test_while_a_clip_is_read_the_page_says_so_and_keeps_its_place(
+    watched: Watched, page_server: Server, page_folder: Path
+) -> None:
+    page = watched.open("clip")
+    expect(page.locator("#panel-clip .drop")).to_be_visible()
+    summary, stage = page.locator("#panel-clip .summary"), page.locator("#panel-clip .stage")
+    page_server.process.send_signal(signal.SIGSTOP)
+    try:
+        page.locator("#panel-clip input[type=file]").set_input_files(page_folder / "talk.mp4")
+        expect(summary).to_have_text(re.compile(r"^Reading talk\.mp4… [1-9]\d* s$"))
+        before = stage.bounding_box()
+    finally:
+        page_server.process.send_signal(signal.SIGCONT)
+    expect(summary).to_contain_text("2 people")
+    assert stage.bounding_box() == before
+    page.wait_for_timeout(1100)
+    expect(summary).to_contain_text("2 people")  # its clock has stopped
+
+
+def test_the_client_tells_how_much_it_has_sent(watched: Watched, page_folder: Path) -> None:
+    page = watched.open()
+    session = page.context.new_cdp_session(page)
+    speed = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2_000_000}
+    session.send("Network.emulateNetworkConditions", speed)
+    shares = page.evaluate(
+        """async (bytes) => { const { Mien } = await import("./client.js"); const shares = [];
+        const files = [new Blob([new Uint8Array(bytes)]), new Blob([new Uint8Array(1e6)])];
+        await new Mien().files("face", files, { onSent: (share) => shares.push(share) });
+        return shares; }""",
+        list((page_folder / "two.png").read_bytes()),
+    )
+    assert shares[-1] == 1
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 1
+    asking = """async () => { const { Mien } = await import("./client.js"); const stop = new AbortController();
+        const asked = new Mien().files("face", [new Blob([new Uint8Array(1e6)])], { signal: stop.signal,
+          onSent: () => stop.abort(new Error("enough")) });
+        return asked.catch((error) => error.message); }"""
+    assert page.evaluate(asking) == "enough"
 
 
 def test_the_clip_of_the_demo_can_be_played(watched: Watched, tmp_path: Path) -> None:

@@ -79,13 +79,14 @@ export class Mien {
    *
    * @param {"face" | "video" | "scene"} kind
    * @param {(File | Blob)[]} files
-   * @param {{model?: string, labels?: string, signal?: AbortSignal}} [options]
+   * @param {{model?: string, labels?: string, signal?: AbortSignal, onSent?: (share: number) => void}} [options] in
+   *   browsers `onSent` is told how much is sent, 0 to 1; 1 comes last
    */
-  async files(kind, files, { signal, ...options } = {}) {
+  async files(kind, files, { signal, onSent, ...options } = {}) {
     const body = new FormData();
     files.forEach((file) => body.append("file", file, file.name ?? "file"));
     Object.entries(given(options)).forEach(([name, value]) => body.append(name, value));
-    return (await this.#ask(`v1/${kind}`, { body, signal })).results;
+    return (await this.#ask(`v1/${kind}`, { body, signal, onSent })).results;
   }
 
   /**
@@ -104,13 +105,14 @@ export class Mien {
     return socket;
   }
 
-  async #ask(path, { body, headers = {}, signal } = {}) {
+  async #ask(path, { body, headers = {}, signal, onSent } = {}) {
     const method = body === undefined ? "GET" : "POST";
     const all = this.key ? { ...headers, Authorization: `Bearer ${this.key}` } : headers;
     for (let left = this.tries - 1; ; left--) {
       let answer;
       try {
-        answer = await fetch(new URL(path, this.server), { method, body, signal, headers: all });
+        const send = onSent && globalThis.XMLHttpRequest ? sendTold : fetch;
+        answer = await send(new URL(path, this.server), { method, body, signal, headers: all, onSent });
       } catch (error) {
         if (signal?.aborted) throw error;
         throw new Problem(0, `the server at ${this.server} cannot be reached`);
@@ -122,6 +124,28 @@ export class Mien {
       await pause(problem.retryAfter, signal);
     }
   }
+}
+
+/** As `fetch`, which cannot tell how much is sent. */
+function sendTold(address, { method, body, signal, headers, onSent }) {
+  return new Promise((done, stop) => {
+    signal?.throwIfAborted();
+    const request = new XMLHttpRequest();
+    request.open(method, address);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.upload.addEventListener("progress", ({ loaded, total }) => loaded < total && onSent(loaded / total));
+    request.upload.addEventListener("load", () => onSent(1));
+    request.addEventListener("error", () => stop(new TypeError("the request failed")));
+    request.addEventListener("load", () => {
+      const again = request.getResponseHeader("Retry-After");
+      done(new Response(request.response, { status: request.status, headers: again ? { "Retry-After": again } : {} }));
+    });
+    signal?.addEventListener("abort", () => {
+      request.abort();
+      stop(signal.reason);
+    });
+    request.send(body);
+  });
 }
 
 function given(options) {

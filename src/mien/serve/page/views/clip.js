@@ -7,6 +7,7 @@ import { Options } from "../options.js";
 import { colorOf, inWords, PersonCard, saveLink } from "../people.js";
 import { Stage } from "../stage.js";
 import { drawAreas, momentAt } from "../timeline.js";
+import { Wait } from "../wait.js";
 
 export function start(panel, page) {
   const notice = new Notice();
@@ -45,24 +46,29 @@ export function start(panel, page) {
     asking = new AbortController();
     notice.clear();
     shown.hidden = false;
+    shown.style.minHeight = `${shown.offsetHeight}px`; // nothing below moves while it is read anew
     overTime.hidden = true;
     panel.setAttribute("aria-busy", "true");
     stage.clear();
     people.replaceChildren();
     save.offer(null);
-    summary.textContent = "Watching the clip…";
-    page.say(summary.textContent);
+    const wait = new Wait(summary, one.name || "the clip");
+    page.say("Watching the clip…");
     const playable = load(one);
     try {
       const [[result], palette, plays] = await Promise.all([
-        page.mien.files("video", [one], { ...options.chosen, signal: asking.signal }), options.palette(), playable,
+        page.mien.files("video", [one], { ...options.chosen, signal: asking.signal, onSent: (share) => wait.sent(share) }),
+        options.palette(), playable,
       ]);
       show(result, palette, plays);
     } catch (problem) {
       if (problem.name === "AbortError") return;
       shown.hidden = true;
       notice.tell(problem);
+    } finally {
+      wait.end();
     }
+    shown.style.minHeight = "";
     panel.removeAttribute("aria-busy");
   }
 
@@ -70,6 +76,9 @@ export function start(panel, page) {
     film.pause();
     URL.revokeObjectURL(film.src);
     film.src = URL.createObjectURL(one);
+    stage.frame.classList.remove("blank");
+    stage.frame.classList.add("coming");
+    film.onloadedmetadata = () => stage.frame.classList.remove("coming");
     return new Promise((done) => {
       film.onloadeddata = () => done(film.videoWidth > 0);
       film.onerror = () => done(false);
@@ -88,6 +97,7 @@ export function start(panel, page) {
     }));
     state = { persons, palette, gap: 1.6 * step, end, clip, plays };
     if (!plays) stage.frame.style.setProperty("--shape", `${clip.width} / ${clip.height}`);
+    stage.frame.classList.remove("coming");
     stage.frame.classList.toggle("blank", !plays);
     play.hidden = !plays;
     people.replaceChildren(...persons.map((person) => person.card.element));

@@ -1,7 +1,7 @@
 # The server in a slim image: not root, needs no writable disk but /tmp, models inside, reaches no network.
 #   docker build -t mien .
 #   docker run --rm --read-only --tmpfs /tmp --cap-drop ALL -p 127.0.0.1:8000:8000 mien
-# With an index of packages of one's own:  docker build --build-arg PIP_INDEX_URL=https://pypi.example.org/simple -t mien .
+# With an index of packages of one's own:  docker build --build-arg PIP_INDEX_URL=https://packages.example.org/simple -t mien .
 FROM python:3.11-slim AS build
 ARG PIP_INDEX_URL
 WORKDIR /source

@@ -1,5 +1,6 @@
 /** Clips: the film with boxes, and a timeline for each person to go through. */
 
+import { Asking } from "../asking.js";
 import { clock, el, percent } from "../dom.js";
 import { dropZone } from "../drop.js";
 import { Notice } from "../notice.js";
@@ -26,7 +27,8 @@ export function start(panel, page) {
   const overTime = el("div", { class: "card over-time", hidden: true },
     el("div", { class: "line" }, play, at), el("div", { class: "scrubbed" }, lanes, scrub), axis);
   const shown = el("div", { class: "stack", hidden: true }, seen, overTime);
-  let [file, asking, state] = [null, null, null];
+  const asking = new Asking(panel, notice);
+  let [file, state] = [null, null];
   const options = new Options(page, ["video"], {
     command: "curl SERVER/v1/video -F file=@talk.mp4",
     changed: () => file && read(file),
@@ -39,37 +41,33 @@ export function start(panel, page) {
   });
   panel.append(el("h1", { class: "hidden" }, "Emotion in clips"), notice.element, zone, shown, options.element);
 
-  async function read(one) {
+  function read(one) {
     file = one;
     state = null;
-    asking?.abort();
-    asking = new AbortController();
-    notice.clear();
-    shown.hidden = false;
-    shown.style.minHeight = `${shown.offsetHeight}px`; // nothing below moves while it is read anew
-    overTime.hidden = true;
-    panel.setAttribute("aria-busy", "true");
-    stage.clear();
-    people.replaceChildren();
-    save.offer(null);
-    const wait = new Wait(summary, one.name || "the clip");
-    page.say("Watching the clip…");
-    const playable = load(one);
-    try {
-      const [[result], palette, plays] = await Promise.all([
-        page.mien.files("video", [one], { ...options.chosen, signal: asking.signal, onSent: (share) => wait.sent(share) }),
-        options.palette(), playable,
-      ]);
-      show(result, palette, plays);
-    } catch (problem) {
-      if (problem.name === "AbortError") return;
+    return asking.run(async (signal) => {
+      shown.hidden = false;
+      shown.style.minHeight = `${shown.offsetHeight}px`; // nothing below moves while it is read anew
+      overTime.hidden = true;
+      stage.clear();
+      people.replaceChildren();
+      save.offer(null);
+      const wait = new Wait(summary, one.name || "the clip");
+      page.say("Watching the clip…");
+      const playable = load(one);
+      try {
+        const [[result], palette, plays] = await Promise.all([
+          page.mien.files("video", [one], { ...options.chosen, signal, onSent: (share) => wait.sent(share) }),
+          options.palette(), playable,
+        ]);
+        show(result, palette, plays);
+      } finally {
+        wait.end();
+      }
+      shown.style.minHeight = "";
+    }, () => {
       shown.hidden = true;
-      notice.tell(problem);
-    } finally {
-      wait.end();
-    }
-    shown.style.minHeight = "";
-    panel.removeAttribute("aria-busy");
+      shown.style.minHeight = "";
+    });
   }
 
   function load(one) {

@@ -1,5 +1,6 @@
 /** Faces in pictures: boxes over the picture, and a card for each face. */
 
+import { Asking } from "../asking.js";
 import { el } from "../dom.js";
 import { dropZone } from "../drop.js";
 import { Notice } from "../notice.js";
@@ -16,8 +17,8 @@ export function start(panel, page) {
   const save = saveLink();
   const shown = el("div", { class: "two", hidden: true }, el("div", { class: "card flush" }, stage.element),
     el("div", { class: "stack" }, el("div", { class: "line between" }, summary, save.element), people));
+  const asking = new Asking(panel, notice);
   let file = null;
-  let asking = null;
   const options = new Options(page, ["face"], {
     command: "curl SERVER/v1/face -F file=@party.jpg",
     changed: () => file && read(file),
@@ -30,32 +31,23 @@ export function start(panel, page) {
   });
   panel.append(el("h1", { class: "hidden" }, "Emotion in faces"), notice.element, zone, shown, options.element);
 
-  async function read(one) {
+  function read(one) {
     file = one;
-    asking?.abort();
-    asking = new AbortController();
-    notice.clear();
-    shown.hidden = false;
-    panel.setAttribute("aria-busy", "true");
-    stage.clear();
-    people.replaceChildren();
-    save.offer(null);
-    summary.textContent = "Looking for faces…";
-    URL.revokeObjectURL(image.src);
-    image.src = URL.createObjectURL(one);
-    image.alt = one.name || "The picture";
-    const seen = image.decode().then(() => true, () => false);
-    try {
+    return asking.run(async (signal) => {
+      shown.hidden = false;
+      stage.clear();
+      people.replaceChildren();
+      save.offer(null);
+      summary.textContent = "Looking for faces…";
+      URL.revokeObjectURL(image.src);
+      image.src = URL.createObjectURL(one);
+      image.alt = one.name || "The picture";
+      const seen = image.decode().then(() => true, () => false);
       const [[result], palette, visible] = await Promise.all([
-        page.mien.files("face", [one], { ...options.chosen, signal: asking.signal }), options.palette(), seen,
+        page.mien.files("face", [one], { ...options.chosen, signal }), options.palette(), seen,
       ]);
       show(result, palette, visible);
-    } catch (problem) {
-      if (problem.name === "AbortError") return;
-      shown.hidden = true;
-      notice.tell(problem);
-    }
-    panel.removeAttribute("aria-busy");
+    }, () => (shown.hidden = true));
   }
 
   function show(result, palette, visible) {

@@ -1,5 +1,6 @@
 /** Whole pictures: ratings as a point on a plane, labels with bars. Several pictures stand on the plane together. */
 
+import { Asking } from "../asking.js";
 import { el, percent } from "../dom.js";
 import { dropZone } from "../drop.js";
 import { Notice } from "../notice.js";
@@ -21,7 +22,8 @@ export function start(panel, page) {
   const side = el("div", { class: "card" });
   const shown = el("div", { class: "two", hidden: true }, el("div", { class: "stack" }, el("div", { class: "card flush" }, stage.element), thumbs, kept),
     el("div", { class: "stack" }, el("div", { class: "line between" }, summary, save.element), side));
-  let [pictures, asking, plane, bars, palette] = [[], null, null, null, []];
+  const asking = new Asking(panel, notice);
+  let [pictures, plane, bars, palette] = [[], null, null, []];
   const options = new Options(page, ["scene"], {
     command: "curl SERVER/v1/scene -F file=@street.jpg",
     changed: () => pictures.length && read(pictures.splice(0).map((picture) => picture.file)),
@@ -35,14 +37,10 @@ export function start(panel, page) {
   });
   panel.append(el("h1", { class: "hidden" }, "The mood of a scene"), notice.element, zone, shown, options.element);
 
-  async function read(files, given = files.length) {
-    asking?.abort();
-    asking = new AbortController();
-    notice.clear();
-    panel.setAttribute("aria-busy", "true");
-    try {
+  function read(files, given = files.length) {
+    return asking.run(async (signal) => {
       const [results, labels] = await Promise.all([
-        page.mien.files("scene", files, { ...options.chosen, signal: asking.signal }), options.palette(),
+        page.mien.files("scene", files, { ...options.chosen, signal }), options.palette(),
       ]);
       if (labels !== palette || !plane) build(labels);
       const read = results.map((result, place) => ({ result, file: files[place] })).filter(({ result }) => result.items.length);
@@ -54,12 +52,7 @@ export function start(panel, page) {
       kept.hidden = !left && all.length <= KEPT;
       if (failed.length) notice.tell(new Error(failed.map(({ input, error }) => error.replace(/^the file\b/, input)).join("; ")));
       if (read.length) choose(pictures.at(-1));
-    } catch (problem) {
-      if (problem.name === "AbortError") return;
-      shown.hidden = !pictures.length;
-      notice.tell(problem);
-    }
-    panel.removeAttribute("aria-busy");
+    }, () => (shown.hidden = !pictures.length));
   }
 
   function build(labels) {

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from mien.errors import InputError, ModelError
 from mien.model import Manifest
 from mien.results import Box, Prediction, Result
 from mien.threads import readers, side_by_side
+
+_PICTURES_AHEAD = 64  # looked at before what they show is computed, however little that is
 
 T = TypeVar("T")
 Progress = Callable[[int], None]  # called with the number of inputs done since the last call
@@ -148,6 +150,41 @@ def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
+
+
+class Seen(NamedTuple):
+    """What is to be read in one picture: nothing where *error* says why it cannot be used.
+
+    Attributes:
+        name: of the input in its result.
+        boxes: one for each sample; None stands for the whole picture.
+        samples: as the network takes them.
+    """
+
+    name: str
+    boxes: Sequence[Box | None] = ()
+    samples: Sequence[np.ndarray] = ()
+    error: str | None = None
+
+
+def gathered(pictures: Iterable[Seen], batch_size: int) -> Iterator[list[Seen]]:
+    """Pictures in their order, as many together as show so many samples, or none for long."""
+    waiting, samples = list[Seen](), 0
+    for seen in pictures:
+        waiting.append(seen)
+        samples += len(seen.samples)
+        if samples >= batch_size or len(waiting) >= max(batch_size, _PICTURES_AHEAD):
+            yield waiting
+            waiting, samples = [], 0
+    if waiting:
+        yield waiting
+
+
+def name_of(item: Any) -> str:
+    """What a picture is called in its result."""
+    if isinstance(item, np.ndarray):
+        return "<array>"
+    return "<bytes>" if isinstance(item, bytes) else str(item)
 
 
 def prepared_batches(

@@ -13,11 +13,10 @@ from mien.face.classifier import FaceClassifier
 from mien.face.preprocess import FaceSettings, align, prepare
 from mien.media import read_picture
 from mien.model import Manifest, preprocess_settings
-from mien.recognizer import Progress, in_chunks, prepared_batches
+from mien.recognizer import Progress, Seen, gathered, in_chunks, name_of, prepared_batches
 from mien.results import Box, Result
 from mien.threads import readers, side_by_side
 
-_PICTURES_AHEAD = 64  # pictures read before their faces are classified, however few faces they show
 _FEATURES = "features"
 
 
@@ -60,24 +59,16 @@ class FaceRecognizer(FaceClassifier):
             crops: each picture is a ready crop of one face; none is looked for.
         """
 
-        def look(item: Any) -> tuple[tuple[str, list[Box], str | None], list[np.ndarray]]:
+        def look(item: Any) -> Seen:
             try:
-                boxes, found = self._crop(item) if crops else self._find(item)
+                return Seen(name_of(item), *(self._crop(item) if crops else self._find(item)))
             except InputError as error:
-                return (_name(item), [], str(error)), []
-            return (_name(item), boxes, None), found
+                return Seen(name_of(item), error=str(error))
 
         if not crops:
             _ = self.detector  # loaded before several threads want it
-        waiting: list[tuple[str, list[Box], str | None]] = []
-        faces: list[np.ndarray] = []
-        for seen, found in side_by_side(look, inputs, readers(self._threads)):
-            waiting.append(seen)
-            faces.extend(found)
-            if len(faces) >= batch_size or len(waiting) >= max(batch_size, _PICTURES_AHEAD):
-                yield from self._results(waiting, faces, batch_size)
-                waiting, faces = [], []
-        yield from self._results(waiting, faces, batch_size)
+        for pictures in gathered(side_by_side(look, inputs, readers(self._threads)), batch_size):
+            yield from self._results(pictures, batch_size)
 
     def probabilities(
         self,
@@ -125,19 +116,12 @@ class FaceRecognizer(FaceClassifier):
         height, width = picture.shape[:2]
         return [(0.0, 0.0, float(width), float(height))], [prepare(picture, self.settings)]
 
-    def _results(
-        self, waiting: list[tuple[str, list[Box], str | None]], faces: list[np.ndarray], batch_size: int
-    ) -> Iterator[Result]:
+    def _results(self, pictures: Sequence[Seen], batch_size: int) -> Iterator[Result]:
+        faces = (face for seen in pictures for face in seen.samples)
         rows = (
             row
             for chunk in in_chunks(faces, batch_size)
             for row in self.settled(self.classify(np.stack(chunk)), np.arange(len(chunk)))
         )
-        for name, boxes, error in waiting:
-            yield self.result(name, [next(rows) for _ in boxes], error, boxes)
-
-
-def _name(item: Any) -> str:
-    if isinstance(item, np.ndarray):
-        return "<array>"
-    return "<bytes>" if isinstance(item, bytes) else str(item)
+        for seen in pictures:
+            yield self.result(seen.name, [next(rows) for _ in seen.boxes], seen.error, seen.boxes)

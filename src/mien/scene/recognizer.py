@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,13 @@ from mien.errors import InputError, ModelError
 from mien.face.detect import FaceDetector
 from mien.media import Region
 from mien.model import NETWORK, Manifest, preprocess_settings
-from mien.recognizer import Progress, Recognizer, in_chunks, prepared_batches
+from mien.recognizer import Progress, Recognizer, Seen, gathered, in_chunks, name_of, prepared_batches
 from mien.results import Box, ClipSummary, Moment, Person, Prediction, Result
 from mien.runtime import Session
 from mien.scene.clip import SceneReading
 from mien.scene.preprocess import SceneSettings, body, prepare, read
 from mien.threads import readers, side_by_side
 
-_PICTURES_AHEAD = 64  # photographs read before what they show is classified
 _FEATURES = "features"
 
 
@@ -153,35 +153,24 @@ class SceneRecognizer(Recognizer):
         )
 
     def _predict(self, inputs: Iterable[tuple[Any, Sequence[Box] | None]], batch_size: int) -> Iterator[Result]:
-        def look(
-            given: tuple[Any, Sequence[Box] | None],
-        ) -> tuple[Any, tuple[str, list[Box | None], str | None], list[np.ndarray]]:
+        def look(given: tuple[Any, Sequence[Box] | None]) -> Any:  # Seen, or the path of a clip
             item, boxes = given
-            name = _name(item)
             if isinstance(item, str | Path) and is_clip(item):
-                return item, (name, [], None), []
+                return item
             try:
-                found, prepared = self._samples(item, boxes)
+                return Seen(name_of(item), *self._samples(item, boxes))
             except InputError as error:
-                return None, (name, [], str(error)), []
-            return None, (name, found, None), prepared
+                return Seen(name_of(item), error=str(error))
 
         if self.of_persons:
             _ = self.detector  # loaded before several threads want it
-        waiting: list[tuple[str, list[Box | None], str | None]] = []
-        samples: list[np.ndarray] = []
-        for clip, seen, prepared in side_by_side(look, inputs, readers(self._threads)):
-            if clip is not None:
-                yield from self._results(waiting, samples, batch_size)
-                waiting, samples = [], []
-                yield self._clip(clip, batch_size)
-                continue
-            waiting.append(seen)
-            samples.extend(prepared)
-            if len(samples) >= batch_size or len(waiting) >= max(batch_size, _PICTURES_AHEAD):
-                yield from self._results(waiting, samples, batch_size)
-                waiting, samples = [], []
-        yield from self._results(waiting, samples, batch_size)
+        looks = side_by_side(look, inputs, readers(self._threads))
+        for are_pictures, some in groupby(looks, lambda one: isinstance(one, Seen)):
+            if are_pictures:
+                for pictures in gathered(some, batch_size):
+                    yield from self._results(pictures, batch_size)
+            else:
+                yield from (self._clip(path, batch_size) for path in some)
 
     def _clip(self, path: str | Path, batch_size: int) -> Result:
         try:
@@ -199,7 +188,7 @@ class SceneRecognizer(Recognizer):
             return [None], [prepare(picture, None, self.settings)]
         if boxes is None:
             boxes = [box] if box is not None else self._bodies(picture)
-        edges = [Region(_name(item), (box[0], box[1], box[2], box[3])).box for box in boxes]  # checks them
+        edges = [Region(name_of(item), (box[0], box[1], box[2], box[3])).box for box in boxes]  # checks them
         return list(edges), [prepare(picture, box, self.settings) for box in edges]
 
     def _bodies(self, picture: np.ndarray) -> list[Box]:
@@ -207,14 +196,13 @@ class SceneRecognizer(Recognizer):
         found = (body(face.box, width, height) for face in self.detector.find(picture))
         return [box for box in found if box[0] < box[2] and box[1] < box[3]]
 
-    def _results(
-        self, waiting: list[tuple[str, list[Box | None], str | None]], samples: list[np.ndarray], batch_size: int
-    ) -> Iterator[Result]:
+    def _results(self, pictures: Sequence[Seen], batch_size: int) -> Iterator[Result]:
+        samples = (sample for seen in pictures for sample in seen.samples)
         answers = (self.classify(np.stack(chunk)) for chunk in in_chunks(samples, batch_size))
         rows = (row for scores, ratings in answers for row in zip(scores, ratings, strict=True))
-        for name, boxes, error in waiting:
-            here = [next(rows) for _ in boxes]
-            yield self.result(name, [row for row, _ in here], error, boxes, [rated for _, rated in here])
+        for seen in pictures:
+            here = [next(rows) for _ in seen.boxes]
+            yield self.result(seen.name, [row for row, _ in here], seen.error, seen.boxes, [rated for _, rated in here])
 
     def classify(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities (n, labels) and ratings (n, ratings) of samples that `mien.scene.preprocess.prepare` made."""
@@ -229,9 +217,3 @@ class SceneRecognizer(Recognizer):
         given = dict(zip(self._session.outputs, self._session.run_all(batch), strict=True))
         nothing = np.zeros((len(batch), 0), np.float32)
         return given.get("probabilities", nothing), given.get("ratings", nothing)
-
-
-def _name(item: Any) -> str:
-    if isinstance(item, np.ndarray):
-        return "<array>"
-    return "<bytes>" if isinstance(item, bytes) else str(item)

@@ -75,7 +75,7 @@ class Session:
 
     def run(self, array: np.ndarray, output: str | None = None) -> np.ndarray:
         """The network's first output for its first input, or the output of that name."""
-        return np.concatenate(self.run_each(self._cut(array), output))
+        return _joined(self.run_each(self._cut(array), output))
 
     def run_each(self, batches: Sequence[np.ndarray], output: str | None = None) -> list[np.ndarray]:
         """The same for several arrays, which are not cut; they may differ in shape."""
@@ -84,7 +84,7 @@ class Session:
     def run_all(self, array: np.ndarray) -> list[np.ndarray]:
         """All outputs for its first input, in the order of ``outputs``."""
         parts = self._run(self._cut(array), list(self.outputs))
-        return [np.concatenate(output) for output in zip(*parts, strict=True)]
+        return [_joined(output) for output in zip(*parts, strict=True)]
 
     def _cut(self, array: np.ndarray) -> list[np.ndarray]:
         if self._rows is None or len(array) < 2:
@@ -99,3 +99,7 @@ class Session:
 
         alone = self._rows is None or len(batches) < 2
         return list(side_by_side(compute, batches, 1 if alone else min(self._threads, len(batches))))
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -57,7 +57,7 @@ def add_live(app: FastAPI) -> None:
         except Problem as problem:
             await socket.send_denial_response(problem.response())
             return
-        session, counted = _Session(socket, served, view, smoother, state.metrics.frames), False
+        session = _Session(socket, served, view, smoother, state.metrics.frames)
         start = time.monotonic()
         try:
             await socket.accept()
@@ -66,9 +66,13 @@ def add_live(app: FastAPI) -> None:
             elif clients >= state.settings.max_live:  # others came while this one told its key
                 await socket.close(LATER, FULL)
             else:
-                clients, counted = clients + 1, True
+                clients += 1
                 state.metrics.live.set(clients)
-                await session.run()
+                try:
+                    await session.run()
+                finally:
+                    clients -= 1
+                    state.metrics.live.set(clients)
         except WebSocketDisconnect:
             pass
         except Exception as error:
@@ -76,8 +80,6 @@ def add_live(app: FastAPI) -> None:
             with suppress(Exception):
                 await socket.close(FAILED)
         finally:
-            clients -= counted
-            state.metrics.live.set(clients)
             if state.settings.access_log:
                 log.info("live", extra={"fields": {**session.facts(), "s": round(time.monotonic() - start, 1)}})
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import time
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +49,11 @@ from mien.text.preprocess import MAX_CHARACTERS, TextPreprocessor, TextSettings,
         ("naïve Straße привет こんにちは", "naïve Straße привет こんにちは"),
         ("zero\u200bwidth\ufeff", "zerowidth"),
         ("\ue000\U000e0041x", "x"),  # private use, tags
+        ("Z\u0351\u036ba\u031b\u0337lgo", "Z\u0351\u036ba\u0337\u031blgo"),  # marks, put in order
+        ("मैं बहुत ख़ुश हूँ 😊", "मैं बहुत ख\u093cुश हूँ smiling face with smiling eyes"),
+        ("أَنَا سَعِيدٌ جِدًّا", "أَنَا سَعِيدٌ جِدًّا"),
+        ("\u1112\u1161\u11ab\u1100\u1173\u11af", "한글"),
+        ("Việt 我很高兴 ไม่เป็นไร", "Việt 我很高兴 ไม่เป็นไร"),
     ],
 )
 def test_clean_by_hand(text: str, cleaned: str) -> None:
@@ -81,6 +88,35 @@ def test_clean_is_printable_single_spaced_and_stable(text: str) -> None:
     assert cleaned == cleaned.strip()
     assert clean(cleaned) == cleaned
     cleaned.encode()  # no half of a surrogate pair is left
+
+
+MARKS = "".join(chr(code) for code in range(0x300, 0x370) if unicodedata.combining(chr(code)))
+
+
+@given(st.lists(st.tuples(st.sampled_from("aeZ中か"), st.text(MARKS, max_size=30)), max_size=6))
+def test_up_to_thirty_combining_marks_stay_as_unicode_has_them(letters: list[tuple[str, str]]) -> None:
+    text = "".join(letter + marks for letter, marks in letters)
+    assert clean(text) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize("between", ["", "\u200d", "\ufe0f"], ids=["nothing", "joiners", "variation selectors"])
+def test_marks_without_end_are_cut_and_take_linear_time(reader: mien.Recognizer, between: str) -> None:
+    marks = f"\u0327{between}\u0300{between}" * (49_000 // (1 + len(between)))  # in the wrong order
+    start = time.perf_counter()
+    cleaned = clean("so gla" + marks + "d and happy")
+    assert time.perf_counter() - start < 3  # sorting all of them took 25
+    assert cleaned == unicodedata.normalize("NFC", "so gla" + "\u0327\u0300" * 15 + "d and happy")
+    assert reader.predict("so happy" + marks).label == "joy"
+
+
+def test_the_limit_counts_emoji_as_they_are_spelled_out(reader: mien.Recognizer) -> None:
+    longest = "\U0001f468" + "👩‍❤️‍💋‍👨"  # a few words each
+    start = time.perf_counter()
+    for text in ("😭" * 99_000, longest * 11_000, "xD " * 33_000):
+        with pytest.raises(InputError, match=r"^text with its emoji spelled out has more than 100,000 characters"):
+            reader.predict(text)
+    assert time.perf_counter() - start < 5  # with all of them spelled out: 90
+    assert reader.predict("i am so happy " + "😭" * 4_000).items
 
 
 @given(st.text(st.characters(codec="ascii", categories=("Ll", "N")), max_size=30))

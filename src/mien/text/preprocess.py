@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,10 @@ from tokenizers import Tokenizer
 from mien.errors import InputError, ModelError
 from mien.text import EMPTY
 
-#: A longer text is refused rather than half read; settable per call of :class:`TextPreprocessor`.
+#: A longer text, as it is or with its emoji spelled out, is refused; settable per :class:`TextPreprocessor`.
 MAX_CHARACTERS = 100_000
+#: Combining marks kept in a row, as in UAX #15's stream-safe format: sorting more takes quadratic time.
+MAX_MARKS = 30
 
 
 class TextSettings(BaseModel):
@@ -57,24 +61,67 @@ _SILENT = ("Cf", "Cs", "Cn", "Co")  # format characters, surrogates, unassigned 
 _FLAG_LETTERS = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
 _HEARTS = ("heavy black heart", "black heart suit", "white heart suit")
 _PICTOGRAPHS = 0x2190  # arrows and beyond: where signs without a place in a vocabulary begin
+_SLICE = 4096  # characters spelled out between two checks of the limit
 
 
-def clean(text: str) -> str:
+def clean(text: str, most: int | None = None) -> str:
     """Text in the form that every tokenizer of mien sees.
 
     Emoji and emoticons become their names ("😭" → "loudly crying face"), which carry over to any vocabulary;
-    curly quotes become straight, control characters and runs of white space one space.
+    curly quotes become straight, control characters and runs of white space one space. Of combining marks in a row
+    `MAX_MARKS` are kept.
+
+    Args:
+        text: any length; time and memory grow linearly with it.
+        most: the most characters of the cleaned text.
+
+    Raises:
+        InputError: it would have more.
     """
     if not text.isascii():
-        text = "".join(map(_sign, unicodedata.normalize("NFC", text)))
-        text = unicodedata.normalize("NFC", text)  # a dropped sign may have stood between a letter and its accent
+        text = _spelled_out(_composed(text), most)
+        text = _composed(text)  # a dropped sign may have stood between a letter and its accent
     text = text.translate(_QUOTES)
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
     text = _EMOTICON.sub(lambda match: _EMOTICON_NAMES[match.group()], text)
-    return _SPACES.sub(" ", text).strip()
+    text = _SPACES.sub(" ", text).strip()
+    _check_length(len(text), most)
+    return text
 
 
+def cleaned_length(text: str, most: int) -> int:
+    """Characters of the cleaned text, about; above *most* if it has more."""
+    if len(text) > most or (text.isascii() and not _EMOTICON.search(text)):
+        return len(text)
+    try:
+        return len(clean(text, most))
+    except InputError:
+        return most + 1
+
+
+def _composed(text: str) -> str:
+    if len(text) > MAX_MARKS and sum(map(bool, map(unicodedata.combining, text))) > MAX_MARKS:
+        runs = groupby(text, lambda character: unicodedata.combining(character) > 0)
+        text = "".join(["".join(islice(run, MAX_MARKS) if marks else run) for marks, run in runs])
+    return unicodedata.normalize("NFC", text)
+
+
+def _spelled_out(text: str, most: int | None) -> str:
+    parts, length = [], 0
+    for start in range(0, len(text), _SLICE):
+        parts.append(_SPACES.sub(" ", "".join(map(_sign, text[start : start + _SLICE]))))
+        length += len(parts[-1])
+        _check_length(length, most)
+    return "".join(parts)
+
+
+def _check_length(length: int, most: int | None) -> None:
+    if most is not None and length > most:
+        raise InputError(f"text with its emoji spelled out has more than {most:,} characters, the limit: split it")
+
+
+@lru_cache(4096)
 def _sign(character: str) -> str:
     category = unicodedata.category(character)
     # Joiners, soft hyphens, variation selectors and skin tones say nothing that the base sign does not.
@@ -112,7 +159,9 @@ class TextPreprocessor:
 
     def prepare(self, text: str) -> str:
         """What the tokenizer is given; empty where there is nothing to read."""
-        text = clean(text)
+        return self._joined(clean(text))
+
+    def _joined(self, text: str) -> str:
         joined = text.replace("'", "") if self.settings.drop_apostrophes else text
         return joined if joined.strip() else text  # of apostrophes alone they are what there is
 
@@ -126,7 +175,7 @@ class TextPreprocessor:
             raise InputError(f"text expected, got {type(text).__name__}")
         if len(text) > self.max_characters:
             raise InputError(f"text has {len(text):,} characters, the limit is {self.max_characters:,}: split it")
-        prepared = self.prepare(text)
+        prepared = self._joined(clean(text, self.max_characters))
         if not prepared:
             raise InputError(EMPTY)
         return prepared

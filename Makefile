@@ -2,6 +2,7 @@
 #   make demo   the small install (no torch), a few predictions and a page to look at
 #   make serve  the API and its page at http://127.0.0.1:8000; make serve OPTIONS="--port 9000" for another place
 #   make test   everything: lint, types, unit, property and end-to-end tests
+#   make fuzz   hostile inputs of all kinds, for MINUTES (10); SEED and KINDS repeat a run: make fuzz SEED=7 KINDS="tables clips"
 PYTHON ?= python3
 PIP_FLAGS = --quiet --disable-pip-version-check -c constraints.txt
 # Data to check the shipped figures on, where they are; tests that want them say so and skip elsewhere.
@@ -10,7 +11,9 @@ ifneq ($(MIEN_DATA),)
 export MIEN_DATA
 endif
 
-.PHONY: demo serve test lint clean
+MINUTES ?= 10
+
+.PHONY: demo serve test lint fuzz clean
 
 demo: .venv-demo/installed
 	.venv-demo/bin/mien demo --out demo
@@ -24,6 +27,9 @@ test: .venv/installed lint
 lint: .venv/installed
 	.venv/bin/ruff check src tests benchmarks examples docs
 	.venv/bin/mypy
+
+fuzz: .venv/installed
+	PYTHONPATH=tests .venv/bin/python -m fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(KINDS),--kinds "$(KINDS)")
 
 .venv-demo/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-demo
@@ -41,4 +47,4 @@ lint: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-serve demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-serve demo findings .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""The kinds of inputs; see :class:`fuzz.Kind`."""

@@ -1,0 +1,32 @@
+"""Whether the fuzzer finds what was planted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import cli_env
+from fuzz.__main__ import Run
+
+TESTS = Path(__file__).parent
+#: What the planted faults of fuzz/kinds/planted.py are reported as.
+PLANTED = (
+    *("ValueError: a fault", "no single line", "301 characters", "control characters", "took 1.", "took 80 MB"),
+    *("socket.", "opened the canary's file", "open for writing", "os.system", "killed by signal"),
+)
+
+
+def test_what_was_planted_is_found_and_found_again(tmp_path: Path) -> None:
+    run = Run(seed=253, folder=tmp_path)  # in which each of them is soon planted
+    run.slice(["planted"], start=0, count=15, seconds=60)
+    for what in PLANTED:
+        assert any(what in found["what"] for found in run.findings), what
+    assert {"accepted", "refused"} <= set(run.counts["planted"].got)
+    first = next(found for found in run.findings if "a fault" in found["what"])
+    command = [sys.executable, *first["again"].split()[2:]]
+    environment = cli_env() | {"PYTHONPATH": os.pathsep.join((str(TESTS), cli_env()["PYTHONPATH"]))}
+    again = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert again.returncode == 1
+    assert "ValueError: a fault" in again.stdout

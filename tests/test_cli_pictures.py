@@ -60,7 +60,7 @@ ORDER = ["a empty.png", "b/two.png", "c.jpg", "z.jpg"]
 
 def test_a_folder_as_json_is_what_the_api_gives(run_cli: RunCli, face: Path, album: Path) -> None:
     done = run_cli("predict", "album", "--model", face, "--json", env={"MIEN_THREADS": "1"})
-    assert "1 of the inputs could not be read" in one_line(done)
+    assert "1 of 4 inputs could not be read" in one_line(done)
     assert "c.jpg" in done.stderr
     document = json.loads(done.stdout, parse_constant=pytest.fail)
     assert [row["input"] for row in document["results"]] == [f"album/{name}" for name in ORDER]
@@ -207,7 +207,7 @@ def test_pictures_that_are_not_read(run_cli: RunCli, face: Path, tmp_path: Path)
         *("predict", "large.png", "dot.png", "text.jpg", "empty.png", "none.jpg", "--model", face, "--json"),
         env={"MIEN_MAX_PIXELS": "2999"},
     )
-    assert "4 of the inputs could not be read: large.png has 60 x 50 pixels" in one_line(done)
+    assert "4 of 5 inputs could not be read: large.png has 60 x 50 pixels" in one_line(done)
     errors = [row["error"] for row in json.loads(done.stdout)["results"]]
     assert [error is None for error in errors] == [False, True, False, False, False]
     assert all(name in error for name, error in zip(("text.jpg", "empty.png", "none.jpg"), errors[2:], strict=True))

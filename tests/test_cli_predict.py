@@ -104,7 +104,7 @@ def test_an_empty_line_at_the_end_is_no_failure(run_cli: RunCli, tiny_model: Pat
 def test_an_empty_line_hides_no_failure(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("\nso glad\n" + "x" * 100_001 + "\n", "utf-8")
     done = run_cli("predict", "t.txt", "", "--model", tiny_model, "--json")
-    assert one_line(done).startswith("mien: 2 of the inputs could not be read: text has 100,001 characters")
+    assert one_line(done).startswith("mien: 2 of 4 inputs could not be read: text has 100,001 characters")
     assert len(strict(done.stdout)["results"]) == 4
 
 
@@ -292,7 +292,7 @@ def test_a_table_damaged_further_down_leaves_one_document(run_cli: RunCli, tiny_
         (["none.csv"], "none.csv: no such file"),
         (["empty.txt"], "empty.txt is empty"),
         (["."], ". is a folder"),
-        ([""], "1 of the inputs could not be read: text is empty"),
+        ([""], "the input could not be read: text is empty"),
         (["glad", "--model", "nowhere"], "no model 'nowhere'"),
         (["glad", "--labels", "fer7"], "--labels fer7: there is no map from carer6 to fer7"),
         (["glad", "--labels", "moods"], "no label space 'moods'; there are: carer6"),

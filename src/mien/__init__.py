@@ -10,7 +10,7 @@ Everything here is loaded when it is first used: importing mien loads neither to
 from __future__ import annotations
 
 import importlib
-from os import PathLike, fspath
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -44,7 +44,8 @@ _HOMES = {
 
 __all__ = [
     "SPACES", "Embedder", "Emotion", "EmotionClassifier", "LabelSpace", "MienError", "Prediction", "Recognizer",
-    "Result", "__version__", "evaluate", "load", "open_dataset", "predict", "train",
+    "Result", "__version__", "evaluate", "load", "open_dataset", "predict", "predict_many",
+    "train",
 ]  # fmt: skip
 
 _loaded: dict[str, Recognizer] = {}
@@ -54,8 +55,9 @@ def predict(item: Any, model: str | None = None) -> Result:
     """Read the emotion in one text, or in the faces of one picture or clip, with a shipped model; it stays loaded.
 
     Args:
-        item: a text; or a picture: the path of a picture file, or its pixels, a uint8 array (height, width, 3) red,
-            green, blue or (height, width) grey; or the path of a clip.
+        item: a text, or a file object opened as text; or a picture: its path, its bytes, a binary file object, a Pillow
+            image, or its pixels, a uint8 array (height, width, 3) red, green, blue or (height, width) grey; or the path
+            of a clip. A string that is taken for a path or an address (see :mod:`mien.inputs`) is never read as a text.
         model: name of a shipped model, or a model folder. Without it "face" for a picture, "video" for a clip and
             "text" for the rest.
 
@@ -63,27 +65,41 @@ def predict(item: Any, model: str | None = None) -> Result:
         InputError: nothing can be read in it.
         ModelError: no such model.
     """
-    if model is None:
-        model = _modality(item)
+    from mien.inputs import checked, kind_of
+
+    recognizer = _shared(model or kind_of(item))
+    return recognizer.predict(checked(item, recognizer.manifest.modality))
+
+
+def predict_many(inputs: Iterable[Any], model: str | None = None, batch_size: int = 64) -> Iterator[Result]:
+    """Read many inputs, each as :func:`predict` does: results in order, computed in batches, in bounded memory.
+
+    An input that cannot be read gives a result whose ``error`` says why; it does not stop the others.
+
+    Args:
+        inputs: a list, column, generator, or a file of lines opened as text. Without *model* inputs of several kinds
+            may be mixed: the model of each is chosen by its kind, and neighbors of one kind are batched.
+        model: name of a shipped model, or a model folder, for all of them.
+        batch_size: texts or faces computed at once.
+
+    Raises:
+        InputError: *inputs* is a single one, or a table.
+        ModelError: no such model.
+    """
+    from mien.inputs import listed, read_many
+
+    items = listed(inputs)
+    if model is not None:
+        _shared(model)
+    return read_many(items, model, _shared, batch_size)
+
+
+def _shared(model: str) -> Recognizer:
     if model not in _loaded:
         from mien.model import load
 
         _loaded[model] = load(model)
-    return _loaded[model].predict(item)
-
-
-def _modality(item: Any) -> str:
-    """What an input is by its type, and by the end of a file's name."""
-    from mien.face import names_picture
-    from mien.video import names_clip
-
-    if isinstance(item, str):
-        return "face" if names_picture(item) else "video" if names_clip(item) else "text"
-    if isinstance(item, PathLike):
-        from mien.clips import is_clip
-
-        return "video" if is_clip(str(fspath(item))) else "face"
-    return "face" if isinstance(item, bytes) or hasattr(item, "__array_interface__") else "text"
+    return _loaded[model]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,12 +12,16 @@ import typer
 from mien import __version__
 from mien.cli_predict import AsJson, console, predict, say
 from mien.cli_serve import serve
+from mien.cli_usage import Verbs
 from mien.errors import DataError, MienError
+from mien.terminal import cut_message, print_json, print_line, printable
 
 if TYPE_CHECKING:
     from mien.data import Dataset
 
+
 app = typer.Typer(
+    cls=Verbs,
     help="Reads emotion from text, faces and clips: predict, train, evaluate. Offline.",
     no_args_is_help=True,
     add_completion=False,
@@ -49,17 +53,17 @@ def main() -> None:
 
 
 def _fail(error: object) -> None:
-    print(f"mien: {' '.join(str(error).split())}", file=sys.stderr)
+    print_line(f"mien: {' '.join(cut_message(str(error)).split())}", sys.stderr)
     sys.exit(1)
 
 
 def _print_json(document: Any) -> None:
-    print(json.dumps(document, ensure_ascii=False, indent=1))
+    print_json(json.dumps(document, ensure_ascii=False, indent=1))
 
 
 def _version(value: bool) -> None:
     if value:
-        print(f"mien {__version__}")
+        print_line(f"mien {__version__}")
         raise typer.Exit
 
 
@@ -101,7 +105,7 @@ def train(
 
     if recipe == "list":
         for name in shipped():
-            print(f"{name:18} {load_recipe(name).summary}")
+            print_line(f"{name:18} {load_recipe(name).summary}")
         return
     if not data:
         raise typer.BadParameter("name the data to train on, such as --data carer:emotion/", param_hint="--data")
@@ -125,7 +129,7 @@ def train(
     if over:
         told = (f"{name} {mean:.4f} (± {over['std'][name]:.4f})" for name, mean in over["mean"].items())
         say("mean over folds: " + "  ".join(told))
-    print(done.folder)
+    print_line(done.folder)
 
 
 @app.command()
@@ -209,13 +213,13 @@ def data_check(spec: Annotated[str, typer.Argument(metavar="READER:PATH")], as_j
         _print_json({"data": spec, "counts": dict(counts), "problems": rows})
     else:
         for kind, count in counts.most_common():
-            print(f"{count:6,} {kind}")
+            print_line(f"{count:6,} {kind}")
             for problem in [p for p in problems if p.kind == kind][:5]:
-                print(f"         {problem.where}: {problem.what}")
+                print_line(f"         {problem.where}: {problem.what}")
             if count > 5:
-                print(f"         … and {count - 5:,} more (--json lists all)")
+                print_line(f"         … and {count - 5:,} more (--json lists all)")
         if not problems:
-            print("nothing wrong found")
+            print_line("nothing wrong found")
     if problems:
         raise DataError(
             f"{spec}: {len(problems):,} problems: " + ", ".join(f"{n:,} {kind}" for kind, n in counts.items())
@@ -241,7 +245,8 @@ def models(
             return
         for name, manifest in found.items():
             size = sum(entry.bytes for entry in manifest.files.values()) / 1e6
-            print(f"{name:12} {manifest.modality:6} {len(manifest.space):3} labels {size:6.1f} MB  {manifest.summary}")
+            labels = f"{len(manifest.space):3} labels"
+            print_line(f"{name:12} {manifest.modality:6} {labels} {size:6.1f} MB  {manifest.summary}")
         return
     if verb not in ("show", "verify"):
         raise typer.BadParameter(f"{verb!r}; there are: list, show, verify")
@@ -255,14 +260,15 @@ def models(
         else:
             from rich.markdown import Markdown
 
-            console().print(Markdown((folders[0] / CARD).read_text("utf-8")))
+            card = (folders[0] / CARD).read_text("utf-8")
+            console().print(Markdown(printable(card, layout=True), hyperlinks=False))
         return
     good = [verify(folder) for folder in folders]
     if as_json:
         _print_json({"models": [{"name": m.name, "files": len(m.files), "whole": True} for m in good]})
     else:
         for manifest in good:
-            print(f"{manifest.name}: {len(manifest.files)} files are as they were written")
+            print_line(f"{manifest.name}: {len(manifest.files)} files are as they were written")
 
 
 @app.command()
@@ -288,12 +294,12 @@ def export(
             raise typer.BadParameter("--as video makes a model folder of one model of faces", param_hint="--as")
         from mien.training.publish import as_video
 
-        print(as_video(runs[0], to, name=name or to.name))
+        print_line(as_video(runs[0], to, name=name or to.name))
         return
     if len(runs) > 1 and form == "folder":
         from mien.training.ensemble import combine
 
-        print(combine(runs, to, name or to.name, int8=int8))
+        print_line(combine(runs, to, name or to.name, int8=int8))
         return
     run = runs[0]
     if len(runs) > 1 or int8:
@@ -308,11 +314,11 @@ def export(
             "note: loading a joblib file runs the code that stands in it. Load none that comes from strangers; "
             "hand on the model folder instead (--format folder), which runs nothing."
         )
-        print(to)
+        print_line(to)
         return
     from mien.training.publish import publish
 
-    print(publish(Path(run), to, name=name, weights=weights))
+    print_line(publish(Path(run), to, name=name, weights=weights))
 
 
 @app.command()
@@ -336,18 +342,19 @@ def bench(
     if as_json:
         _print_json(document)
         return
-    print(f"{document['model']} on {document['threads']} threads")
-    print(f"  load            {document['load_s'] * 1e3:8.0f} ms")
+    print_line(f"{document['model']} on {document['threads']} threads")
+    print_line(f"  load            {document['load_s'] * 1e3:8.0f} ms")
     if of_clips:
-        print(f"  {document['clip']:15} {document['seconds']:8.1f} s of {document['width']} × {document['height']}")
-        print(f"  looked at       {document['frames']:8,} frames, {document['moments']:,} faces in them")
+        size = f"{document['width']} × {document['height']}"
+        print_line(f"  {document['clip']:15} {document['seconds']:8.1f} s of {size}")
+        print_line(f"  looked at       {document['frames']:8,} frames, {document['moments']:,} faces in them")
         speed = f"{document['times_real_time']:.1f} × as fast as it plays"
-        print(f"  read in         {document['read_s']:8.2f} s    {speed}")
+        print_line(f"  read in         {document['read_s']:8.2f} s    {speed}")
         return
     unit = next(unit for unit in UNITS.values() if unit in document)
     latency = document["latency_ms"]
-    print(f"  one alone       {latency['p50']:8.2f} ms   (95 %: {latency['p95']:.2f} ms)")
-    print(f"  {document[unit]:,} {unit}  {document[f'{unit}_per_s']:10,.0f} {unit}/s")
+    print_line(f"  one alone       {latency['p50']:8.2f} ms   (95 %: {latency['p95']:.2f} ms)")
+    print_line(f"  {document[unit]:,} {unit}  {document[f'{unit}_per_s']:10,.0f} {unit}/s")
 
 
 @app.command()
@@ -356,9 +363,7 @@ def demo(
     photo: Annotated[
         list[str] | None, typer.Option("--photo", help="A photograph of yours instead of a drawing; several are fine.")
     ] = None,
-    clip: Annotated[
-        list[str] | None, typer.Option("--clip", help="A clip of yours instead; several are fine.")
-    ] = None,
+    clip: Annotated[list[str] | None, typer.Option("--clip", help="A clip of yours instead; several are fine.")] = None,
 ) -> None:
     """Predict on a dozen sentences, drawn people and a drawn clip with the shipped models; write pages of it."""
     from mien.demo import run

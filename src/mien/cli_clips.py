@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.cli_inputs import Source
+from mien.cli_counts import head, say_left_out, tail, with_left_out
+from mien.cli_inputs import Source, left_out_of
 from mien.errors import InputError, MienError
+from mien.terminal import print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -109,21 +111,23 @@ def predict_clips(clips: Clips, as_json: bool, out: Path | None, settings: dict[
 
 def _to_screen(clips: Clips, as_json: bool) -> None:
     failed: list[str] = []
+    left_out = left_out_of([clips.source])
     if as_json:
-        print(json.dumps({"model": clips.model.name}, ensure_ascii=False)[:-1] + ', "results": [', end="")
+        print_json(head(clips.model.name), end="")
         for number, result in enumerate(clips):
-            print("," if number else "", end="\n ")
+            print_json("," if number else "", end="\n ")
             for part in _json(result):
-                print(part, end="")
+                print_json(part, end="")
             failed += _trouble(result)
-        print("\n]}")
+        print_json(tail(left_out))
     else:
         failed = _show(clips)
     if clips.stopped:
         raise MienError(f"{clips.stopped}; what was read by then is {'printed' if as_json else 'shown'}")
     if failed:
-        what = f"{len(failed)} of {clips.source.total} clips were" if clips.source.total != 1 else "the clip was"
-        raise InputError(f"{what} not read whole: {failed[0]}")
+        what = f"{len(failed):,} of {clips.source.total:,} clips were" if clips.source.total != 1 else "the clip was"
+        raise InputError(with_left_out(f"{what} not read whole: {failed[0]}", left_out))
+    say_left_out(left_out)
 
 
 def _show_clip(clips: Clips, console: Console, result: Result) -> None:
@@ -206,6 +210,7 @@ def _several(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
                 say(f"mien: {row['error'] or f'{name}: {problem}'}")
         journal.finish()
     show_counts(console(stderr=True), counts, "clips")
+    say_left_out(left_out_of([clips.source]))
     if errors:
         say(f"{errors:,} of {done:,} clips could not be read: their rows have no label and say why")
     if parts:

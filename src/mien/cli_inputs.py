@@ -7,17 +7,21 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mien.errors import InputError
 from mien.face import names_picture
+from mien.inputs import exists, is_address, refuse_path
+from mien.terminal import print_line, quoted
 from mien.video import names_clip
 
 #: modality → what an input of it is called.
 NAMES = {"text": "text", "face": "picture", "video": "clip", "scene": "picture"}
 _MEANT = {"face": names_picture, "video": names_clip}
+_AS_TEXT = "for a text, add --as text"
 _ALSO = {"scene": ("face", "video")}  # modality → what its models take besides, by looks
 
 
@@ -30,6 +34,7 @@ class Source:
         rows: gives the text or path of each input, and its columns.
         total: how many there are; None where that is not known beforehand.
         identity: what changes when the input does.
+        left_out: of folders: what was left out of them, by ending or reason, and how often; None without folders.
     """
 
     def __init__(
@@ -39,7 +44,9 @@ class Source:
         rows: Callable[[], Iterator[tuple[Any, dict[str, Any]]]],
         total: int | None,
         identity: Callable[[], Any] | None = None,
+        left_out: Counter[str] | None = None,
     ) -> None:
+        self.left_out = left_out
         self.name, self.columns, self.rows, self.total = name, columns, rows, total
         self.identity = identity or (lambda: _identity(name))
 
@@ -52,6 +59,9 @@ def kind_of(inputs: list[str], model: str | None, modality: str | None) -> str:
     """
     if modality == "features" and model is None:
         raise InputError("no model of features is shipped; train one and name it with --model")
+    for item in inputs if modality != "text" else ():
+        if is_address(item) or (modality is None and not (_means_file(item) or exists(item))):
+            refuse_path(item, _AS_TEXT)
     if modality is not None:
         return modality
     if model is None:
@@ -62,10 +72,15 @@ def kind_of(inputs: list[str], model: str | None, modality: str | None) -> str:
     strange = {kind: means for kind, means in _MEANT.items() if kind not in (reads, *_ALSO.get(reads, ()))}
     for item in inputs:
         for kind, means in strange.items():
-            if means(item) and _exists(Path(item)) and not Path(item).is_dir():
+            if means(item) and exists(Path(item)) and not Path(item).is_dir():
                 hint = " (for a text, add --as text)" if reads == "text" else ""
                 raise InputError(f"{item} is a {NAMES[kind]}; the model {model} reads {reads}{hint}")
     return reads
+
+
+def _means_file(item: str) -> bool:
+    """Whether it is named as a picture or clip; where none is there, its result says so."""
+    return any(means(item) for means in _MEANT.values())
 
 
 def _by_looks(inputs: list[str]) -> str:
@@ -78,9 +93,8 @@ def _by_looks(inputs: list[str]) -> str:
     if (kind := kinds[inputs.index(other)]) != "text":
         told = f"{item} is a {NAMES[first]} and {other} a {NAMES[kind]} (or folders of them)"
         raise InputError(f"{told}: give them in two calls")
-    raise InputError(
-        f"{item} is a {NAMES[first]} or a folder of them and {other!r} is not: give them in two calls, or add --as"
-    )
+    held = f"{quoted(item)} is a {NAMES[first]} or a folder of them"
+    raise InputError(f"{held} and {quoted(other)!r} is not: give them in two calls, or add --as")
 
 
 def are_clips(inputs: list[str], kind: str) -> bool:
@@ -107,23 +121,41 @@ def _look(item: str, advice: str = "say which with --as face or --as video") -> 
         told = " and ".join(f"{len(names):,} {NAMES[kind]}{'s' * (len(names) > 1)}" for kind, names in held.items())
         raise InputError(f"{item} holds {told}: {advice}")
     if not any(held.values()):
-        raise InputError(f"{item} is a folder without pictures or clips")
+        left_out = Counter[str]()
+        _inside(item, "face", left_out)
+        raise InputError(f"{item} is a folder without pictures or clips{_besides(left_out)}")
     return next(kind for kind, names in held.items() if names)
 
 
 def _is_folder(path: Path) -> bool:
-    return _exists(path) and path.is_dir()
+    return exists(path) and path.is_dir()
 
 
-def _inside(folder: str, kind: str) -> list[str]:
-    """The pictures or clips in a folder, whatever their depth, in the order of their names."""
+def _inside(folder: str, kind: str, left_out: Counter[str] | None = None) -> list[str]:
+    """The pictures or clips in a folder, whatever their depth, in the order of their names.
+
+    Args:
+        left_out: counts what else is in it, by its ending or why it was left out.
+    """
     from mien.clips import is_clip
     from mien.media import is_picture
 
     wanted, found = is_clip if kind == "video" else is_picture, []
-    for place, below, names in os.walk(folder):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        found += [os.path.join(place, name) for name in names if wanted(name) and not name.startswith(".")]
+    left_out = Counter() if left_out is None else left_out
+
+    def unreadable(_: OSError) -> None:
+        left_out["unreadable folder"] += 1
+
+    for place, below, names in os.walk(folder, onerror=unreadable):
+        hidden = {name for name in (*below, *names) if name.startswith(".")}
+        links = {name for name in below if name not in hidden and os.path.islink(os.path.join(place, name))}
+        left_out.update({"hidden": len(hidden), "link to a folder": len(links)})
+        below[:] = sorted({*below} - hidden - links)
+        for name in names:
+            if name not in hidden and wanted(name):
+                found.append(os.path.join(place, name))
+            elif name not in hidden:
+                left_out[os.path.splitext(name)[1].lower() or "no ending"] += 1
     return sorted(found)
 
 
@@ -134,49 +166,82 @@ def files(inputs: list[str], kind: str) -> Source:
         InputError: a folder holds none.
     """
     paths: list[str] = []
+    left_out: Counter[str] | None = None
     for item in inputs:
         if not _is_folder(Path(item)):
             paths.append(item)
-        elif found := _inside(item, kind):
-            paths += found
-        else:
-            raise InputError(f"{item} is a folder without {NAMES[kind]}s")
+            continue
+        left_out = Counter() if left_out is None else left_out
+        found = _inside(item, kind, left_out)
+        if not found:
+            raise InputError(f"{item} is a folder without {NAMES[kind]}s{_besides(left_out)}")
+        paths += found
 
     def identity() -> str:
         return hashlib.sha256(json.dumps([_identity(path) for path in paths]).encode("utf-8", "replace")).hexdigest()
 
-    return Source(f"{NAMES[kind]}s", (), lambda: ((path, {}) for path in paths), len(paths), identity)
+    return Source(f"{NAMES[kind]}s", (), lambda: ((path, {}) for path in paths), len(paths), identity, left_out)
+
+
+def _besides(left_out: Counter[str]) -> str:
+    return f" (in it: {counted(left_out)})" if left_out.total() else ""
+
+
+def counted(left_out: Mapping[str, int]) -> str:
+    """What was left out, the most frequent first: "3 .heic, 1 hidden"."""
+    return ", ".join(f"{count:,} {what}" for what, count in Counter(left_out).most_common() if count)
+
+
+def left_out_of(sources: Iterable[Source]) -> Counter[str] | None:
+    """What was left out of all folders; None where there are none."""
+    counts = [source.left_out for source in sources if source.left_out is not None]
+    return +sum(counts, Counter[str]()) if counts else None
 
 
 def texts(inputs: list[str], column: str | None, *, literal: bool) -> Iterator[Source]:
-    """The texts, files of lines and tables named; *literal*: every input is a text.
+    """The texts, files of lines and tables named.
+
+    Args:
+        literal: every input is a text that is no file, whatever it looks like.
 
     Raises:
-        InputError: a folder, or a file that is not there.
+        InputError: a folder, a file that is no table, or what is taken for a path and is not there.
     """
     from mien.data.tables import table_suffix
 
     for item in inputs:
-        path = Path(item)
-        if literal or not item.strip():
-            yield _literal(item)
-        elif item == "-":
+        if item == "-":
             yield Source("-", (), lambda: ((line.rstrip("\r\n"), {}) for line in sys.stdin), None)
-        elif _exists(path):
-            if path.is_dir():
-                raise InputError(f"{item} is a folder; a text, a file of lines or a table is meant")
-            yield _table(path, column)
-        elif table_suffix(path) and not any(c.isspace() for c in item):
-            raise InputError(f"{item}: no such file (for a text that ends like a file, add --as text)")
-        else:
+        elif not item.strip() or not exists(item):
+            if not literal:
+                refuse_path(item, _AS_TEXT)
+            if table_suffix(Path(item)) or _ends_like_media(item):
+                _report(f"{quoted(item)!r} is read as a text: there is no file of that name")
             yield _literal(item)
+        elif Path(item).is_dir():
+            raise InputError(f"{item} is a folder; a text, a file of lines or a table is meant{_itself(item, literal)}")
+        elif literal and not table_suffix(Path(item)):
+            raise InputError(f"{item} is a file, and its name is no text to read{_itself(item, literal)}")
+        else:
+            if literal:
+                _report(f"{quoted(item)!r} is a file: its texts are read, not its name")
+            yield _table(Path(item), column)
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a long text, or one with a NUL, is no file name
-        return False
+def _itself(item: str, literal: bool) -> str:
+    """How to have a name read that is also a text."""
+    return f" (for the text itself: echo {quoted(item)!r} | mien predict -)" if literal else ""
+
+
+def _ends_like_media(item: str) -> bool:
+    from mien.clips import is_clip
+    from mien.media import is_picture
+
+    return len(item) < 256 and (is_picture(item) or is_clip(item))
+
+
+def _report(line: str) -> None:
+    print_line(f"note: {line}", sys.stderr)
 
 
 def _literal(text: str) -> Source:
@@ -204,7 +269,7 @@ def _identity(name: str) -> list[Any]:
     if name == "-":
         return [name, time.time_ns()]  # what comes next on standard input may be another text
     path = Path(name)
-    if not _exists(path):
+    if not exists(path):
         return [name]
     status = path.stat()
     return [str(path.resolve()), status.st_size, status.st_mtime_ns]

@@ -5,19 +5,18 @@ Tables of numbers are read with a model of features, which has to be named.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli_inputs import Source, are_clips, files, kind_of, numbers, texts
+from mien.cli_counts import Unread, print_results, say_left_out
+from mien.cli_inputs import Source, are_clips, files, kind_of, left_out_of, numbers, texts
 from mien.errors import InputError, MienError
-from mien.text import EMPTY
+from mien.terminal import print_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,14 +34,14 @@ _SHOWN = 20  # results kept to be shown; more are only counted
 
 def console(*, stderr: bool = False) -> Console:
     """The terminal, or the file that stands for it."""
-    from rich.console import Console
+    from mien.display import Terminal
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Terminal(stderr=stderr, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
 
 
 def say(line: str) -> None:
     """Tell a person something, on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    print_line(line, sys.stderr)
 
 
 def predict(
@@ -210,10 +209,11 @@ def _predict_to_screen(
 ) -> None:
     counts: Counter[str] = Counter()
     shown: list[Result] = []
-    unread = _Unread()
+    unread = Unread()
     results = unread.watch(read(_texts(sources)))
+    left_out = left_out_of(sources)
     if as_json:
-        _print_results(recognizer.name, results)
+        print_results(recognizer.name, results, lambda: unread.left_out(left_out))
     else:
         from mien.display import progress, show_pictures, show_results
         from mien.scene.show import show_scenes
@@ -237,54 +237,7 @@ def _predict_to_screen(
             show_pictures(console(), shown, counts, sources[0].total or len(shown))
         else:
             show_results(console(), shown, counts, _UNITS.get(recognizer.manifest.modality, "texts"))
-    unread.tell(given=sum(not source.name.strip() for source in sources))
-
-
-@dataclass
-class _Unread:
-    """Counts the results that go by, and those of inputs that could not be read.
-
-    An empty line or cell of a file is no failure: it has a result, without a label, so that all line up with it.
-    """
-
-    total: int = 0
-    failed: int = 0
-    empty: int = 0
-    problem: str | None = None
-
-    def watch(self, results: Iterable[Result]) -> Iterator[Result]:
-        for result in results:
-            self.total += 1
-            self.empty += result.error == EMPTY
-            self.failed += result.error not in (None, EMPTY)
-            self.problem = self.problem or (None if result.error == EMPTY else result.error)
-            yield result
-
-    def tell(self, given: int) -> None:
-        """Say what was not read.
-
-        Args:
-            given: how many of the empty texts stand on the command line itself; they are a slip.
-
-        Raises:
-            InputError: inputs could not be read.
-        """
-        if failed := self.failed + given:
-            raise InputError(f"{failed} of the inputs could not be read: {self.problem or EMPTY}")
-        if self.empty:
-            say(f"{self.empty:,} of {self.total:,} texts without a label, because empty")
-
-
-def _print_results(model: str, results: Iterable[Result]) -> None:
-    """One JSON document."""
-    print(json.dumps({"model": model}, ensure_ascii=False)[:-1] + ', "results": [', end="")
-    try:
-        for number, result in enumerate(results):
-            print(("," if number else "") + "\n " + json.dumps(result.to_dict(), ensure_ascii=False), end="")
-    except MienError as error:  # a table damaged further down: the document stays one
-        print('\n], "error": ' + json.dumps(str(error), ensure_ascii=False) + "}")
-        raise
-    print("\n]}")
+    unread.tell(sum(not source.name.strip() for source in sources), left_out)
 
 
 def _texts(sources: Iterable[Source]) -> Iterator[Any]:
@@ -388,6 +341,7 @@ def _predict_to_file(
     unit = _UNITS.get(modality, "texts")
     if counts or modality != "scene":
         show_counts(console(stderr=True), counts, unit)
+    say_left_out(left_out_of(sources))
     if errors:
         what = f"{errors:,} of {done:,} {'pictures' if pictures else unit}"
         say(f"{what} could not be read: their rows have no label and say why")

@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mien.cli_inputs import Source
+from mien.cli_counts import say_left_out
+from mien.cli_inputs import Source, left_out_of
 from mien.errors import MienError, require
 from mien.model import MANIFEST, sha256
 from mien.parts import Parts, check_folder, open_parts
@@ -88,6 +89,7 @@ def predict_on_ray(
         done = plan.parts - len(parts.missing())
         kept = f"{done:,} of {plan.parts:,} parts are done and kept in {out}"
         raise MienError(f"stopped: {kept}; give the same command to go on") from None
+    say_left_out(left_out_of(sources))
     _tell(parts, job, model.manifest.modality, out)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from mien.containers import Container, NotAClip, read_container
 from mien.decoder import Decoder, stored_times
 from mien.errors import InputError
+from mien.inputs import local
 from mien.media import pixel_limit, require_file
 from mien.threads import readers
 
@@ -100,7 +101,7 @@ class ClipReader:
         self, path: str | Path, *, fps: float | None = None, frames: int | None = None, threads: int | None = None
     ) -> None:
         _check_sampling(fps, frames)
-        self.path = Path(path)
+        self.path = local(path)
         self._container = _container(self.path)
         self._stored = stored_times(self.path, self._container)
         self._threads = threads or readers()

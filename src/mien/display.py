@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -19,17 +19,29 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )  # fmt: skip
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from mien.emotions import LabelSpace, emotion
 from mien.results import Prediction, Result
+from mien.terminal import printable
 
 Step = Callable[[float], None]  # called with how much was done since the last call
 
 _WIDTH = 24
 _GROUPS = 20  # shown of those of --by
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+class Terminal(Console):
+    """A console on which nothing that is shown can act: control characters are shown as escapes."""
+
+    def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """See :meth:`rich.console.Console.render`, through which all goes, cells of tables and progress too."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else printable(segment.text, layout=True)
+            yield segment if text == segment.text else Segment(text, segment.style)
 
 
 def bar(share: float, width: int = _WIDTH) -> str:
@@ -114,6 +126,7 @@ def show_pictures(console: Console, results: Sequence[Result], counts: Mapping[s
 
 def shorten_path(path: str, width: int) -> str:
     """The end of a path of at most *width* characters."""
+    path = printable(path)
     return path if len(path) <= width else "…" + path[-width + 1 :]
 
 
@@ -205,7 +218,7 @@ def _number(figure: float | None) -> str:
 
 def shorten(text: str, width: int) -> str:
     """One line of at most *width* characters."""
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
@@ -230,7 +243,7 @@ def progress(what: str, total: float | None, already: int = 0, *, timed: bool = 
     Args:
         timed: what is counted are seconds of a clip.
     """
-    console = Console(stderr=True)
+    console = Terminal(stderr=True, emoji=False)
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import colorsys
 import math
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -82,64 +84,76 @@ def _key(label: str) -> str:
 
 
 # name: emoji, colour, aliases. Colours are told apart in a chart: warm for joy, red for anger, blue for sadness,
-# violet for fear, green for disgust, teal for surprise, grey for neutral.
+# violet for fear, green for disgust, teal for surprise, grey for neutral; at least 10 apart in CIELAB, and 14 within a
+# space. Only synonyms, which no space holds together, look the same.
 _CATALOGUE: dict[str, tuple[str, str, str]] = {
-    "admiration": ("🤩", "#f2a541", "esteem"),
+    "admiration": ("🤩", "#fead5e", "esteem"),
     "affection": ("🥰", "#ef7fa5", ""),
-    "amusement": ("😂", "#f6c244", "fun"),
+    "amusement": ("😂", "#f0c847", "fun"),
     "anger": ("😠", "#d7433b", "angry mad rage"),
     "angry": ("😠", "#d7433b", "anger mad rage"),
-    "annoyance": ("😒", "#e07a5f", "annoyed"),
-    "anticipation": ("🤞", "#c9a227", ""),
+    "annoyance": ("😒", "#e37d61", "annoyed"),
+    "anticipation": ("👀", "#c6a326", ""),
     "approval": ("👍", "#a3b54d", ""),
-    "aversion": ("🤮", "#4f8a3c", ""),
-    "calm": ("😌", "#8fb8a8", ""),
+    "astonishment": ("😮", "#45c4b0", "surprise surprised"),
+    "aversion": ("🤮", "#4c873b", ""),
+    "calm": ("😌", "#8eb5a8", ""),
     "caring": ("🤗", "#f19cbb", ""),
-    "confidence": ("😎", "#b8860b", ""),
-    "confusion": ("😕", "#6fb7b0", "confused"),
+    "confidence": ("😎", "#af7f0c", ""),
+    "confusion": ("😕", "#6cb6b1", "confused"),
     "contempt": ("😤", "#9c6b30", "contemptuous"),
-    "curiosity": ("🤔", "#4fb0c6", "curious"),
-    "desire": ("😍", "#e8657f", ""),
-    "disappointment": ("😞", "#6d8fc9", "disappointed"),
-    "disapproval": ("👎", "#c4584a", ""),
-    "disconnection": ("😶", "#a0a0b0", ""),
+    "curiosity": ("🤔", "#41adc2", "curious"),
+    "desire": ("😍", "#e86d7c", ""),
+    "disappointment": ("😞", "#7696d2", "disappointed"),
+    "disapproval": ("👎", "#c7574a", ""),
+    "disconnection": ("😶", "#b4a8b9", ""),
     "disgust": ("🤢", "#5c9a3d", "disgusted"),
-    "disquietment": ("😟", "#8d7bbd", ""),
-    "doubt/confusion": ("😕", "#6fb7b0", "doubt confusion"),
-    "embarrassment": ("😳", "#b08fc7", "embarrassed"),
+    "disquietment": ("😟", "#807bbd", ""),
+    "doubt/confusion": ("😕", "#6cb6b1", "doubt confusion"),
+    "embarrassment": ("😳", "#b898ca", "embarrassed"),
     "engagement": ("🧐", "#4d9bd6", ""),
-    "esteem": ("🙌", "#f2a541", ""),
-    "excitement": ("🤗", "#ff9f1c", "excited"),
-    "fatigue": ("😴", "#8d99ae", ""),
+    "esteem": ("🙌", "#e69a3b", ""),
+    "excitement": ("🎉", "#fd9d25", "excited"),
+    "fatigue": ("😴", "#8295ac", ""),
     "fear": ("😨", "#7d5ba6", "fearful scared afraid"),
     "fearful": ("😨", "#7d5ba6", "fear scared afraid"),
-    "gratitude": ("🙏", "#e9b44c", "grateful"),
-    "grief": ("😭", "#34558b", ""),
+    "fun": ("🥳", "#f9cd2f", "amusement"),
+    "gratitude": ("🙏", "#dbab51", "grateful"),
+    "grief": ("😭", "#425386", ""),
     "happiness": ("😄", "#f7b32b", "happy joy joyful"),
     "happy": ("😄", "#f7b32b", "happiness joy joyful"),
     "joy": ("😄", "#f7b32b", "happy happiness joyful"),
+    "joyful": ("😁", "#f4cd69", "joy happy happiness"),
     "love": ("❤️", "#e75480", "loving"),
-    "nervousness": ("😰", "#9a7fc0", "nervous"),
+    "mad": ("😡", "#b3231c", "anger angry"),
+    "nervousness": ("😰", "#a17fc5", "nervous"),
     "neutral": ("😐", "#9aa0a6", "normal none"),
-    "optimism": ("🤞", "#dcc34a", "optimistic"),
-    "pain": ("😣", "#a44a3f", ""),
-    "peace": ("☮️", "#8fc1a9", ""),
-    "pleasure": ("😊", "#f4b942", ""),
-    "pride": ("😌", "#d99a2b", "proud"),
-    "realization": ("💡", "#7cc0d8", ""),
-    "relief": ("😅", "#c8b560", "relieved"),
-    "remorse": ("😔", "#51709f", ""),
+    "optimism": ("🤞", "#cec14d", "optimistic"),
+    "pain": ("😣", "#9e483d", ""),
+    "peace": ("☮️", "#92c5a8", ""),
+    "pleasure": ("😊", "#f9be57", ""),
+    "pride": ("🏆", "#cf941e", "proud"),
+    "rage": ("🤬", "#a0243b", "anger angry"),
+    "realization": ("💡", "#86c3dc", ""),
+    "relief": ("😅", "#c7b561", "relieved"),
+    "remorse": ("😔", "#5b7197", ""),
     "sad": ("😢", "#3f72af", "sadness sorrow"),
     "sadness": ("😢", "#3f72af", "sad sorrow"),
-    "sensitivity": ("🥺", "#d8a1c4", ""),
-    "suffering": ("😖", "#5b4b8a", ""),
+    "scared": ("😱", "#6242a1", "fear fearful afraid"),
+    "sensitivity": ("🥺", "#dda5c7", ""),
+    "shock": ("🤯", "#117eaf", "surprise surprised"),
+    "sorrow": ("🥀", "#5785b6", "sadness sad"),
+    "suffering": ("😖", "#574c87", ""),
     "surprise": ("😲", "#2a9d8f", "surprised shock astonishment"),
     "surprised": ("😲", "#2a9d8f", "surprise shock astonishment"),
-    "sympathy": ("🫂", "#b5838d", ""),
-    "yearning": ("💭", "#c08497", ""),
+    "sympathy": ("🫂", "#ae8488", ""),
+    "yearning": ("💭", "#c68199", ""),
 }
 
-_ALIASES: dict[str, str] = {a: name for name, (_, _, aliases) in _CATALOGUE.items() for a in aliases.split()}
+_ALIASES: dict[str, str] = {}
+for _name, (_, _, _aliases) in _CATALOGUE.items():
+    for _alias in _aliases.split():
+        _ALIASES.setdefault(_alias, _name)
 
 
 def emotion(name: str) -> Emotion:
@@ -147,9 +161,17 @@ def emotion(name: str) -> Emotion:
     key = _key(name)
     known = key if key in _CATALOGUE else _ALIASES.get(key)
     if known is None:
-        return Emotion(name)
+        return Emotion(name, color=_own_color(key))
     emoji, color, aliases = _CATALOGUE[known]
     return Emotion(name, emoji, color, tuple(aliases.split()))
+
+
+def _own_color(key: str) -> str:
+    """A color for a name that the catalogue lacks, always the same; grey for what is no name."""
+    if not any(map(str.isalnum, key)):
+        return Emotion("").color
+    hue = zlib.crc32(key.encode("utf-8", "replace")) % 360 / 360
+    return "#" + "".join(f"{round(part * 255):02x}" for part in colorsys.hls_to_rgb(hue, 0.58, 0.4))
 
 
 def make_space(name: str, labels: Sequence[str], multilabel: bool = False) -> LabelSpace:

@@ -16,9 +16,14 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+from mien.terminal import cut_message
+
 
 class MienError(Exception):
     """Base of all errors that mien raises on purpose."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(cut_message(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class InputError(MienError, ValueError):

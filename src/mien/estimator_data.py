@@ -12,6 +12,8 @@ import numpy as np
 from mien.data.collect import known_space
 from mien.emotions import LabelSpace, make_space
 from mien.errors import DataError, InputError, require
+from mien.inputs import taken_for_path
+from mien.terminal import quoted
 
 
 def as_list(X: Any, modality: str) -> list[Any]:  # noqa: N803
@@ -38,6 +40,16 @@ def as_list(X: Any, modality: str) -> list[Any]:  # noqa: N803
     if not samples:
         raise InputError(f"a list of {kind} is needed, got an empty one (0 samples)")
     return [str(item) if isinstance(item, str) else item for item in samples]  # NumPy has strings of its own
+
+
+def refuse_names(texts: Sequence[Any]) -> None:
+    """Refuse to learn from the names of files.
+
+    Raises:
+        InputError: every one of several texts is taken for a path or an address.
+    """
+    if len(texts) > 1 and all(isinstance(text, str) and taken_for_path(text) for text in texts):
+        raise InputError(f"the texts are names of files, such as {quoted(texts[0])}: give what is in them")
 
 
 def usable(item: Any, modality: str, place: int) -> Any:

@@ -23,8 +23,9 @@ from mien import model as folders
 from mien.data import Dataset
 from mien.data.splits import split_rows
 from mien.errors import DataError, MienError, MissingExtra, ModelError, require
-from mien.estimator_data import as_list, targets_of, usable
+from mien.estimator_data import as_list, refuse_names, targets_of, usable
 from mien.recognizer import Recognizer
+from mien.terminal import print_line
 
 _NAME = "memory"  # what data handed over in memory is called in a run folder and a manifest
 
@@ -220,6 +221,8 @@ class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
         recipe = load_recipe(_name(self.recipe), settings)
         _known(recipe.modality)
         inputs = as_list(X, recipe.modality)
+        if recipe.modality == "text":
+            refuse_names(inputs)
         classes, space, targets = targets_of(y, inputs)
         inputs = [usable(item, recipe.modality, place) for place, item in enumerate(inputs, 1)]
         if not 0 < self.validation_fraction < 1:
@@ -342,7 +345,7 @@ def _known(modality: str) -> None:
 def _tell(line: str) -> None:
     import sys
 
-    print(line, file=sys.stderr)
+    print_line(line, sys.stderr)
 
 
 @lru_cache(maxsize=4)

@@ -14,6 +14,7 @@ import numpy as np
 
 from mien.errors import InputError
 from mien.headers import Header, NotAPicture, read_header
+from mien.inputs import local, opened
 
 #: Larger pictures are refused before they are decoded; MIEN_MAX_PIXELS in the environment sets another limit.
 MAX_PIXELS = 100_000_000
@@ -97,7 +98,7 @@ def names_file(item: str, ends_so: Callable[[str], bool]) -> bool:
         return False
 
 
-def read_picture(source: str | Path | bytes | np.ndarray | Region, *, max_pixels: int | None = None) -> np.ndarray:
+def read_picture(source: Any, *, max_pixels: int | None = None) -> np.ndarray:
     """A picture as it is meant to be seen.
 
     Turned as its EXIF says, laid over white where it is transparent, 16 bits, grey, palettes and CMYK converted; of an
@@ -106,7 +107,7 @@ def read_picture(source: str | Path | bytes | np.ndarray | Region, *, max_pixels
     Args:
         source: a file or its bytes (JPEG, PNG, GIF, BMP, WebP, TIFF or PNM, whatever the name says), or pixels: uint8
             of shape (height, width), grey, (height, width, 3), RGB, or (height, width, 4), RGB and alpha. Of a region
-            what lies in its box.
+            what lies in its box. A binary file object or a Pillow image as well.
         max_pixels: a file with more is refused by its header, undecoded; without it MIEN_MAX_PIXELS, or `MAX_PIXELS`.
 
     Returns:
@@ -115,6 +116,7 @@ def read_picture(source: str | Path | bytes | np.ndarray | Region, *, max_pixels
     Raises:
         InputError: no such file, no picture, too large, cut off or damaged, or an array of another kind; one line.
     """
+    source = opened(source)
     if isinstance(source, np.ndarray):
         return _rgb(_checked(source))
     if isinstance(source, Region):
@@ -122,7 +124,7 @@ def read_picture(source: str | Path | bytes | np.ndarray | Region, *, max_pixels
     if not isinstance(source, str | Path | bytes):
         raise InputError(f"a picture is a path, bytes or an array, not {type(source).__name__}")
     limit = pixel_limit(max_pixels)
-    data, name = (source, "the file") if isinstance(source, bytes) else (_read(Path(source), limit), str(source))
+    data, name = (source, "the file") if isinstance(source, bytes) else (_read(local(source), limit), str(source))
     header = _header(data, name)
     _check(header, limit, name)
     # Each scan, be it of no bytes, goes over the whole picture: a small file could keep the decoder busy for hours.

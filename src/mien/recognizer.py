@@ -180,13 +180,6 @@ def gathered(pictures: Iterable[Seen], batch_size: int) -> Iterator[list[Seen]]:
         yield waiting
 
 
-def name_of(item: Any) -> str:
-    """What a picture is called in its result."""
-    if isinstance(item, np.ndarray):
-        return "<array>"
-    return "<bytes>" if isinstance(item, bytes) else str(item)
-
-
 def prepared_batches(
     inputs: Sequence[T],
     batch_size: int,

@@ -10,7 +10,9 @@ from itertools import pairwise
 from typing import Any
 
 from mien.emotions import Emotion, LabelSpace, get_space, rollup_scores
+from mien.terminal import cut, cut_message
 
+_SHOWN = 3  # predictions in a result's repr
 Box = tuple[float, float, float, float]
 
 
@@ -34,6 +36,13 @@ class Prediction:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     box: Box | None = None
     ratings: Mapping[str, float] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        score, box = self.score, self.box
+        rated = (f"{name}={value:.2f}" for name, value in self.ratings.items())
+        parts = [*([f"{self.label!r} {score:.2f}"] if score is not None else []), *rated]
+        parts += [f"box={tuple(round(side) for side in box)}"] if box else []
+        return f"Prediction({', '.join(parts)})"
 
     def __post_init__(self) -> None:
         if tuple(self.scores) != self.space.names:
@@ -255,7 +264,19 @@ class Result:
     segments: tuple[Segment, ...] = field(default=(), repr=False)
     clip: ClipSummary | None = None
 
+    def __repr__(self) -> str:
+        """One line, however long the text or the clip."""
+        parts = [repr(cut(self.input, 60)), f"modality={self.modality!r}", f"model={self.model!r}"]
+        if self.error:
+            return f"Result({', '.join(parts)}, error={self.error!r})"
+        if self.clip:
+            parts += [f"people={len(self.people)}", f"moments={len(self.timeline)}"]
+        shown = [repr(item) for item in self.items[:_SHOWN]] + ["…"] * (len(self.items) > _SHOWN)
+        return f"Result({', '.join(parts)}, items={len(self.items)}: {', '.join(shown) or 'none'})"
+
     def __post_init__(self) -> None:
+        if self.error is not None:
+            object.__setattr__(self, "error", cut_message(self.error))
         if (self.timeline or self.people or self.segments) and self.clip is None:
             raise ValueError("a timeline, people and segments are those of a clip")
         if any(later.time < moment.time for moment, later in pairwise(self.timeline)):

@@ -103,6 +103,9 @@ class Dataset:
             if not low < high or (len(known) and not low <= known.min() <= known.max() <= high):
                 raise DataError(f"{self.name}: {name} has values outside its scale of {low:g} to {high:g}")
 
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r}, modality={self.modality!r}, n={len(self)}, space={self.space.name!r})"
+
     def __len__(self) -> int:
         return len(self.inputs)
 

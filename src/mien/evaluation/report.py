@@ -73,6 +73,12 @@ class Report:
     notes: list[str] = field(default_factory=list)
     made: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        found = {"n": self.figures.get("n"), "accuracy": self.accuracy, "macro_f1": self.macro_f1}
+        told = [f"{name}={value:.6g}" for name, value in found.items() if value is not None and not math.isnan(value)]
+        parts = [repr(str(self.model["name"])), f"data={self.data['name']!r}", f"split={self.split!r}", *told]
+        return f"Report({', '.join(parts)})"
+
     @property
     def accuracy(self) -> float:
         """Share of samples with the right label (several at a time: all labels right), 0..1; NaN without labels."""

@@ -11,9 +11,10 @@ import numpy as np
 from mien.errors import InputError, ModelError
 from mien.face.classifier import FaceClassifier
 from mien.face.preprocess import FaceSettings, align, prepare
+from mien.inputs import name_of
 from mien.media import read_picture
 from mien.model import Manifest, preprocess_settings
-from mien.recognizer import Progress, Seen, gathered, in_chunks, name_of, prepared_batches
+from mien.recognizer import Progress, Seen, gathered, in_chunks, prepared_batches
 from mien.results import Box, Result
 from mien.threads import readers, side_by_side
 

@@ -14,9 +14,10 @@ import numpy as np
 from mien.clips import is_clip
 from mien.errors import InputError, ModelError
 from mien.face.detect import FaceDetector
+from mien.inputs import name_of
 from mien.media import Region
 from mien.model import NETWORK, Manifest, preprocess_settings
-from mien.recognizer import Progress, Recognizer, Seen, gathered, in_chunks, name_of, prepared_batches
+from mien.recognizer import Progress, Recognizer, Seen, gathered, in_chunks, prepared_batches
 from mien.results import Box, ClipSummary, Moment, Person, Prediction, Result
 from mien.runtime import Session
 from mien.scene.clip import SceneReading

@@ -11,6 +11,7 @@ import numpy as np
 
 from mien.errors import InputError, ModelError
 from mien.face.classifier import FaceClassifier
+from mien.inputs import name_of
 from mien.model import FRAMES, Manifest, preprocess_settings
 from mien.recognizer import Progress
 from mien.results import ClipSummary, Result
@@ -100,7 +101,7 @@ class VideoRecognizer(FaceClassifier):
             try:
                 yield self._whole(item, fps, frames, batch_size)
             except InputError as error:
-                yield self.result(str(item), error=str(error))
+                yield self.result(name_of(item), error=str(error))
 
     def probabilities(
         self,

@@ -1,0 +1,33 @@
+"""Usage errors of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from typer.core import TyperGroup
+
+from mien.terminal import cut_message, printable
+
+
+class Verbs(TyperGroup):
+    """The verbs, with usage errors in which nothing can act on the terminal."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _usage():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _usage():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):  # a usage error
+            error.message = printable(cut_message(message), layout=True)  # type: ignore[attr-defined]
+        raise

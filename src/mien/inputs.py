@@ -1,0 +1,335 @@
+"""The kind of an input: a text, or what is taken for a file, a folder or an address and is never rated as a text.
+
+The rule, for the command line and for :func:`mien.predict` alike. A string is taken for a path or an address where each
+of its words (mostly there is one) begins with a scheme or "www.", has a slash or backslash, or ends like a file. Spaces
+and other words beside it make a text of it, as do the signs of writing: "10/10", "and/or", ":/", "good/bad!", "he/she".
+What exists under the name is never a text.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien.errors import InputError, MienError
+from mien.terminal import quoted
+
+if TYPE_CHECKING:
+    from mien.recognizer import Recognizer
+    from mien.results import Result
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/(?=[^/\W]|/)|data:[a-z]+/|www\.", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"[a-z]:[\\/]|\\\\|/|~[\\/]|\.{1,2}[\\/]", re.IGNORECASE)
+_NUMBERS = re.compile(r"\d{1,3}([.,]\d+)?(/\d{1,4}([.,]\d+)?){1,2}[%.,;:)]*")  # 10/10, 24/7, 4.5/5, 12/24/2024
+_FACE = re.compile(r"(?<![^\W\d_])[:;=]['-]?[\\/]$|(?<=..)[:;=]['-]?[\\/]$")  # :/ and ugh:/, but not C:/
+_MARKUP = re.compile(r"[<>]|\[/")  # <br/>, [/b]
+_PARENTS = re.compile(r"(~|\.{1,2})?([\\/]+(\.{1,2})?)+")  # /, ./, ../..
+_ENDING = re.compile(
+    r"""\.(
+    jpe?g|jpe|jfif|png|gif|bmp|dib|webp|tiff?|p[bgpn]m|hei[cf]|avif|jp2|j2k|jxl|mpo|svg|ico|psd|cr[23]|nef|arw|dng|orf|
+    raf|tga|exr|mp4|m4v|mov|qt|3gp|3g2|avi|divx|mkv|webm|wmv|asf|f[l4]v|ogv|mpe?g|m2v|vob|m?ts|m2ts|mxf|rm|rmvb|m3u8|mpd|
+    mp3|wav|flac|og[ga]|opus|m4a|aac|wma|aiff?|amr|caf|midi?|
+    [ct]sv|jsonl?|ndjson|txt|parquet|pq|pkl|pickle|xls[xm]?|ods|feather|arrow|orc|h5|hdf5|sav|dta|rds|rdata|mat|np[yz]|
+    sqlite3?|db|arff|xml|ya?ml|toml|log|srt|vtt|eml|mbox|pdf|docx?|odt|rtf|pptx?|md|rst|html?|tex|epub|
+    zip|gz|xz|bz2|zst|tar|tgz|7z|rar|onnx|pth?|safetensors|joblib|ckpt|tflite|py|ipynb|exe|dll
+    )$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_FUNCTION_WORD = (
+    "(and|or|but|s?he|him|hers?|his|they|them|theirs?|its?|s|i|we|us|me|my|you|your|yes|no|maybe|none|both|either|"
+    "neither|good|bad|love|hate|like|dislike|pros|cons|positive|negative|true|false|right|wrong)"
+)
+_SHORT_FORM = re.compile(
+    rf"{_FUNCTION_WORD}(/{_FUNCTION_WORD})+|n/a|w/[oe]?|b/[cw]|[csio]/o|a/c|ac/dc|k?m/[hs]|"
+    r"\\?o/|\\o|/o\\|/(s|j|hj|jk|lh|srs|gen|pos|neg)"
+)
+
+
+def taken_for_path(text: str) -> str | None:
+    """Why a string is taken for a path or an address and not for a text; None where it is a text."""
+    words = text.split()
+    if len(words) > 1 and _ABSOLUTE.match(words[0]) and (_ENDING.search(words[-1]) or words[-1].endswith(("/", "\\"))):
+        return "it begins and ends like a path"
+    reason = None
+    for word in words:
+        if (found := _reason(word.strip("'\"“”‘’"))) is None:
+            return None
+        reason = reason or found
+    return reason
+
+
+def is_address(text: str) -> bool:
+    """Whether a string begins with a scheme, as ``https://…`` and ``rtsp://…`` do."""
+    return len(text.split()) == 1 and _SCHEME.match(text.strip("'\"“”‘’ ")) is not None
+
+
+def _reason(word: str) -> str | None:
+    if _SCHEME.match(word):
+        return "it is an address"
+    if (ending := _ENDING.search(word)) and not word.endswith(("!", "?")):
+        return f"it ends in {ending[0]}"
+    if _PARENTS.fullmatch(word) or (("/" in word or "\\" in word) and not _is_written(word)):
+        return "it has a slash" if "/" in word else "it has a backslash"
+    return None
+
+
+def _is_written(word: str) -> bool:
+    """Whether people write the word so, slash and all, and no path is meant: 10/10, and/or, :/, great/bad!"""
+    if _NUMBERS.fullmatch(word) or _SHORT_FORM.fullmatch(word.casefold().rstrip(".,;:…)")) or _FACE.search(word):
+        return True
+    if word.endswith(("!", "?")) or not any(map(str.isalnum, word)) or _MARKUP.search(word):
+        return True
+    return any(not c.isascii() and unicodedata.category(c)[0] == "S" for c in word)  # ¯\_(ツ)_/¯ and 10/10❤️
+
+
+def refuse_path(text: str, advice: str) -> None:
+    """Refuse a string that is taken for a path or an address; *advice* says how to have it read as a text.
+
+    Raises:
+        InputError: it is; the line says for what it was taken, and why.
+    """
+    if (reason := taken_for_path(text)) is None:
+        return
+    if is_address(text):
+        raise InputError(f"{quoted(text)} is taken for an address, and mien opens only files on this machine; {advice}")
+    if len(text) > 255:
+        hint = "if it is a picture in base64, decode it and give the bytes"
+        raise InputError(f"{quoted(text)} is neither a text nor a file that is there; {hint}; {advice}")
+    raise InputError(f"{quoted(text)}: no such file or folder; taken for one because {reason}; {advice}")
+
+
+def local(path: str | Path) -> Path:
+    """A path on this machine.
+
+    Raises:
+        InputError: it is an address, whose slashes a path would lose.
+    """
+    if isinstance(path, str) and is_address(path):
+        refuse_path(path, "save it to a file first")
+    return Path(path)
+
+
+def exists(path: str | Path) -> bool:
+    """Whether there is such a file or folder; a long text, or one with a NUL, is none."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
+# -------------------------------------------------------------------------------------------------- from Python
+
+_AS_TEXT = 'for a text: mien.load("text").predict(…)'
+_ONE = "mien.predict reads one input"
+
+
+def kind_of(item: Any) -> str:
+    """The modality of one input of :func:`mien.predict`: "text", "face" or "video".
+
+    Raises:
+        InputError: it is several inputs, none that mien reads, or a string that is taken for a path; one line.
+    """
+    from mien.clips import is_clip
+
+    if isinstance(item, str):
+        return _kind_of_string(item)
+    if isinstance(item, os.PathLike):
+        return _kind_of_path(os.fsdecode(item))
+    if hasattr(item, "read"):
+        if is_clip(name := name_of(item)):
+            raise InputError(f"a clip is read from its path: give {quoted(name)!r}, not a file object")
+        return "text" if isinstance(item, io.TextIOBase) else "face"
+    if isinstance(item, bytes | bytearray | memoryview) or _is_pillow(item) or hasattr(item, "box"):
+        return "face"
+    array = hasattr(item, "__array__") or hasattr(item, "__array_interface__")
+    if array and not hasattr(item, "to_numpy"):
+        return _kind_of_array(item)
+    if array or isinstance(item, Iterable):
+        raise InputError(f"{_ONE}, and this is a {type(item).__name__}: use mien.predict_many")
+    raise InputError(f"a text, a picture or a clip is needed, not {type(item).__name__}")
+
+
+def _kind_of_string(item: str) -> str:
+    from mien.clips import is_clip
+    from mien.media import is_picture, names_file
+
+    if not is_address(item):
+        if names_file(item, is_picture) or names_file(item, is_clip):
+            return "video" if is_clip(item) else "face"
+        if item.strip() and exists(item):
+            raise InputError(_unreadable(item))
+    refuse_path(item, _AS_TEXT)
+    return "text"
+
+
+def _kind_of_array(item: Any) -> str:
+    import numpy as np
+
+    array = np.asarray(item)
+    if array.dtype.kind in "OUST" or array.ndim > 3:
+        raise InputError(f"{_ONE}, and this is an array of shape {array.shape}: use mien.predict_many")
+    return "face"
+
+
+def _kind_of_path(path: str) -> str:
+    from mien.clips import is_clip
+    from mien.data.tables import table_suffix
+    from mien.media import is_picture
+
+    if is_clip(path):
+        return "video"
+    if not is_picture(path) and (Path(path).is_dir() or table_suffix(Path(path))):
+        raise InputError(_unreadable(path) if exists(path) else f"there is no file {quoted(path)}")
+    return "face"
+
+
+def _unreadable(name: str) -> str:
+    """What a file or folder is that :func:`mien.predict` does not read, and what to do."""
+    from mien.data.tables import table_suffix
+
+    shown = quoted(name)
+    advice = f"give its {{}} to mien.predict_many, or: mien predict {shown}"
+    if Path(name).is_dir():
+        return f"{shown} is a folder, and {_ONE}: {advice.format('files')}"
+    if table_suffix(Path(name)):
+        return f"{shown} is a file of texts, and {_ONE}: {advice.format('texts')}"
+    return f"{shown} is a file, and by its name no picture or clip; for a picture: pathlib.Path(…); {_AS_TEXT}"
+
+
+def _is_pillow(item: Any) -> bool:
+    return hasattr(item, "getexif") and hasattr(item, "tobytes")
+
+
+def opened(item: Any) -> Any:
+    """What a model reads of a file object or a Pillow image: a text, a picture's bytes or its pixels; else the item.
+
+    Raises:
+        InputError: it cannot be read, or is too large.
+    """
+    if _is_pillow(item):
+        return _pixels(item)
+    if isinstance(item, bytearray | memoryview):
+        return bytes(item)
+    if not hasattr(item, "read") or isinstance(item, str | bytes | os.PathLike):
+        return item
+    from mien.media import pixel_limit
+    from mien.text.preprocess import MAX_CHARACTERS
+
+    most = MAX_CHARACTERS if isinstance(item, io.TextIOBase) else 8 * pixel_limit() + 2**26
+    try:
+        content = item.read(most + 1)
+    except (OSError, ValueError) as error:  # closed, or not text
+        raise InputError(f"{name_of(item)} cannot be read: {error}") from error
+    if not isinstance(content, str | bytes | bytearray):
+        raise InputError(f"{name_of(item)} gives {type(content).__name__}; a text or bytes are needed")
+    if len(content) > most:
+        raise InputError(f"{name_of(item)} is too large: more than {most:,} characters or bytes")
+    return content if isinstance(content, str) else bytes(content)
+
+
+def _pixels(image: Any) -> Any:
+    """The pixels of a Pillow image, turned as its EXIF says: uint8 (height, width), RGB or RGB and alpha."""
+    import numpy as np
+    from PIL import ImageOps
+
+    from mien.media import pixel_limit
+
+    width, height = image.size
+    if width * height > pixel_limit():
+        raise InputError(f"the image has {width} x {height} pixels; at most {pixel_limit()} are read")
+    try:
+        image = ImageOps.exif_transpose(image) or image
+        if image.mode.startswith("I;16"):
+            return ((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8)
+        if image.mode in ("I", "F"):
+            raise InputError(f"an image of mode {image.mode!r} has no scale: convert it to 8 bits a channel")
+        clear = "A" in image.mode or "a" in image.mode or "transparency" in image.info
+        return np.asarray(image.convert("RGBA" if clear else "RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise error if isinstance(error, MienError) else InputError(f"the image cannot be read: {error}") from error
+
+
+def name_of(item: Any) -> str:
+    """What an input is called in its result."""
+    if isinstance(item, str):
+        return item
+    if _is_pillow(item):
+        return str(getattr(item, "filename", "") or "<image>")
+    if hasattr(item, "read") and not isinstance(item, os.PathLike):
+        name = getattr(item, "name", None)
+        return name if isinstance(name, str) and name else "<file>"
+    if isinstance(item, bytes | bytearray | memoryview):
+        return "<bytes>"
+    if hasattr(item, "__array__") and not hasattr(item, "to_numpy"):
+        return "<array>"
+    return str(item) if isinstance(item, os.PathLike) or hasattr(item, "box") else f"<{type(item).__name__}>"
+
+
+def listed(inputs: Any) -> Iterator[Any]:
+    """The inputs of :func:`mien.predict_many`, one after the other.
+
+    Raises:
+        InputError: it is a single input, or a table.
+    """
+    kind = type(inputs).__name__
+    needed = "several inputs are needed, and this is"
+    if isinstance(inputs, io.TextIOBase):
+        return (line.rstrip("\r\n") for line in inputs)
+    if isinstance(inputs, str | bytes | bytearray | memoryview | os.PathLike) or _is_pillow(inputs):
+        raise InputError(f"{needed} a single {kind}: use mien.predict, or put it into a list")
+    if hasattr(inputs, "read"):
+        raise InputError("a file of texts has to be opened as text, not in binary mode")
+    if isinstance(inputs, Mapping) or hasattr(inputs, "columns"):
+        raise InputError(f"{needed} a {kind}: give one column, such as table['text']")
+    shape = getattr(inputs, "shape", None)
+    if shape is not None and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))):
+        raise InputError(f"{needed} one picture of shape {tuple(shape)}: put it into a list")
+    try:
+        return iter(inputs)
+    except TypeError:
+        raise InputError(f"several inputs are needed, such as a list, not {kind}") from None
+
+
+def read_many(
+    inputs: Iterator[Any], model: str | None, load: Callable[[str], Recognizer], batch_size: int
+) -> Iterator[Result]:
+    """Results in order; inputs of one kind that stand together are read in batches."""
+    from mien.results import Result
+
+    def sorted_out(item: Any) -> tuple[str, Any]:
+        try:
+            kind = model or kind_of(item)
+            return kind, checked(item, load(kind).manifest.modality)
+        except InputError as error:
+            return "", Result(name_of(item), "text", model or "", error=str(error))
+
+    for kind, group in groupby(map(sorted_out, inputs), key=lambda pair: pair[0]):
+        items = (item for _, item in group)
+        yield from load(kind).predict_many(items, batch_size) if kind else items
+
+
+def checked(item: Any, modality: str) -> Any:
+    """One input as a model of that modality reads it.
+
+    Raises:
+        InputError: a text that is taken for a path, several inputs, or something of another kind.
+    """
+    if modality == "features":
+        return item
+    if modality != "text" and isinstance(item, str | os.PathLike):
+        if isinstance(item, str) and is_address(item):
+            refuse_path(item, _AS_TEXT)
+        return Path(os.fsdecode(item)) if isinstance(item, os.PathLike) else item
+    kind = kind_of(item)
+    if modality == "text" and kind != "text":
+        shown = f"{quoted(item)} is taken for a file" if isinstance(item, str) else f"this is a {type(item).__name__}"
+        raise InputError(f"a text is needed, and {shown}; {_AS_TEXT}")
+    if modality != "text" and kind == "text":
+        raise InputError("a picture is needed, and this is a file opened as text: open it in binary mode")
+    return opened(item) if kind == "text" else item

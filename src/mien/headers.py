@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _KINDS = "JPEG, PNG, GIF, BMP, WebP, TIFF, PNM"
+_TAGS = 4096  # of a TIFF; its decoder reads no more either
+_TILE = 4096  # pixels by which a tile may reach beyond its picture
+_PNM_NUMBER = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})(?=[\s#])")
 
 
 class NotAPicture(Exception):
@@ -24,6 +27,7 @@ class Header:
         data: what to decode. A PNG comes without the chunks that only give a decoder something to warn of.
         orientation: 1 to 8 as EXIF counts; 1 where it says nothing or the decoder does the turning (TIFF).
         complete: False where the end of the file is plainly missing.
+        most: of a PNM the value that stands for white.
     """
 
     width: int
@@ -31,6 +35,7 @@ class Header:
     data: bytes
     orientation: int = 1
     complete: bool = True
+    most: int = 0
 
 
 def read_header(data: bytes) -> Header:
@@ -46,7 +51,7 @@ def read_header(data: bytes) -> Header:
         if re.match(signature, data, re.DOTALL):
             try:
                 header = read(data)
-            except (struct.error, IndexError):
+            except (struct.error, IndexError, OverflowError):
                 raise NotAPicture("is cut off before its size is told") from None
             if header.width < 1 or header.height < 1:
                 raise NotAPicture(f"is damaged: its header says {header.width} x {header.height} pixels")
@@ -70,7 +75,9 @@ def _jpeg(data: bytes) -> Header:
             raise NotAPicture("is damaged: no size before its pixels")
         (length,) = struct.unpack_from(">H", data, place + 2)
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame
-            height, width = struct.unpack_from(">HH", data, place + 5)
+            height, width, components = struct.unpack_from(">HHB", data, place + 5)
+            if components not in (1, 3, 4):
+                raise NotAPicture(f"is damaged: a JPEG of {components} components")
             return Header(width, height, data, orientation, complete=data.find(b"\xff\xd9", place) > 0)
         block = data[place + 4 : place + 2 + length]
         if marker == 0xE1 and block.startswith(b"Exif\0\0"):
@@ -79,15 +86,21 @@ def _jpeg(data: bytes) -> Header:
 
 
 def _png(data: bytes) -> Header:
+    if data[8:16] != b"\0\0\0\x0dIHDR":
+        raise NotAPicture("is damaged: its first chunk is not IHDR")
     width, height = struct.unpack_from(">II", data, 16)
     kept, orientation, kind = [data[:8]], 1, b""
     for kind, start, end in _png_chunks(data):
         if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
             if zlib.crc32(data[start + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
                 raise NotAPicture(f"is damaged: the check sum of its {kind.decode()} is wrong")
+            if kind == b"IHDR" and start > 8:
+                raise NotAPicture("is damaged: it has two IHDR chunks")
             kept.append(data[start:end])
         elif kind == b"eXIf":
             orientation = _orientation(data[start + 8 : end - 4])
+        if kind == b"IEND":
+            break
     return Header(width, height, b"".join(kept), orientation, complete=kind == b"IEND")
 
 
@@ -109,23 +122,32 @@ def _gif(data: bytes) -> Header:
 
 
 def _bmp(data: bytes) -> Header:
-    if struct.unpack_from("<I", data, 14)[0] == 12:  # the header of OS/2
-        width, height = struct.unpack_from("<HH", data, 18)
+    offset, size = struct.unpack_from("<II", data, 10)
+    if size == 12:  # the header of OS/2
+        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
+        packed = 0
+    elif size >= 36:
+        width, height, _, bits, packed = struct.unpack_from("<iiHHI", data, 18)
     else:
-        width, height = struct.unpack_from("<ii", data, 18)
-    return Header(width, abs(height), data)  # a negative height: the top row comes first
+        raise NotAPicture(f"is a BMP with a header of {size} bytes, which is not read")
+    height = abs(height)  # a negative one: the top row comes first
+    needed = 0 if packed in (1, 2) else (width * bits + 31) // 32 * 4 * height  # 1 and 2 are run lengths
+    return Header(width, height, data, complete=len(data) >= offset + needed)
 
 
 def _webp(data: bytes) -> Header:
     kind = data[12:16]
-    if kind == b"VP8X":
-        low, middle, high, low2, middle2, high2 = struct.unpack_from("6B", data, 24)
-        width, height = 1 + (low | middle << 8 | high << 16), 1 + (low2 | middle2 << 8 | high2 << 16)
-    elif kind == b"VP8L":
+    if kind == b"VP8X" and data[16:20] == b"\x0a\0\0\0":
+        width, height = (1 + int.from_bytes(data[place : place + 3], "little") for place in (24, 27))
+    elif kind == b"VP8L" and data[20:21] == b"\x2f":
         (bits,) = struct.unpack_from("<I", data, 21)
         width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    else:
+    elif kind == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+    elif len(data) < 30:
+        raise IndexError
+    else:
+        raise NotAPicture("is damaged: its first chunk is none of a WebP picture")
     start, orientation = 12, 1
     while start + 8 <= len(data):
         (length,) = struct.unpack_from("<I", data, start + 4)
@@ -136,40 +158,88 @@ def _webp(data: bytes) -> Header:
 
 
 def _tiff(data: bytes) -> Header:
-    tags = _tags(data)
-    return Header(tags.get(256, 0), tags.get(257, 0), data)
+    """The first directory. A decoder may take either of two equal tags, and allocates whole tiles and all samples."""
+    tags: dict[int, tuple[int, ...]] = {}
+    for tag, values in _entries(data):
+        if tag in tags:
+            raise NotAPicture(f"is damaged: its tag {tag} is there twice")
+        tags[tag] = values
+
+    def number(tag: int, default: int) -> int:
+        values = tags.get(tag, (default,))
+        if len(values) != 1:
+            raise NotAPicture(f"is damaged: its tag {tag} holds {len(values)} numbers")
+        return values[0]
+
+    width, height, samples = number(256, 0), number(257, 0), number(277, 1)
+    bits, form = tags.get(258, (1,)), tags.get(339, (1,))
+    if not 1 <= samples <= 4:
+        raise NotAPicture(f"holds {samples} numbers a pixel; 1 to 4 are needed")
+    if not bits or max(bits) > 16:
+        kind = {2: "int", 3: "float"}.get(max(form, default=1), "uint")
+        raise NotAPicture(f"holds {kind}{max(bits, default=0)} numbers; 8 or 16 bits a channel are needed")
+    if number(322, 0) > width + _TILE or number(323, 0) > height + _TILE:
+        raise NotAPicture("is damaged: its tiles are larger than the picture")
+    return Header(width, height, data)
 
 
-def _tags(data: bytes) -> dict[int, int]:
-    """Tag → value of the whole numbers in the first directory of a TIFF file or an EXIF block."""
+def _entries(data: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Tags in the first directory of a TIFF file or an EXIF block, with up to four whole numbers that each holds.
+
+    Raises:
+        NotAPicture: there are more than the decoder reads.
+    """
     order = "<" if data[:2] == b"II" else ">"
     if struct.unpack_from(order + "H", data, 2)[0] == 43:  # BigTIFF
-        offset, counted, entry, value_at = struct.unpack_from(order + "Q", data, 8)[0], "Q", 20, 12
+        kinds = {3: "H", 4: "I", 16: "Q"}
+        (offset,), counted, entry, value_at = struct.unpack_from(order + "Q", data, 8), "Q", 20, 12
     else:
-        offset, counted, entry, value_at = struct.unpack_from(order + "I", data, 4)[0], "H", 12, 8
-    (count,) = struct.unpack_from(order + counted, data, offset)
-    tags = {}
-    for place in range(min(count, 4096)):
+        kinds = {3: "H", 4: "I"}
+        (offset,), counted, entry, value_at = struct.unpack_from(order + "I", data, 4), "H", 12, 8
+    (entries,) = struct.unpack_from(order + counted, data, offset)
+    if entries > _TAGS:
+        raise NotAPicture(f"is damaged: more than {_TAGS} tags")
+    for place in range(entries):
         start = offset + struct.calcsize("=" + counted) + place * entry
         tag, kind = struct.unpack_from(order + "HH", data, start)
-        if kind in (3, 4, 16):
-            tags[tag] = struct.unpack_from(order + {3: "H", 4: "I", 16: "Q"}[kind], data, start + value_at)[0]
-    return tags
+        (count,) = struct.unpack_from(order + ("I" if entry == 12 else "Q"), data, start + 4)
+        values: tuple[int, ...] = ()
+        if kind in kinds and count <= 4:
+            form = f"{order}{count}{kinds[kind]}"
+            at = start + value_at
+            if struct.calcsize(form) > entry - value_at:  # they stand elsewhere
+                (at,) = struct.unpack_from(order + ("I" if entry == 12 else "Q"), data, at)
+            values = struct.unpack_from(form, data, at)
+        yield tag, values
 
 
 def _orientation(exif: bytes) -> int:
     try:
-        value = _tags(exif).get(274, 1)
-    except struct.error:
+        value = next((values[0] for tag, values in _entries(exif) if tag == 274 and values), 1)
+    except (struct.error, OverflowError, NotAPicture):
         return 1
     return value if 1 <= value <= 8 else 1
 
 
 def _pnm(data: bytes) -> Header:
-    found = re.match(rb"P[1-6]\s(?:\s|#[^\n]*\n)*(\d{1,9})\s(?:\s|#[^\n]*\n)*(\d{1,9})\s", data)
-    if found is None:
+    """Handed on with a header without comments, as where those end is read in several ways, and a usual white."""
+    kind, place, numbers = data[1:2], 2, list[int]()
+    while len(numbers) < (2 if kind in b"14" else 3):
+        found = _PNM_NUMBER.match(data, place)
+        if found is None:
+            raise IndexError
+        numbers.append(int(found[1]))
+        place = found.end()
+    width, height, most = [*numbers, 255][:3]
+    if not data[place : place + 1].isspace():
         raise IndexError
-    return Header(int(found[1]), int(found[2]), data)
+    if not 1 <= most <= 65535:
+        raise NotAPicture(f"is damaged: its greatest value is {most}")
+    numbers[2:] = [255 if most < 256 else 65535][: len(numbers) - 2]
+    values = width * height * (3 if kind in b"36" else 1)
+    needed = (width + 7) // 8 * height if kind == b"4" else values * (2 if most > 255 and kind in b"56" else 1)
+    head = b"P%s\n%s\n" % (kind, b" ".join(b"%d" % number for number in numbers))
+    return Header(width, height, head + data[place + 1 :], complete=len(data) > place + needed, most=most)
 
 
 _READERS: dict[bytes, Callable[[bytes], Header]] = {

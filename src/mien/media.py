@@ -6,6 +6,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ PICTURE_SUFFIXES = (
 )
 
 _HEAD = 2**16
+_LARGE = 2**24  # pixels; larger pictures are decoded one at a time
+_one_large = threading.Lock()
 _SCANS = 100  # of a JPEG; a progressive one has ten or so, and libtiff reads as many at most
 
 
@@ -98,7 +101,7 @@ def names_file(item: str, ends_so: Callable[[str], bool]) -> bool:
         return False
 
 
-def read_picture(source: Any, *, max_pixels: int | None = None) -> np.ndarray:
+def read_picture(source: Any, *, max_pixels: int | None = None, notes: list[str] | None = None) -> np.ndarray:
     """A picture as it is meant to be seen.
 
     Turned as its EXIF says, laid over white where it is transparent, 16 bits, grey, palettes and CMYK converted; of an
@@ -109,6 +112,7 @@ def read_picture(source: Any, *, max_pixels: int | None = None) -> np.ndarray:
             of shape (height, width), grey, (height, width, 3), RGB, or (height, width, 4), RGB and alpha. Of a region
             what lies in its box. A binary file object or a Pillow image as well.
         max_pixels: a file with more is refused by its header, undecoded; without it MIEN_MAX_PIXELS, or `MAX_PIXELS`.
+        notes: gets a line for each thing that was guessed: how many bits the 16 bits of a picture hold.
 
     Returns:
         uint8 of shape (height, width, 3), RGB. May share memory with an array passed in.
@@ -120,7 +124,7 @@ def read_picture(source: Any, *, max_pixels: int | None = None) -> np.ndarray:
     if isinstance(source, np.ndarray):
         return _rgb(_checked(source))
     if isinstance(source, Region):
-        return np.ascontiguousarray(source.cut(read_picture(source.path, max_pixels=max_pixels)))
+        return np.ascontiguousarray(source.cut(read_picture(source.path, max_pixels=max_pixels, notes=notes)))
     if not isinstance(source, str | Path | bytes):
         raise InputError(f"a picture is a path, bytes or an array, not {type(source).__name__}")
     limit = pixel_limit(max_pixels)
@@ -130,7 +134,9 @@ def read_picture(source: Any, *, max_pixels: int | None = None) -> np.ndarray:
     # Each scan, be it of no bytes, goes over the whole picture: a small file could keep the decoder busy for hours.
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _SCANS:
         raise InputError(f"{name} is a JPEG of more than {_SCANS} scans")
-    picture = _decode(header.data, name)
+    picture, note = _decode(header, name)
+    if note and notes is not None:
+        notes.append(note)
     return _turned(_rgb(picture), header.orientation)
 
 
@@ -212,24 +218,59 @@ def _header(data: bytes, name: str) -> Header:
         raise InputError(f"{name} {error}") from None
 
 
-def _decode(data: bytes, name: str) -> np.ndarray:
-    """RGB, with alpha where the file has it; OpenCV's own messages are held back."""
+def _decode(header: Header, name: str) -> tuple[np.ndarray, str | None]:
+    """RGB, with alpha where the file has it, and what was guessed; OpenCV's own messages are held back."""
     import cv2
 
-    with silent:
+    large = header.width * header.height > _LARGE
+    with silent, _one_large if large else nullcontext():
         try:
-            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        except cv2.error:
+            picture = cv2.imdecode(np.frombuffer(header.data, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error as error:
+            if error.code == cv2.Error.StsNoMem:
+                raise InputError(f"{name} needs more memory than there is") from None
             picture = None
-    if picture is None:
-        raise InputError(f"{name} cannot be decoded; it is damaged or cut off")
-    if picture.dtype == np.uint16:
-        picture = ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if picture.dtype != np.uint8:
-        raise InputError(f"{name} holds {picture.dtype} numbers; 8 or 16 bits a channel are needed")
-    channels = 1 if picture.ndim == 2 else picture.shape[2]
-    code = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[channels]
-    return np.asarray(cv2.cvtColor(picture, code))
+        if picture is None:
+            raise InputError(f"{name} cannot be decoded; it is damaged or cut off")
+        stated, came = (header.width, header.height), picture.shape[1::-1]
+        if came not in (stated, stated[::-1] if header.data[:2] in (b"II", b"MM") else stated):
+            raise InputError(
+                f"{name} is damaged: its header says {stated[0]} x {stated[1]} pixels, and {came[0]} x {came[1]} came"
+            )
+        note = None
+        if picture.dtype == np.uint16 or (picture.dtype == np.uint8 and header.most not in (0, 255)):
+            picture, note = _eight_bits(picture, header.most)
+        if picture.dtype != np.uint8:
+            raise InputError(f"{name} holds {picture.dtype} numbers; 8 or 16 bits a channel are needed")
+        channels = 1 if picture.ndim == 2 else picture.shape[2]
+        code = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[channels]
+        return np.asarray(cv2.cvtColor(picture, code)), note
+
+
+def _eight_bits(picture: np.ndarray, most: int) -> tuple[np.ndarray, str | None]:
+    """A picture of 16 bits, or of less than 8, in 8, and a line that says so where its values fill only the lower ones.
+
+    Cameras and scanners store 10, 12 or 14 bits in 16. Taken as 16, such a picture is nearly black.
+
+    Args:
+        most: the value that stands for white, where the file says which.
+    """
+    picture, note = picture.reshape(*picture.shape[:2], -1), None
+    whites = [most or 65535] * picture.shape[2]
+    if not most and (top := int(picture[..., :3].max())):
+        bits = next(bits for bits in (8, 10, 12, 14, 16) if top < 2**bits)
+        if bits < 16:
+            whites[:3] = [2**bits - 1] * len(whites[:3])
+            note = f"its 16 bits a channel hold values up to {top}: taken as {bits} bits, and brightened by that"
+        if len(whites) == 4 and picture[..., 3].max() < 2**bits:
+            whites[3] = whites[0]
+    values = np.arange(65536)
+    shades = [((np.minimum(values, white) * 255 + white // 2) // white).astype(np.uint8) for white in whites]
+    found = np.empty(picture.shape, np.uint8)
+    for row, target in zip(picture, found, strict=True):  # one by one: a large picture does not fit twice
+        for channel, shade in enumerate(shades):
+            target[:, channel] = shade[row[:, channel]]
+    return found, note
 
 
 class _Silent:
@@ -278,8 +319,11 @@ def _rgb(picture: np.ndarray) -> np.ndarray:
         return np.repeat(picture.reshape(*picture.shape[:2], 1), 3, axis=2)
     color, alpha = picture[..., :3], picture[..., 3:]
     if alpha.size and alpha.min() < 255:
-        alpha = alpha.astype(np.uint16)
-        color = ((color * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+        color = color.copy()
+        for row, opacity in zip(color, alpha, strict=True):
+            over = opacity.astype(np.uint16)
+            over = row * over + 255 * (255 - over) + 128
+            row[:] = (over + (over >> 8)) >> 8  # by 255, rounded
     return np.ascontiguousarray(color)
 
 

@@ -1,0 +1,225 @@
+"""Files whose header states one size and whose decoder would make another: refused, in bounded memory."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import cli_env
+from mien.errors import InputError
+from mien.media import picture_size, read_picture
+
+_SIDE = 20_000  # of what a decoder would make: four times the limit
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def _png(*before: bytes, side: int = _SIDE, bits: int = 1) -> bytes:
+    body = zlib.compress(bytes((side * bits + 15) // 8 * side), 9)
+    head = _chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, bits, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(before) + head + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+
+
+_Tag = tuple[int, int, int, int]  # tag, type, count, value
+
+
+def _tiff(*tags: _Tag, side: int = 64, order: str = "<") -> bytes:
+    """One strip of grey pixels that deflate; further tags go before or behind those of the same number."""
+    plain: list[_Tag] = [
+        (256, 4, 1, side), (257, 4, 1, side), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1),
+        (278, 4, 1, side),
+    ]  # fmt: skip
+    plain = [tag for tag in plain if tag[0] not in {new[0] for new in tags}]
+    body = zlib.compress(bytes(side * side))
+    offset = 8 + len(body)
+    entries = sorted([*plain, (273, 4, 1, 8), (279, 4, 1, len(body)), *tags], key=lambda tag: tag[0])
+    short = {1: "B3x", 3: "H2x"}
+    listed = b"".join(
+        struct.pack(order + "HHI" + (short.get(kind, "I") if count == 1 else "I"), tag, kind, count, value)
+        for tag, kind, count, value in entries
+    )
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    return mark + struct.pack(order + "I", offset) + body + struct.pack(order + "H", len(entries)) + listed + bytes(4)
+
+
+def _webp(*, vp8x: int | None = None, first: bytes = b"") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "WEBP", lossless=True)
+    data = buffer.getvalue()[12:]
+    if vp8x is not None:
+        side = (vp8x - 1).to_bytes(3, "little")
+        first = b"VP8X\x0a\0\0\0\0\0\0\0" + side + side
+    return b"RIFF" + struct.pack("<I", 4 + len(first) + len(data)) + b"WEBP" + first + data
+
+
+def _gif(screen: int, frame: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("P", (64, 64)).save(buffer, "GIF")
+    data = bytearray(buffer.getvalue())
+    place = data.index(b",\0\0\0\0")
+    data[6:10], data[place + 5 : place + 9] = struct.pack("<HH", screen, screen), struct.pack("<HH", frame, frame)
+    return bytes(data)
+
+
+def _bmp(size: int, width: int, height: int, packed: int = 0) -> bytes:
+    head = struct.pack("<IiiHHI", size, width, height, 1, 8, packed)
+    return b"BM" + struct.pack("<IHHI", 200, 0, 0, 1078) + head.ljust(1064, b"\0") + b"\0\1" * 20
+
+
+_BOMBS: dict[str, Callable[[], bytes]] = {
+    "a PNG with a private chunk first": lambda: _png(_chunk(b"prVt", struct.pack(">II", 64, 64))),
+    "a PNG with a small IHDR first": lambda: _png(_chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 1, 0, 0, 0, 0))),
+    "a TIFF with two widths": lambda: _tiff((256, 4, 1, _SIDE), (256, 4, 1, 64), (257, 4, 1, _SIDE)),
+    "a TIFF with two heights": lambda: _tiff((257, 3, 1, 2), (257, 3, 1, 65)),
+    "a TIFF with a width of two numbers": lambda: _tiff((256, 3, 2, 64 | _SIDE << 16)),
+    "a TIFF with a width in bytes": lambda: _tiff((256, 1, 1, 64)),
+    "a TIFF with a large tile": lambda: _tiff((322, 4, 1, 30_000), (323, 4, 1, 30_000), (324, 4, 1, 8), (325, 4, 1, 9)),
+    "a TIFF of doubles": lambda: _tiff((258, 3, 1, 64), (339, 3, 1, 3), side=3000),
+    "a TIFF of many samples": lambda: _tiff((277, 3, 1, 500), side=3000),
+    "a WebP whose canvas differs": lambda: _webp(vp8x=9000),
+    "a WebP with another chunk first": lambda: _webp(first=b"ALPH\x02\0\0\0\0\0"),
+    "a GIF whose frame is larger than its screen": lambda: _gif(64, 60_000),
+    "a BMP that ends before its pixels": lambda: _bmp(40, 9000, -9000),
+    "a BMP with a header of no known size": lambda: _bmp(20, _SIDE, _SIDE),
+    "a PNM that ends before its pixels": lambda: b"P5 9000 9000 255 " + bytes(100),
+    "a PNM with a comment that CR ends": lambda: b"P4 #x\r9000 9000\n #\n64 64\n" + bytes(512),
+}
+
+_CHILD = """
+import json, resource, sys
+from mien.errors import InputError
+from mien.media import read_picture
+import cv2
+kept = 10**6 * int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() // 10**6 + 250 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (kept, kept))
+found = {}
+for path in sys.argv[1:]:
+    try:
+        found[path] = str(read_picture(path).shape)
+    except InputError as error:
+        found[path] = str(error)
+print(json.dumps([found, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the size of a process in /proc")
+def test_what_a_decoder_would_make_is_bounded_before_it_makes_it(tmp_path: Path) -> None:
+    paths = []
+    for number, make in enumerate(_BOMBS.values()):
+        paths.append(tmp_path / f"{number}.bin")
+        paths[-1].write_bytes(make())
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, *map(str, paths)], capture_output=True, text=True, env=cli_env(), check=False,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found, peak = json.loads(done.stdout)
+    for name, path in zip(_BOMBS, paths, strict=True):
+        message = found[str(path)]
+        assert message.startswith(str(path)), f"{name}: read as {message}"
+        assert "memory" not in message, f"{name}: it was tried"
+        assert "\n" not in message
+    assert peak < 250 * 2**20
+
+
+def test_the_size_is_what_is_decoded() -> None:
+    """Where mien's reading of a header and the decoder's could differ, both come to the same, or it is refused."""
+    for data in (
+        b"P5 #x\r3 2\r255\n" + bytes(6), b"P5\n#a\n#b\r3#c\n2\t255\r" + bytes(6), b"P6\n3 2 1000\n" + bytes(36),
+        b"P4 3 2\n\0\0", b"P2 3 2 9 0 1 2 3 4 5 ", _tiff(order=">"), _tiff((256, 3, 1, 64)),
+    ):  # fmt: skip
+        height, width = read_picture(data).shape[:2]
+        assert (width, height) in [(3, 2), (64, 64)], data[:20]
+
+
+def test_both_readers_of_a_size_agree(tmp_path: Path) -> None:
+    for name, make in _BOMBS.items():
+        path = tmp_path / "a.bin"
+        path.write_bytes(make())
+        with pytest.raises(InputError):
+            read_picture(path)
+        try:
+            size = picture_size(path)
+        except InputError:
+            continue
+        assert size[0] * size[1] <= 10**8, name
+
+
+def test_large_pictures_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+    from concurrent.futures import ThreadPoolExecutor
+
+    import cv2
+
+    inside, most, decode = 0, 0, cv2.imdecode
+    lock = threading.Lock()
+
+    def watched(*given: object) -> np.ndarray:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        try:
+            return decode(*given)  # type: ignore[call-overload, no-any-return]
+        finally:
+            with lock:
+                inside -= 1
+
+    monkeypatch.setattr(cv2, "imdecode", watched)
+    data = _png(side=5000)
+    with ThreadPoolExecutor(4) as pool:
+        shapes = [picture.shape for picture in pool.map(read_picture, [data] * 4)]
+    assert shapes == [(5000, 5000, 3)] * 4
+    assert most == 1
+
+
+# ------------------------------------------------------------------------------------ 10, 12 and 14 bits in 16
+
+
+def _encoded(values: np.ndarray, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+def test_a_picture_that_fills_only_the_lower_bits(kind: str, bits: int) -> None:
+    full = np.linspace(0, 65535, 4000).reshape(40, 100).astype(np.uint16)
+    notes: list[str] = []
+    found = read_picture(_encoded(full >> (16 - bits), kind), notes=notes)
+    assert np.abs(found[..., 0].astype(int) - (full >> 8)).max() <= 1
+    assert len(notes) == 1
+    assert f"taken as {bits} bits" in notes[0]
+
+
+def test_a_picture_of_16_bits_is_as_it_was() -> None:
+    notes: list[str] = []
+    values = np.array([[0, 100, 16384, 30000]], np.uint16)  # a dark one
+    assert read_picture(_encoded(values, "PNG"), notes=notes)[0, :, 0].tolist() == [0, 0, 64, 117]
+    assert not read_picture(_encoded(np.zeros((4, 4), np.uint16), "PNG"), notes=notes).any()
+    assert not notes
+
+
+def test_the_white_that_a_pnm_states_is_white() -> None:
+    notes: list[str] = []
+    values = struct.pack(">4H", 0, 1000, 2048, 4095)
+    assert read_picture(b"P5 4 1 4095\n" + values, notes=notes)[0, :, 0].tolist() == [0, 62, 128, 255]
+    assert read_picture(b"P5 4 1 65535\n" + values, notes=notes)[0, :, 0].tolist() == [0, 4, 8, 16]
+    assert not notes, "nothing was guessed"
+    for data in (b"P5 4 1 15\n\0\5\12\17", b"P2 4 1 15\n0 5 10 15\n"):
+        np.testing.assert_array_equal(
+            read_picture(data)[..., 0], np.asarray(Image.open(io.BytesIO(data)).convert("L")), data.decode()
+        )

@@ -340,7 +340,7 @@ def test_an_input_that_breaks_a_recogniser_has_an_error_and_the_others_do_not(
     assert worker(BATCH) == {"inputs": [5]}
     rows = read(parts.folder).to_pylist()
     assert [row["label"] is None for row in rows] == [False, False, True, True, False]
-    assert rows[2]["error"] == "ZeroDivisionError: of nothing"
+    assert rows[2]["error"] == "the text cannot be read: internal error (ZeroDivisionError)"
     assert "empty" in rows[3]["error"]
     rigged(worker, monkeypatch, MienError("the model is gone"))
     with pytest.raises(MienError, match="the model is gone"):  # that is not the input's fault

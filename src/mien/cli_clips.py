@@ -65,8 +65,8 @@ class Clips:
 
         try:
             reading = self.model.read(path, **self.settings)
-        except InputError as error:
-            return self.model.result(path, error=str(error))
+        except Exception as error:
+            return self.model.failed(path, error)
         except KeyboardInterrupt:  # to spread frames over a clip, it is gone through before
             self.stopped = f"{path}: stopped before it was read"
             return self.model.result(path, error=self.stopped)
@@ -81,7 +81,12 @@ class Clips:
                 told = f"stopped after {reading.time:.1f} s"
                 self.stopped = f"{path}: {told}"
                 return reading.result(told)
-        return reading.result()
+            except Exception as error:
+                return self.model.failed(path, error)
+        try:
+            return reading.result()
+        except Exception as error:
+            return self.model.failed(path, error)
 
 
 def predict_clips(clips: Clips, as_json: bool, out: Path | None, settings: dict[str, Any]) -> None:

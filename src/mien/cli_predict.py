@@ -139,7 +139,9 @@ def predict(
         if boxes:
             told: Any = recognizer  # one of scenes
             return (roll(told.predict(item, boxes=boxes)) for item in items)
-        return map(roll, recognizer.predict_many(items, batch_size, **options))
+        from mien.display import with_notes
+
+        return map(roll, with_notes(recognizer.predict_many(items, batch_size, **options), say))
 
     if out and kind in _PICTURES and out.suffix.lower() in (".jpg", ".jpeg", ".png"):
         _draw(recognizer, sources[0], read, out)

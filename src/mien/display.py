@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -297,3 +297,16 @@ def show_stats(console: Console, document: Mapping[str, Any]) -> None:
         same = told["min"] == told["max"]
         spread = f"all {told['max']}" if same else f"median {told['median']}, up to {told['max']}"
         console.print(f"[dim]pixels: {spread}[/dim]")
+
+
+def with_notes(results: Iterable[Result], tell: Callable[[str], None], most: int = 20) -> Iterator[Result]:
+    """The results as they come; what was guessed in reading them is told, of the first ones line by line."""
+    notes = 0
+    for result in results:
+        for note in result.notes:
+            notes += 1
+            if notes <= most:
+                tell(f"mien: {result.input}: {note}")
+        yield result
+    if notes > most:
+        tell(f"mien: and {notes - most:,} more such lines")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import logging
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,12 +14,16 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 
 from mien.emotions import LabelSpace, get_space, groups
-from mien.errors import InputError, ModelError
+from mien.errors import InputError, MienError, ModelError
+from mien.inputs import name_of
 from mien.model import Manifest
 from mien.results import Box, Prediction, Result
 from mien.threads import readers, side_by_side
 
 _PICTURES_AHEAD = 64  # looked at before what they show is computed, however little that is
+
+_NAMELESS = {"<bytes>": "the file", "<file>": "the file", "<array>": "the picture", "<image>": "the picture"}
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Progress = Callable[[int], None]  # called with the number of inputs done since the last call
@@ -78,6 +84,48 @@ class Recognizer(ABC):
         An unusable input gives a result without items whose ``error`` says why; it does not stop the others.
         """
 
+    def failed(self, item: Any, error: Exception) -> Result:
+        """The result of an input that could not be read: its ``error`` says why.
+
+        Raises:
+            MienError: the error is not this input's fault, as with a model that is damaged.
+        """
+        name = self.name_of(item)
+        return self.result(name, error=why_unread(name, self.manifest.modality, error))
+
+    def name_of(self, item: Any) -> str:
+        """What an input is called in its result."""
+        return name_of(item)
+
+    def _guarded(self, inputs: Iterable[T], read: Callable[[Iterable[T]], Iterator[Result]]) -> Iterator[Result]:
+        """What *read* gives for the inputs; those at hand when it fails are read again, each on its own.
+
+        So an error that nobody foresaw is that of the one input that brings it about.
+        """
+        source, waiting = _Taken(inputs), deque[T]()
+
+        def taken() -> Iterator[T]:
+            for item in source:
+                waiting.append(item)
+                yield item
+
+        while True:
+            try:
+                for result in read(taken()):
+                    waiting.popleft()
+                    yield result
+                return
+            except Exception as error:
+                if source.failed or (isinstance(error, MienError) and not isinstance(error, InputError)):
+                    raise
+            while waiting:
+                item = waiting.popleft()
+                try:
+                    (result,) = read([item])
+                except Exception as error:
+                    result = self.failed(item, error)
+                yield result
+
     @abstractmethod
     def probabilities(
         self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None
@@ -95,6 +143,7 @@ class Recognizer(ABC):
         error: str | None = None,
         boxes: Iterable[Box | None] | None = None,
         ratings: Iterable[np.ndarray] | None = None,
+        notes: Iterable[str] = (),
     ) -> Result:
         """Wrap one row of probabilities, shape (labels,), per prediction; with boxes and ratings, one per row."""
         rows = list(rows)
@@ -102,7 +151,7 @@ class Recognizer(ABC):
         rated = ratings if ratings is not None else [None] * len(rows)
         parts = zip(rows, places, rated, strict=True)
         items = tuple(self.prediction(row, box, values) for row, box, values in parts)
-        return Result(item, self.manifest.modality, self.name, items, error, self._rollups)
+        return Result(item, self.manifest.modality, self.name, items, error, self._rollups, notes=tuple(notes))
 
     def prediction(self, row: np.ndarray, box: Box | None = None, ratings: np.ndarray | None = None) -> Prediction:
         """A row of probabilities, shape (labels,), in the labels of ``space``, and one of ratings, shape (ratings,)."""
@@ -159,12 +208,30 @@ class Seen(NamedTuple):
         name: of the input in its result.
         boxes: one for each sample; None stands for the whole picture.
         samples: as the network takes them.
+        notes: what was guessed in reading it.
     """
 
     name: str
     boxes: Sequence[Box | None] = ()
     samples: Sequence[np.ndarray] = ()
+    notes: Sequence[str] = ()
     error: str | None = None
+
+
+class _Taken(Iterator[T]):
+    """Goes through inputs, and knows whether it was they that failed."""
+
+    def __init__(self, inputs: Iterable[T]) -> None:
+        self._inputs, self.failed = iter(inputs), False
+
+    def __next__(self) -> T:
+        try:
+            return next(self._inputs)
+        except StopIteration:
+            raise
+        except BaseException:
+            self.failed = True
+            raise
 
 
 def gathered(pictures: Iterable[Seen], batch_size: int) -> Iterator[list[Seen]]:
@@ -178,6 +245,28 @@ def gathered(pictures: Iterable[Seen], batch_size: int) -> Iterator[list[Seen]]:
             waiting, samples = [], 0
     if waiting:
         yield waiting
+
+
+def why_unread(name: str, modality: str, error: Exception) -> str:
+    """Why an input could not be read, in one line; the traceback of an error that nobody foresaw goes to the log.
+
+    Raises:
+        MienError: the error is not this input's fault, as with a model that is damaged.
+    """
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, MienError):
+        raise error
+    _log.debug("an input cannot be read", exc_info=error)
+    what = shortened({"text": "the text", "features": "the row"}.get(modality) or _NAMELESS.get(name, name))
+    if isinstance(error, MemoryError):
+        return f"{what} needs more memory than there is"
+    return f"{what} cannot be read: internal error ({type(error).__name__})"
+
+
+def shortened(name: str, most: int = 120) -> str:
+    """A name for a message: of a long one its end."""
+    return name if len(name) <= most else "…" + name[1 - most :]
 
 
 def prepared_batches(

@@ -251,6 +251,7 @@ class Result:
         people: of a clip: those seen in it, by number.
         segments: of a clip: who showed what from when to when, in the order of time.
         clip: of a clip: its size and length, and what was wrong with it.
+        notes: a line for each thing that was guessed in reading the input; mostly none, and then not in the JSON.
     """
 
     input: str
@@ -263,6 +264,7 @@ class Result:
     people: tuple[Person, ...] = ()
     segments: tuple[Segment, ...] = field(default=(), repr=False)
     clip: ClipSummary | None = None
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """One line, however long the text or the clip."""
@@ -353,4 +355,5 @@ class Result:
             "items": [item.to_dict() for item in self.items],
             "error": self.error,
             **(of_clip if self.modality == "video" or self.clip else {}),
+            **({"notes": list(self.notes)} if self.notes else {}),
         }

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mien.cli_inputs import Source
-from mien.errors import InputError, MienError
+from mien.errors import MienError
 from mien.model import load
 from mien.parts import Parts, Plan, Trail, cut
 from mien.recognizer import Recognizer, answer_in
@@ -107,10 +107,8 @@ class Worker:
     def _alone(self, item: str) -> Result:
         try:
             return next(iter(self._read([item])))
-        except MienError:
-            raise
         except Exception as error:
-            return self._failed(item, f"{type(error).__name__}: {' '.join(str(error).split())}")
+            return self.model.failed(item, error)
 
     def _failed(self, item: str, why: str) -> Result:
         return self.model.result(item, error=why if self.model.manifest.modality == "text" else f"{item}: {why}")
@@ -122,11 +120,11 @@ class Worker:
         model: Any = self.model  # one of clips or scenes
         try:
             reading = model.read(item, **self.job.options)
-        except InputError as error:
-            return self.model.result(item, error=str(error))
-        for _ in reading:
-            pass
-        result: Result = reading.result()
+            for _ in reading:
+                pass
+            result: Result = reading.result()
+        except Exception as error:
+            return self.model.failed(item, error)
         return result
 
 

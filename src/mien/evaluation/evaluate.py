@@ -13,7 +13,7 @@ import numpy as np
 
 from mien.data.dataset import TRAIN, Dataset
 from mien.emotions import SPACES, LabelSpace, get_space, groups
-from mien.errors import DataError, InputError, ModelError
+from mien.errors import DataError, ModelError
 from mien.evaluation.metrics import multi_label_metrics, single_label_metrics
 from mien.evaluation.notes import (
     about_data,
@@ -29,7 +29,8 @@ from mien.evaluation.notes import (
 )
 from mien.evaluation.ratings import all_rating_metrics, rescaled, scatter
 from mien.evaluation.report import Report
-from mien.evaluation.samples import Answers, unreadable
+from mien.evaluation.samples import Answers, further_unreadable, unreadable
+from mien.recognizer import why_unread
 
 MISTAKES = 20
 DETAILED = 8  # groups of which all figures are given, not the main ones alone
@@ -274,14 +275,17 @@ def _predicted(
         lost = unreadable(part.inputs, part.modality)
         if progress:
             progress(len(lost))
-        return lost, *answers(_without(part, lost), progress)
-    try:
-        return {}, *answers(part, progress)
-    except InputError:
-        lost = unreadable(part.inputs, part.modality)
-        if not lost:  # it was something else
-            raise
-    return lost, *answers(_without(part, lost), None)  # progress was told of already
+    else:
+        lost = {}
+    while True:
+        readable = _without(part, lost)
+        try:
+            return lost, *answers(readable, progress)
+        except Exception as error:
+            why_unread("", part.modality, error)  # raises what is no input's fault
+            if not (more := further_unreadable(part, lost, lambda rows: answers(rows, None))):
+                raise
+        lost, progress = lost | more, None  # which was told of them already
 
 
 def _without(part: Dataset, lost: Mapping[int, str]) -> Dataset:

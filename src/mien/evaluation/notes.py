@@ -35,7 +35,7 @@ def place_of(part: Dataset, row: int) -> str:
 
 def called(part: Dataset) -> str:
     """What the files of a data set are."""
-    return "clips" if part.modality == "video" else "pictures"
+    return {"text": "texts", "features": "rows", "video": "clips"}.get(part.modality, "pictures")
 
 
 def expert_notes(model: Any, known: str) -> list[str]:

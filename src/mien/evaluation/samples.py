@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,9 @@ import numpy as np
 from mien.data.dataset import PICTURES, Dataset
 from mien.emotions import LabelSpace
 from mien.errors import InputError
+from mien.evaluation.notes import place_of
 from mien.media import Region
+from mien.recognizer import why_unread
 
 SAMPLES = 24  # right ones on the sheet, and as many wrong ones
 SIDE = 96  # pixels of a thumbnail, at most
@@ -218,6 +220,22 @@ def unreadable(inputs: Sequence[Any], modality: str) -> dict[int, str]:
                 ClipReader(entry).close()
             else:
                 read_picture(entry)
-        except InputError as error:
-            found[row] = str(error)
+        except Exception as error:
+            found[row] = why_unread(str(entry), modality, error)
+    return found
+
+
+def further_unreadable(
+    part: Dataset, lost: Mapping[int, str], answers: Callable[[Dataset], object]
+) -> dict[int, str]:
+    """Which further samples cannot be read, and why: at first pictures are only decoded, then all are read by one."""
+    if not lost and (found := unreadable(part.inputs, part.modality)):
+        return found
+    found = {}
+    for row in range(len(part)):
+        if row not in lost:
+            try:
+                answers(part.take(np.array([row])))
+            except Exception as error:
+                found[row] = why_unread(place_of(part, row), part.modality, error)
     return found

@@ -66,10 +66,13 @@ class FaceRecognizer(FaceClassifier):
             except InputError as error:
                 return Seen(name_of(item), error=str(error))
 
+        def read(some: Iterable[Any]) -> Iterator[Result]:
+            for pictures in gathered(side_by_side(look, some, readers(self._threads)), batch_size):
+                yield from self._results(pictures, batch_size)
+
         if not crops:
             _ = self.detector  # loaded before several threads want it
-        for pictures in gathered(side_by_side(look, inputs, readers(self._threads)), batch_size):
-            yield from self._results(pictures, batch_size)
+        yield from self._guarded(inputs, read)
 
     def probabilities(
         self,
@@ -107,15 +110,15 @@ class FaceRecognizer(FaceClassifier):
             inputs, batch_size, lambda item: prepare(read_picture(item), self.settings), progress, self._threads
         )
 
-    def _find(self, item: Any) -> tuple[list[Box], list[np.ndarray]]:
-        picture = read_picture(item)
+    def _find(self, item: Any) -> tuple[list[Box], list[np.ndarray], list[str]]:
+        picture = read_picture(item, notes=(notes := list[str]()))
         faces = self.detector.find(picture)
-        return [face.box for face in faces], [align(picture, face, self.settings) for face in faces]
+        return [face.box for face in faces], [align(picture, face, self.settings) for face in faces], notes
 
-    def _crop(self, item: Any) -> tuple[list[Box], list[np.ndarray]]:
-        picture = read_picture(item)
+    def _crop(self, item: Any) -> tuple[list[Box], list[np.ndarray], list[str]]:
+        picture = read_picture(item, notes=(notes := list[str]()))
         height, width = picture.shape[:2]
-        return [(0.0, 0.0, float(width), float(height))], [prepare(picture, self.settings)]
+        return [(0.0, 0.0, float(width), float(height))], [prepare(picture, self.settings)], notes
 
     def _results(self, pictures: Sequence[Seen], batch_size: int) -> Iterator[Result]:
         faces = (face for seen in pictures for face in seen.samples)
@@ -125,4 +128,6 @@ class FaceRecognizer(FaceClassifier):
             for row in self.settled(self.classify(np.stack(chunk)), np.arange(len(chunk)))
         )
         for seen in pictures:
-            yield self.result(seen.name, [next(rows) for _ in seen.boxes], seen.error, seen.boxes)
+            yield self.result(
+                seen.name, [next(rows) for _ in seen.boxes], seen.error, seen.boxes, notes=seen.notes
+            )

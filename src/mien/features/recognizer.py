@@ -50,6 +50,13 @@ class FeatureRecognizer(Recognizer):
 
     def predict_many(self, inputs: Iterable[Any], batch_size: int = 64) -> Iterator[Result]:
         """See :meth:`mien.recognizer.Recognizer.predict_many`."""
+        return self._guarded(inputs, lambda some: self._results(some, batch_size))
+
+    def name_of(self, item: Any) -> str:
+        """What an input is called in its result."""
+        return item.name if isinstance(item, Row) else "<row>"
+
+    def _results(self, inputs: Iterable[Any], batch_size: int) -> Iterator[Result]:
         for chunk in in_chunks(inputs, batch_size):
             rows: list[np.ndarray] = []
             problems: list[str | None] = []
@@ -61,8 +68,7 @@ class FeatureRecognizer(Recognizer):
                     problems.append(str(error))
             scores = iter(self._session.run(np.stack(rows)) if rows else ())
             for item, problem in zip(chunk, problems, strict=True):
-                name = item.name if isinstance(item, Row) else "<row>"
-                yield self.result(name, [] if problem else [next(scores)], problem)
+                yield self.result(self.name_of(item), [] if problem else [next(scores)], problem)
 
     def probabilities(
         self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None

@@ -45,18 +45,19 @@ class SceneSettings(BaseModel):
         return views
 
 
-def read(item: Any) -> tuple[np.ndarray, Box | None]:
+def read(item: Any, notes: list[str] | None = None) -> tuple[np.ndarray, Box | None]:
     """The photograph, uint8 (height, width, 3), and the box of the person meant, if one is.
 
     Args:
         item: a path, bytes or pixels, or a :class:`mien.media.Region`.
+        notes: see :func:`mien.media.read_picture`.
 
     Raises:
         InputError: the picture cannot be read; one line that says why.
     """
     if isinstance(item, Region):
-        return read_picture(item.path), item.box
-    return read_picture(item), None
+        return read_picture(item.path, notes=notes), item.box
+    return read_picture(item, notes=notes), None
 
 
 def prepare(picture: np.ndarray, box: Box | None, settings: SceneSettings) -> np.ndarray:

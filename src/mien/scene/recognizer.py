@@ -163,34 +163,41 @@ class SceneRecognizer(Recognizer):
             except InputError as error:
                 return Seen(name_of(item), error=str(error))
 
+        def answers(some: Iterable[tuple[Any, Sequence[Box] | None]]) -> Iterator[Result]:
+            looks = side_by_side(look, some, readers(self._threads))
+            for are_pictures, of_a_kind in groupby(looks, lambda one: isinstance(one, Seen)):
+                if are_pictures:
+                    for pictures in gathered(of_a_kind, batch_size):
+                        yield from self._results(pictures, batch_size)
+                else:
+                    yield from (self._clip(path, batch_size) for path in of_a_kind)
+
         if self.of_persons:
             _ = self.detector  # loaded before several threads want it
-        looks = side_by_side(look, inputs, readers(self._threads))
-        for are_pictures, some in groupby(looks, lambda one: isinstance(one, Seen)):
-            if are_pictures:
-                for pictures in gathered(some, batch_size):
-                    yield from self._results(pictures, batch_size)
-            else:
-                yield from (self._clip(path, batch_size) for path in some)
+        return self._guarded(inputs, answers)
+
+    def name_of(self, item: Any) -> str:
+        """What an input is called in its result."""
+        return name_of(item[0] if isinstance(item, tuple) else item)
 
     def _clip(self, path: str | Path, batch_size: int) -> Result:
         try:
             reading = self.read(path, batch_size=batch_size)
             for _ in reading:
                 pass
-        except InputError as error:
-            return self.result(str(path), error=str(error))
-        return reading.result()
+            return reading.result()
+        except Exception as error:
+            return self.failed(path, error)
 
-    def _samples(self, item: Any, boxes: Sequence[Box] | None) -> tuple[list[Box | None], list[np.ndarray]]:
+    def _samples(self, item: Any, boxes: Sequence[Box] | None) -> tuple[list[Box | None], list[np.ndarray], list[str]]:
         """What is to be read in a photograph: the boxes, and for each the prepared sample."""
-        picture, box = read(item)
+        picture, box = read(item, notes := list[str]())
         if not self.of_persons:
-            return [None], [prepare(picture, None, self.settings)]
+            return [None], [prepare(picture, None, self.settings)], notes
         if boxes is None:
             boxes = [box] if box is not None else self._bodies(picture)
         edges = [Region(name_of(item), (box[0], box[1], box[2], box[3])).box for box in boxes]  # checks them
-        return list(edges), [prepare(picture, box, self.settings) for box in edges]
+        return list(edges), [prepare(picture, box, self.settings) for box in edges], notes
 
     def _bodies(self, picture: np.ndarray) -> list[Box]:
         height, width = picture.shape[:2]
@@ -203,7 +210,8 @@ class SceneRecognizer(Recognizer):
         rows = (row for scores, ratings in answers for row in zip(scores, ratings, strict=True))
         for seen in pictures:
             here = [next(rows) for _ in seen.boxes]
-            yield self.result(seen.name, [row for row, _ in here], seen.error, seen.boxes, [rated for _, rated in here])
+            scores, rated = [row for row, _ in here], [ratings for _, ratings in here]
+            yield self.result(seen.name, scores, seen.error, seen.boxes, rated, seen.notes)
 
     def classify(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities (n, labels) and ratings (n, ratings) of samples that `mien.scene.preprocess.prepare` made."""

@@ -47,5 +47,5 @@ def _read(recognizer: Recognizer, clip: Clip, limits: ServeSettings) -> Result:
             if time.monotonic() > end:
                 return reading.result(f"stopped after {at:.1f} s: the server spends no more time on one clip")
         return reading.result()
-    except InputError as error:
-        return recognizer.result(clip.path, error=str(error))
+    except Exception as error:
+        return recognizer.failed(clip.path, error)

@@ -28,6 +28,13 @@ class TextRecognizer(Recognizer):
 
     def predict_many(self, inputs: Iterable[str], batch_size: int = 64) -> Iterator[Result]:
         """See :meth:`mien.recognizer.Recognizer.predict_many`."""
+        return self._guarded(inputs, lambda some: self._results(some, batch_size))
+
+    def name_of(self, item: object) -> str:
+        """What an input is called in its result: the text itself."""
+        return item if isinstance(item, str) else ""
+
+    def _results(self, inputs: Iterable[str], batch_size: int) -> Iterator[Result]:
         for chunk in in_chunks(inputs, batch_size * BATCHES_AHEAD):
             prepared: list[str] = []
             problems: list[str | None] = []

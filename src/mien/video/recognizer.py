@@ -11,7 +11,6 @@ import numpy as np
 
 from mien.errors import InputError, ModelError
 from mien.face.classifier import FaceClassifier
-from mien.inputs import name_of
 from mien.model import FRAMES, Manifest, preprocess_settings
 from mien.recognizer import Progress
 from mien.results import ClipSummary, Result
@@ -81,7 +80,10 @@ class VideoRecognizer(FaceClassifier):
         Raises:
             InputError: the clip cannot be read; one line that says why.
         """
-        return self._whole(item, fps, frames, 64)
+        result = next(self.predict_many([item], fps=fps, frames=frames))
+        if result.error:
+            raise InputError(result.error)
+        return result
 
     def predict_many(
         self, inputs: Iterable[Any], batch_size: int = 64, fps: float | None = None, frames: int | None = None
@@ -100,8 +102,8 @@ class VideoRecognizer(FaceClassifier):
         for item in inputs:
             try:
                 yield self._whole(item, fps, frames, batch_size)
-            except InputError as error:
-                yield self.result(name_of(item), error=str(error))
+            except Exception as error:
+                yield self.failed(item, error)
 
     def probabilities(
         self,

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.containers import Container, NotAClip, read_container
-from mien.decoder import Decoder, stored_times
+from mien.decoder import Decoder, is_converted, stored_times
 from mien.errors import InputError
 from mien.inputs import local
 from mien.media import pixel_limit, require_file
@@ -112,6 +112,8 @@ class ClipReader:
         elif fps is not None:
             self._wanted = _EachSecond(fps)
         self.problem: str | None = None
+        self._first: np.ndarray | None = None  # a part of the first frame given, for as long as all others are like it
+        self._given = 0
         self._ready = self._decoder.advance()  # the first frame is at hand, and not yet given
         if not self._ready:
             self.close()
@@ -147,6 +149,7 @@ class ClipReader:
             if self._wanted is None or self._wanted(decoder.number, decoder.time):
                 picture = decoder.picture()
                 if picture is not None:
+                    self._compare(picture[::8, ::8])
                     return Frame(decoder.number, decoder.time, picture)
         self._finish()
         raise StopIteration
@@ -164,6 +167,9 @@ class ClipReader:
 
     def _open(self) -> Decoder:
         decoder, limit = Decoder(self.path, self._stored, self._container, self._threads), pixel_limit()
+        if decoder.width < 1 or decoder.height < 1:
+            decoder.close()
+            raise InputError(f"{self.path} is damaged: it has frames of {decoder.width} x {decoder.height} pixels")
         if decoder.width * decoder.height > limit:
             decoder.close()
             size = f"{decoder.width} x {decoder.height}"
@@ -178,9 +184,22 @@ class ClipReader:
         decoder.close()
         return decoder.number + 1
 
+    def _compare(self, part: np.ndarray) -> None:
+        if not self._given:
+            self._first = part.copy()
+        elif self._first is not None and not np.array_equal(self._first, part):
+            self._first = None
+        self._given += 1
+
     def _finish(self) -> None:
         if self._decoder.closed:
             return
+        if self._first is not None and not is_converted(self.path, self._container):
+            self.close()
+            raise InputError(f"{self.path} cannot be decoded: its frames come out all alike, as of colors not known")
+        if not self._given:
+            self.close()
+            raise InputError(f"no frame of {self.path} can be decoded")
         end = self._decoder.time + self._decoder.step
         lost = self._decoder.lost_at_end()
         self._decoder.skipped += lost

@@ -59,18 +59,18 @@ def read_container(file: BinaryIO) -> Container:
             return Container("matroska", _matroska_complete(head, size))
     except struct.error:
         raise NotAClip("is cut off at its beginning") from None
-    for kind, signature in (
-        ("asf", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
-        ("flv", b"FLV\x01"),
-        ("ogg", b"OggS"),
-        ("mpeg", b"\x00\x00\x01\xba"),
+    for kind, signature, is_complete in (
+        ("asf", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _asf_complete),
+        ("flv", b"FLV\x01", _flv_complete),
+        ("ogg", b"OggS", _ogg_complete),
+        ("mpeg", b"\x00\x00\x01\xba", _ps_complete),
     ):
         if head.startswith(signature):
-            return Container(kind)
+            return Container(kind, is_complete(file, size))
     for first in (0, 4):  # 4: the packets of a camera carry a time before each
         step = 188 + first
         if head[first::step][:2] == b"GG" and len(head) > first + step:
-            return Container("mpegts")
+            return Container("mpegts", size % step == 0)
     if re.match(_PICTURES, head, re.DOTALL):
         raise NotAClip("is a picture, not a clip")
     raise NotAClip(f"is no clip of the kinds that are read: {_KINDS}")
@@ -171,6 +171,80 @@ def _matroska_complete(head: bytes, size: int) -> bool:
         return True
     length, place = _vint(head, place + 4)
     return length < 0 or place + length <= size
+
+
+def _asf_complete(file: BinaryIO, size: int) -> bool:
+    """The header states how long the file is, and the object of its data how long that is; live ones state neither."""
+    file.seek(0)
+    head = file.read(_MOST)
+    place = head.find(b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65")  # file properties
+    if place < 0 or place + 92 > len(head) or head[place + 88] & 1:
+        return True
+    start = int.from_bytes(head[16:24], "little")
+    file.seek(min(start + 16, size))
+    end = start + int.from_bytes(file.read(8), "little")
+    return size >= max(end, int.from_bytes(head[place + 40 : place + 48], "little"))
+
+
+def _flv_complete(file: BinaryIO, size: int) -> bool:
+    """Tag after tag, each followed by its length; the first may state how long the file is, and lasts."""
+    file.seek(5)
+    place, time, metadata = int.from_bytes(file.read(4), "big"), 0, b""
+    for _ in range(_BOXES):
+        if size - place in (0, 4):
+            break
+        file.seek(place + 4)
+        tag = file.read(11)
+        if len(tag) < 11:
+            return False
+        if tag[0] not in (8, 9, 18):  # something else behind the clip
+            break
+        length, time = int.from_bytes(tag[1:4], "big"), int.from_bytes(tag[7:8] + tag[4:7], "big")
+        if tag[0] == 18 and not metadata:
+            metadata = file.read(min(length, _MOST))
+        place += 15 + length
+        if place > size:
+            return False
+    return size >= _flv_number(metadata, b"filesize") and time / 1000 + 1 >= _flv_number(metadata, b"duration")
+
+
+def _flv_number(metadata: bytes, name: bytes) -> float:
+    """A number of an FLV's metadata; 0 where it is not there."""
+    place = metadata.find(len(name).to_bytes(2, "big") + name + b"\0")
+    number = metadata[place + 3 + len(name) :][:8]
+    return float(struct.unpack(">d", number)[0]) if place >= 0 and len(number) == 8 else 0.0
+
+
+def _ogg_complete(file: BinaryIO, size: int) -> bool:
+    """The last page says that it is the last."""
+    start = max(0, size - 2**17)  # twice as long as a page can be
+    file.seek(start)
+    tail = file.read()
+    place = tail.rfind(b"OggS\0")
+    page = tail[place:]
+    if place < 0 or len(page) < 27:
+        return False
+    return len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]]) and bool(page[5] & 4)
+
+
+def _ps_complete(file: BinaryIO, size: int) -> bool:
+    """Packet after packet, each with its length; no packet says that it is the last."""
+    place = 0
+    for _ in range(_BOXES):
+        if place >= size:
+            return place == size
+        file.seek(place)
+        head = file.read(14)
+        if head[:3] != b"\0\0\1"[: len(head)]:  # padding, or something else behind the clip
+            return True
+        if head[3:4] == b"\xba":
+            second = head[4:5] >= b"\x40"  # MPEG-2
+            place += 14 + (head[13] & 7 if len(head) > 13 else 0) if second else 12
+        elif head[3:4] == b"\xb9":
+            place += 4
+        else:
+            place += 6 + int.from_bytes(head[4:6], "big")
+    return True
 
 
 def _vint(data: bytes, place: int) -> tuple[int, int]:

@@ -27,7 +27,9 @@ _SAME = 0.0015  # seconds; containers round times to a millisecond
 _ATTEMPTS = 1000  # so many damaged frames in a row are passed over
 _AWAY = 32  # frames; further apart than in any usual clip are order in the file and order shown
 _SMALLEST = 8  # bytes of a frame: a header may state any number of them
-_QUIET = "OPENCV_FFMPEG_LOGLEVEL"
+_QUIET, _OPTIONS = "OPENCV_FFMPEG_LOGLEVEL", "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+_FORMATS = {"mp4": "mov", "flv": "flv,live_flv"}  # container → what FFmpeg calls it, where that is something else
+_COMPARED = 5  # frames
 
 
 class Decoder:
@@ -41,7 +43,7 @@ class Decoder:
     def __init__(self, path: Path, stored: Sequence[float], container: Container, threads: int) -> None:
         import cv2
 
-        self._capture = _open(path, [cv2.CAP_PROP_N_THREADS, threads])
+        self._capture = _open(path, container, [cv2.CAP_PROP_N_THREADS, threads])
         self._stored, self._container = stored, container
         self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
@@ -64,6 +66,7 @@ class Decoder:
             time = self.time + self.step
         elif self._is_stored(time) and (self.number < 0 or self._is_stored(self.time)):
             lost = bisect_left(self._stored, time - _SAME) - bisect_right(self._stored, self.time + _SAME)
+            lost = max(0, lost)  # frames so close that they are the same
         self.decoded += 1
         self.skipped += lost
         self.number, self.time = self.number + 1 + lost, time
@@ -106,7 +109,7 @@ def stored_times(path: Path, container: Container) -> array[float]:
     """
     import cv2
 
-    capture = _open(path, [cv2.CAP_PROP_FORMAT, -1])  # packets as they are
+    capture = _open(path, container, [cv2.CAP_PROP_FORMAT, -1])  # packets as they are
     times, runs, damaged = array("d"), [], [0]
     while _grab(capture, damaged):
         if damaged[0]:
@@ -162,15 +165,41 @@ def _grab(capture: Any, failed: list[int] | None = None) -> bool:
     return False
 
 
-def _open(path: Path, settings: list[int]) -> Any:
-    """An OpenCV capture.
+def is_converted(path: Path, container: Container) -> bool:
+    """Whether the first frames of a clip come out as different as they are stored.
+
+    Of colors that it does not know, FFmpeg converts nothing, and OpenCV gives the memory that it had reserved: black
+    frames, or what was there before, all alike. Where those of a still picture are alike, so is what is stored of
+    them, or next to nothing is stored.
+    """
+    import cv2
+
+    frames, packets = list[bytes](), list[bytes]()
+    for found, settings in ((frames, []), (packets, [cv2.CAP_PROP_FORMAT, -1])):
+        capture = _open(path, container, settings)
+        if int(capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"ffv1"):
+            return True  # learns from frame to frame, and stores equal ones differently
+        while len(found) < _COMPARED and _grab(capture):
+            with silent:
+                there, picture = capture.retrieve()
+            if there and picture is not None:
+                found.append(np.asarray(picture).tobytes())
+        capture.release()
+    if len(set(frames)) > 1 or len(packets) < 2:
+        return True
+    different = len({packet[len(packet) // 2 :] for packet in packets}) == len(packets)
+    return not different or min(map(len, packets[1:])) < 200 + len(frames[0]) // 750 if frames else True
+
+
+def _open(path: Path, container: Container, settings: list[int]) -> Any:
+    """An OpenCV capture. FFmpeg may take the file for nothing but that container: playlists name further files.
 
     Raises:
         InputError: the file holds no pictures, or none that can be decoded.
     """
     import cv2
 
-    with _named(path) as name, silent, _quiet():
+    with _named(path) as name, silent, _environment(_FORMATS.get(container.kind, container.kind)):
         capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG, settings)
     if not capture.isOpened():
         raise InputError(f"{path} has no pictures that can be decoded; it is damaged, or holds sound alone")
@@ -199,14 +228,17 @@ _opening = threading.Lock()
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """FFmpeg keeps its messages to itself. OpenCV looks at the setting once, when the first clip is opened."""
+def _environment(formats: str) -> Iterator[None]:
+    """FFmpeg knows but those formats, and keeps its messages to itself: the latter is set by the first clip."""
     with _opening:
-        ours = _QUIET not in os.environ
-        if ours:
-            os.environ[_QUIET] = "-8"
+        before = {name: os.environ.get(name) for name in (_QUIET, _OPTIONS)}
+        os.environ.setdefault(_QUIET, "-8")
+        os.environ[_OPTIONS] = "|".join(filter(None, [before[_OPTIONS], f"format_whitelist;{formats}"]))
         try:
             yield
         finally:
-            if ours:
-                del os.environ[_QUIET]
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value

@@ -101,16 +101,17 @@ def test_tsv_gives_back_what_was_written(texts: list[str]) -> None:
 
 
 def test_tsv_line_breaks_and_tabs_in_quotes(tmp_path: Path) -> None:
+    """Where lines have not the same number of tabs, quotes are as in CSV in all the file."""
     path = tmp_path / "t.tsv"
     path.write_bytes(
         b'id\t"what did\nyou like?"\r\n1\t"two\r\nlines"\n\n2\t"a\ttab"\n'
-        b'3\t"open\n4\tand ""closed""\n5\t"three\n\nlines"'
+        b'3\topen"\n4\t"and ""closed"""\n5\t"three\n\nlines"'
     )
     table = open_table(path)
     assert table.columns == ("id", "what did\nyou like?")
     assert [(lines, list(chunk.values())) for lines, chunk in table.numbered()] == [
         ([3, 6, 7, 8, 9], [["1", "2", "3", "4", "5"],
-                           ["two\r\nlines", "a\ttab", '"open', 'and ""closed""', "three\n\nlines"]])
+                           ["two\r\nlines", "a\ttab", 'open"', 'and "closed"', "three\n\nlines"]])
     ]  # fmt: skip
 
 
@@ -121,8 +122,6 @@ def test_tsv_an_open_quote_swallows_no_rows(tmp_path: Path) -> None:
     found = whole(path)
     assert found["text"] == [text if text != '""' else "" for text in said]
     assert found["label"] == ["joy"] * len(said)
-    path.write_text("text\tlabel\n" + '"open\tjoy\n' + "x\tjoy\n" * 200_000)  # it looks a megabyte ahead, no more
-    assert whole(path)["text"][:2] == ['"open', "x"]
 
 
 def test_txt_keeps_empty_lines(tmp_path: Path) -> None:
@@ -137,15 +136,6 @@ def test_jsonl_missing_keys_are_none(tmp_path: Path) -> None:
     assert whole(path) == {"text": ["a", "b"], "label": [["x", "y"], None], "more": [None, 1]}
 
 
-def test_bytes_that_are_not_utf8_are_replaced_and_counted(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_bytes(b"text,label\nfine,joy\ncaf\xe9 \xff,joy\nnul\x00byte,fear\n")
-    table = open_table(path)
-    chunk = next(table.chunks())
-    assert chunk["text"] == ["fine", "caf\ufffd \ufffd", "nul\x00byte"]
-    assert table.replaced == 1
-
-
 def test_long_fields(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(f"text,label\n{'x' * 300_000},joy\n")
@@ -157,10 +147,12 @@ def test_long_fields(tmp_path: Path) -> None:
     [
         ("t.csv", b"text,label\na,joy\nb,joy,more\n", r"t\.csv:3 has 3 fields where its header has 2"),
         ("t.csv", b"text,label\na\n", r"t\.csv:2 has 1 fields"),
-        ("t.csv", b'text,label\na,joy\n"open,joy\n', r"t\.csv:3 has broken quotes"),
+        ("t.csv", b'text,label\na,joy\n"open,joy\n', r"t\.csv:3 has a quote that is not closed"),
+        ("t.csv", b'text,label\na,joy\n"a" b,joy\n', r"t\.csv:3 has broken quotes: text beside a quoted field"),
+        ("t.tsv", b'text\tlabel\n"a" b\tjoy\n"a\nb"\tjoy\n', r"t\.tsv:2 has broken quotes"),
         ("t.csv", b"text,text\na,b\n", "several columns named 'text'"),
         ("t.csv", b"", "is empty"),
-        ("t.csv", b"\xff\xfet\x00", "UTF-16"),
+        ("t.csv", b"\xff\xfet\x00\x00\xd8t\x00", r"t\.csv:1 has bytes that are not utf-16: name its encoding"),
         ("t.tsv", b"text\tlabel\na\n", r"t\.tsv:2 has 1 fields"),
         ("t.jsonl", b'{"text": "a"}\n{"text": \n', r"t\.jsonl:2 is not JSON"),
         ("t.jsonl", b'["a"]\n', r"t\.jsonl:1 is a JSON list"),

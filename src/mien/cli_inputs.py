@@ -198,11 +198,12 @@ def left_out_of(sources: Iterable[Source]) -> Counter[str] | None:
     return +sum(counts, Counter[str]()) if counts else None
 
 
-def texts(inputs: list[str], column: str | None, *, literal: bool) -> Iterator[Source]:
+def texts(inputs: list[str], column: str | None, *, literal: bool, encoding: str | None = None) -> Iterator[Source]:
     """The texts, files of lines and tables named.
 
     Args:
         literal: every input is a text that is no file, whatever it looks like.
+        encoding: of files and standard input; None where :mod:`mien.data.lines` finds it out.
 
     Raises:
         InputError: a folder, a file that is no table, or what is taken for a path and is not there.
@@ -211,7 +212,7 @@ def texts(inputs: list[str], column: str | None, *, literal: bool) -> Iterator[S
 
     for item in inputs:
         if item == "-":
-            yield Source("-", (), lambda: ((line.rstrip("\r\n"), {}) for line in sys.stdin), None)
+            yield Source("-", (), lambda: ((line.rstrip("\r\n"), {}) for line in _standard_input(encoding)), None)
         elif not item.strip() or not exists(item):
             if not literal:
                 refuse_path(item, _AS_TEXT)
@@ -225,7 +226,7 @@ def texts(inputs: list[str], column: str | None, *, literal: bool) -> Iterator[S
         else:
             if literal:
                 _report(f"{quoted(item)!r} is a file: its texts are read, not its name")
-            yield _table(Path(item), column)
+            yield _table(Path(item), column, encoding)
 
 
 def _itself(item: str, literal: bool) -> str:
@@ -248,11 +249,18 @@ def _literal(text: str) -> Source:
     return Source(text, (), lambda: iter([(text, {})]), 1)
 
 
-def _table(path: Path, column: str | None) -> Source:
+def _standard_input(encoding: str | None) -> Iterator[str]:
+    from mien.data.lines import check_encoding, decoded_lines, stream_blocks
+
+    check_encoding(encoding)
+    return decoded_lines(stream_blocks(sys.stdin.buffer), "standard input", encoding)
+
+
+def _table(path: Path, column: str | None, encoding: str | None) -> Source:
     from mien.data.table import text_column
     from mien.data.tables import cell_text, open_table
 
-    table = open_table(path)
+    table = open_table(path, encoding=encoding)
     name = text_column(table.columns, column, path)
     plain = table.columns == ("text",)
 
@@ -275,9 +283,9 @@ def _identity(name: str) -> list[Any]:
     return [str(path.resolve()), status.st_size, status.st_mtime_ns]
 
 
-def numbers(path: Path, model: str) -> Source:
+def numbers(path: Path, model: str, encoding: str | None = None) -> Source:
     """The rows of a table of numbers that has the columns which the model reads."""
     from mien.features.table import rows_of
 
-    table, rows = rows_of(path, model)
+    table, rows = rows_of(path, model, encoding)
     return Source(str(path), table.columns, rows, table.rows)

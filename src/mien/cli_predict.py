@@ -65,6 +65,7 @@ def predict(
     column: Annotated[
         str | None, typer.Option(help="The table's column with the text, if its name does not tell.")
     ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of text files; found out if not given.")] = None,
     crops: Annotated[bool, typer.Option("--crops", help="Each picture is a ready crop of one face.")] = False,
     box: Annotated[
         list[str] | None,
@@ -106,12 +107,13 @@ def predict(
     clips_given = are_clips(inputs, kind)
     if problem := _unfit(kind, crops, None if clips_given else (fps, frames, timeline)):
         raise typer.BadParameter(problem)
-    sources = _sources(inputs, "video" if clips_given else kind, model or kind, column, literal=modality == "text")
+    literal = modality == "text"
+    sources = _sources(inputs, "video" if clips_given else kind, model or kind, column, encoding, literal=literal)
     recognizer = load(model or kind)
     if recognizer.manifest.modality != kind:
         raise InputError(f"the model {recognizer.name} reads {recognizer.manifest.modality}, not {kind}")
     recognizer, roll = _answer_in(recognizer, labels)
-    settings: dict[str, Any] = {"scores": scores, "labels": labels, "column": column}
+    settings: dict[str, Any] = {"scores": scores, "labels": labels, "column": column, "encoding": encoding}
     if clips_given:
         single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
         settings["timeline"] = single if timeline is None else timeline
@@ -166,12 +168,14 @@ def _misused(
     return None
 
 
-def _sources(inputs: list[str], kind: str, model: str, column: str | None, *, literal: bool) -> list[Source]:
+def _sources(
+    inputs: list[str], kind: str, model: str, column: str | None, encoding: str | None, *, literal: bool
+) -> list[Source]:
     """The inputs as what they are; *literal*: every one is a text."""
     if kind == "text":
-        return list(texts(inputs, column, literal=literal))
+        return list(texts(inputs, column, literal=literal, encoding=encoding))
     if kind == "features":
-        return [numbers(Path(item), model) for item in inputs]
+        return [numbers(Path(item), model, encoding) for item in inputs]
     return [files(inputs, kind)]
 
 

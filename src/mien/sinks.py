@@ -231,7 +231,7 @@ def plain_cell(cell: Any) -> Any:
     if cell is None or isinstance(cell, str | int) or (isinstance(cell, float) and math.isfinite(cell)):
         return cell
     if isinstance(cell, bytes):
-        return cell.decode("utf-8", "replace")
+        return cell.decode("utf-8", "backslashreplace")
     if isinstance(cell, list | tuple):
         return [plain_cell(part) for part in cell]
     if isinstance(cell, dict):

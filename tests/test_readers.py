@@ -103,8 +103,11 @@ def test_whole_numbers_are_places_in_a_given_space(tmp_path: Path) -> None:
     assert labels(data) == ["sadness", "surprise"]
     assert kinds(data) == [("unknown-label", "t.csv:4"), ("empty", "t.csv:5")]
     pd.DataFrame({"text": list("abc"), "label": [10, None, 9]}).to_parquet(tmp_path / "t.parquet")  # floats: 10.0
-    data = table.read(tmp_path / "t.parquet")
-    assert (data.space.names, labels(data)) == (("9", "10"), ["10", "9"])
+    with pytest.raises(DataError, match=r"has numbers for labels \(9, 10\); say what they stand for: labels=0:NAME"):
+        table.read(tmp_path / "t.parquet")
+    assert labels(table.read(tmp_path / "t.parquet", labels="9:joy,10:fear")) == ["fear", "joy"]
+    with pytest.raises(DataError, match="labels are given as 0:sadness,1:joy"):
+        table.read(tmp_path / "t.parquet", labels="joy,fear")
 
 
 def test_lists_are_several_labels(tmp_path: Path) -> None:

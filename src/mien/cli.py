@@ -164,16 +164,29 @@ def evaluate(
             mirror=mirror, known_groups=known_groups, batch_size=batch_size, progress=step,
         )  # fmt: skip
     document = report.to_dict()
+    lost = report.left_out
+    _account(data, report.rows - sum(lost.values()), len(dataset.space), lost, as_json)
     for entry in report.unread[:_SHOWN]:
         say(f"mien: {entry['what']}")
-    if lost := len(report.unread):
-        say(f"{lost:,} of {lost + document['n']:,} samples could not be read and are left out")
+    if unread := len(report.unread):
+        say(f"{unread:,} of {unread + document['n']:,} samples could not be read and are left out")
     if out:
         say(f"wrote {report.write(out)}")
     if as_json:
         _print_json(document)
     else:
         show_metrics(console(), document, report.space)
+
+
+def _account(spec: str, samples: int, labels: int, left_out: dict[str, int], as_json: bool) -> None:
+    """Begin the output with what was read of the data and what was not; with *as_json* that is in the document."""
+    from mien.data.dataset import account
+
+    line, *warnings = account(spec, samples, labels, left_out)
+    if not as_json:
+        print(line, flush=True)
+    for warning in warnings:
+        say(warning)
 
 
 def _open(spec: str, by: str | None = None) -> Dataset:
@@ -190,7 +203,9 @@ def data_stats(spec: Annotated[str, typer.Argument(metavar="READER:PATH")], as_j
     """How many samples, of which labels, in which splits."""
     from mien.data.checks import stats
 
-    document = stats(_open(spec))
+    dataset = _open(spec)
+    _account(spec, len(dataset), len(dataset.space), dataset.left_out, as_json)
+    document = stats(dataset)
     if as_json:
         _print_json(document)
         return
@@ -206,11 +221,12 @@ def data_check(spec: Annotated[str, typer.Argument(metavar="READER:PATH")], as_j
 
     from mien.data.checks import check
 
-    problems = check(_open(spec))
+    data = _open(spec)
+    problems = check(data)
     counts = Counter(problem.kind for problem in problems)
     if as_json:
         rows = [{"kind": p.kind, "where": p.where, "what": p.what} for p in problems]
-        _print_json({"data": spec, "counts": dict(counts), "problems": rows})
+        _print_json({"data": spec, "counts": dict(counts), "left_out": data.left_out, "problems": rows})
     else:
         for kind, count in counts.most_common():
             print_line(f"{count:6,} {kind}")

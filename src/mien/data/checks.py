@@ -21,7 +21,8 @@ def stats(dataset: Dataset) -> dict[str, Any]:
     """Figures of a data set, fit for JSON.
 
     Returns:
-        "name", "n", "space", "labels", "multilabel", "licence", "fingerprint"; "splits": split ("all" besides) →
+        "name", "n"; "left_out": kind → rows that the reader left out, "rows": all there are, with those; "space",
+        "labels", "multilabel", "licence", "fingerprint"; "splits": split ("all" besides) →
         "n", "counts" and "shares" by label, and where there are ratings "ratings": by name how many are known ("n"),
         their "mean", "sd" and quantiles, and the "scale"; for texts "length": characters at the quantiles; for
         pictures "width" and "height": pixels at the quantiles, of people those of their boxes, else by the headers of
@@ -31,6 +32,8 @@ def stats(dataset: Dataset) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "name": dataset.name,
         "n": len(dataset),
+        "rows": len(dataset) + sum(dataset.left_out.values()),
+        "left_out": dataset.left_out,
         "space": dataset.space.name,
         "labels": list(dataset.space.names),
         "multilabel": dataset.space.multilabel,

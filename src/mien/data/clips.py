@@ -47,10 +47,10 @@ def read(path: str | Path, *, space: str | LabelSpace | None = None, split_seed:
         here = _where(folder, root)
         if folder.name not in labels:
             what = f"{folder.name!r} is no label of {labels.name}; its {len(files[folder])} clips are left out"
-            rows.problem("unknown-label", here, what)
+            rows.problem("unknown-label", here, what, len(files[folder]))
             continue
         if not files[folder]:
-            rows.problem("empty", here, "no clips in this folder")
+            rows.problem("empty", here, "no clips in this folder", 0)
         for file in files[folder]:
             if people and file.parent == folder:
                 raise DataError(f"{root}: {_where(file, root)} is in no folder of a person, as others are")

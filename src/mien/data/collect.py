@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import Any
 import numpy as np
 
 from mien.data.dataset import Dataset, Problem
+from mien.data.lines import shown
 from mien.data.splits import split_rows, strata
 from mien.data.tables import cell_text
 from mien.emotions import SPACES, LabelSpace, _key, get_space, make_space
 from mien.errors import DataError, InputError
 from mien.media import Region, picture_size
+
+_NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d+)?", re.ASCII)
 
 
 class Collector:
@@ -69,7 +73,7 @@ class Collector:
             return False
         unknown = [label for label in labels if label not in self.space]
         if unknown:
-            self.problem("unknown-label", where, f"label {unknown[0]!r} is not in {self.space.name}")
+            self.problem("unknown-label", where, f"label {unknown[0][:40]!r} is not in {self.space.name}")
             return False
         numbers = {name: self._rating(name, (ratings or {}).get(name, math.nan), where) for name in self.scales}
         if not len(self.space) and all(map(math.isnan, numbers.values())):
@@ -89,12 +93,12 @@ class Collector:
         low, high = self.scales[name]
         if math.isnan(number) or low <= number <= high:
             return number
-        self.problem("outside-scale", where, f"{name} {number:g} is outside {low:g} to {high:g}; taken as not known")
+        self.problem("outside-scale", where, f"{name} {number:g} is outside {low:g} to {high:g}; taken as not known", 0)
         return math.nan
 
-    def problem(self, kind: str, where: str, what: str) -> None:
-        """Note a row that is left out."""
-        self.problems.append(Problem(kind, where, what))
+    def problem(self, kind: str, where: str, what: str, rows: int = 1) -> None:
+        """Note a row that is left out, or so many; or with 0 what is only to be known."""
+        self.problems.append(Problem(kind, where, what, rows))
 
     def dataset(self) -> Dataset:
         """The rows taken so far."""
@@ -213,7 +217,10 @@ def space_of(path: Path, labels: set[str], several: bool = False) -> LabelSpace:
         raise DataError(f"{path} has no labels")
     if known := known_space(labels, several):
         return known
-    numbers = all(label.isascii() and label.isdigit() for label in labels)
-    ordered = sorted(labels, key=(lambda label: (int(label), label)) if numbers else None)
+    if all(map(_NUMBER.fullmatch, labels)):
+        some = shown(sorted(labels, key=float), 5)
+        what = "labels=0:NAME,1:NAME,… or space=NAME of a table, names of folders"
+        raise DataError(f"{path} has numbers for labels ({some}); say what they stand for: {what}")
+    ordered = sorted(labels)
     unique = {_key(label): label for label in reversed(ordered)}
     return make_space(plain_name(path), list(reversed(unique.values())), several)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from mien.media import Region
 
 TRAIN, VAL, TEST = "train", "val", "test"
 SPLITS = (TRAIN, VAL, TEST)
+LOSS = 0.05  # share of left out rows above which that is no matter of a few bad ones
 PICTURES = ("face", "scene")  # modalities whose inputs are pictures
 
 
@@ -28,11 +30,13 @@ class Problem:
         kind: "unreadable", "empty", "duplicate", "contradiction", "unknown-label", "imbalance", …
         where: file and line or row, such as "train.txt:17".
         what: one line for a person.
+        rows: samples that are left out for it; 0 where it is only to be known.
     """
 
     kind: str
     where: str
     what: str
+    rows: int = 1
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,14 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Kind of problem → how many samples of the whole set its reader left out for it, the most first."""
+        counts: Counter[str] = Counter()
+        for problem in self.problems:
+            counts[problem.kind] += problem.rows
+        return {kind: rows for kind, rows in counts.most_common() if rows}
 
     @property
     def groups(self) -> np.ndarray | None:
@@ -195,8 +207,9 @@ class Dataset:
         kept = replace(self.take(fits), space=target, targets=targets[fits])
         if fits.all():
             return kept
-        what = f"{int((~fits).sum())} samples have no label in {target.name}; left out"
-        return replace(kept, problems=(*self.problems, Problem("unknown-label", self.name, what)))
+        lost = int((~fits).sum())
+        what = f"{lost} samples have no label in {target.name}; left out"
+        return replace(kept, problems=(*self.problems, Problem("unknown-label", self.name, what, lost)))
 
     @cached_property
     def samples_fingerprint(self) -> str:
@@ -263,6 +276,17 @@ class Dataset:
             return hashlib.sha256(_bytes(entry, self.modality)).digest()
         except (InputError, DataError):
             return unreadable
+
+
+def account(name: str, samples: int, labels: int, left_out: Mapping[str, int]) -> list[str]:
+    """A line on how much of a data set there is and what was left out of it; a warning where that is much."""
+    lost, rows = sum(left_out.values()), samples + sum(left_out.values())
+    why = ", ".join(f"{count:,} {kind}" for kind, count in left_out.items())
+    line = f"{name}: {samples:,} samples, {labels} labels, {lost:,} left out" + (f" ({why})" if lost else "")
+    if lost <= LOSS * rows:
+        return [line]
+    share = f"{lost / rows:.0%} of the rows"
+    return [line, f"warning: {share} of {name} are left out, {lost:,} of {rows:,}; 'mien data check' names them"]
 
 
 def _bytes(entry: Any, modality: str) -> bytes:

@@ -55,7 +55,7 @@ def read(path: str | Path, *, strict: str | bool = False) -> Dataset:
     for split in SPLITS:
         entries = _several(content[split])
         if not entries:
-            rows.problem("empty", f"{mat.name} {split}", f"the {split} split is empty")
+            rows.problem("empty", f"{mat.name} {split}", f"the {split} split is empty", 0)
         for number, entry in enumerate(entries, 1):
             _take(rows, entry, split, f"{split}:{number}", pictures, mat)
     return whole(rows.dataset(), given_flag(mat, "strict", strict))
@@ -71,13 +71,13 @@ def _take(rows: Collector, entry: Any, split: str, number: str, pictures: Path, 
     file, people = pictures / name, _several(entry["person"])
     where = f"{number} {name}"
     if not people:
-        rows.problem("empty", where, "no person in this picture")
+        rows.problem("empty", where, "no person in this picture", 0)
         return
     try:
         size = picture_size(file, shown=True)
     except InputError as error:
         count = f"{len(people)} {'person' if len(people) == 1 else 'people'} left out"
-        rows.problem("missing" if not file.exists() else "unreadable", where, f"{error}; {count}")
+        rows.problem("missing" if not file.exists() else "unreadable", where, f"{error}; {count}", len(people))
         return
     for place, person in enumerate(people, 1):
         here = f"{where} person {place}"

@@ -12,8 +12,9 @@ import numpy as np
 
 from mien.data.collect import Collector, deal, given_seed, given_space, plain_name, space_of
 from mien.data.dataset import Dataset, Problem
+from mien.data.lines import shown
 from mien.data.splits import SPLIT_NAMES
-from mien.data.table import LABEL_NAMES, find_column, label_cells, split_files
+from mien.data.table import LABEL_NAMES, decoded_labels, find_column, label_cells, split_files
 from mien.data.tables import Table, cell_text, open_table
 from mien.emotions import LabelSpace
 from mien.errors import DataError
@@ -30,6 +31,8 @@ def read(
     split_seed: str | int = "0",
     by: str | Sequence[str] | None = None,
     group: str | None = None,
+    labels: str | None = None,
+    encoding: str | None = None,
 ) -> Dataset:
     """Read a table of numbers, or a folder with a table for each of train, val (or dev, validation) and test.
 
@@ -46,6 +49,8 @@ def read(
         split_seed: of that deal.
         by: further columns to keep, in a list or joined by commas.
         group: a further column to keep; rows that share it stay in one split, and in one fold of an inner search.
+        labels: what numbers or other codes for labels stand for, such as "0:sadness,1:joy".
+        encoding: of the text; without it that is found out (:mod:`mien.data.lines`).
 
     Raises:
         DataError: no such file or column, a feature that holds no numbers, no label of the space, or a split of no
@@ -57,7 +62,7 @@ def read(
     keep = list(dict.fromkeys([*names, *([group] if group else [])]))
     parts: list[tuple[Numbers, str]] = []
     for file, part in split_files(path).items():
-        table = open_table(file)
+        table = open_table(file, encoding=encoding)
         own = {"label": find_column(table.columns, label, LABEL_NAMES, "label", file)}
         if not part and (split is not None or any(name.casefold() == "split" for name in table.columns)):
             own["split"] = find_column(table.columns, split, ("split",), "split", file)
@@ -66,7 +71,7 @@ def read(
             raise DataError(f"{file}: the column {own['label']!r} holds the labels; it can be no feature")
         wanted = ",".join(parts[0][0].names) if parts else columns
         parts.append((read_numbers(table, wanted, own | kept), part))
-    return _dataset(path, parts, keep, known, seed, group)
+    return _dataset(path, parts, keep, known, seed, group, labels)
 
 
 @dataclass(frozen=True)
@@ -116,10 +121,10 @@ def read_numbers(table: Table, wanted: str, others: Mapping[str, str]) -> Number
         what = f"the column {name!r} holds no numbers ({file}:{lines[0]}: {wrong[name][0]})"
         if wanted:
             raise DataError(f"{table.path}: {what}")
-        problems.append(Problem("no-numbers", file, f"{what}; left out"))
+        problems.append(Problem("no-numbers", file, f"{what}; left out", 0))
     kept = [at for at, name in enumerate(names) if not lines or len(wrong[name]) < len(lines)]
     if not kept:
-        raise DataError(f"{table.path} has no column of numbers besides {', '.join(others.values()) or 'these'}")
+        raise DataError(f"{table.path} has no column of numbers besides {shown(list(others.values())) or 'these'}")
     rows = (np.concatenate(chunks) if chunks else np.zeros((0, len(names))))[:, kept].astype(np.float32)
     names = [names[at] for at in kept]
     fits = np.isfinite(rows).all(1)
@@ -130,7 +135,7 @@ def read_numbers(table: Table, wanted: str, others: Mapping[str, str]) -> Number
     rows = rows[fits]
     for at in np.flatnonzero((rows == rows[:1]).all(0)).tolist() if len(rows) > 1 else ():
         what = f"{names[at]} is {rows[0, at]:g} in every row: nothing can be learned from it"
-        problems.append(Problem("constant", file, what))
+        problems.append(Problem("constant", file, what, 0))
     places = np.flatnonzero(fits).tolist()
     where = [f"{file}:{lines[row]}" for row in places]
     return Numbers(tuple(names), rows, where, {k: [v[row] for row in places] for k, v in texts.items()}, problems)
@@ -144,7 +149,7 @@ def _chosen(table: Table, wanted: str, taken: set[str]) -> list[str]:
         named = [name for name in table.columns if fnmatchcase(name, pattern) and name not in taken]
         fits = [pattern] if pattern in table.columns else named
         if not fits:
-            raise DataError(f"{table.path} has no column {pattern!r}; it has: {', '.join(table.columns)}")
+            raise DataError(f"{table.path} has no column {pattern!r}; it has: {shown(table.columns)}")
         found |= dict.fromkeys(fits)
     return list(found)
 
@@ -164,10 +169,12 @@ def _dataset(
     known: LabelSpace | None,
     seed: int,
     group: str | None,
+    names_of_labels: str | None,
 ) -> Dataset:
     names = parts[0][0].names
     cells = [cell for numbers, _ in parts for cell in numbers.others["label"]]
     labels, several = label_cells(cells, known)
+    labels = decoded_labels(path, labels, names_of_labels)
     if known is None:
         known = space_of(path, {name for cell in labels for name in cell}, several)
     rows = Collector(plain_name(path), known.as_multilabel(True) if several else known, modality="features")
@@ -188,5 +195,5 @@ def _split(path: Path, cell: str, where: str) -> str:
     if not cell:
         return ""
     if cell.strip().casefold() not in SPLIT_NAMES:
-        raise DataError(f"{path}: {where} has the split {cell!r}; it must be one of train, val, test")
+        raise DataError(f"{path}: {where} has the split {cell[:40]!r}; it must be one of train, val, test")
     return SPLIT_NAMES[cell.strip().casefold()]

@@ -84,7 +84,7 @@ def _read(file: Path, beside: Path | None, labels: str) -> Dataset:
             continue
         if picture.min() == picture.max():
             kept = "left out" if split == "train" else f"kept, as every row of {split} is"
-            rows.problem("empty", where, f"one grey throughout; {kept}")
+            rows.problem("empty", where, f"one grey throughout; {kept}", int(split == "train"))
             if split == "train":
                 continue
         if labels == "fer7":
@@ -100,7 +100,8 @@ def _read(file: Path, beside: Path | None, labels: str) -> Dataset:
     if usages and row + 1 != len(usages):
         raise DataError(f"{beside} does not belong to {file}: it has {len(usages)} rows, not {row + 1}")
     if unused:
-        rows.problem("unknown-label", file.name, f"{unused} rows on whose emotion the votes do not settle; left out")
+        what = f"{unused} rows on whose emotion the votes do not settle; left out"
+        rows.problem("unknown-label", file.name, what, unused)
     also = {ferplus.name: votes[taken]} if beside and labels == "fer7" else {}
     return replace(rows.dataset(), also=also)
 

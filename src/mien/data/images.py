@@ -115,7 +115,7 @@ def _take(rows: Collector, files: list[tuple[Path, str]], split: str, folder: Pa
     pictures = sum(not fault for _, fault in files)
     if folder.name not in rows.space and pictures:
         what = f"{folder.name!r} is no label of {rows.space.name}; its {pictures} pictures are left out"
-        rows.problem("unknown-label", here, what)
+        rows.problem("unknown-label", here, what, pictures)
         return
     for file, fault in files:
         if fault:
@@ -123,7 +123,8 @@ def _take(rows: Collector, files: list[tuple[Path, str]], split: str, folder: Pa
         else:
             taken += rows.add(str(file), [folder.name], split, _where(file, root))
     if taken < 2:
-        rows.problem("few" if taken else "empty", here, "one picture only" if taken else "no pictures in this folder")
+        what = "one picture only" if taken else "no pictures in this folder"
+        rows.problem("few" if taken else "empty", here, what, 0)
 
 
 def _tops(root: Path) -> list[tuple[str, Path]]:

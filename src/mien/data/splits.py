@@ -11,8 +11,8 @@ from mien.data.dataset import SPLITS, Dataset
 #: What files, folders and cells call a split, in lower case → its name here.
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "development"), "val"),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "development", "publictest"), "val"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation", "privatetest"), "test"),
 }
 
 

@@ -6,6 +6,7 @@ Of pictures, the table has their paths in place of texts; there may be ratings b
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 
 from mien.data.collect import Collector, deal, given_flag, given_seed, given_space, plain_name, space_of, whole
 from mien.data.dataset import PICTURES, SPLITS, Dataset
+from mien.data.lines import shown
 from mien.data.splits import SPLIT_NAMES
-from mien.data.tables import cell_text, open_table, table_suffix
+from mien.data.tables import Table, cell_text, open_table, table_suffix
 from mien.emotions import SPACES, LabelSpace, _key
 from mien.errors import DataError, InputError
 from mien.media import Region, picture_size
@@ -24,6 +26,9 @@ LABEL_NAMES = ("label", "labels", "emotion", "emotions", "sentiment", "mood", "f
 PICTURE_NAMES = ("path", "picture", "image", "file", "filename", "photo")
 BOX_NAMES = ("left", "top", "right", "bottom")
 _SEPARATORS = "|;,"
+_LIST = re.compile(r"\[\s*\]|[\[({]\s*(?:['\"].*['\"]|\d[\d\s,]*),?\s*[\])}]", re.DOTALL)
+_ITEM = re.compile(r"""'([^']*)'|"([^"]*)"|([^\s,'"]+)""")
+_DATA = re.compile(r"(?:^| )[\d.]+(?: |$)|@|https?:|\d{4}-\d\d")  # what is no name of a column
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,9 @@ def read(
     separator: str | None = None,
     ratings: str | None = None,
     strict: str | bool = False,
+    labels: str | None = None,
+    encoding: str | None = None,
+    quotes: str | bool = True,
 ) -> Dataset:
     """Read a table, or a folder with a table for each of train, val (or dev, validation) and test.
 
@@ -87,6 +95,9 @@ def read(
         ratings: columns of numbers, joined by commas, each with the ends of its scale behind: "valence:1:9". Without
             those the scale goes from the smallest to the largest number there is.
         strict: whether to refuse the set where anything has to be left out, such as a picture that is not there.
+        labels: what numbers or other codes for labels stand for, such as "0:sadness,1:joy".
+        encoding: of the text; without it UTF-8, UTF-16 or cp1252, whichever it is (:mod:`mien.data.lines`).
+        quotes: "no" takes the fields of a .tsv as they stand, quotes and all.
 
     Raises:
         DataError: no such file or column, no label of the space, or a split of no known name.
@@ -98,10 +109,12 @@ def read(
     keep = list(dict.fromkeys([*names, *([group] if group else [])]))
     pictures = modality in PICTURES
     wanted = _Wanted(picture if pictures else text, label, split, keep, list(rated), pictures)
-    rows = [row for file, part in split_files(path).items() for row in _rows(file, part, wanted)]
-    labels, several = label_cells([row.label for row in rows], known, separator)
+    how: dict[str, Any] = {"encoding": encoding, "raw": not given_flag(path, "quotes", quotes)}
+    rows = [row for file, part in split_files(path).items() for row in _rows(open_table(file, **how), part, wanted)]
+    cells, several = label_cells([row.label for row in rows], known, separator)
+    cells = decoded_labels(path, cells, labels)
     if known is None:
-        named = {name for cell in labels for name in cell}
+        named = {name for cell in cells for name in cell}
         known = SPACES["affect"] if rated and not named else space_of(path, named, several)
     if several:
         known = known.as_multilabel(True)
@@ -109,8 +122,8 @@ def read(
     scales = {name: scale or _span(numbers[name]) for name, scale in rated.items()}
     collector = Collector(plain_name(path), known, modality=modality, scales=scales)
     for where, what in faults:
-        collector.problem("unreadable", where, what)
-    for place, (row, cell) in enumerate(zip(rows, labels, strict=True)):
+        collector.problem("unreadable", where, what, 0)
+    for place, (row, cell) in enumerate(zip(rows, cells, strict=True)):
         content = row.content
         if pictures and (content := cell_text(row.content)) is not None:
             try:
@@ -123,8 +136,8 @@ def read(
         collector.add(content, cell, row.split, row.where, row.columns, own)
     dataset = whole(collector.dataset(), careful)
     if not len(dataset) and any(problem.kind == "unknown-label" for problem in dataset.problems):
-        seen = sorted({name for cell in labels for name in cell})
-        raise DataError(f"{path}: none of its labels ({_some(seen)}) is in {known.name}: {', '.join(known.names)}")
+        seen = sorted({name for cell in cells for name in cell})
+        raise DataError(f"{path}: none of its labels ({shown(seen, 5)}) is in {known.name}: {shown(known.names, 99)}")
     if group and len(dataset):
         dataset = replace(dataset, group=group)
     return deal(dataset, seed, dataset.groups)
@@ -146,8 +159,8 @@ def split_files(path: Path) -> dict[Path, str]:
     return {found[part]: part for part in SPLITS if part in found}
 
 
-def _rows(file: Path, part: str, wanted: _Wanted) -> Iterator[_Row]:
-    table = open_table(file)
+def _rows(table: Table, part: str, wanted: _Wanted) -> Iterator[_Row]:
+    file = table.path
     lower = {name.casefold() for name in table.columns}
     usual, what = (PICTURE_NAMES, "picture") if wanted.pictures else (TEXT_NAMES, "text")
     content = find_column(table.columns, wanted.content, usual, what, file)
@@ -168,7 +181,7 @@ def _rows(file: Path, part: str, wanted: _Wanted) -> Iterator[_Row]:
                 cell = cell_text(chunk[split][place]) or ""
                 here = SPLIT_NAMES.get(cell.strip().casefold(), "")
                 if not here:
-                    raise DataError(f"{file}:{line} has the split {cell!r}; it must be one of {', '.join(SPLITS)}")
+                    raise DataError(f"{file}:{line} has the split {cell[:40]!r}; it must be one of {', '.join(SPLITS)}")
             columns = {name: cell_text(chunk[column][place]) or "" for name, column in others.items()}
             ratings = {name: chunk[column][place] for name, column in rated.items()}
             box = tuple(chunk[side][place] for side in sides)
@@ -224,7 +237,8 @@ def _numbers(rows: list[_Row], names: list[str]) -> tuple[dict[str, list[float]]
             except ValueError:
                 number = math.inf
             if math.isinf(number):
-                faults.append((row.where, f"{name} is {row.ratings[name]!r}, which is no number; taken as not known"))
+                cell = str(row.ratings[name])[:40]
+                faults.append((row.where, f"{name} is {cell!r}, which is no number; taken as not known"))
                 number = math.nan
             numbers[name].append(number)
     return numbers, faults
@@ -256,13 +270,15 @@ def find_column(columns: Sequence[str], wanted: str | None, usual: tuple[str, ..
         if name.casefold() in lower:
             return lower[name.casefold()]
     missing = f"no column {wanted!r}" if wanted is not None else f"no {what} column (such as {', '.join(usual[:3])})"
-    raise DataError(f"{file} has {missing}; it has: {', '.join(columns)}")
+    hint = "; is its first row no header? Add one that names the columns" if _DATA.search(" ".join(columns)) else ""
+    raise DataError(f"{file} has {missing}; it has: {shown(columns)}{hint}")
 
 
 def label_cells(
     cells: list[Any], space: LabelSpace | None, separator: str | None = None
 ) -> tuple[list[list[str]], bool]:
     """The label names of each row (none for an empty cell), and whether rows can have several."""
+    cells = [_listed(cell) for cell in cells]
     several = any(isinstance(cell, list | tuple) for cell in cells) or bool(separator)
     labels = [[name for part in _parts(cell) if (name := _name(part))] for cell in cells]
     if separator:
@@ -276,6 +292,28 @@ def label_cells(
         names = {str(place): name for place, name in enumerate(space.names)}
         labels = [[name if name in space else names.get(name, name) for name in cell] for cell in labels]
     return labels, several
+
+
+def decoded_labels(path: Path, cells: list[list[str]], labels: str | None) -> list[list[str]]:
+    """The labels with the names that an option such as "0:sadness,1:joy" gives them.
+
+    Raises:
+        DataError: the option is of another form.
+    """
+    if labels is None:
+        return cells
+    pairs = [part.rpartition(":") for part in labels.split(",")]
+    if not all(code.strip() and name.strip() for code, _, name in pairs):
+        raise DataError(f"{path}: labels are given as 0:sadness,1:joy, not {labels[:40]!r}")
+    names = {code.strip(): name.strip() for code, _, name in pairs}
+    return [[names.get(name, name) for name in cell] for cell in cells]
+
+
+def _listed(cell: Any) -> Any:
+    """A list that stands in a cell as text, such as "['joy', 'love']", as Python, numpy and JSON write them."""
+    if not isinstance(cell, str) or not _LIST.fullmatch(cell.strip()):
+        return cell
+    return ["".join(parts) for parts in _ITEM.findall(cell.strip()[1:-1])]
 
 
 def _parts(cell: Any) -> Iterable[Any]:
@@ -312,7 +350,3 @@ def _separator(cells: set[str], space: LabelSpace | None) -> Callable[[str], lis
         if joined and fits:
             return split
     return None
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -176,6 +177,8 @@ def evaluate(
         mistakes=mistakes,
         samples=samples,
         thumbnails=answers.thumbnails(*mistakes, *samples),
+        left_out=dict(Counter(labelled.left_out) + Counter(unreadable=len(lost))),
+        rows=len(data) + sum(data.left_out.values()),
         unread=[{"where": place_of(labelled, row), "what": why} for row, why in lost.items()],
         notes=[
             *unread(labelled, lost),

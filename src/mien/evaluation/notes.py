@@ -80,7 +80,7 @@ def about_data(data: Dataset, part: Dataset) -> dict[str, Any]:
         "counts": part.counts(),
         **({"ratings": ratings} if ratings else {}),
         "splits": {name: int((data.split == name).sum()) for name in data.splits},
-        "left_out": len(data.problems),
+        "left_out": sum(data.left_out.values()),
     }
 
 

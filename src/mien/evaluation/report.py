@@ -51,6 +51,9 @@ class Report:
         thumbnails: row → small picture, uint8 (height, width, 3), of the mistakes and samples that are pictures.
         unread: the pictures or clips that cannot be read and were left out: of each "where" it comes from, and "what"
             is wrong with it.
+        left_out: reason → how many rows are in no figure for it: by the reader of the data, in all of the set; and of
+            the split, because no label of the model's fits or they cannot be read.
+        rows: how many there are in all of the set, with those left out.
         notes: what must be known to read the figures rightly.
         made: when, and with which versions and machine.
     """
@@ -70,6 +73,8 @@ class Report:
     samples: list[dict[str, Any]] = field(default_factory=list)
     thumbnails: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
     unread: list[dict[str, str]] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+    rows: int = 0
     notes: list[str] = field(default_factory=list)
     made: dict[str, Any] = field(default_factory=dict)
 
@@ -108,6 +113,8 @@ class Report:
             "mistakes": self.mistakes,
             "samples": self.samples,
             "unread": self.unread,
+            "left_out": self.left_out,
+            "rows": self.rows,
             "notes": self.notes,
             "made": self.made,
             "about_model": self.model,

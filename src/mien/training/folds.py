@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from mien import model as folders
-from mien.data import Dataset, open_dataset
+from mien.data import Dataset, Problem, open_dataset
 from mien.data.splits import folds as deal_folds
 from mien.data.splits import strata
 from mien.errors import DataError, MienError
@@ -133,7 +133,9 @@ def _usable(dataset: Dataset, say: Say) -> Dataset:
         return dataset
     what = "clips" if dataset.modality == "video" else "pictures"
     say(f"{dataset.name}: {len(lost)} {what} that cannot be read are left out")
-    return dataset.take(np.array([row not in lost for row in range(len(dataset))]))
+    kept = dataset.take(np.array([row not in lost for row in range(len(dataset))]))
+    problems = (Problem("unreadable", _where(dataset, row), why) for row, why in lost.items())
+    return replace(kept, problems=(*dataset.problems, *problems))
 
 
 def _folds(dataset: Dataset, folds: str | int, seed: int) -> np.ndarray:

@@ -25,6 +25,7 @@ import numpy as np
 
 from mien import model as folders
 from mien.data import Dataset, open_dataset
+from mien.data.dataset import account
 from mien.data.splits import split_rows, strata
 from mien.emotions import SPACES
 from mien.errors import DataError, RecipeError, require
@@ -120,7 +121,7 @@ def train(
     train_sets = [sets[0].part("train"), *(extra.part("train") for extra in sets[1:])]
     valid = sets[0].part("val") if "val" in sets[0].splits else None
     for part, spec in zip(sets, specs, strict=True):
-        say(f"{spec}: {len(part):,} samples, {len(part.space)} labels, {len(part.problems)} left out")
+        list(map(say, account(spec, len(part), len(part.space), part.left_out)))
     held = "" if valid is None else f", validating on {len(valid):,}"
     say(f"training {checked.name} on {sum(map(len, train_sets)):,} samples{held}, in {folder}")
     space = train_sets[0].space
@@ -296,5 +297,6 @@ def _described(spec: str, dataset: Dataset) -> dict[str, Any]:
         "samples_fingerprint": dataset.samples_fingerprint,
         "licence": dataset.licence,
         "rows": {split: int((dataset.split == split).sum()) for split in dataset.splits},
+        "left_out": dataset.left_out,
         "labels": dataset.space.name,
     }

@@ -184,7 +184,7 @@ def _account(spec: str, samples: int, labels: int, left_out: dict[str, int], as_
 
     line, *warnings = account(spec, samples, labels, left_out)
     if not as_json:
-        print(line, flush=True)
+        print_line(line)
     for warning in warnings:
         say(warning)
 

@@ -35,8 +35,12 @@ def quoted(text: object) -> str:
 
 
 def print_line(line: object, file: TextIO | None = None) -> None:
-    """Print one line in which nothing can act on the terminal; on standard output, unless *file* is given."""
-    print(printable(str(line)), file=file or sys.stdout, flush=True)
+    """Print one line in which nothing can act on the terminal; on standard output, unless *file* is given.
+
+    A warning is red where a terminal shows it.
+    """
+    file, text = file or sys.stdout, printable(str(line))
+    print(f"\033[1;31m{text}\033[0m" if text.startswith("warning: ") and file.isatty() else text, file=file, flush=True)
 
 
 def print_json(part: str, end: str = "\n") -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from mien.errors import DataError
+from mien.terminal import quoted
 
 ROW_LIMIT = 4 * 2**20  # bytes of a row: a longer one is no text, but a file of another kind
 CHUNK_LIMIT = 8 * 2**20  # bytes of the rows that are handed on together
@@ -206,7 +207,7 @@ def _utf16(first: bytes) -> str | None:
 @lru_cache(1000)
 def _warn(name: str) -> None:
     """Say once that a file is read as cp1252."""
-    logging.getLogger("mien").warning("%s is not UTF-8: read as cp1252 (encoding= overrides)", name)
+    logging.getLogger("mien").warning("%s is not UTF-8: read as cp1252 (encoding= overrides)", quoted(name))
 
 
 def _recoded(parts: Iterable[bytes], name: str, encoding: str) -> Iterator[bytes]:

@@ -29,7 +29,7 @@ from mien.serve.observe import Guard, JsonLines, Metrics, log
 from mien.serve.settings import ServeSettings
 from serving import BOUNDARY, Server, form, serving, until
 
-HEAD = b"POST /v1/text HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /v1/text HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 def read_all(connection: socket.socket) -> bytes:
@@ -194,8 +194,8 @@ def test_uploads_leave_nothing_behind(server: Server) -> None:
     server.upload("/v1/face", [("a.png", big)]).problem(422)
     with server.raw() as connection:  # killed in the middle of it
         body = form([("a.png", big)])
-        head = b"POST /v1/face HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=" + BOUNDARY.encode()
-        connection.sendall(head + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:2_000_000])
+        head = b"POST /v1/face HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary="
+        connection.sendall(head + BOUNDARY.encode() + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:2_000_000])
     until(lambda: server.metric("mien_requests_in_progress") == 1)
     assert [path.name for path in folder.iterdir()] == ["log"]
 
@@ -230,7 +230,13 @@ def test_an_answer_that_takes_too_long_and_too_many_connections() -> None:
         answer = server.post("/v1/text", {"inputs": ["a text with some more words in it"] * 256})
         assert "no answer within 0.05 s" in answer.problem(503)
         assert int(answer.headers["retry-after"]) >= 1
+        silent = [server.raw() for _ in range(3)]
         connections = [server.raw() for _ in range(3)]
+        for connection in connections:  # takes the place of one that says nothing
+            connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\n{")
+        for connection in silent:
+            assert read_all(connection) == b""
+            connection.close()
         with server.raw() as refused:
             assert b" 503 " in read_all(refused).splitlines()[0]
         for connection in connections:
@@ -299,7 +305,8 @@ def test_a_fault_of_ours_is_a_problem_and_a_line_that_quotes_nothing(capsys: pyt
     log.addHandler(handler)
     try:
         guard = Guard(broken, ServeSettings(), Metrics())
-        asyncio.run(guard({"type": "http", "method": "GET", "path": "/v1/models", "headers": []}, receive, send))
+        scope = {"type": "http", "http_version": "1.0", "method": "GET", "path": "/v1/models", "headers": []}
+        asyncio.run(guard(scope, receive, send))
     finally:
         log.removeHandler(handler)
     assert sent[0]["status"] == 500

@@ -15,8 +15,9 @@ from mien.recognizer import Recognizer
 from mien.results import Result
 from mien.serve.batching import Batcher, Busy, TooMuch, units
 
-MODEL = cast(Recognizer, SimpleNamespace(name="model"))
-TWIN = cast(Recognizer, SimpleNamespace(name="twin"))
+TEXT = SimpleNamespace(modality="text")
+MODEL = cast(Recognizer, SimpleNamespace(name="model", manifest=TEXT))
+TWIN = cast(Recognizer, SimpleNamespace(name="twin", manifest=TEXT))
 
 
 class Worker:
@@ -162,15 +163,16 @@ def test_an_input_that_breaks_the_model_takes_no_others_with_it() -> None:
 
     async def play(batcher: Batcher) -> None:
         found = await asyncio.gather(
-            batcher.predict(MODEL, ["a"]), batcher.predict(MODEL, ["poison"]), batcher.predict(MODEL, ["b"]),
-            return_exceptions=True,
-        )  # fmt: skip
-        assert isinstance(found[1], RuntimeError)
-        assert [names(found[place]) for place in (0, 2)] == [["a"], ["b"]]  # type: ignore[arg-type]
+            batcher.predict(MODEL, ["a"]), batcher.predict(MODEL, ["b", "poison", "c"]), batcher.predict(MODEL, ["d"])
+        )
+        assert [names(results) for results in found] == [["a"], ["b", "poison", "c"], ["d"]]
+        errors = [result.error for results in found for result in results]
+        assert errors.count(None) == 4
+        assert errors[2] == "mien failed on this input (RuntimeError); its log says where"
         assert batcher.alive
-        assert names(await batcher.predict(MODEL, ["c"])) == ["c"]
+        assert names(await batcher.predict(MODEL, ["e"])) == ["e"]
 
-    run(worker, play, window=0.05)
+    run(worker, play, batch=8, window=0.05)
 
 
 def test_closing_lets_the_batch_at_hand_finish() -> None:
@@ -186,12 +188,32 @@ def test_closing_lets_the_batch_at_hand_finish() -> None:
     assert time.perf_counter() - start >= 0.2
 
 
+def test_a_batch_that_does_not_end_is_seen_and_does_not_keep_the_batcher_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.serve.batching._CLOSING", 0.1)
+    worker = Worker()
+    worker.gate.clear()
+
+    async def play(batcher: Batcher) -> None:
+        assert batcher.busy == 0
+        task = asyncio.create_task(batcher.predict(MODEL, ["a"]))
+        await asyncio.sleep(0.1)
+        assert 0.05 < batcher.busy < 5
+        task.cancel()
+        await asyncio.wait([task])
+        assert batcher.busy  # the thread is at work, whoever waits
+
+    start = time.perf_counter()
+    run(worker, play)
+    assert time.perf_counter() - start < 5
+    worker.gate.set()
+
+
 def test_long_texts_count_for_more() -> None:
-    assert [units("a"), units("a" * 255), units("a" * 256), units("a" * 2560), units(b"a" * 9999)] == [1, 1, 2, 11, 1]
+    assert [units(length) for length in (1, 255, 256, 2560)] == [1, 1, 2, 11]
     worker = Worker()
 
     async def play(batcher: Batcher) -> None:
-        await batcher.predict(MODEL, ["a" * 600, "b" * 600, "c"])
+        await batcher.predict(MODEL, ["a" * 600, "b" * 600, "c"], [units(600), units(600), units(1)])
 
     run(worker, play)
     assert [[item[0] for item in batch] for batch in worker.batches] == [["a"], ["b", "c"]]

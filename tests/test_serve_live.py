@@ -79,7 +79,7 @@ def test_pings_whose_answers_nobody_reads(server: Server) -> None:
         client.connect(("127.0.0.1", server.port))
         upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        client.sendall(b"GET /v1/live HTTP/1.1\r\nHost: x\r\n" + upgrade + key + b"\r\n")
+        client.sendall(b"GET /v1/live HTTP/1.1\r\nHost: localhost\r\n" + upgrade + key + b"\r\n")
         assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
         ping = b"\x89\xfd\0\0\0\0" + b"x" * 125
         with pytest.raises(OSError, match=r"reset|pipe"):

@@ -32,6 +32,10 @@ def serve(
         list[str] | None,
         typer.Option(help="A web page's host that may use the API, such as https://example.org; several, or *."),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name under which clients reach the server, such as mien.example.org; several, or *."),
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of each model.", show_default="all cores")] = None,
     batch: Annotated[
         int | None,
@@ -45,6 +49,7 @@ def serve(
     max_megapixels: Annotated[
         float | None, typer.Option(help="Of a picture or a clip's frame.", show_default="25")
     ] = None,
+    max_live_megapixels: Annotated[float, typer.Option(help="Of a live frame.")] = 9,
     max_clip_s: Annotated[float, typer.Option(help="Seconds of a clip.")] = 120,
     max_clip_work_s: Annotated[float, typer.Option(help="Seconds of work on a clip.")] = 60,
     max_live: Annotated[int, typer.Option(min=0, help="Clients with live frames at the same time.")] = 8,
@@ -57,8 +62,8 @@ def serve(
     values: dict[str, Any] = dict(locals())
     if api_key == "" or (api_key is None and os.environ.get("MIEN_API_KEY") == ""):
         raise InputError("the API key is empty: set one, or unset MIEN_API_KEY")  # anyone would be let in
-    values |= {"models": tuple(model or ()), "origins": tuple(origin or ())}
-    del values["model"], values["origin"]
+    lists = {"model": "models", "origin": "origins", "allow_host": "allow_hosts"}
+    values |= {setting: tuple(values.pop(option) or ()) for option, setting in lists.items()}
     from pydantic import ValidationError
 
     from mien.serve import run
@@ -69,6 +74,6 @@ def serve(
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        option = {"origins": "origin", "models": "model"}.get(name, name).replace("_", "-")
+        option = {setting: option for option, setting in lists.items()}.get(name, name).replace("_", "-")
         raise InputError(f"--{option}: {first['msg'].removeprefix('Value error, ')}") from None
     run(settings)

@@ -21,7 +21,7 @@ from mien import __version__
 from mien.results import Result
 from mien.serve import schema
 from mien.serve.batching import Busy, TooMuch
-from mien.serve.bodies import Asked, Room, reading
+from mien.serve.bodies import Asked, Room, apart, reading
 from mien.serve.live import add_live
 from mien.serve.models import Models
 from mien.serve.observe import Guard, Metrics
@@ -34,6 +34,7 @@ PAGE = Path(__file__).parent / "page"
 MODALITIES = ("text", "face", "video", "scene")
 
 NOBODY = "'none'"  # of a Content-Security-Policy
+_FEW = 8  # predictions that are written out at once; more are in a thread
 _SOON = 0.25  # seconds within which most answers are there, so that it is not worth to watch for the client to leave
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
@@ -80,7 +81,8 @@ def _add_reader(app: FastAPI, modality: str, models: Models, settings: ServeSett
             served = models.choose((modality,), asked.model)
             recognizer, roll = served.view(asked.labels)
             request.scope["mien"] = {"model": served.name, "inputs": len(asked.inputs)}
-            work = served.batcher.predict(recognizer, asked.inputs)
+            costs = await apart(8 * served.length(asked.inputs), lambda: served.costs(asked.inputs))
+            work = served.batcher.predict(recognizer, asked.inputs, costs)
             try:
                 results = await _while_wanted(work, request.receive, settings.timeout_s)
             except Busy as error:
@@ -91,7 +93,7 @@ def _add_reader(app: FastAPI, modality: str, models: Models, settings: ServeSett
                 text = f"no answer within {settings.timeout_s:g} s; try again with less, or later"
                 raise Problem(503, text, headers={"Retry-After": "10"}) from None
             results = _named(results, asked)
-        if modality == "video":  # a long timeline takes its time: others must not wait for it
+        if sum(1 + len(result.items) + len(result.timeline) for result in results) > _FEW:
             return await asyncio.to_thread(_answer, served.name, results, roll)
         return _answer(served.name, results, roll)
 
@@ -101,7 +103,7 @@ def _add_reader(app: FastAPI, modality: str, models: Models, settings: ServeSett
         summary=f"Read emotion in {_WHAT[modality]}", tags=["read"], response_class=Response,
         responses={
             200: {"model": schema.Answer, "description": "results in the order of the inputs"},
-            **schema.problems(400, 401, 404, 408, 413, 415, 422, 500, 503),
+            **schema.problems(400, 401, 404, 408, 413, 415, 421, 422, 500, 503),
         },
         openapi_extra=schema.request_body(
             modality, settings.max_inputs, [served.name for served in able],
@@ -167,11 +169,13 @@ def _named(results: list[Result], asked: Asked) -> list[Result]:
 
 
 def _answer(model: str, results: list[Result], roll: Callable[[Result], Result]) -> Response:
-    return _json({"model": model, "results": [roll(result).to_dict() for result in results]})
+    parts = [encode(roll(result).to_dict()) for result in results]  # one by one: Python's lock is held for each
+    return _json(b'{"model": %b, "results": [%b]}' % (encode(model), b", ".join(parts)))
 
 
 def _json(document: Any) -> Response:
-    return Response(encode(document), media_type="application/json", headers={"Cache-Control": "no-store"})
+    body = document if isinstance(document, bytes) else encode(document)
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 # -------------------------------------------------------------------------------------------------------------- facts
@@ -180,7 +184,7 @@ def _json(document: Any) -> Response:
 def _add_facts(app: FastAPI, models: Models, settings: ServeSettings, metrics: Metrics) -> None:
     def fact(path: str, shape: Any, *problems: int) -> Callable[[Any], Any]:
         found: dict[int | str, dict[str, Any]] = {200: {"model": shape, "description": "as asked"}}
-        told = {**found, **schema.problems(*problems)}
+        told = {**found, **schema.problems(421, *problems)}
         return app.get(path, tags=["facts"], response_class=Response, responses=told)
 
     @fact("/v1/models", schema.ModelList, 401)
@@ -202,8 +206,8 @@ def _add_facts(app: FastAPI, models: Models, settings: ServeSettings, metrics: M
     @fact("/readyz", schema.Health, 503)
     async def ready() -> Response:
         """Whether it computes what comes."""
-        if not models.ready:
-            raise Problem(503, "a model has stopped working", headers={"Retry-After": "10"})
+        if reason := models.stuck():
+            raise Problem(503, reason, headers={"Retry-After": "10"})
         return _json({"status": "ready"})
 
     text: dict[int | str, Any] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +12,13 @@ from typing import Any, NamedTuple, cast
 
 from mien.recognizer import Recognizer
 from mien.results import Result
+from mien.serve.observe import log, where
 
 Compute = Callable[[Recognizer, Sequence[Any]], list[Result]]
 Observe = Callable[[int, float], None]  # inputs and seconds of a batch
 
 _UNIT = 256  # characters that cost about as much as one more short text
+_CLOSING = 5.0  # seconds that a batch has to finish when nobody waits for it any more
 
 
 class Busy(Exception):
@@ -34,40 +37,37 @@ class TooMuch(Exception):
     """One request with more work than would ever be taken."""
 
 
-def units(item: Any) -> int:
-    """What an input costs: 1, and of a text 1 more for each 256 characters."""
-    return 1 + len(item) // _UNIT if isinstance(item, str) else 1
+def units(length: int) -> int:
+    """What a text of so many characters costs: 1, and 1 more for each 256 of them. Anything else costs 1."""
+    return 1 + length // _UNIT
 
 
 class _Job:
     """The inputs of one request, which may be spread over several batches."""
 
-    def __init__(self, recognizer: Recognizer, inputs: Sequence[Any], arrived: float) -> None:
-        self.recognizer, self.inputs, self.arrived = recognizer, inputs, arrived
+    def __init__(self, recognizer: Recognizer, inputs: Sequence[Any], costs: Sequence[int], arrived: float) -> None:
+        self.recognizer, self.inputs, self.costs, self.arrived = recognizer, inputs, costs, arrived
         self.taken = 0  # inputs that are in a batch, or were
         self.results: list[Result | None] = [None] * len(inputs)
         self.missing = len(inputs)
         self.done: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
 
     @property
-    def left(self) -> Sequence[Any]:
-        """Inputs that wait."""
-        return self.inputs[self.taken :]
+    def left(self) -> int:
+        """Units that wait."""
+        return sum(self.costs[self.taken :])
 
     def take(self, room: int) -> _Part:
         """The next inputs of up to so many units, at least one."""
         start, cost = self.taken, 0
-        while self.taken < len(self.inputs) and (not cost or cost + units(self.inputs[self.taken]) <= room):
-            cost += units(self.inputs[self.taken])
+        while self.taken < len(self.inputs) and (not cost or cost + self.costs[self.taken] <= room):
+            cost += self.costs[self.taken]
             self.taken += 1
         return _Part(self, start, self.inputs[start : self.taken], cost)
 
-    def give(self, start: int, results: list[Result] | Exception) -> None:
+    def give(self, start: int, results: list[Result]) -> None:
         """What came of the inputs from *start* on."""
         if self.done.done():  # nobody waits any more
-            return
-        if isinstance(results, Exception):
-            self.done.set_exception(results)
             return
         self.results[start : start + len(results)] = results
         self.missing -= len(results)
@@ -114,6 +114,7 @@ class Batcher:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="mien")
         self._workers, self._runners = workers, list[asyncio.Task[None]]()
         self._pace = 0.0  # seconds for a unit, lately
+        self._begun: dict[asyncio.Future[list[list[Result]]], float] = {}  # batches that are being computed
         self.waiting = 0  # units
 
     async def __aenter__(self) -> Batcher:
@@ -124,39 +125,50 @@ class Batcher:
         for runner in self._runners:
             runner.cancel()
         await asyncio.wait(self._runners)
-        await asyncio.to_thread(self._threads.shutdown)
+        self._threads.shutdown(wait=False)
+        if self._begun:
+            await asyncio.wait(self._begun, timeout=_CLOSING)
 
     @property
     def alive(self) -> bool:
         """Whether it computes what comes."""
         return bool(self._runners) and not any(runner.done() for runner in self._runners)
 
-    async def predict(self, recognizer: Recognizer, inputs: Sequence[Any]) -> list[Result]:
+    @property
+    def busy(self) -> float:
+        """Seconds for which the batch that was begun first has been computed; 0 where there is none."""
+        return time.monotonic() - min(self._begun.values()) if self._begun else 0.0
+
+    async def predict(
+        self, recognizer: Recognizer, inputs: Sequence[Any], costs: Sequence[int] | None = None
+    ) -> list[Result]:
         """Results of the inputs, in their order. Cancel it, and what was not computed yet will not be.
 
         Args:
             recognizer: the model, or a twin of it that answers in other labels.
             inputs: at least one.
+            costs: units of each; by default 1.
 
         Raises:
             Busy: they do not fit into the queue now.
             TooMuch: they never would.
         """
-        cost = sum(map(units, inputs))
+        costs = costs or [1] * len(inputs)
+        cost = sum(costs)
         if cost > self._queue:
             more = f" (each {_UNIT} characters of a text count as one more)" if cost > len(inputs) else ""
             raise TooMuch(f"the inputs count as {cost:,}{more}; {self._queue:,} are taken in one request")
         if self.waiting + cost > self._queue:
             raise Busy(max(1, min(60, math.ceil(self.waiting * self._pace))))
-        job = _Job(recognizer, inputs, asyncio.get_running_loop().time())
+        job = _Job(recognizer, inputs, costs, asyncio.get_running_loop().time())
         self._jobs.append(job)
         self.waiting += cost
         self._arrival.set()
         try:
             return await job.done
         finally:
-            if job.left:  # given up, or one of its parts failed
-                self.waiting -= sum(map(units, job.left))
+            if job.left:  # given up
+                self.waiting -= job.left
                 job.taken = len(inputs)
 
     async def _run(self) -> None:
@@ -173,9 +185,12 @@ class Batcher:
                 await asyncio.sleep(wait)
             if not (parts := self._cut()):
                 continue
-            start = loop.time()
-            found = await loop.run_in_executor(self._threads, self._work, parts)
-            seconds = loop.time() - start
+            start = time.monotonic()
+            batch = loop.run_in_executor(self._threads, self._work, parts)
+            self._begun[batch] = start
+            batch.add_done_callback(self._begun.pop)
+            found = await asyncio.shield(batch)
+            seconds = time.monotonic() - start
             self._pace = 0.8 * self._pace + 0.2 * seconds / sum(part.units for part in parts) / self._workers
             self._observe(sum(len(part.inputs) for part in parts), seconds)
             for part, results in zip(parts, found, strict=True):
@@ -194,22 +209,29 @@ class Batcher:
         self._jobs.extend(again)
         return parts
 
-    def _work(self, parts: list[_Part]) -> list[list[Result] | Exception]:
-        """In a worker thread: results of each part, or what went wrong in it."""
-        found: list[list[Result] | Exception] = [[]] * len(parts)
+    def _work(self, parts: list[_Part]) -> list[list[Result]]:
+        """In a worker thread: results of each part."""
+        found: list[list[Result]] = [[]] * len(parts)
         groups: dict[int, list[int]] = {}
         for place, part in enumerate(parts):
             groups.setdefault(id(part.job.recognizer), []).append(place)
         for places in groups.values():
-            recognizer = parts[places[0]].job.recognizer
-            try:
-                results = self._compute(recognizer, [item for place in places for item in parts[place].inputs])
-                for place in places:
-                    found[place], results = results[: (n := len(parts[place].inputs))], results[n:]
-            except Exception:  # one input that breaks the model must not take those of others with it
-                for place in places:
-                    try:
-                        found[place] = self._compute(recognizer, parts[place].inputs)
-                    except Exception as error:
-                        found[place] = error
+            results = self._results(parts[places[0]].job.recognizer, [item for p in places for item in parts[p].inputs])
+            for place in places:
+                found[place], results = results[: (n := len(parts[place].inputs))], results[n:]
         return found
+
+    def _results(self, recognizer: Recognizer, inputs: Sequence[Any]) -> list[Result]:
+        """Results of the inputs; one that breaks the model has an error, and takes those of others not with it."""
+        try:
+            results = self._compute(recognizer, inputs)
+            if len(results) != len(inputs):
+                raise ValueError(f"{len(results)} results of {len(inputs)} inputs")
+            return results
+        except Exception as error:
+            if len(inputs) > 1:
+                return [result for item in inputs for result in self._results(recognizer, [item])]
+            log.error("failed", extra={"fields": {"model": recognizer.name, **where(error)}})
+            text = f"mien failed on this input ({type(error).__name__}); its log says where"
+            name = inputs[0] if isinstance(inputs[0], str) else "input"
+            return [Result(name, recognizer.manifest.modality, recognizer.name, error=text)]

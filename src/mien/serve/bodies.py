@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import itertools
 import json
-import shutil
+import os
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn, TypeVar, cast
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
-from starlette.types import Message
 
 from mien.serve.clips import Clip
 from mien.serve.problems import Problem
@@ -27,6 +29,14 @@ from mien.serve.settings import ServeSettings
 _KEYS = ("inputs", "model", "labels")
 _SHOWN = 20  # errors of single inputs that are listed
 _FIELD = 1 << 20  # bytes of a form's field that is no file
+INLINE = 1 << 14  # bytes of a body that is parsed at once; a larger one is in a thread
+_MEMORY = 1 << 20  # bytes of a form that are kept in memory
+_PIECE = 1 << 16  # bytes of a form that are parsed between two looks at the clock
+_STRUCTURE = 1 << 17  # bytes of JSON outside its strings: a list of that many numbers takes 0.02 s and a few megabytes
+_BACKSLASH = ord("\\")
+_OPEN_FILES = "/proc/self/fd"
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -55,10 +65,15 @@ class Asked:
 
 
 class Room:
-    """Bytes for the bodies of all requests together."""
+    """Bytes for the bodies of all requests together.
+
+    Attributes:
+        json: held while large JSON is parsed, during which Python's lock is: one at a time, and others between them.
+    """
 
     def __init__(self, size: int) -> None:
         self._left = size
+        self.json = asyncio.Lock()
 
     def take(self, size: int) -> None:
         """Raises Problem: 503, it is full."""
@@ -81,15 +96,24 @@ class _Body:
         if stated.isdecimal() and int(stated) > limit:
             self._too_large()
 
-    async def receive(self) -> Message:
-        """The next part, in place of the server's own ``receive``."""
-        message = await self._request.receive()
-        size = len(message.get("body", b""))
-        if self.size + size > self._limit:
-            self._too_large()
-        self._room.take(size)
-        self.size += size
-        return message
+    async def read(self, file: IO[bytes] | None = None) -> bytearray:
+        """All of it; with a file, what went past a megabyte is there, and what is returned is the rest."""
+        body = bytearray()
+        while True:
+            message = await self._request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            part = message.get("body", b"")
+            if self.size + len(part) > self._limit:
+                self._too_large()
+            self._room.take(len(part))
+            self.size += len(part)
+            body += part
+            if file is not None and len(body) > _MEMORY:
+                await asyncio.to_thread(file.write, body)
+                body = bytearray()
+            if not message.get("more_body", False):
+                return body
 
     def _too_large(self) -> NoReturn:
         raise Problem(413, f"the body is larger than {self._limit:,} bytes, the most that is taken here")
@@ -100,41 +124,53 @@ async def reading(request: Request, modality: str, settings: ServeSettings, room
     """What a request asks for; files that it came with are there until the end of the block.
 
     Raises:
-        Problem: 4xx, with what is wrong and where; 503, too many uploads at once.
+        Problem: 4xx, with what is wrong and where; 503, too many uploads at once, or no room for them.
         ClientDisconnect: the client went away.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    header = request.headers.get("content-type", "")
+    kind = header.partition(";")[0].strip().lower()
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(415, "a packed body (Content-Encoding) is not taken here")
     if kind not in ("application/json", "multipart/form-data"):
         raise Problem(
             415, f"Content-Type is {kind[:80] or 'missing'}: application/json or multipart/form-data is needed"
         )
-    body = _Body(request, settings.max_json if kind == "application/json" else settings.max_body, room)
+    is_json = kind == "application/json"
+    body = _Body(request, settings.max_json if is_json else settings.max_body, room)
     async with AsyncExitStack() as stack:
         stack.callback(lambda: room.give_back(body.size))
-        counted = Request(request.scope, body.receive)
+        file: IO[bytes] = stack.enter_context(tempfile.SpooledTemporaryFile(_MEMORY))  # noqa: SIM115
         try:
             async with asyncio.timeout(settings.upload_timeout_s):
-                if kind == "application/json":
-                    asked = _from_json(await counted.body(), modality)
-                    if modality == "video":
-                        for place, data in enumerate(asked.inputs):
-                            asked.inputs[place] = await _clip(data, ".mp4", stack)
-                else:
-                    asked = await _from_form(counted, modality, settings.max_inputs, stack)
+                rest = await body.read(None if is_json else file)
+            if is_json:
+                async with room.json if body.size > INLINE else nullcontext():
+                    asked = await apart(body.size, lambda: _from_json(rest, modality, settings.max_inputs, stack))
+            else:
+                file.write(rest)
+                end = time.monotonic() + settings.upload_timeout_s
+                asked = await apart(body.size, lambda: _from_form(header, file, modality, settings, end, stack))
+                file.close()
         except TimeoutError:
             raise Problem(408, f"the body did not arrive within {settings.upload_timeout_s:g} s") from None
+        except OSError as error:  # no room on the disk
+            reason = error.strerror or type(error).__name__
+            raise Problem(503, f"the upload cannot be kept: {reason}", headers={"Retry-After": "10"}) from None
         if len(asked.inputs) > settings.max_inputs:
             raise Problem(413, f"{len(asked.inputs):,} inputs; up to {settings.max_inputs} are taken in one request")
         yield asked
 
 
+async def apart(size: int, work: Callable[[], T]) -> T:
+    """What comes of the work on so many bytes; with many of them in a thread, so that others need not wait for it."""
+    return work() if size <= INLINE else await asyncio.to_thread(work)
+
+
 # ------------------------------------------------------------------------------------------------------------ JSON
 
 
-def _from_json(body: bytes, modality: str) -> Asked:
-    document = _parse(body)
+def _from_json(body: bytearray, modality: str, most: int, stack: AsyncExitStack) -> Asked:
+    document = _parse(body, most)
     if not isinstance(document, dict):
         raise Problem(422, f'the body must be an object such as {{"inputs": […]}}, not {_kind(document)}')
     if unknown := [key for key in document if key not in _KEYS]:
@@ -145,11 +181,17 @@ def _from_json(body: bytes, modality: str) -> Asked:
     if not isinstance(inputs, list) or not inputs:
         detail = "must not be empty" if inputs == [] else f"must be a list, not {_kind(inputs)}"
         raise Problem(422, f"inputs {detail}", [{"where": "#/inputs", "detail": detail}])
+    if len(inputs) > most:
+        raise Problem(413, f"{len(inputs):,} inputs; up to {most} are taken in one request")
     asked = Asked(model=_name(document, "model"), labels=_name(document, "labels"))
     errors = []
     for place, item in enumerate(inputs):
         try:
-            value = _string(item) if modality == "text" else _unpacked(_string(item))
+            value: Any = _string(item)
+            if modality != "text":
+                value = _unpacked(value)
+            if modality == "video":
+                value = _clip(value, stack)
             asked.add(value, None if modality == "text" else f"inputs[{place}]", f"#/inputs/{place}")
         except ValueError as error:
             errors.append({"where": f"#/inputs/{place}", "detail": str(error)})
@@ -157,11 +199,12 @@ def _from_json(body: bytes, modality: str) -> Asked:
     return asked
 
 
-def _parse(body: bytes) -> Any:
+def _parse(body: bytearray, most: int) -> Any:
     if not body.strip():
         raise Problem(400, "the body is empty")
+    _bound(body, most)
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        return json.loads(body, parse_constant=_no_constant, parse_int=_number, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise Problem(400, f"the body is no JSON: {error.msg}, line {error.lineno} column {error.colno}") from None
     except UnicodeDecodeError as error:
@@ -170,6 +213,60 @@ def _parse(body: bytes) -> Any:
         raise Problem(400, "the body is no JSON that is read here: too many brackets in brackets") from None
     except ValueError as error:
         raise Problem(400, f"the body is no JSON that is read here: {error}") from None
+
+
+def _bound(body: bytearray, most: int) -> None:
+    """Refuse JSON of many parts before all of them become objects, which takes a hundred times the memory.
+
+    Raises:
+        Problem: 413, it has many more strings than inputs may be, or much besides strings.
+    """
+    structure, end, limit = 0, 0, _STRUCTURE + 16 * most
+    for count, (start, stop) in enumerate(itertools.chain(_strings(body), [(len(body), len(body))])):
+        if count > most + 16:
+            raise Problem(413, f"more than {most} inputs, the most that are taken in one request")
+        while end < start:
+            piece = body[end : min(start, end + _PIECE)]
+            structure, end = structure + len(piece.translate(None, b" \t\r\n")), end + len(piece)
+            if structure > limit:
+                raise Problem(413, f"more than {limit:,} bytes of the body are JSON besides strings")
+        end = stop
+
+
+def _strings(body: bytearray) -> Iterator[tuple[int, int]]:
+    """Where the strings of JSON begin and end, quotes and all; not with a regular expression: it would hold Python's
+    lock for as long as a string is.
+    """
+    end, start = 0, body.find(b'"')
+    while start >= 0:
+        end = start
+        while True:
+            end = body.find(b'"', end + 1)
+            if end < 0:
+                yield start, len(body)
+                return
+            before = end - 1
+            while body[before] == _BACKSLASH:
+                before -= 1
+            if (end - before) % 2:
+                break
+        yield start, end + 1
+        start = body.find(b'"', end + 1)
+
+
+def _number(digits: str) -> int:
+    if len(digits) > 100:
+        raise ValueError(f"it has a number of {len(digits):,} digits")
+    return int(digits)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for place, key in enumerate(keys) if key in keys[:place])
+        raise ValueError(f"it has the key {twice[:80]!r} twice")
+    return found
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -209,21 +306,18 @@ def _kind(value: Any) -> str:
 # ----------------------------------------------------------------------------------------------------------- forms
 
 
-async def _from_form(request: Request, modality: str, most: int, stack: AsyncExitStack) -> Asked:
-    try:
-        form = await request.form(max_files=most, max_fields=most + 2, max_part_size=_FIELD)
-    except HTTPException as error:  # a form that is none, or too much of one
-        if error.detail.startswith("Too many"):
-            raise Problem(413, f"more than {most} inputs, the most that are taken in one request") from None
-        if error.detail.startswith("Part exceeded"):
-            raise Problem(413, f"a field is larger than {_FIELD:,} bytes; send it as a file") from None
-        raise
+def _from_form(
+    header: str, file: IO[bytes], modality: str, settings: ServeSettings, end: float, stack: AsyncExitStack
+) -> Asked:
+    form = _parse_form(header, file, settings.max_inputs, end)
     stack.push_async_callback(form.close)
     asked, errors, counts = Asked(), [], dict.fromkeys(("file", "inputs"), 0)
     for key, value in form.multi_items():
         if key in ("model", "labels"):
             if isinstance(value, UploadFile):
                 raise Problem(422, f"{key} must be a word, not a file")
+            if getattr(asked, key) is not None:
+                raise Problem(422, f"{key} is given twice")
             setattr(asked, key, value or None)
             continue
         if key not in counts:
@@ -231,7 +325,7 @@ async def _from_form(request: Request, modality: str, most: int, stack: AsyncExi
         place = f"{key}[{counts[key]}]"
         counts[key] += 1
         try:
-            asked.add(*await _part(value, modality, stack), place)
+            asked.add(*_part(value, modality, stack), place)
         except ValueError as error:
             errors.append({"where": place, "detail": str(error)})
     _refuse(errors)
@@ -240,33 +334,70 @@ async def _from_form(request: Request, modality: str, most: int, stack: AsyncExi
     return asked
 
 
-async def _part(value: str | UploadFile, modality: str, stack: AsyncExitStack) -> tuple[Any, str | None]:
+def _parse_form(header: str, file: IO[bytes], most: int, end: float) -> FormData:
+    """The form that a file holds; its own files are in memory.
+
+    Raises:
+        Problem: 400, it is none; 413, too much of one; 415, another charset than UTF-8.
+    """
+    _, options = parse_options_header(header)
+    if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8", b"us-ascii"):
+        raise Problem(415, "a form in another charset than UTF-8 is not taken here")
+    file.seek(0)
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        while piece := file.read(_PIECE):
+            if time.monotonic() > end:
+                raise Problem(413, "the form takes too long to read; send its files one by one")
+            yield piece
+
+    limits = {"max_files": most, "max_fields": most + 2, "max_part_size": _FIELD}
+    parser = MultiPartParser(Headers({"content-type": header}), pieces(), **limits)
+    parser.spool_max_size = sys.maxsize
+    try:
+        return _without_waiting(parser.parse())
+    except MultiPartException as error:
+        if error.message.startswith("Too many"):
+            raise Problem(413, f"more than {most} inputs, the most that are taken in one request") from None
+        if error.message.startswith("Part exceeded"):
+            raise Problem(413, f"a field is larger than {_FIELD:,} bytes; send it as a file") from None
+        raise Problem(400, f"the body is no form: {error.message[:200]}") from None
+
+
+def _without_waiting(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never waits for anything."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return cast(T, done.value)
+    raise AssertionError("it waits")
+
+
+def _part(value: str | UploadFile, modality: str, stack: AsyncExitStack) -> tuple[Any, str | None]:
     """An input and its name."""
     if modality == "text":
         if isinstance(value, str):
             return value, None
         try:
-            return (await value.read()).decode("utf-8-sig"), None
+            return value.file.read().decode("utf-8-sig"), None
         except UnicodeDecodeError as error:
             raise ValueError(f"is no text: byte {error.start} is not UTF-8") from None
     if isinstance(value, str):
         raise ValueError("must be a file (with curl: -F file=@NAME)")
-    name = (value.filename or "file")[:255]
-    if modality == "video":
-        return await _clip(value, Path(name).suffix, stack), name
-    return await value.read(), name
+    name = (value.filename or "file")[:200]
+    data = value.file.read()
+    value.file.close()
+    return (_clip(data, stack) if modality == "video" else data), name
 
 
-async def _clip(source: bytes | UploadFile, suffix: str, stack: AsyncExitStack) -> Clip:
-    """A clip in a temporary file, which is gone when the stack is unwound."""
-    suffix = suffix if suffix.isascii() and suffix[1:].isalnum() and len(suffix) < 8 else ""
-    file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="mien-", suffix=suffix))  # noqa: SIM115
-    if isinstance(source, bytes):
-        await asyncio.to_thread(file.write, source)
-    else:
-        await asyncio.to_thread(shutil.copyfileobj, source.file, file, 1 << 20)
+def _clip(data: bytes, stack: AsyncExitStack) -> Clip:
+    """A clip in a file without a name where the system has such, so that nothing of it stays, even after a kill."""
+    nameless = os.path.isdir(_OPEN_FILES)
+    make: Any = tempfile.TemporaryFile if nameless else tempfile.NamedTemporaryFile
+    file = stack.enter_context(make(prefix="mien-"))
+    file.write(data)
     file.flush()
-    clip = Clip(file.name)
+    clip = Clip(f"{_OPEN_FILES}/{file.fileno()}" if nameless else file.name)
     stack.callback(clip.given_up.set)
     return clip
 
@@ -277,4 +408,4 @@ def _refuse(errors: Sequence[dict[str, str]]) -> None:
         raise Problem(422, f"{first['where']} {first['detail']}", errors[:_SHOWN])
 
 
-__all__ = ["Asked", "ClientDisconnect", "Room", "reading"]
+__all__ = ["Asked", "ClientDisconnect", "Room", "apart", "reading"]

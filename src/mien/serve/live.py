@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,8 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
+from mien.errors import InputError
+from mien.media import read_picture
 from mien.results import Box, Prediction, Result
 from mien.serve.batching import Busy
 from mien.serve.models import Served, View
@@ -22,6 +25,10 @@ from mien.serve.problems import Problem, encode
 
 _READS = ("face", "scene")  # modalities of single pictures
 _SMOOTH = 0.4  # seconds
+_KEY_SECONDS = 5.0  # in which the first message must hold the key
+_KEY_CHARACTERS = 4096  # of that message
+_KEYLESS = 16  # clients that have not shown the key yet; a further one takes the place of the one that waits longest
+_FEW = 8  # faces that are followed at once; more are in a thread
 _IDLE = 60.0  # seconds without a frame, after which the connection is closed
 _AGAIN = 0.1  # seconds until a full queue is tried again
 _OVERLAP = 0.25  # share of intersection in union from which two boxes are one face's
@@ -42,7 +49,7 @@ def add_live(app: FastAPI) -> None:
     and cannot be a header, as in browsers, the first message is ``{"key": "…"}``.
     """
 
-    clients = 0
+    clients, keyless = 0, deque[asyncio.Timeout]()
 
     async def live(socket: WebSocket) -> None:
         nonlocal clients
@@ -57,11 +64,12 @@ def add_live(app: FastAPI) -> None:
         except Problem as problem:
             await socket.send_denial_response(problem.response())
             return
-        session = _Session(socket, served, view, smoother, state.metrics.frames)
+        session = _Session(socket, served, view, smoother, state.metrics.frames, state.settings.max_live_pixels)
         start = time.monotonic()
         try:
+            known = socket.scope.setdefault("state", {})["known"] = has_key(socket.headers, state.settings)
             await socket.accept()
-            if not (has_key(socket.headers, state.settings) or await _told_key(socket, state.settings)):
+            if not (known or await _told_key(socket, state.settings, keyless)):
                 await socket.close(NO_KEY, "a key is needed")
             elif clients >= state.settings.max_live:  # others came while this one told its key
                 await socket.close(LATER, FULL)
@@ -105,19 +113,31 @@ def _seconds(value: str | None) -> float:
     return seconds
 
 
-async def _told_key(socket: WebSocket, settings: Any) -> bool:
+async def _told_key(socket: WebSocket, settings: Any, keyless: deque[asyncio.Timeout]) -> bool:
     """Whether the first message holds the key."""
-    with suppress(TimeoutError, ValueError, KeyError, TypeError, AttributeError):
-        async with asyncio.timeout(10):
-            return same_key(str(json.loads(await socket.receive_text())["key"]), settings)
+    with suppress(TimeoutError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        async with asyncio.timeout(_KEY_SECONDS) as limit:
+            keyless.append(limit)
+            if len(keyless) > _KEYLESS:
+                keyless[0].reschedule(0)
+            try:
+                text = await socket.receive_text()
+            finally:
+                keyless.remove(limit)
+        if len(text) <= _KEY_CHARACTERS and same_key(str(json.loads(text)["key"]), settings):
+            socket.scope["state"]["known"] = True
+            return True
     return False
 
 
 class _Session:
     """One client's frames: a reader that keeps the newest, and a loop that reads it."""
 
-    def __init__(self, socket: WebSocket, served: Served, view: View, smoother: Smoother, frames: Any) -> None:
+    def __init__(
+        self, socket: WebSocket, served: Served, view: View, smoother: Smoother, frames: Any, max_pixels: int
+    ) -> None:
         self._socket, self._served, self._smoother, self._frames = socket, served, smoother, frames
+        self._max_pixels = max_pixels
         self._recognizer, self._roll = view
         self._newest: bytes | None = None
         self._came = asyncio.Event()
@@ -171,7 +191,10 @@ class _Session:
         frame, number, at = self._newest, self._count, time.monotonic()
         self._newest = None
         try:
-            (result,) = await self._served.batcher.predict(self._recognizer, [frame])
+            picture = await asyncio.to_thread(read_picture, frame, max_pixels=self._max_pixels)
+            (result,) = await self._served.batcher.predict(self._recognizer, [picture])
+        except InputError as error:
+            result = self._recognizer.result("live", error=str(error))
         except Busy:
             await asyncio.sleep(_AGAIN)
             if self._newest is None:  # no newer one came: this one again
@@ -180,16 +203,23 @@ class _Session:
             return True
         if self._reader.done():
             return False
-        result, people = self._smoother.update(at, self._roll(replace(result, input="live")))
         self._answered += 1
         self._frames.labels("answered").inc()
+        if len(result.items) > _FEW:
+            text = await asyncio.to_thread(self._document, number, at, result)
+        else:
+            text = self._document(number, at, result)
+        async with asyncio.timeout(_IDLE):
+            await self._socket.send_text(text)
+        return True
+
+    def _document(self, number: int, at: float, result: Result) -> str:
+        result, people = self._smoother.update(at, self._roll(replace(result, input="live")))
         document = {
             "model": self._served.name, "frame": number, "dropped": number - self._answered, "people": people,
             "results": [result.to_dict()],
         }  # fmt: skip
-        async with asyncio.timeout(_IDLE):
-            await self._socket.send_text(encode(document).decode())
-        return True
+        return encode(document).decode()
 
 
 @dataclass

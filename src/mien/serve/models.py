@@ -13,10 +13,12 @@ from mien.errors import InputError, ModelError
 from mien.model import CARD, RECOGNIZERS, find_model, load, read_manifest, shipped
 from mien.recognizer import Recognizer, answer_in
 from mien.results import Result
-from mien.serve.batching import Batcher
+from mien.serve.batching import Batcher, units
 from mien.serve.clips import read_clips
 from mien.serve.problems import Problem
 from mien.serve.settings import BATCH, ServeSettings
+from mien.text.preprocess import cleaned_length
+from mien.text.recognizer import TextRecognizer
 from mien.threads import usable_threads
 
 View = tuple[Recognizer, Callable[[Result], Result]]
@@ -56,12 +58,23 @@ class Served:
         """
         if labels not in self._views:
             try:
-                view = answer_in(self.recognizer, labels)
+                view = answer_in(self.recognizer, labels and labels[:80])
             except InputError as error:
                 wrong = str(error).partition("; there are:")[0]  # not all that mien knows: those that this model can
                 raise Problem(422, f"labels: {wrong}; {self.name} answers in: {', '.join(self.spaces)}") from None
             self._views[labels] = view  # only of names that there are: few
         return self._views[labels]
+
+    def length(self, inputs: Sequence[Any]) -> int:
+        """Characters of the inputs; 0 where they are no texts."""
+        return sum(map(len, inputs)) if self.modality == "text" else 0
+
+    def costs(self, inputs: Sequence[Any]) -> list[int]:
+        """What the inputs cost in units; a text is measured with its emoji spelled out."""
+        if not isinstance(self.recognizer, TextRecognizer):
+            return [1] * len(inputs)
+        most = self.recognizer.preprocessor.max_characters
+        return [units(cleaned_length(text, most)) for text in inputs]
 
     def label_spaces(self) -> dict[str, list[dict[str, str]]]:
         """The labels of each space it can answer in, as clients learn of them."""
@@ -93,7 +106,7 @@ class Models:
                 raise ModelError(f"two models are named {served.name}: {place} and another")
             self._served[served.name] = served
             self._first.setdefault(served.modality, served)
-        self._stack = AsyncExitStack()
+        self._stack, self._patience = AsyncExitStack(), settings.timeout_s
 
     async def __aenter__(self) -> Models:
         for served in self:
@@ -107,9 +120,18 @@ class Models:
         return iter(self._served.values())
 
     @property
-    def ready(self) -> bool:
-        """Whether all of them compute what comes."""
-        return all(served.batcher.alive for served in self)
+    def working(self) -> list[str]:
+        """Names of the models that are computing."""
+        return [served.name for served in self if served.batcher.busy]
+
+    def stuck(self) -> str | None:
+        """Why not all of them compute what comes; None where they do."""
+        for served in self:
+            if not served.batcher.alive:
+                return f"the model {served.name} has stopped working"
+            if (seconds := served.batcher.busy) > self._patience:
+                return f"the model {served.name} has been at work on the same inputs for {seconds:.0f} s"
+        return None
 
     def get(self, name: str) -> Served:
         """Raises Problem: 404, there is no such model."""

@@ -19,8 +19,10 @@ from prometheus_client.process_collector import ProcessCollector
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from mien import __version__
+from mien.serve.hosts import Hosts
 from mien.serve.problems import Problem
 from mien.serve.settings import ServeSettings
 
@@ -111,10 +113,16 @@ class Guard:
     """
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics) -> None:
-        self._app, self._settings, self._metrics = app, settings, metrics
+        self._app, self._settings, self._metrics, self._hosts = app, settings, metrics, Hosts(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
+        if scope["type"] == "websocket":
+            try:
+                self._hosts.check(scope["headers"], scope["http_version"])
+            except Problem as problem:
+                await WebSocket(scope, receive, send).send_denial_response(problem.response())
+                return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -123,6 +131,7 @@ class Guard:
         exchange = _Exchange(scope, receive, send)
         self._metrics.open.inc()
         try:
+            self._hosts.check(scope["headers"], scope["http_version"])
             if not self._lets_in(scope):
                 wrong = shown_key(Headers(scope=scope))
                 text = "this is not the key" if wrong else "a key is needed: Authorization: Bearer KEY"

@@ -37,7 +37,7 @@ def application(args: Mapping[str, Any]) -> Any:
     """
     values = dict(args)
     replicas, cpus = int(values.pop("replicas", 1)), float(values.pop("cpus", 1))
-    for name in ("models", "origins"):
+    for name in ("models", "origins", "allow_hosts"):
         if isinstance(values.get(name), str):
             values[name] = tuple(values[name].split(","))
     settings = ServeSettings(**{"threads": max(1, round(cpus)), **values})

@@ -180,6 +180,7 @@ _PROBLEMS = {
     408: "The body did not arrive in time.",
     413: "The body, a picture or the number of inputs is too large.",
     415: "Neither JSON nor a form.",
+    421: "The request is for another host.",
     422: "An input cannot be read, or a model or label space is unknown.",
     500: "mien failed.",
     503: "Too much to do; Retry-After says when to try again.",

@@ -30,6 +30,13 @@ def _origin(text: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, _PORTS.get(parts.scheme)) else "")
 
 
+def _host(text: str) -> str:
+    """A host's name in small letters, without port."""
+    if text != "*" and not re.fullmatch(r"[\w-]+(\.[\w-]+)*", text, re.ASCII):
+        raise ValueError(f"{text[:80]!r} is no name of a host, such as mien.example.org, nor *")
+    return text.lower()
+
+
 class ServeSettings(BaseModel):
     """Settings of the server; ``mien serve`` has an option for each.
 
@@ -43,6 +50,8 @@ class ServeSettings(BaseModel):
         api_key: what clients must show to be answered; None for no such check.
         origins: web pages of other hosts that may use the API from a browser, such as "https://example.org"; "*" for
             all.
+        allow_hosts: names, beside this machine's own, that requests may have in ``Host``, such as "mien.example.org";
+            "*" for all. Addresses always may.
         threads: threads that each model computes with; None for as many as the process may use.
         batch: units computed at once; None for 64 of text, 8 of pictures, 1 of clips. 1 for no batching.
         window_ms: milliseconds for which the first input of a batch waits for others.
@@ -51,6 +60,7 @@ class ServeSettings(BaseModel):
         max_body_mb: megabytes (10⁶ bytes) of one request; four times as many of all requests together.
         max_json_mb: of one request in JSON, which is held in memory as a whole.
         max_megapixels: millions of pixels of a picture or of a clip's frame.
+        max_live_megapixels: of a live frame.
         max_clip_s: seconds of a clip.
         max_clip_work_s: seconds of work on a clip; then what was read by then is answered, and says so.
         max_live: clients that send live frames at the same time.
@@ -66,6 +76,7 @@ class ServeSettings(BaseModel):
     port: int = Field(8000, ge=0, le=65535)
     api_key: SecretStr | None = Field(None, min_length=1)
     origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
+    allow_hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()
     threads: int | None = Field(None, ge=1)
     batch: int | None = Field(None, ge=1, le=4096)
     window_ms: float = Field(2, ge=0, le=1000)
@@ -74,6 +85,7 @@ class ServeSettings(BaseModel):
     max_body_mb: float = Field(64, gt=0, le=1e6)
     max_json_mb: float = Field(8, gt=0, le=1e6)
     max_megapixels: float = Field(25, gt=0, le=1e6)
+    max_live_megapixels: float = Field(9, gt=0, le=1e6)
     max_clip_s: float = Field(120, gt=0)
     max_clip_work_s: float = Field(60, gt=0)
     max_live: int = Field(8, ge=0)
@@ -91,3 +103,8 @@ class ServeSettings(BaseModel):
     def max_json(self) -> int:
         """Bytes of one request in JSON."""
         return min(int(self.max_json_mb * 1e6), self.max_body)
+
+    @property
+    def max_live_pixels(self) -> int:
+        """Pixels of a live frame."""
+        return int(min(self.max_live_megapixels, self.max_megapixels) * 1e6)

@@ -7,8 +7,8 @@ the server; its requests carry that name. An address cannot be pointed elsewhere
 from __future__ import annotations
 
 import ipaddress
+import platform
 import re
-import socket
 from urllib.parse import urlsplit
 
 from mien.serve.problems import Problem
@@ -30,8 +30,8 @@ class Hosts:
         self._all = "*" in settings.allow_hosts
         self._names = {settings.host.lower(), *settings.allow_hosts, *filter(None, origins)}
         if not _is_loopback(settings.host):
-            own = socket.gethostname().lower()
-            self._names |= {own, f"{own.partition('.')[0]}.local"}
+            own = platform.node().lower()
+            self._names |= {own, f"{own.partition('.')[0]}.local"} if own else set()
 
     def check(self, headers: list[tuple[bytes, bytes]], http_version: str) -> None:
         """Refuse a request for another host.

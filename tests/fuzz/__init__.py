@@ -3,7 +3,8 @@
 ::
 
     make fuzz MINUTES=10 [SEED=7] [KINDS="pictures tables"]
-    python -m fuzz --file findings/pictures-7-1234.png --kind pictures      # a finding once more
+    PYTHONPATH=tests python -m fuzz --file findings/pictures-7-1234/picture.png      # a finding once more
+    PYTHONPATH=tests python -m fuzz --file findings/*/*                              # all of them
 
 ``kinds/`` has a module per kind of input: ``make(rng)`` builds one, ``check(path)`` reads it and compares what came
 with a second opinion. `child` guards what happens meanwhile; `__main__` runs the children and counts.

@@ -6,12 +6,13 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from fuzz import KINDS, case_of, child
+from fuzz import KINDS, child
 
 _SLICE = 30.0  # seconds of a kind before the next one's turn
 _KEPT = 3  # files of findings that look the same
@@ -54,37 +55,34 @@ class Run:
     findings: list[dict[str, Any]] = field(default_factory=list)
     alike: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def slice(self, kinds: Sequence[str], start: int, count: int, seconds: float, file: Path | None = None) -> None:
-        """A child's turn: *count* inputs of each kind, or *seconds*; after a crash another one goes on behind it."""
+    def slice(self, kinds: Sequence[str], start: int, count: int, seconds: float, files: Sequence[Path] = ()) -> None:
+        """A child's turn: *count* inputs of each kind, or *seconds*; after a crash another child goes on behind it."""
         waiting, end = list(kinds), time.monotonic() + seconds * len(kinds)
         while waiting and (left := end - time.monotonic()) > 0:
-            last: dict[str, Any] = {}
-            for document in self._child(waiting, start, count, min(seconds, left), file):
-                last = document
-                if "got" in document:
-                    self._note(document)
+            last = self._child(waiting, start, count, min(seconds, left), files)
             if "crash" not in last:
                 return
             if "kind" not in last:
-                raise RuntimeError(f"the fuzzer itself is broken: {last['crash']}")
-            waiting = waiting[waiting.index(last["kind"]) :]
-            if "got" not in last:
-                self._note(last | {"got": "finding", "what": last["crash"], "same": last["crash"][:60]})
-            if file or len(kinds) > 1:
-                waiting = waiting[1:]
-            else:
-                start, count = last["number"] + 1, start + count - last["number"] - 1
+                raise RuntimeError(f"the fuzzer itself is broken: {last['crash']}\n" + "\n".join(last["traceback"]))
+            done = last["number"] + 1 - start
+            self.slice([last["kind"]], start + done, count - done, min(seconds, end - time.monotonic()), files)
+            waiting = waiting[waiting.index(last["kind"]) + 1 :]
+
+    def again(self, files: Sequence[Path]) -> None:
+        """Try files of findings, each in a folder whose name begins with its kind."""
+        for kind in dict.fromkeys(map(child.kind_in, files)):
+            self.slice([kind], 0, 10**9, 3600, files)
 
     def _child(
-        self, kinds: Sequence[str], start: int, count: int, seconds: float, file: Path | None
-    ) -> Iterator[dict[str, Any]]:
-        """What a child answers; at the end, where it did not come to its own end, the last answer with "crash"."""
+        self, kinds: Sequence[str], start: int, count: int, seconds: float, files: Sequence[Path]
+    ) -> dict[str, Any]:
+        """The child's last answer, with "crash" where it did not come to its own end."""
         with tempfile.TemporaryDirectory(prefix="mien-fuzz-") as scratch, tempfile.TemporaryFile() as errors:
             numbers = (self.seed, start, count, seconds)
             command = [sys.executable, "-m", "fuzz", "child", ",".join(kinds), *map(str, numbers), scratch]
             last: dict[str, Any] = {}
             with subprocess.Popen(
-                [*command, *([str(file.absolute())] if file else [])],
+                [*command, *(str(file.absolute()) for file in files)],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 stdin=subprocess.DEVNULL,
@@ -95,7 +93,8 @@ class Run:
                     assert process.stdout is not None
                     for line in process.stdout:
                         last = json.loads(line)
-                        yield last
+                        if "got" in last:
+                            self._note(last, Path(scratch, f"{last['kind']}-{last['number']}"))
                     code = process.wait()
                 finally:
                     process.kill()
@@ -105,9 +104,14 @@ class Run:
                 hung = any("Timeout" in line for line in said)
                 what = "never ends" if hung else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
                 where = next((line.strip() for line in said if "/mien/" in line), "")
-                yield last | {"crash": f"{what} {where}", "traceback": said[-40:]}
+                last |= {"crash": f"{what} {where}", "traceback": said[-40:]}
+                if "kind" in last and "got" not in last:
+                    found = {"got": "finding", "what": last["crash"], "same": last["crash"][:60]}
+                    self._note(last | found, Path(scratch, "current"))
+            return last
 
-    def _note(self, document: dict[str, Any]) -> None:
+    def _note(self, document: dict[str, Any], at: Path) -> None:
+        """Count an answer; of a finding, whose file lies in the folder *at*, keep the file."""
         kind, number = document["kind"], document["number"]
         count = self.counts.setdefault(kind, Count())
         count.inputs += 1
@@ -118,11 +122,10 @@ class Run:
             return
         self.alike[kind, document["same"]] += 1
         if self.alike[kind, document["same"]] <= _KEPT:
-            case = case_of(kind, self.seed, number)
-            path = self.folder / f"{kind}-{self.seed}-{number}" / case.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(case.data)
-            again = f"PYTHONPATH=tests python -m fuzz --kinds {kind} --file {shlex.quote(str(path))}"
+            folder = self.folder / f"{kind}-{self.seed}-{number}"
+            shutil.copytree(at, folder, dirs_exist_ok=True)
+            path = next(folder.iterdir())
+            again = f"PYTHONPATH=tests python -m fuzz --file {shlex.quote(str(path))}"
             self.findings.append(document | {"file": str(path), "again": again})
 
     def table(self) -> Table:
@@ -160,13 +163,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="by default another one each time")
     parser.add_argument("--kinds", default=" ".join(KINDS), help=f"some of: {' '.join(KINDS)}")
     parser.add_argument("--findings", type=Path, default=Path("findings"), help="the folder for them")
-    parser.add_argument("--number", type=int, default=None, help="try the input of this number alone")
-    parser.add_argument("--file", type=Path, default=None, help="try this file alone, as one kind")
+    parser.add_argument("--file", type=Path, nargs="+", help="try these findings once more, and nothing else")
     asked = parser.parse_args()
     seed = int.from_bytes(os.urandom(4), "big") if asked.seed is None else asked.seed
     run, kinds, console = Run(seed, asked.findings), asked.kinds.split(), Console(soft_wrap=not sys.stdout.isatty())
-    if asked.file or asked.number is not None:
-        run.slice(kinds, asked.number or 0, 1, 3600, asked.file)
+    if asked.file:
+        run.folder = Path(tempfile.mkdtemp(prefix="mien-fuzz-again-"))
+        run.again(asked.file)
     else:
         console.print(f"SEED={seed} MINUTES={asked.minutes:g} KINDS={' '.join(kinds)!r}")
         with Live(run.table(), console=console, auto_refresh=False, transient=True) as live:
@@ -176,7 +179,7 @@ def main() -> int:
         times = run.alike[found["kind"], found["same"]]
         console.print(f"\n{found['kind']} {found['number']} ({times:,} alike): {found['what']}", markup=False)
         console.print(f"    {found['again']}", markup=False)
-        if asked.file or asked.number is not None:
+        if asked.file:
             console.print("\n".join(found.get("traceback", ())), markup=False)
     return int(bool(run.findings))
 

@@ -191,8 +191,11 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**30, 2**30))
 
 
-def main(kinds: str, seed: str, start: str, count: str, seconds: str, folder: str, file: str = "") -> None:
-    """Try *count* inputs of each of the kinds from number *start* on, or as many as there is time for; or one file."""
+def main(kinds: str, seed: str, start: str, count: str, seconds: str, folder: str, *files: str) -> None:
+    """Try *count* inputs of each of the kinds from number *start* on, or as many as there is time for; or files.
+
+    The input at hand lies in ``folder/current/``, those that are findings in ``folder/KIND-NUMBER/``.
+    """
     global guard  # noqa: PLW0603 - kinds ask it to fill in stand-ins
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
@@ -203,8 +206,9 @@ def main(kinds: str, seed: str, start: str, count: str, seconds: str, folder: st
     def answer(**document: Any) -> None:
         print(json.dumps(document), file=answers, flush=True)
 
-    work = Path(folder) / "work"
-    work.mkdir(parents=True)
+    work, current = Path(folder, "work"), Path(folder, "current")
+    work.mkdir()
+    current.mkdir()
     os.environ["TMPDIR"] = tempfile.tempdir = folder
     guard = Guard(work)
     for name in kinds.split(","):
@@ -212,12 +216,26 @@ def main(kinds: str, seed: str, start: str, count: str, seconds: str, folder: st
         kind.prepare()
         _limit_memory()
         end = time.monotonic() + float(seconds)
-        numbers = [0] if file else range(int(start), int(start) + int(count))
-        for number in numbers:
+        paths = [Path(file) for file in files if kind_in(Path(file)) == name]
+        for number in range(int(start), len(paths) if files else int(start) + int(count)):
             if time.monotonic() > end:
                 break
+            path = paths[number] if files else None
+            case = Case(path.name, path.read_bytes()) if path else case_of(name, int(seed), number)
+            (current / case.name).write_bytes(case.data)
             answer(kind=name, number=number)
-            case = Case(Path(file).name, Path(file).read_bytes()) if file else case_of(name, int(seed), number)
-            answer(kind=name, number=number, **attempt(kind, case))
+            found = attempt(kind, case)
+            if found["got"] == "finding":
+                kept = Path(folder, f"{name}-{number}")
+                kept.mkdir()
+                (current / case.name).rename(kept / case.name)
+            else:
+                (current / case.name).unlink()
+            answer(kind=name, number=number, **found)
     sys.stdout.flush()
     os._exit(0)  # threads of a library may still be at work on an input
+
+
+def kind_in(path: Path) -> str:
+    """The kind that a finding's folder names."""
+    return path.absolute().parent.name.partition("-")[0]

@@ -94,7 +94,8 @@ def check(path: Path) -> bool:
     for name, stream in (("output", done.output), ("errors", done.error)):
         if odd := [c for c in stream if unicodedata.category(c) == "Cc" and c not in "\n"]:
             raise Finding(f"{name} holds control characters {odd[:5]!r}: {stream!r:.200}")
-    if "--json" in arguments and not done.code and "--out" not in arguments:
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "--json" in options and not done.code and "--out" not in arguments:
         json.loads(done.output)
     return not done.code
 

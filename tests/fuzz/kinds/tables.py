@@ -91,7 +91,8 @@ def _check_round_trip(path: Path) -> bool:
     written = open_table(out)
     if case["suffix"] == ".jsonl":
         back = [
-            [row["columns"][name] for name in columns] for row in map(json.loads, out.read_text("utf-8").splitlines())
+            [row["columns"][name] for name in columns]
+            for row in map(json.loads, out.read_text("utf-8").split("\n")[:-1])
         ]
     else:
         kept = [name for name in written.columns if name in columns]
@@ -206,7 +207,7 @@ def _parquet(rng: Random) -> tuple[str, bytes]:
         if what == 2:
             return pa.array([rng.randbytes(rng.randrange(9)) for _ in range(rows)], pa.binary())
         if what == 3:
-            return pa.array([number(rng) % 2**62 for _ in range(rows)], rng.choice(_TIMES))
+            return pa.array([number(rng) % 2**50 for _ in range(rows)], rng.choice(_TIMES))
         if what == 4:
             return pa.array([[1, 2][: rng.randrange(3)] for _ in range(rows)])
         if what == 5:
@@ -223,19 +224,19 @@ def _parquet(rng: Random) -> tuple[str, bytes]:
             [text(rng) for _ in range(rows)], rng.choice((pa.string(), pa.large_string(), pa.string_view()))
         )
 
-    width = rng.choice((1, 2, 3, 60))
-    names = [rng.choice(("text", "label", "", "x", text(rng))) for _ in range(width)]
+    made = io.BytesIO()
     if rng.random() < 0.07:  # a dictionary of one long entry, in a small file
         rows, length = rng.choice(((1000, 10_000), (100_000, 2000), (100_000, 50_000)))
         table = pa.table({"text": pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), ["a" * length])})
-    else:
-        table = pa.Table.from_arrays([column() for _ in names], names)
-    made = io.BytesIO()
+        pq.write_table(table, made, compression=rng.choice(("none", "zstd")))
+        return ".parquet", made.getvalue()
+    width = rng.choice((1, 2, 3, 60))
+    names = [rng.choice(("text", "label", "", "x", text(rng))) for _ in range(width)]
     pq.write_table(
-        table,
+        pa.Table.from_arrays([column() for _ in names], names),
         made,
         compression=rng.choice(("none", "snappy", "gzip", "zstd")),
-        row_group_size=rng.choice((1, 7, 10**6)),
+        row_group_size=rng.choice((1, 7, 10**6)) if rows < 100 else 10**6,
         use_dictionary=rng.random() < 0.7,
         data_page_version=rng.choice(("1.0", "2.0")),
     )

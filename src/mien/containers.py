@@ -13,6 +13,7 @@ _MP4_FIRST = b"ftyp|moov|mdat|free|skip|wide|pnot|styp|moof|sidx|uuid"
 _STILLS = (b"heic", b"heix", b"mif1", b"avif")  # pictures in the same container
 _MOST = 2**16  # bytes of a box that are looked at
 _BOXES = 1_000_000  # boxes beside each other; no honest file has so many
+_COUNTS = re.compile(rb"stsz.{8}(?P<frames>.{4})|trun.{4}(?P<run>.{4})|(?P<packed>cmov.{4}dcom)", re.DOTALL)
 _PICTURES = rb"\xff\xd8\xff|\x89PNG|GIF8|BM|RIFF....WEBP|II\*\x00|MM\x00\*|P[1-6]\s"
 
 
@@ -90,7 +91,27 @@ def _mp4(file: BinaryIO, size: int) -> Container:
         if file.read(4) in _STILLS:
             raise NotAClip("is a picture, not a clip")
         raise NotAClip("was not written to its end: its table of frames (moov) is missing")
+    _check_counts(file, size)
     return Container("mp4", complete, seconds)
+
+
+def _check_counts(file: BinaryIO, size: int) -> None:
+    """Refuse more frames than the file has room for: the decoder would make a table of them all.
+
+    It takes the boxes that state them wherever they stand; only what holds the frames themselves is passed over.
+    """
+    most = 2 * size + 2**16  # of a clip that was cut off, the table may be whole
+    for kind, start, end in _boxes(file, 0, size):
+        if kind in (b"mdat", b"free", b"skip", b"wide"):
+            continue
+        for place in range(start, min(end, size), _MOST):
+            file.seek(place)
+            for found in _COUNTS.finditer(file.read(min(_MOST + 16, end - place))):
+                if found["packed"]:
+                    raise NotAClip("has a packed header, which is not read")
+                count = int.from_bytes(found["frames"] or found["run"], "big")
+                if count > most:
+                    raise NotAClip(f"is damaged: its header says {count:,} frames, more than the file has room for")
 
 
 def _seconds_shown(file: BinaryIO, start: int, end: int) -> float | None:

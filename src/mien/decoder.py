@@ -25,6 +25,7 @@ from mien.media import silent
 
 _SAME = 0.0015  # seconds; containers round times to a millisecond
 _ATTEMPTS = 1000  # so many damaged frames in a row are passed over
+_LONGEST = 1e7  # seconds; no clip lasts months
 _AWAY = 32  # frames; further apart than in any usual clip are order in the file and order shown
 _SMALLEST = 8  # bytes of a frame: a header may state any number of them
 _QUIET, _OPTIONS = "OPENCV_FFMPEG_LOGLEVEL", "OPENCV_FFMPEG_CAPTURE_OPTIONS"
@@ -121,6 +122,8 @@ def stored_times(path: Path, container: Container) -> array[float]:
     if not times:
         raise InputError(f"{path} has no frames that can be read")
     known = array("d", sorted(times))
+    if known[-1] - known[0] > _LONGEST:
+        raise InputError(f"{path} is damaged: its frames are shown over {(known[-1] - known[0]) / 86400:.3g} days")
     step, last = _step(known), known[-1]
     missing = [
         time

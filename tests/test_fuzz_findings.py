@@ -1,0 +1,42 @@
+"""What the fuzzer found, each in its smallest form."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from filmed import numbered, write_clip
+from mien.clips import ClipReader
+from mien.errors import InputError
+
+FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}
+
+
+@pytest.mark.parametrize("box", [b"stsz", b"trun"])
+@pytest.mark.parametrize("count", [2**24, 2**26, 2**32 - 1])
+def test_an_mp4_cannot_state_more_frames_than_it_has_room_for(box: bytes, count: int, tmp_path: Path) -> None:
+    """The decoder made a table of 2²⁶ frames: 860 MB for a clip of 14 kB."""
+    path = write_clip(tmp_path / "a.mp4", numbered(10), muxer=FRAGMENTS if box == b"trun" else {})
+    data = bytearray(path.read_bytes())
+    place = data.index(box) + 8
+    data[place : place + (8 if box == b"stsz" else 4)] = struct.pack(">II", 1, count)[-8 if box == b"stsz" else -4 :]
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="more than the file has room for"):
+        ClipReader(path)
+
+
+def test_a_packed_header_of_an_mp4_is_not_unpacked(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", numbered(3))
+    head = struct.pack(">I4sI4sI4s", 24, b"moov", 16, b"cmov", 8, b"dcom")
+    path.write_bytes(path.read_bytes() + head)
+    with pytest.raises(InputError, match="packed header"):
+        ClipReader(path)
+
+
+def test_frames_of_a_clip_are_not_months_apart(tmp_path: Path) -> None:
+    """An FLV with a damaged time was 292 million years long."""
+    path = write_clip(tmp_path / "a.mkv", numbered(3), times=[0, 0.04, 2e7], codec="mjpeg", fps=25)
+    with pytest.raises(InputError, match="days"):
+        ClipReader(path)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mien.errors import MienError
     from mien.estimators import Embedder, EmotionClassifier
     from mien.evaluation import evaluate
+    from mien.media import bgr
     from mien.model import load
     from mien.recognizer import Recognizer
     from mien.results import Prediction, Result
@@ -36,6 +37,7 @@ _HOMES = {
     "Prediction": "mien.results",
     "Recognizer": "mien.recognizer",
     "Result": "mien.results",
+    "bgr": "mien.media",
     "evaluate": "mien.evaluation",
     "load": "mien.model",
     "open_dataset": "mien.data",
@@ -44,7 +46,7 @@ _HOMES = {
 
 __all__ = [
     "SPACES", "Embedder", "Emotion", "EmotionClassifier", "LabelSpace", "MienError", "Prediction", "Recognizer",
-    "Result", "__version__", "evaluate", "load", "open_dataset", "predict", "predict_many",
+    "Result", "__version__", "bgr", "evaluate", "load", "open_dataset", "predict", "predict_many",
     "train",
 ]  # fmt: skip
 

@@ -313,6 +313,31 @@ def _checked(array: np.ndarray) -> np.ndarray:
     return array
 
 
+def bgr(frame: np.ndarray) -> np.ndarray:
+    """The RGB array of a frame as OpenCV gives it, blue first; :func:`mien.predict` and the rest take arrays as RGB.
+
+    ::
+
+        there, frame = cv2.VideoCapture(0).read()
+        result = mien.predict(mien.bgr(frame))
+
+    Args:
+        frame: uint8 of shape (height, width, 3), blue, green, red; (height, width, 4), those and alpha; or grey,
+            (height, width) or (height, width, 1), which stays as it is.
+
+    Raises:
+        InputError: it is no such array; or None, which OpenCV gives where it could not read.
+    """
+    if frame is None:
+        raise InputError("there is no frame: OpenCV gives None where it cannot read")
+    if not isinstance(frame, np.ndarray):
+        raise InputError(f"a frame of OpenCV's is an array, not {type(frame).__name__}")
+    frame = _checked(frame)
+    if frame.ndim == 2 or frame.shape[2] == 1:
+        return frame
+    return np.ascontiguousarray(frame[..., [2, 1, 0, 3][: frame.shape[2]]])
+
+
 def _rgb(picture: np.ndarray) -> np.ndarray:
     """Three channels, whatever it came with."""
     if picture.ndim == 2 or picture.shape[2] == 1:

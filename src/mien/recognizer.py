@@ -35,6 +35,8 @@ class Recognizer(ABC):
     An input is a text (str), or a picture: its path (str or Path), its file's bytes, or its pixels, uint8 of shape
     (height, width, 3) red, green, blue or (height, width) grey; or a person in a picture, a :class:`mien.media.Region`.
 
+    Arrays are RGB; :func:`mien.bgr` makes one of an OpenCV frame.
+
     Attributes:
         folder: where it was loaded from.
         manifest: what it is and how it came about.
@@ -116,7 +118,7 @@ class Recognizer(ABC):
                     yield result
                 return
             except Exception as error:
-                if source.failed or (isinstance(error, MienError) and not isinstance(error, InputError)):
+                if source.failed or (isinstance(error, MienError | Warning) and not isinstance(error, InputError)):
                     raise
             while waiting:
                 item = waiting.popleft()
@@ -255,7 +257,7 @@ def why_unread(name: str, modality: str, error: Exception) -> str:
     """
     if isinstance(error, InputError):
         return str(error)
-    if isinstance(error, MienError):
+    if isinstance(error, MienError | Warning):  # a warning where the caller wants them to be errors
         raise error
     _log.debug("an input cannot be read", exc_info=error)
     what = shortened({"text": "the text", "features": "the row"}.get(modality) or _NAMELESS.get(name, name))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mien.errors import InputError, ModelError
+from mien.face.channels import warn_of_bgr
 from mien.face.classifier import FaceClassifier
 from mien.face.preprocess import FaceSettings, align, prepare
 from mien.inputs import name_of
@@ -113,6 +114,8 @@ class FaceRecognizer(FaceClassifier):
     def _find(self, item: Any) -> tuple[list[Box], list[np.ndarray], list[str]]:
         picture = read_picture(item, notes=(notes := list[str]()))
         faces = self.detector.find(picture)
+        if isinstance(item, np.ndarray) and item.ndim == 3 and item.shape[2] > 1:
+            warn_of_bgr(picture, faces, self.detector)
         return [face.box for face in faces], [align(picture, face, self.settings) for face in faces], notes
 
     def _crop(self, item: Any) -> tuple[list[Box], list[np.ndarray], list[str]]:

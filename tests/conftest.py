@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import itertools
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -65,6 +67,16 @@ def multi_rows() -> list[tuple[str, str]]:
 
 
 SMALL = ["network.c=[10]", "preprocess.max_length=16", "export.calibrate=false"]
+
+
+def change_manifest(folder: Path, **changes: Any) -> None:
+    """Set keys of a manifest on disk, with the digest that it then must have, as who means to change it would."""
+    path = folder / "manifest.json"
+    document = json.loads(path.read_text("utf-8")) | changes
+    document.pop("digest")
+    plain = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    document["digest"] = f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
+    path.write_text(json.dumps(document), "utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -331,6 +331,6 @@ def test_a_damaged_or_newer_model_is_one_line_and_exit_1(run_cli: RunCli, tiny_m
     assert done.stdout == ""
     manifest = json.loads((copy / "manifest.json").read_text("utf-8")) | {"format": 99}
     (copy / "manifest.json").write_text(json.dumps(manifest), "utf-8")
-    assert "has format 99, this mien reads up to 1: upgrade mien" in one_line(
+    assert "has format 99, this mien reads up to 2: upgrade mien" in one_line(
         run_cli("predict", "glad", "--model", "copy")
     )

@@ -16,6 +16,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import mien
+from conftest import change_manifest
 from mien.data import Dataset
 from mien.emotions import SPACES, make_space
 from mien.errors import DataError, InputError, MissingExtra, ModelError, RecipeError
@@ -68,6 +69,10 @@ def model(folder: Path, chooser: str = "learned", modality: str = "face", **chan
     return write_model(folder, manifest, files, card(manifest))
 
 
+def loaded(folder: Path) -> Experts:
+    return Experts({path.name: path.read_bytes() for path in folder.glob("*.onnx")}, verify(folder).experts)
+
+
 def grey(level: int) -> np.ndarray:
     return np.full((SIZE, SIZE, 3), level, np.uint8)
 
@@ -88,7 +93,7 @@ def rows() -> np.ndarray:
 
 
 def test_a_person_is_of_the_group_that_is_likeliest_over_all_their_crops(tmp_path):
-    experts = Experts(model(tmp_path / "m"), verify(tmp_path / "m").experts)
+    experts = loaded(model(tmp_path / "m"))
     assert experts.groups == ("female", "male")
     found = experts.settle(rows(), np.array([7, 7, 7, 9]))
     # Of person 7 two crops of three look female, but 0.6 + 0.1 + 0.6 < 0.4 + 0.9 + 0.4.
@@ -98,7 +103,7 @@ def test_a_person_is_of_the_group_that_is_likeliest_over_all_their_crops(tmp_pat
 
 
 def test_a_known_group_is_not_chosen(tmp_path):
-    experts = Experts(model(tmp_path / "m"), verify(tmp_path / "m").experts)
+    experts = loaded(model(tmp_path / "m"))
     found = experts.settle(rows(), np.zeros(4), ["male", "female", "male", "male"])
     np.testing.assert_allclose(found, [[0.2, 0.8], [0.8, 0.2], [0.4, 0.6], [0.5, 0.5]])
     with pytest.raises(InputError, match="no expert for 'child'; there are: female, male"):
@@ -107,7 +112,7 @@ def test_a_known_group_is_not_chosen(tmp_path):
 
 def test_without_a_chooser_the_answers_are_averaged(tmp_path):
     model(tmp_path / "m", "known")
-    experts = Experts(tmp_path / "m", verify(tmp_path / "m").experts)
+    experts = loaded(tmp_path / "m")
     np.testing.assert_allclose(experts.settle(rows(), np.zeros(4))[0], [0.55, 0.45])
     np.testing.assert_allclose(experts.choose(np.stack([grey(0)])), [[0.5, 0.5]])
 
@@ -125,9 +130,7 @@ def test_a_model_of_faces_reads_each_by_its_expert(tmp_path):
 
 def test_a_model_of_clips_settles_it_for_each_person(tmp_path):
     folder = model(tmp_path / "m", modality="video")
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["preprocess"] = {"face": {"size": SIZE, "channels": 3}}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    change_manifest(folder, preprocess={"face": {"size": SIZE, "channels": 3}})
     clips = mien.load(folder)
     crops = np.stack([grey(level) for level in (250, 5, 250, 5)])
     found = clips.settled(clips.classify(crops), np.array([1, 2, 1, 1]), np.arange(4.0))
@@ -158,9 +161,8 @@ def test_a_missing_or_changed_network_is_noticed(tmp_path, lost):
     (folder / lost).write_bytes(b"other")
     with pytest.raises(ModelError, match="is not the file that was written"):
         mien.load(folder)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    del manifest["files"][lost]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    change_manifest(folder, files={name: entry for name, entry in files.items() if name != lost})
     with pytest.raises(ModelError, match=f"lists no {lost}"):
         mien.load(folder)
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import mien
+from conftest import change_manifest
 from mien import model as folders
 from mien.errors import MienError, ModelError
 from mien.model import FORMAT, LabelsEntry, Manifest, find_model, load, read_manifest, verify, write_model
@@ -24,12 +25,6 @@ CONTENT: dict[str, Path | bytes] = {"model.onnx": b"network", "tokenizer.json": 
 def manifest(**changes: Any) -> Manifest:
     labels = LabelsEntry(space="mood", names=["joy", "fear"])
     return Manifest(**{"name": "own", "modality": "text", "labels": labels, **changes})
-
-
-def change(folder: Path, **changes: Any) -> None:
-    """Set keys of the manifest on disk."""
-    path = folder / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -50,7 +45,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (folder / "model.onnx").read_bytes() == b"\x00\xff network"
     assert (folder / "README.md").read_text("utf-8") == "# Own ❤️"
     read = verify(folder)
-    assert read.model_copy(update={"files": {}}) == written
+    assert read.model_copy(update={"files": {}, "digest": None}) == written
     assert read.files["model.onnx"].sha256 == hashlib.sha256(b"\x00\xff network").hexdigest()
     assert read.files["model.onnx"].bytes == 10
     assert read.space.names == ("joy", "fear")
@@ -69,7 +64,7 @@ def test_a_model_may_give_ratings_beside_labels_or_alone(tmp_path: Path) -> None
         ({"ratings": [{"name": "x", "low": 2, "high": 2}]}, "the scale of x must go from a lower to a higher number"),
         ({"labels": {"space": "affect", "names": []}}, r"labels\.names: .* at least one label, unless several"),
     ):
-        change(tmp_path / "own", **({"labels": alone.labels.model_dump(), "ratings": rated} | changes))
+        change_manifest(tmp_path / "own", **({"labels": alone.labels.model_dump(), "ratings": rated} | changes))
         with pytest.raises(ModelError, match=message):
             read_manifest(tmp_path / "own")
 
@@ -123,7 +118,7 @@ def test_a_missing_or_shortened_file_is_refused_by_name(copy: Path, name: str) -
     ],
 )
 def test_a_wrong_manifest_is_refused(copy: Path, changes: dict[str, Any], message: str) -> None:
-    change(copy, **changes)
+    change_manifest(copy, **changes)
     with pytest.raises(ModelError, match=message) as caught:
         load(copy)
     assert str(copy) in str(caught.value)
@@ -142,16 +137,16 @@ def test_a_manifest_cannot_point_outside_its_folder(copy: Path, name: str) -> No
     (copy / "report").mkdir()
     (copy / "report" / "x").write_bytes(b"x")
     entry = {"sha256": hashlib.sha256(b"x").hexdigest(), "bytes": 1}
-    change(copy, files={**json.loads((copy / "manifest.json").read_text("utf-8"))["files"], name: entry})
+    change_manifest(copy, files={**json.loads((copy / "manifest.json").read_text("utf-8"))["files"], name: entry})
     with pytest.raises(ModelError, match="points outside the folder"):
         load(copy)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
 def test_a_part_that_is_whole_but_unusable_is_a_model_error(copy: Path, name: str) -> None:
-    (copy / name).write_bytes(b"not what it says")
+    (copy / name).write_bytes(data := b"not what it says")
     files = json.loads((copy / "manifest.json").read_text("utf-8"))["files"]
-    change(copy, files=files | {name: {"sha256": hashlib.sha256(b"not what it says").hexdigest(), "bytes": 16}})
+    change_manifest(copy, files=files | {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": 16}})
     with pytest.raises(ModelError, match=name):
         load(copy)
 

@@ -10,6 +10,7 @@ import pytest
 
 import mien
 import scene_model
+from conftest import change_manifest
 from mien.errors import InputError, ModelError
 from mien.face.detect import Face
 from mien.face.preprocess import resize
@@ -201,8 +202,7 @@ def test_an_unusable_picture_does_not_stop_the_others(whole, tmp_path):
 
 def test_settings_that_are_none_are_said(tmp_path):
     folder = scene_model.scene_model(tmp_path / "m")
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["preprocess"]["views"] = ["face"]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    settings = json.loads((folder / "manifest.json").read_text())["preprocess"]
+    change_manifest(folder, preprocess=settings | {"views": ["face"]})
     with pytest.raises(ModelError, match="preprocess settings: views"):
         mien.load(folder)

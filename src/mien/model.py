@@ -12,12 +12,13 @@
       weights.safetensors  optional: the network's weights, to go on training
       README.md            the model card, filled from the manifest
 
-It never holds a pickle. A changed byte, a newer format or a missing file is a :class:`~mien.errors.ModelError`.
+It never holds a pickle. A changed byte, a newer format or a missing file is a :class:`~mien.errors.ModelError`. Files
+that the manifest does not list are never opened. The manifest has a digest of itself (from format 2 on), which stands
+for the whole folder: to know that it is the one that was meant, keep the digest and give it to :func:`load`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import math
@@ -40,11 +41,14 @@ from pydantic import (
 
 from mien.emotions import SPACES, LabelSpace, make_space
 from mien.errors import MienError, ModelError
+from mien.graphs import check_graph
+from mien.listed import check_listed, digest_of, read_json, read_listed, sha256
+from mien.locks import flush
 
 if TYPE_CHECKING:
     from mien.recognizer import Recognizer
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, NETWORK, TOKENIZER, WEIGHTS, CARD = (
     "manifest.json", "model.onnx", "tokenizer.json", "weights.safetensors", "README.md",
 )  # fmt: skip
@@ -132,6 +136,7 @@ class Manifest(BaseModel):
 
     Attributes:
         format: integer format number; a reader refuses a newer one.
+        digest: "sha256:" and that of the rest, as compact JSON with sorted keys; every manifest that was read has it.
         preprocess: settings of the modality's one preprocessing function.
         thresholds: label → smallest probability at which it holds (multi-label models).
         rollups: coarser space → label → threshold there (multi-label models).
@@ -145,6 +150,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     format: int = FORMAT
+    digest: str | None = Field(None, pattern="^sha256:[0-9a-f]{64}$")
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     modality: str
     summary: str = ""
@@ -180,6 +186,12 @@ class Manifest(BaseModel):
         """Rating → the lowest and highest value of its scale."""
         return {entry.name: (entry.low, entry.high) for entry in self.ratings}
 
+    @property
+    def widths(self) -> dict[str, int]:
+        """Output of the network → how many numbers it has for each input."""
+        labels = sum(len(entry.names) for entry in (self.labels, *self.heads))
+        return {name: n for name, n in (("probabilities", labels), ("ratings", len(self.ratings))) if n}
+
     def columns(self, space: str) -> slice | None:
         """Where the probabilities of a label space stand in the network's output; None where it has no such head."""
         start = 0
@@ -188,12 +200,6 @@ class Manifest(BaseModel):
                 return slice(start, start + len(entry.names))
             start += len(entry.names)
         return None
-
-
-def sha256(path: Path) -> str:
-    """The file's sha256 in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_model(folder: str | Path, manifest: Manifest, files: Mapping[str, Path | bytes], card: str) -> Path:
@@ -218,17 +224,22 @@ def write_model(folder: str | Path, manifest: Manifest, files: Mapping[str, Path
                     shutil.copyfile(content, made / name)
                 else:
                     (made / name).write_bytes(content)
+                flush(made / name)
             entries = {
                 path.name: FileEntry(sha256=sha256(path), bytes=path.stat().st_size) for path in sorted(made.iterdir())
             }
-            document = manifest.model_copy(update={"files": entries}).model_dump(mode="json")
+            document = manifest.model_copy(update={"files": entries, "format": FORMAT}).model_dump(mode="json")
+            document = json.loads(json.dumps(document))
+            document["digest"] = digest_of(document)
             (made / MANIFEST).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            flush(made / MANIFEST)
             if folder.exists():
                 if not (folder / MANIFEST).exists():
                     raise ModelError(f"{folder} exists and is no model folder; it is left as it is")
                 folder.rename(Path(scratch) / "old")
             try:
                 made.rename(folder)
+                flush(folder.parent)
             except BaseException:  # the scratch folder is removed: what was there goes back first
                 if (Path(scratch) / "old").exists():
                     (Path(scratch) / "old").rename(folder)
@@ -245,18 +256,17 @@ def read_manifest(folder: str | Path) -> Manifest:
         ModelError: missing, not a manifest, or of a newer format.
     """
     path = Path(folder) / MANIFEST
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
-        raise ModelError(f"{path} {reason}") from error
+    document = read_json(path)
     number = document.get("format") if isinstance(document, dict) else None
     if not isinstance(number, int):
         raise ModelError(f"{path} is not a mien manifest: it has no format number")
     if number > FORMAT:
         raise ModelError(f"{path} has format {number}, this mien reads up to {FORMAT}: upgrade mien")
+    digest = digest_of(document)
+    if document.get("digest", digest if number < 2 else None) != digest:
+        raise ModelError(f"{path} is not the manifest that was written (its digest differs): fetch or train it again")
     try:
-        return Manifest.model_validate(document)
+        return Manifest.model_validate(document | {"digest": digest})
     except ValidationError as error:
         first = error.errors()[0]
         raise ModelError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
@@ -276,26 +286,40 @@ def preprocess_settings(manifest: Manifest, kind: type[Settings], folder: str | 
         raise ModelError(f"{folder}: preprocess settings: {where}: {first['msg']}") from error
 
 
-def verify(folder: str | Path) -> Manifest:
+def verify(folder: str | Path, digest: str | None = None) -> Manifest:
     """Check that every file of a model folder is there, byte for byte.
 
+    Args:
+        digest: that the folder must have; see :class:`Manifest`.
+
     Raises:
-        ModelError: names the first file that is missing or differs.
+        ModelError: names the first file that is missing or differs, or the digest.
     """
     folder = Path(folder)
+    manifest = _read_checked(folder, digest)
+    for name, entry in manifest.files.items():
+        check_listed(folder, name, entry)
+    return manifest
+
+
+def _read_checked(folder: Path, digest: str | None) -> Manifest:
     manifest = read_manifest(folder)
+    if digest not in (None, manifest.digest):
+        raise ModelError(f"{folder} has the digest {manifest.digest}, not {digest}: it is another model")
     for name in (NETWORK, *_networks(manifest)):
         if name not in manifest.files:
             raise ModelError(f"{folder / MANIFEST} lists no {name}")
-    for name, entry in manifest.files.items():
-        path = folder / name
-        if Path(name).name != name:
-            raise ModelError(f"{folder / MANIFEST} lists {name!r}, which points outside the folder")
-        if not path.is_file():
-            raise ModelError(f"{path} is missing")
-        if path.stat().st_size != entry.bytes or sha256(path) != entry.sha256:
-            raise ModelError(f"{path} is not the file that was written (sha256 differs): fetch or train it again")
     return manifest
+
+
+def read_card(folder: Path, manifest: Manifest) -> str:
+    """The model card, Markdown; empty where the folder has none.
+
+    Raises:
+        ModelError: it is not as it was written.
+    """
+    entry = manifest.files.get(CARD)
+    return read_listed(folder, CARD, entry).decode("utf-8", "replace") if entry else ""
 
 
 def _networks(manifest: Manifest) -> list[str]:
@@ -331,20 +355,30 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     raise ModelError(f"no model {str(model)!r}: neither a folder nor a shipped model ({known})")
 
 
-def load(model: str | os.PathLike[str], *, threads: int | None = None) -> Recognizer:
+def load(model: str | os.PathLike[str], *, threads: int | None = None, digest: str | None = None) -> Recognizer:
     """Load a model, checked byte for byte, ready to predict. Loads neither torch nor anything from the network.
 
     Args:
         model: name of a shipped model, or the path of a model or run folder.
         threads: threads to compute with; by default as many as the process may use.
+        digest: that the model must have, "sha256:…", as ``mien models verify`` prints it; any if not given.
 
     Raises:
-        ModelError: no such model, or its folder is damaged.
+        ModelError: no such model, its folder is damaged, or its network holds what none of mien's does.
     """
     folder = find_model(model)
-    manifest = verify(folder)
+    manifest = _read_checked(folder, digest)
     if manifest.modality not in RECOGNIZERS:
         raise ModelError(f"{folder}: this mien has no modality {manifest.modality!r}; upgrade mien")
     module, _, name = RECOGNIZERS[manifest.modality].partition(":")
-    recognizer: Recognizer = getattr(importlib.import_module(module), name)(folder, manifest, threads=threads)
-    return recognizer
+    files: dict[str, bytes] = {}
+    for file, entry in manifest.files.items():
+        if file.endswith(".onnx") or file == TOKENIZER:
+            files[file] = read_listed(folder, file, entry)
+        else:
+            check_listed(folder, file, entry)
+    for file, data in files.items():
+        if file.endswith(".onnx"):
+            check_graph(data, folder / file)
+    made: Recognizer = getattr(importlib.import_module(module), name)(folder, manifest, files, threads=threads)
+    return made

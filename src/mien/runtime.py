@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ if os.environ["ORT_DISABLE_TELEMETRY"] != "0":
     onnxruntime.disable_telemetry_events()  # on Windows, where it does not look at the variable
 
 
+_SLACK = 1e-3  # by which a probability may be beside 0 and 1, as 8 bits make it
 ROWS = 8  # that a thread computes together
 
 
@@ -36,6 +37,8 @@ class Session:
 
     Args:
         network: the ``.onnx`` file, or its bytes.
+        name: what errors call it.
+        widths: outputs that it must have, and how many numbers in a row of each; from 0 to 1, but for ratings.
         threads: threads to compute with; by default :func:`mien.threads.usable_threads`.
         rows: the most in a part. None: all threads on all rows, for a network that sees one at a time, or a tiny one.
         providers: ONNX Runtime's execution providers, CPU by default.
@@ -51,6 +54,8 @@ class Session:
         providers: list[str] | None = None,
         *,
         rows: int | None = ROWS,
+        name: str | Path | None = None,
+        widths: Mapping[str, int] | None = None,
     ) -> None:
         self._threads, self._rows = threads or usable_threads(), rows
         options = onnxruntime.SessionOptions()
@@ -61,6 +66,8 @@ class Session:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Batches differ in shape: a growing arena would keep the largest of each for ever.
         options.enable_cpu_mem_arena = False
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # and not ORT's own, unseen by checks
+        self._name = name or ("the network" if isinstance(network, bytes) else network)
         try:
             self._session = onnxruntime.InferenceSession(
                 network if isinstance(network, bytes) else str(network),
@@ -68,10 +75,17 @@ class Session:
                 providers=providers or ["CPUExecutionProvider"],
             )
         except Exception as error:  # onnxruntime raises bare classes of its own for every kind of damage
-            name = "the network" if isinstance(network, bytes) else network
-            raise ModelError(f"{name} cannot be run: {str(error).splitlines()[0]}") from error
+            raise ModelError(f"{self._name} cannot be run: {str(error).splitlines()[0]}") from error
         self.input = self._session.get_inputs()[0].name
         self.outputs = tuple(output.name for output in self._session.get_outputs())
+        self._widths = dict(widths or {})
+        shapes = {output.name: output.shape for output in self._session.get_outputs()}
+        for wanted, width in self._widths.items():
+            shape = shapes.get(wanted)
+            if shape is None:
+                raise ModelError(f"{self._name} gives no {wanted}")
+            if len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != width):
+                raise ModelError(f"{self._name} gives {wanted} of the shape {shape}, not {width} in a row")
 
     def run(self, array: np.ndarray, output: str | None = None) -> np.ndarray:
         """The network's first output for its first input, or the output of that name."""
@@ -94,11 +108,27 @@ class Session:
 
     def _run(self, batches: Sequence[np.ndarray], names: list[str]) -> list[list[np.ndarray]]:
         def compute(batch: np.ndarray) -> list[np.ndarray]:
-            found: list[np.ndarray] = self._session.run(names, {self.input: batch})
+            try:
+                found: list[np.ndarray] = self._session.run(names, {self.input: batch})
+            except Exception as error:  # a tensor of the wrong shape or type, no memory left
+                raise ModelError(f"{self._name} cannot be run: {str(error).splitlines()[0]}") from error
+            for name, output in zip(names, found, strict=True):
+                self._check(name, output, len(batch))
             return found
 
         alone = self._rows is None or len(batches) < 2
         return list(side_by_side(compute, batches, 1 if alone else min(self._threads, len(batches))))
+
+    def _check(self, name: str, output: np.ndarray, rows: int) -> None:
+        if (width := self._widths.get(name)) is None:
+            return
+        if output.shape != (rows, width) or output.dtype.kind != "f":
+            shown = f"{output.dtype} of shape {output.shape}"
+            raise ModelError(f"{self._name} gives {shown} as {name}, not {width} numbers for each of {rows}")
+        good = np.isfinite(output) if name == "ratings" else (output >= -_SLACK) & (output <= 1 + _SLACK)
+        if not good.all():
+            what = "finite numbers" if name == "ratings" else "numbers from 0 to 1"
+            raise ModelError(f"{self._name} gives {name} that are no {what}, such as {output[~good][0]}")
 
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -23,13 +23,15 @@ class FaceClassifier(Recognizer):
         mirror: whether each crop's probabilities are averaged with those of its mirror image; doubles the time.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, threads: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
+    ) -> None:
         super().__init__(folder, manifest)
         self.mirror = False
         self._threads = threads
-        self.experts = Experts(folder, manifest.experts, threads) if manifest.experts else None
+        self.experts = Experts(files, manifest.experts, threads, manifest.widths) if manifest.experts else None
         first = self.experts.sessions[0] if self.experts else None
-        self._session = first or Session(folder / NETWORK, threads)
+        self._session = first or Session(files[NETWORK], threads, name=folder / NETWORK, widths=manifest.widths)
 
     @cached_property
     def detector(self) -> FaceDetector:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,10 @@ class FaceRecognizer(FaceClassifier):
         settings: how a face is prepared for the network.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, threads: int | None = None) -> None:
-        super().__init__(folder, manifest, threads)
+    def __init__(
+        self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
+    ) -> None:
+        super().__init__(folder, manifest, files, threads)
         self.settings = preprocess_settings(manifest, FaceSettings, folder)
 
     def predict(self, item: Any, crops: bool = False) -> Result:

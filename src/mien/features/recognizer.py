@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,14 +27,16 @@ class FeatureRecognizer(Recognizer):
         columns: what the numbers are called.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, threads: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
+    ) -> None:
         super().__init__(folder, manifest)
         try:
             self.columns = tuple(FeatureSettings.model_validate(manifest.preprocess).columns)
         except ValueError as error:
             raise ModelError(f"{folder}: preprocess settings: {error}") from error
         self._places: np.ndarray | None = None  # of the columns in the rows that are given
-        self._session = Session(folder / NETWORK, threads, rows=None)
+        self._session = Session(files[NETWORK], threads, name=folder / NETWORK, widths=manifest.widths, rows=None)
 
     def reading(self, columns: Sequence[str]) -> Self:
         """The same loaded model for rows whose numbers are those of other columns, or in another order.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-from onnx import TensorProto, helper
 from pydantic import Field
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics.pairwise import pairwise_kernels
@@ -14,6 +13,7 @@ from sklearn.svm import SVC
 
 from mien.networks.rows import Graph, RowSettings, ShapeName, scaled, scaled_layout, write_scaled
 
+_COLUMNS = 4  # of which distances are added up at a time
 MOST = 12_000  # rows: the kernel of as many takes 1.2 GB
 
 
@@ -115,24 +115,15 @@ def write(pipeline: Pipeline, graph: Graph, rows: str) -> str:
 
 
 def _distances(graph: Graph, rows: str, vectors: np.ndarray) -> str:
-    """Σ|x - v|, float32 (n, vectors): column by column, so that no array of (n, vectors, d) is ever made."""
-    count = np.array([len(vectors)])
-    size = graph.add("Concat", graph.add("Shape", rows, start=0, end=1), count, axis=0)
-    nothing = graph.add("ConstantOfShape", size, value=helper.make_tensor("", TensorProto.FLOAT, [1], [0.0]))
-    body = helper.make_graph(
-        [
-            helper.make_node("Unsqueeze", ["x", "axis"], ["column"]),
-            helper.make_node("Sub", ["column", "v"], ["difference"]),
-            helper.make_node("Abs", ["difference"], ["distance"]),
-            helper.make_node("Add", ["so_far", "distance"], ["sum"]),
-        ],
-        "column",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("so_far", "x", "v")],
-        [helper.make_tensor_value_info("sum", TensorProto.FLOAT, None)],
-        [helper.make_tensor("axis", TensorProto.INT64, [1], [1])],
-    )
-    columns = graph.add("Transpose", rows, perm=[1, 0])
-    return graph.add("Scan", nothing, columns, vectors.T, num_scan_inputs=2, body=body)
+    """Σ|x - v|, float32 (n, vectors): a few columns at a time, so that no array of (n, vectors, d) is ever made."""
+    total = ""
+    for start in range(0, vectors.shape[1], _COLUMNS):
+        end = min(start + _COLUMNS, vectors.shape[1])
+        some = graph.add("Slice", rows, np.array([start]), np.array([end]), np.array([1]))
+        apart = graph.add("Abs", graph.add("Sub", graph.add("Unsqueeze", some, np.array([1])), vectors[:, start:end]))
+        part = graph.add("ReduceSum", apart, np.array([2]), keepdims=0)
+        total = graph.add("Add", total, part) if total else part
+    return total
 
 
 def layout(pipeline: Pipeline) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import groupby
@@ -40,12 +40,14 @@ class SceneRecognizer(Recognizer):
             time. From the settings at first.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, threads: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
+    ) -> None:
         super().__init__(folder, manifest)
         self.settings = preprocess_settings(manifest, SceneSettings, folder)
         self.mirror = self.settings.mirror
         self._threads = threads
-        self._session = Session(folder / NETWORK, threads, rows=4)
+        self._session = Session(files[NETWORK], threads, name=folder / NETWORK, widths=manifest.widths, rows=4)
 
     @property
     def of_persons(self) -> bool:

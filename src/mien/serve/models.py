@@ -10,7 +10,7 @@ from typing import Any
 
 from mien.emotions import SPACES, LabelSpace, groups
 from mien.errors import InputError, ModelError
-from mien.model import CARD, RECOGNIZERS, find_model, load, read_manifest, shipped
+from mien.model import RECOGNIZERS, find_model, load, read_card, read_manifest, shipped
 from mien.recognizer import Recognizer, answer_in
 from mien.results import Result
 from mien.serve.batching import Batcher, units
@@ -39,6 +39,7 @@ class Served:
         own = [entry.space for entry in (manifest.labels, *manifest.heads)]
         self.spaces = [*own, *(name for name in SPACES if name not in own and _leads_to(recognizer, name))]
         self._views: dict[str | None, View] = {}
+        self._card = read_card(recognizer.folder, manifest)
 
     @property
     def name(self) -> str:
@@ -84,8 +85,7 @@ class Served:
 
     def card(self) -> str:
         """The model card, Markdown; empty where the folder has none."""
-        path = self.recognizer.folder / CARD
-        return path.read_text("utf-8") if path.is_file() else ""
+        return self._card
 
 
 class Models:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby, islice
 from pathlib import Path
@@ -135,6 +136,17 @@ def _sign(character: str) -> str:
     return f" {'red heart' if name in _HEARTS else name} "
 
 
+@contextmanager
+def _no_panic(what: str) -> Iterator[None]:
+    """Turns what tokenizers raises, bare exceptions and Rust's panics, into a ModelError."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise ModelError(f"{what}: {(str(error).splitlines() or [''])[0][:200]}") from error
+
+
 class TextPreprocessor:
     """Turns texts into windows of token ids.
 
@@ -152,10 +164,13 @@ class TextPreprocessor:
     @classmethod
     def from_file(cls, path: Path, settings: TextSettings) -> TextPreprocessor:
         """Raises ModelError: the file is no tokenizer."""
-        try:
-            return cls(Tokenizer.from_file(str(path)), settings)
-        except Exception as error:  # tokenizers raises bare Exception
-            raise ModelError(f"{path} is not a tokenizer: {error}") from error
+        return cls.from_bytes(path.read_bytes(), settings, path)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, settings: TextSettings, path: Path) -> TextPreprocessor:
+        """Raises ModelError: what was in the file is no tokenizer."""
+        with _no_panic(f"{path} is not a tokenizer"):
+            return cls(Tokenizer.from_buffer(data), settings)
 
     def prepare(self, text: str) -> str:
         """What the tokenizer is given; empty where there is nothing to read."""
@@ -186,7 +201,8 @@ class TextPreprocessor:
 
     def encode_prepared(self, prepared: Sequence[str]) -> list[list[list[int]]]:
         """The same for what :meth:`prepare` or :meth:`read` gave."""
-        encodings = self._tokenizer.encode_batch(list(prepared))
+        with _no_panic("the tokenizer cannot read this"):
+            encodings = self._tokenizer.encode_batch(list(prepared))
         windows = [[e.ids, *(more.ids for more in e.overflowing)] for e in encodings]
         return [[w or [self.settings.pad_id] for w in group] for group in windows]
 

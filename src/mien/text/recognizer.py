@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,13 @@ BATCHES_AHEAD = 16  # batches are cut from this many batches' worth of texts, so
 class TextRecognizer(Recognizer):
     """Reads emotion in texts. A text longer than the model's window is read in several, weighted by length."""
 
-    def __init__(self, folder: Path, manifest: Manifest, threads: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
+    ) -> None:
         super().__init__(folder, manifest)
         settings = preprocess_settings(manifest, TextSettings, folder)
-        self.preprocessor = TextPreprocessor.from_file(folder / TOKENIZER, settings)
-        self._session = Session(folder / NETWORK, threads)
+        self.preprocessor = TextPreprocessor.from_bytes(files.get(TOKENIZER, b""), settings, folder / TOKENIZER)
+        self._session = Session(files[NETWORK], threads, name=folder / NETWORK, widths=manifest.widths)
 
     def predict_many(self, inputs: Iterable[str], batch_size: int = 64) -> Iterator[Result]:
         """See :meth:`mien.recognizer.Recognizer.predict_many`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,15 +36,17 @@ class VideoRecognizer(FaceClassifier):
             your own, or one of :data:`mien.video.aggregate.RULES`.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, threads: int | None = None) -> None:
-        super().__init__(folder, manifest, threads)
+    def __init__(
+        self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
+    ) -> None:
+        super().__init__(folder, manifest, files, threads)
         self.settings = preprocess_settings(manifest, VideoSettings, folder)
         if manifest.space.multilabel:
             raise ModelError(f"{folder}: a model of clips must answer with one label at a time")
         # What a network learned to read together needs no rule besides: its answers about each stretch are averaged.
         learned = self.settings.aggregate == "learned"
         self.rule = RULES["sum" if learned else self.settings.aggregate]
-        self._frames = Session(folder / FRAMES, threads) if learned else None
+        self._frames = Session(files[FRAMES], threads, name=folder / FRAMES) if learned else None
 
     def read(
         self, path: str | Path, fps: float | None = None, frames: int | None = None, batch_size: int = 64

@@ -239,7 +239,8 @@ def test_a_stopped_run_goes_on_without_lost_or_doubled_rows(predict: Predict, ti
     assert first.stat().st_mtime_ns == kept[first]
     assert [row["id"] for row in read(tmp_path / "parts").to_pylist()] == [str(number) for number in range(250)]
     assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == [
-        RECORD, *(f"part-{number:05}.parquet" for number in range(4)),
+        RECORD, *(f"_part-{number:05}.sha256" for number in range(4)),
+        *(f"part-{number:05}.parquet" for number in range(4)),
     ]  # fmt: skip
     assert "13 of 250 inputs could not be read: their rows have no label and say why" in done.output
     assert "wrote 250 rows in 4 parts into parts" in done.output
@@ -261,11 +262,11 @@ def test_another_question_is_refused(predict: Predict, tiny_model: Path, tiny_mu
 
     other = "parts holds results of something else (not the same: {}); name another folder"
     assert refusal(*asked, tiny_multi).endswith(other.format("model"))
-    assert refusal(*asked, tiny_model, "--scores", "--labels", "ekman7").endswith(other.format("labels, scores"))
+    assert refusal(*asked, tiny_model, "--scores", "--labels", "ekman7").endswith(other.format("--labels, --scores"))
     write_texts(tmp_path / "t.csv", 201)
     assert refusal(*asked, tiny_model).endswith(other.format("inputs"))
     assert read(tmp_path / "parts").equals(before)
-    (tmp_path / "parts" / RECORD).write_text('{"mien": 2}')
+    (tmp_path / "parts" / RECORD).write_text('{"mien": 1}')
     assert "another version of mien" in refusal(*asked, tiny_model)
     (tmp_path / "parts" / RECORD).write_text("{")
     assert "_mien.json cannot be read" in refusal(*asked, tiny_model)

@@ -185,19 +185,13 @@ def _several(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
     """A table, JSONL or a page: rows that are done stand in a journal."""
     from mien.cli_predict import console, say
     from mien.display import show_counts
-    from mien.model import NETWORK
-    from mien.sinks import Journal
+    from mien.journal import Journal
     from mien.video.tables import clip_row
 
     scores, flat = settings["scores"], out.suffix in _TABLES and not settings["timeline"]
     keep = partial(clip_row, scores=scores) if flat else dict
-    sha = clips.model.manifest.files[NETWORK].sha256
-    asked = {name: clips.settings[name] for name in ("fps", "frames")}
-    signature = {"model": sha, "inputs": clips.source.identity(), **asked, **settings}
     counts, errors, parts = Counter[str](), 0, 0
-    with Journal(out, signature, _writer(clips, out.suffix, scores, flat)) as journal:
-        if journal.done:
-            say(f"going on after the {journal.done:,} clips in {journal.path}")
+    with Journal(out, settings["asked"], _writer(clips, out.suffix, scores, flat), say, "clips") as journal:
         done = journal.done
         for result in clips.after(done):
             if clips.stopped:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from mien.video import names_clip
 NAMES = {"text": "text", "face": "picture", "video": "clip", "scene": "picture"}
 _MEANT = {"face": names_picture, "video": names_clip}
 _AS_TEXT = "for a text, add --as text"
+_SAMPLE = 2**16  # bytes at the start and at the end of a table by which it is known again
 _ALSO = {"scene": ("face", "video")}  # modality → what its models take besides, by looks
 
 
@@ -178,7 +180,9 @@ def files(inputs: list[str], kind: str) -> Source:
         paths += found
 
     def identity() -> str:
-        return hashlib.sha256(json.dumps([_identity(path) for path in paths]).encode("utf-8", "replace")).hexdigest()
+        return hashlib.sha256(
+            json.dumps([_identity(path, sample=False) for path in paths]).encode("utf-8", "replace")
+        ).hexdigest()
 
     return Source(f"{NAMES[kind]}s", (), lambda: ((path, {}) for path in paths), len(paths), identity, left_out)
 
@@ -273,14 +277,26 @@ def _table(path: Path, column: str | None, encoding: str | None) -> Source:
     return Source(str(path), table.columns, rows, table.rows)
 
 
-def _identity(name: str) -> list[Any]:
+def _identity(name: str, sample: bool = True) -> list[Any]:
+    """What changes when an input does: name, place, size, time of change, inode, and its first and last bytes.
+
+    Args:
+        sample: whether the bytes are read; of the many files of a folder they are not.
+    """
     if name == "-":
         return [name, time.time_ns()]  # what comes next on standard input may be another text
     path = Path(name)
     if not exists(path):
         return [name]
     status = path.stat()
-    return [str(path.resolve()), status.st_size, status.st_mtime_ns]
+    found = [name, str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino]
+    if sample and path.is_file():
+        with suppress(OSError), path.open("rb") as file:
+            digest = hashlib.sha256(file.read(_SAMPLE))
+            file.seek(max(0, status.st_size - _SAMPLE))
+            digest.update(file.read(_SAMPLE))
+            found.append(digest.hexdigest())
+    return found
 
 
 def numbers(path: Path, model: str, encoding: str | None = None) -> Source:

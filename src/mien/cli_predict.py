@@ -99,6 +99,7 @@ def predict(
     ] = None,
 ) -> None:
     """Read emotion in texts, files of lines and tables, in the faces of pictures and clips, or in tables of numbers."""
+    given = dict(locals())
     if problem := _misused(as_json, out, modality, fps, frames) or _no_engine(engine, workers, out):
         raise typer.BadParameter(problem)
     from mien.model import load
@@ -113,7 +114,11 @@ def predict(
     if recognizer.manifest.modality != kind:
         raise InputError(f"the model {recognizer.name} reads {recognizer.manifest.modality}, not {kind}")
     recognizer, roll = _answer_in(recognizer, labels)
-    settings: dict[str, Any] = {"scores": scores, "labels": labels, "column": column, "encoding": encoding}
+    settings: dict[str, Any] = {"scores": scores, "labels": labels}
+    if out:
+        from mien.journal import asked
+
+        settings["asked"] = asked(recognizer, sources, given)
     if clips_given:
         single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
         settings["timeline"] = single if timeline is None else timeline
@@ -148,7 +153,8 @@ def predict(
     if out and kind in _PICTURES and out.suffix.lower() in (".jpg", ".jpeg", ".png"):
         _draw(recognizer, sources[0], read, out)
     elif out:
-        _predict_to_file(recognizer, read, sources, out, {**settings, **options, **({"boxes": boxes} if boxes else {})})
+        size = 1 if boxes else 64 if kind in _PICTURES else 16 * batch_size
+        _predict_to_file(recognizer, read, sources, out, settings, size)
     else:
         _predict_to_screen(recognizer, read, sources, as_json)
 
@@ -293,47 +299,44 @@ def _predict_to_file(
     read: Callable[[Iterable[Any]], Iterator[Result]],
     sources: list[Source],
     out: Path,
-    options: dict[str, Any],
+    settings: dict[str, Any],
+    size: int,
 ) -> None:
-    from itertools import islice, tee
+    """A table of any length, in chunks of *size* inputs: a run that is resumed reads the same ones together."""
+    from itertools import islice
 
     from mien.display import progress, show_counts
-    from mien.model import NETWORK
+    from mien.journal import Journal
     from mien.recognizer import in_chunks
-    from mien.sinks import FORMATS, Journal, check_target, own_name, picture_writer, row_of
+    from mien.sinks import FORMATS, check_target, own_name, picture_writer, row_of
 
     check_target(out)
     modality = recognizer.manifest.modality
     pictures, scales = modality in _PICTURES, recognizer.manifest.scales if modality == "scene" else None
-    signature = {
-        "model": recognizer.manifest.files[NETWORK].sha256,
-        "inputs": [source.identity() for source in sources],
-        **options,
-    }
+    again = all(source.name != "-" for source in sources)
     totals = [source.total for source in sources if source.total is not None]
     total = sum(totals) if len(totals) == len(sources) else None
     suffix = ".jsonl" if pictures else out.suffix  # a picture has many faces: whole until the file is made
-    write = picture_writer(out.suffix, options["scores"], scales) if pictures else FORMATS[out.suffix]
+    write = picture_writer(out.suffix, settings["scores"], scales) if pictures else FORMATS[out.suffix]
     taken = {name for source in sources for name in source.columns}
     label, error = (own_name(name, () if suffix == ".jsonl" else taken) for name in ("label", "error"))
     counts, errors, done = Counter[str](), 0, 0
-    with Journal(out, signature, write) as journal:
-        if journal.done:
-            say(f"going on after the {journal.done:,} rows in {journal.path}")
+    with Journal(out, settings["asked"], write, say, again=again) as journal:
         done = journal.done
         try:
             with progress(f"reading into {out}", total, journal.done) as step:
-                rows = islice((row for source in sources for row in source.rows()), journal.done, None)
-                texts, extras = tee(rows)  # at most one chunk of the recogniser apart
-                pairs = zip(read(text for text, _ in texts), extras, strict=True)
-                for chunk in in_chunks(pairs, 64 if pictures else 1024):
-                    rows_of = (row_of(result, cells, suffix, options["scores"], taken) for result, (_, cells) in chunk)
-                    journal.append(rows_of)
+                for chunk in in_chunks(islice((row for source in sources for row in source.rows()), done, None), size):
+                    results = zip(read(text for text, _ in chunk), chunk, strict=True)
+                    rows = list[dict[str, Any]]()
+                    for result, (_, cells) in results:
+                        rows.append(row_of(result, cells, suffix, settings["scores"], taken))
+                        if pictures:
+                            step(1)
+                    journal.append(rows)
                     done += len(chunk)
-                    step(len(chunk))
+                    step(0 if pictures else len(chunk))
         except KeyboardInterrupt:
-            again = any(source.name == "-" for source in sources)
-            advice = "standard input is read from its start again" if again else "give the same command to go on"
+            advice = "give the same command to go on" if again else "standard input is read from its start again"
             raise MienError(f"stopped: the {done:,} rows done are kept in {journal.path}; {advice}") from None
         for row in journal.rows():
             if pictures:

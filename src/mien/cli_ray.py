@@ -20,8 +20,7 @@ from typing import Any
 from mien.cli_counts import say_left_out
 from mien.cli_inputs import Source, left_out_of
 from mien.errors import MienError, require
-from mien.model import MANIFEST, sha256
-from mien.parts import Parts, check_folder, open_parts
+from mien.parts import Parts, check_folder, open_parts, opened
 from mien.recognizer import Recognizer
 from mien.results import Result
 from mien.scale import Job, Worker, batches, layout
@@ -47,7 +46,7 @@ def predict_on_ray(
     Args:
         workers: processes; by default one for each core.
         options: of reading; see :class:`Job`.
-        settings: "labels", "scores", of clips "timeline", and others that the results depend on.
+        settings: "labels", "scores", of clips "timeline"; "asked", what the results depend on.
 
     Raises:
         MissingExtra: the packages of ``mien[scale]`` are not installed.
@@ -62,18 +61,25 @@ def predict_on_ray(
     require("ray.data", "scale")
     require("pyarrow", "scale")
     check_folder(out)
-    asked = {
-        "model": sha256(model.folder / MANIFEST), "inputs": [source.identity() for source in sources],
-        **{name: value for name, value in (options | dict(settings)).items() if name != "batch_size"},
-    }  # fmt: skip
     job = Job(
         model.folder.resolve(), "timeline" in settings, settings["labels"], settings["scores"],
         settings.get("timeline", False), options, 1, Path.cwd(),
         tuple(name for source in sources for name in source.columns),
     )  # fmt: skip
     plan_parts = partial(layout, job, model, roll, sources, workers or usable_threads())
-    with progress("looking through the inputs", None):
-        parts = open_parts(out.absolute(), asked, plan_parts)
+    with opened(out.absolute()):
+        with progress("looking through the inputs", None):
+            parts = open_parts(out.absolute(), settings["asked"], plan_parts, say)
+        _fill(ray, parts, job, sources, workers, out)
+    say_left_out(left_out_of(sources))
+    _tell(parts, job, model.manifest.modality, out)
+
+
+def _fill(ray: Any, parts: Parts, job: Job, sources: Sequence[Source], workers: int | None, out: Path) -> None:
+    """Make the parts that are missing."""
+    from mien.cli_predict import say
+    from mien.display import progress
+
     parts.clean()
     missing, plan = parts.missing(), parts.plan
     if already := plan.inputs - sum(map(plan.held, missing)):
@@ -89,8 +95,6 @@ def predict_on_ray(
         done = plan.parts - len(parts.missing())
         kept = f"{done:,} of {plan.parts:,} parts are done and kept in {out}"
         raise MienError(f"stopped: {kept}; give the same command to go on") from None
-    say_left_out(left_out_of(sources))
-    _tell(parts, job, model.manifest.modality, out)
 
 
 def _run(

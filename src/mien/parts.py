@@ -5,27 +5,35 @@
     results/
       _mien.json            what was asked, how it is cut into parts, and the columns; readers of Parquet pass it over
       part-00000.parquet    the rows of the first inputs
+      _part-00000.sha256    of that file, as it was written
       part-00001.parquet    of the next, …
 
 Parts are made in any order, by any process. What is missing is the work that is left: a run that was killed goes on
-with it. A folder that holds the answers to another question is refused.
+with it. A folder that holds the answers to another question is refused; a part that is not as it was written is made
+again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mien.errors import MienError
+from mien.journal import differing
+from mien.listed import sha256
+from mien.locks import locked
 from mien.sinks import FORMATS, Row, scratch, whole, write_parquet, written
 
 RECORD = "_mien.json"
-_FORMAT = 1
+_FORMAT = 2
+_PATIENCE = 60.0  # seconds for a worker of an earlier run that is still at the same part
 
 T = TypeVar("T")
 
@@ -69,11 +77,22 @@ class Parts:
         """The parts that are still to be made."""
         return [number for number in range(self.plan.parts) if not self.path(number).exists()]
 
+    def damaged(self) -> list[int]:
+        """The parts that are there and not as they were written."""
+        there = (number for number in range(self.plan.parts) if self.path(number).exists())
+        return [number for number in there if _noted(self.sum(number)) != sha256(self.path(number))]
+
     def clean(self) -> None:
-        """Remove what workers that were ended left: parts half written, and trails."""
+        """Remove what workers that were ended left: parts half written, their sums, and trails."""
         for number in self.missing():
-            scratch(self.path(number)).unlink(missing_ok=True)
+            for left in (self.path(number), self.sum(number)):
+                scratch(left).unlink(missing_ok=True)
+            self.sum(number).unlink(missing_ok=True)
             self.trail(number).unlink(missing_ok=True)
+
+    def sum(self, number: int) -> Path:
+        """The file with the sha256 of a part."""
+        return self.folder / f"_part-{number:05}.sha256"
 
     def trail(self, number: int) -> Path:
         """The file of the :class:`Trail` of a part that is being made."""
@@ -87,8 +106,10 @@ class Parts:
         """
         # As they would come out of a journal (see mien.sinks): half of a surrogate pair is no text.
         plain = (json.loads(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace")) for row in rows)
-        with whole(self.path(number)) as made:
+        with whole(self.path(number), _PATIENCE) as made:
             write_parquet(made, lambda: plain, self.plan.columns)
+            with whole(self.sum(number)) as note:  # before the part, which counts with it alone
+                note.write_text(sha256(made) + "\n")
 
 
 class Trail:
@@ -135,13 +156,33 @@ def check_folder(folder: Path) -> None:
         raise MienError(f"{folder}: the folder {folder.parent} does not exist")
 
 
-def open_parts(folder: Path, asked: Mapping[str, Any], plan: Callable[[], Plan]) -> Parts:
+@contextmanager
+def opened(folder: Path) -> Iterator[None]:
+    """A folder of results that no other process makes parts in, made if it is not there, and gone if nothing came in.
+
+    Raises:
+        MienError: another process does; or it cannot be written.
+    """
+    with written(folder):
+        folder.mkdir(exist_ok=True)
+    try:
+        with locked(folder, f"another process is writing {folder}: wait for it, or name another folder"):
+            yield
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def open_parts(
+    folder: Path, asked: Mapping[str, Any], plan: Callable[[], Plan], say: Callable[[str], object] = lambda _: None
+) -> Parts:
     """A new folder of results, or one that is to be gone on with.
 
     Args:
         folder: for the parts.
         asked: whatever the results depend on, by a name that a person knows, in values that JSON can hold.
         plan: makes the layout of a new folder; one that is there keeps its own.
+        say: told of parts that are made again.
 
     Raises:
         MienError: the folder holds other files, or the results of something else; or it cannot be written.
@@ -150,13 +191,13 @@ def open_parts(folder: Path, asked: Mapping[str, Any], plan: Callable[[], Plan])
     record, wanted = folder / RECORD, json.loads(json.dumps(dict(asked)))
     if record.exists():
         known = _read(record)
-        if known["asked"] != wanted:
-            names = sorted({*wanted, *known["asked"]})
-            others = [name for name in names if known["asked"].get(name) != wanted.get(name)]
-            raise MienError(
-                f"{folder} holds results of something else (not the same: {', '.join(others)}); name another folder"
-            )
-        return Parts(folder, Plan(**known["plan"]))
+        if others := differing(known["asked"], wanted):
+            raise MienError(f"{folder} holds results of something else (not the same: {others}); name another folder")
+        parts = Parts(folder, Plan(**known["plan"]))
+        for number in parts.damaged():
+            say(f"{parts.path(number)} is not as it was written: it is made again")
+            parts.path(number).unlink()
+        return parts
     if folder.exists() and any(folder.iterdir()):
         raise MienError(f"{folder} holds files that are no results of this; name another folder")
     parts = Parts(folder, plan())
@@ -164,6 +205,7 @@ def open_parts(folder: Path, asked: Mapping[str, Any], plan: Callable[[], Plan])
         folder.mkdir(exist_ok=True)
     with whole(record) as made:
         document = {"mien": _FORMAT, "asked": wanted, "plan": vars(parts.plan)}
+        document["sha256"] = _sum(document)
         made.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", "utf-8", "replace")
     return parts
 
@@ -173,9 +215,21 @@ def _read(record: Path) -> dict[str, Any]:
         known = json.loads(record.read_text("utf-8"))
         if known["mien"] != _FORMAT:
             raise MienError(f"{record} is of another version of mien; name another folder")
+        if known.pop("sha256") != _sum(known):
+            raise MienError(f"{record} is damaged; name another folder")
         return {"asked": dict(known["asked"]), "plan": dict(known["plan"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MienError(f"{record} cannot be read ({error}); name another folder") from error
+
+
+def _sum(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _noted(path: Path) -> str | None:
+    with suppress(OSError, ValueError):
+        return path.read_text("ascii").strip()
+    return None
 
 
 def cut(items: Iterable[T], size: int, wanted: Iterable[int]) -> Iterator[tuple[int, list[T]]]:

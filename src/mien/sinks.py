@@ -1,9 +1,4 @@
-"""Results into files that are whole or can be gone on with: JSONL, CSV, TSV, Parquet, HTML.
-
-While a file is being made its rows stand in ``FILE.part``, one JSON line each, written after every chunk. A command
-that is stopped, by Ctrl-C or by a power cut, goes on from there when it is given again; ``FILE`` itself appears whole,
-when all rows are done.
-"""
+"""Results into files: JSONL, CSV, TSV, Parquet, HTML. A file appears whole, when all its rows are done."""
 
 from __future__ import annotations
 
@@ -13,14 +8,14 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from mien.emotions import emotion
 from mien.errors import MienError, require
+from mien.locks import flush, locked
 from mien.results import Result
 
 Row = dict[str, Any]
@@ -29,78 +24,22 @@ _OWN = ("label", "emoji", "score", "labels", "error")
 _PAGE_ROWS = 2_000
 
 
-class Journal:
-    """The rows done so far, in ``FILE.part``.
+@contextmanager
+def whole(target: Path, wait: float = 0.0) -> Iterator[Path]:
+    """A scratch file that takes the target's place when the block is through, and is gone when it fails.
 
     Args:
-        target: the file that is to be made.
-        signature: whatever the rows depend on; rows of another input or model are not gone on with.
-        write: makes the file of the rows; by default as its ending in ``FORMATS`` says.
-
-    Attributes:
-        done: rows that were there already.
+        wait: seconds to wait for another process that is writing the same.
     """
-
-    def __init__(
-        self, target: Path, signature: Mapping[str, Any], write: Callable[[Path, Rows], None] | None = None
-    ) -> None:
-        self._write = write or FORMATS[target.suffix]
-        self.target, self.path, self.done = target, target.with_name(target.name + ".part"), 0
-        head = (json.dumps({"mien": dict(signature)}, sort_keys=True) + "\n").encode()
-        with written(self.path):
-            self._file: IO[bytes] = self.path.open("a+b")
-            self._file.seek(0)
-            if self._file.readline() == head:
-                end = len(head)
-                for line in self._file:
-                    if not line.endswith(b"\n"):  # torn by a kill in the middle of writing
-                        break
-                    self.done += 1
-                    end += len(line)
-                self._file.truncate(end)
-            else:
-                self._file.truncate(0)
-                self._file.write(head)
-            self._file.flush()
-
-    def append(self, rows: Iterable[Row]) -> None:
-        """Add rows and see them to the disk's cache, where they outlive this process."""
-        with written(self.path):
-            self._file.write(
-                b"".join(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for row in rows)
-            )
-            self._file.flush()
-
-    def rows(self) -> Iterator[Row]:
-        """All rows, in order."""
-        with self.path.open("rb") as file:
-            next(file)
-            for line in file:
-                yield json.loads(line)
-
-    def finish(self) -> None:
-        """Turn the rows into the target file and remove them."""
-        self._file.close()
-        with whole(self.target) as scratch:
-            self._write(scratch, self.rows)
-        self.path.unlink()
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._file.close()
-
-
-@contextmanager
-def whole(target: Path) -> Iterator[Path]:
-    """A scratch file that takes the target's place when the block is through, and is gone when it fails."""
-    with written(target):
+    made = scratch(target)
+    with written(target), locked(made, f"another process is writing {target}", wait):
         try:
-            yield scratch(target)
-            os.replace(scratch(target), target)
+            yield made
+            flush(made)
+            os.replace(made, target)
+            flush(target.parent)
         finally:
-            scratch(target).unlink(missing_ok=True)
+            made.unlink(missing_ok=True)
 
 
 def scratch(target: Path) -> Path:

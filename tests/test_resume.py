@@ -1,0 +1,257 @@
+"""A run that was stopped, torn, damaged or shut out ends with the bytes of one that was left alone, or says why not."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import Result as Done
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from conftest import RunCli, change_manifest, cli_env, one_line, single_rows, write_csv
+from mien.cli import app
+from mien.errors import MienError
+
+ROWS = 70  # in chunks of 16, the last of which is not full
+
+
+def predict(*args: object, stdin: str | None = None) -> Done:
+    return CliRunner().invoke(app, ["predict", *map(str, args)], input=stdin)
+
+
+def refusal(done: Done) -> str:
+    assert isinstance(done.exception, MienError), done.output
+    assert "\n" not in str(done.exception)
+    return str(done.exception)
+
+
+@pytest.fixture(scope="module")
+def place(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table; what comes of it, uninterrupted; and the rows of a run that could not write its file at the end."""
+    folder = tmp_path_factory.mktemp("resume")
+    write_csv(folder / "in.csv", [(f"{text} {n}", str(n)) for n, (text, _) in enumerate(single_rows()[:ROWS])])
+    assert predict(*asked(folder, tiny_model)).exit_code == 0
+    (folder / "out.csv").rename(folder / "expected.csv")
+    (folder / "out.csv.tmp").mkdir()
+    assert "cannot write" in refusal(predict(*asked(folder, tiny_model)))
+    (folder / "out.csv.tmp").rmdir()
+    (folder / "out.csv.part").rename(folder / "rows")
+    return folder
+
+
+def asked(folder: Path, model: Path) -> list[object]:
+    return [folder / "in.csv", "--model", model, "--out", folder / "out.csv", "--batch-size", 1]
+
+
+damage = st.one_of(
+    st.tuples(st.just("torn"), st.integers(0, 2**20), st.just(0)),
+    st.tuples(st.just("flipped"), st.integers(0, 2**20), st.integers(1, 255)),
+    st.tuples(st.just("blank"), st.integers(0, 2**20), st.integers(1, 5000)),
+    st.tuples(st.just("lost"), st.integers(0, 2**20), st.integers(1, 5000)),
+    st.tuples(st.just("more"), st.integers(0, 2**20), st.integers(1, 300)),
+)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(damage)
+def test_whatever_happens_to_the_rows_the_end_is_the_same(
+    place: Path, tiny_model: Path, how: tuple[str, int, int]
+) -> None:
+    what, at, extent = how
+    rows = (place / "rows").read_bytes()
+    at %= len(rows)
+    torn = {
+        "torn": rows[:at],
+        "flipped": rows[:at] + bytes([rows[at] ^ (extent & 255)]) + rows[at + 1 :],
+        "blank": (rows[:at] + b"\0" * extent)[: len(rows)] + rows[at + extent :],  # pages that never got there
+        "lost": rows[:at] + rows[at + extent :],
+        "more": rows + rows[at : at + extent],
+    }[what]
+    part, out = place / "out.csv.part", place / "out.csv"
+    part.write_bytes(torn)
+    done = predict(*asked(place, tiny_model))
+    if done.exit_code:  # the line that says what the rows are of is not to be trusted any more
+        assert at < rows.index(b"\n", rows.index(b"\n") + 1) + 1, how
+        assert "is damaged, or of another version of mien: delete" in refusal(done)
+        assert part.read_bytes() == torn
+        assert not out.exists()
+        part.unlink()
+        assert predict(*asked(place, tiny_model)).exit_code == 0
+    assert out.read_bytes() == (place / "expected.csv").read_bytes(), how
+    assert not part.exists()
+    out.unlink()
+
+
+def test_damage_within_the_rows_is_told_and_only_what_is_behind_it_is_made_again(place: Path, tiny_model: Path) -> None:
+    rows = bytearray((place / "rows").read_bytes())
+    rows[rows.index(b"#", rows.index(b" 40,") if b" 40," in rows else len(rows) // 2) - 20] ^= 1
+    (place / "out.csv.part").write_bytes(rows)
+    done = predict(*asked(place, tiny_model))
+    assert done.exit_code == 0
+    assert "is damaged from row" in done.output
+    assert "going on after the" in done.output
+    assert (place / "out.csv").read_bytes() == (place / "expected.csv").read_bytes()
+    (place / "out.csv").unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (["--labels", "ekman7"], "--labels"),
+        (["--scores"], "--scores"),
+        (["--column", "label"], "--column"),
+        (["--labels", "ekman7", "--scores"], "--labels, --scores"),
+        ("input", "inputs"),
+        ("threshold", "model"),
+        ("names", "model"),
+    ],
+)
+def test_rows_of_another_call_are_neither_mixed_nor_thrown_away(
+    place: Path, tiny_model: Path, tmp_path: Path, change: list[str] | str, named: str
+) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    shutil.copy2(place / "in.csv", tmp_path / "in.csv")
+    (tmp_path / "out.csv.tmp").mkdir()
+    refusal(predict(*asked(tmp_path, model)))
+    (tmp_path / "out.csv.tmp").rmdir()
+    before = (tmp_path / "out.csv.part").read_bytes()
+    if change == "input":  # another text of the same length, at the same time
+        stat = (tmp_path / "in.csv").stat()
+        (tmp_path / "in.csv").write_bytes((tmp_path / "in.csv").read_bytes().replace(b"lonely", b"joyful"))
+        os.utime(tmp_path / "in.csv", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    elif change == "threshold":
+        change_manifest(model, summary="another")
+    elif change == "names":
+        entry = json.loads((model / "manifest.json").read_text("utf-8"))["labels"]
+        change_manifest(model, labels=entry | {"space": "own", "names": [name.upper() for name in entry["names"]]})
+    told = refusal(predict(*asked(tmp_path, model), *(change if isinstance(change, list) else ())))
+    assert f"out.csv.part holds {ROWS} rows of another call (not the same: {named}): delete" in told
+    assert "or name another file" in told
+    assert (tmp_path / "out.csv.part").read_bytes() == before
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_another_batch_size_is_no_other_call(place: Path, tiny_model: Path) -> None:
+    shutil.copy(place / "rows", place / "out.csv.part")
+    done = predict(*asked(place, tiny_model)[:-1], 64)
+    assert f"going on after the {ROWS} rows" in done.output
+    (place / "out.csv").unlink()
+
+
+def test_rows_of_standard_input_are_begun_anew_and_that_is_told(tiny_model: Path, tmp_path: Path) -> None:
+    args = "-", "--model", tiny_model, "--out", tmp_path / "out.jsonl"
+    (tmp_path / "out.jsonl.tmp").mkdir()
+    refusal(predict(*args, stdin="glad\n"))
+    (tmp_path / "out.jsonl.tmp").rmdir()
+    done = predict(*args, stdin="furious\n")
+    assert "the 1 rows in" in done.output
+    assert "are of another standard input: begun anew" in done.output
+    (row,) = map(json.loads, (tmp_path / "out.jsonl").read_text("utf-8").splitlines())
+    assert row["label"] == "anger"
+
+
+# -------------------------------------------------------------------------------------------- processes that die
+
+
+LONG = 6_000
+
+
+def start(folder: Path, *args: object, first: str = "pass") -> subprocess.Popen[str]:
+    code = f"{first}; from mien.cli import main; main()"
+    line = [sys.executable, "-c", code, "predict", *map(str, args)]
+    return subprocess.Popen(
+        line, cwd=folder, env=cli_env(), text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+@pytest.fixture(scope="module")
+def long(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A long table, and what comes of it."""
+    folder = tmp_path_factory.mktemp("long")
+    texts = single_rows()
+    write_csv(folder / "in.csv", [(f"{texts[i % len(texts)][0]} {i}", str(i)) for i in range(LONG)])
+    assert predict(folder / "in.csv", "--model", tiny_model, "--out", folder / "expected.jsonl").exit_code == 0
+    return folder
+
+
+def test_kill_at_any_moment_and_the_end_is_the_same(tiny_model: Path, long: Path) -> None:
+    moments = random.Random(7)
+    args = long / "in.csv", "--model", tiny_model, "--out", "killed.jsonl"
+    part = long / "killed.jsonl.part"
+    for _ in range(2):
+        process = start(long, *args)
+        before = part.stat().st_size if part.exists() else 0
+        while process.poll() is None and (not part.exists() or part.stat().st_size <= before):
+            time.sleep(0.005)
+        time.sleep(moments.random() * 0.2)
+        process.kill()
+        process.communicate()
+    assert predict(*args[:-1], long / "killed.jsonl").exit_code == 0
+    assert (long / "killed.jsonl").read_bytes() == (long / "expected.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("size", [100, 700_000, 2_000_000])
+def test_a_full_disk_leaves_what_was_done_and_no_file(tiny_model: Path, long: Path, size: int) -> None:
+    (long / "full.jsonl").unlink(missing_ok=True)
+    args = long / "in.csv", "--model", tiny_model, "--out", long / "full.jsonl"
+    full = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, resource.RLIM_INFINITY))"
+    process = start(long, *args, first=full)
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "cannot write" in told.splitlines()[-1]
+    assert "Traceback" not in told
+    assert not (long / "full.jsonl").exists()
+    done = predict(*args)
+    assert done.exit_code == 0, done.output
+    assert ("going on after the" in done.output) is (size > 100)
+    assert (long / "full.jsonl").read_bytes() == (long / "expected.jsonl").read_bytes()
+
+
+# ------------------------------------------------------------------------------------- two at the same time
+
+
+def test_of_two_processes_with_one_file_the_second_is_told(tiny_model: Path, long: Path, run_cli: RunCli) -> None:
+    args = long / "in.csv", "--model", tiny_model, "--out", "both.jsonl"
+    process = start(long, *args)
+    part = long / "both.jsonl.part"
+    while not (part.exists() and part.stat().st_size):  # it has the lock before it writes
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGSTOP)  # so that it is not done before
+    try:
+        told = one_line(run_cli("predict", *args, cwd=long))
+    finally:
+        process.send_signal(signal.SIGCONT)
+    assert told == "mien: another process is writing both.jsonl: wait for it, or name another file"
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert (long / "both.jsonl").read_bytes() == (long / "expected.jsonl").read_bytes()
+    assert not (long / "both.jsonl.part").exists()
+
+
+@pytest.mark.parametrize("name", ["seen.png", "one.jsonl"])
+def test_a_file_that_another_process_is_writing_is_left_to_it(tmp_path: Path, name: str) -> None:
+    from mien.sinks import whole
+
+    scratch = tmp_path / f"{name}.tmp"
+    scratch.write_bytes(b"half")
+    with scratch.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(MienError, match=f"another process is writing .*{name}"), whole(tmp_path / name):
+            raise AssertionError("got in")
+    assert scratch.read_bytes() == b"half"
+    with whole(tmp_path / name) as made:  # the lock is gone with its process, what it left is no obstacle
+        made.write_bytes(b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"whole"

@@ -15,9 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import cli_env
+import mien
+from conftest import RunCli, cli_env
+from face_model import face_model
 from mien.errors import InputError
 from mien.media import picture_size, read_picture
+from serving import Server
 
 _SIDE = 20_000  # of what a decoder would make: four times the limit
 
@@ -223,3 +226,43 @@ def test_the_white_that_a_pnm_states_is_white() -> None:
         np.testing.assert_array_equal(
             read_picture(data)[..., 0], np.asarray(Image.open(io.BytesIO(data)).convert("L")), data.decode()
         )
+
+
+def test_what_was_guessed_is_in_the_result(tmp_path: Path, run_cli: RunCli) -> None:
+    face_model(tmp_path / "model")
+    full = np.linspace(0, 65535, 4096).reshape(64, 64).astype(np.uint16)
+    (tmp_path / "a.png").write_bytes(_encoded(full >> 4, "PNG"))
+    (tmp_path / "b.png").write_bytes(_encoded(full, "PNG"))
+    done = run_cli("predict", "a.png", "b.png", "--crops", "--model", "model", "--json")
+    assert done.returncode == 0
+    dark, plain = json.loads(done.stdout)["results"]
+    assert len(dark.pop("notes")) == 1
+    assert "a.png: its 16 bits a channel hold values up to 4095: taken as 12 bits" in done.stderr
+    assert "b.png" not in done.stderr
+    assert dark["items"][0]["label"] == plain["items"][0]["label"]
+    assert "notes" not in plain
+    assert mien.load(tmp_path / "model").predict(tmp_path / "a.png").notes
+
+
+def _peak(server: Server) -> int:
+    """Bytes that the server's process had in memory at most."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the size of a process in /proc")
+def test_eight_in_one_request_and_a_live_frame(server: Server) -> None:
+    from websockets.sync.client import connect
+
+    bombs = [make() for make in list(_BOMBS.values())[:8]]
+    server.upload("/v1/face", [("a.png", _encoded(np.zeros((9, 9), np.uint8), "PNG"))])
+    before = _peak(server)
+    answer = server.upload("/v1/face", [(f"{number}.png", data) for number, data in enumerate(bombs)])
+    assert len(answer.json()["errors"]) == 8
+    assert answer.status == 422
+    with connect(f"ws://127.0.0.1:{server.port}/v1/live?model=face", max_size=None) as live:
+        for data in bombs[:3]:
+            live.send(data)
+            (result,) = json.loads(live.recv(30))["results"]
+            assert result["error"]
+    assert _peak(server) - before < 100 * 2**20

@@ -2,7 +2,7 @@
 
 The pipeline holds a RoBERTa classifier of distilroberta's size (6 layers, 768 wide, 82 M parameters) with random
 weights: for timing they do. It is given the same texts in the same batches, sorted by length for its benefit in a
-second row. Needs ``pip install 'mien[train]' transformers``.
+second row. Needs the extra "train", and transformers.
 
     python benchmarks/text_speed.py [--texts 2000] [--json]
 """

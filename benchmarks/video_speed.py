@@ -3,7 +3,7 @@
     python benchmarks/video_speed.py [--clip talk.mp4] [--minutes 30] [--model video]
 
 Without --clip, a minute of a drawn face is encoded: H.264, 1280 x 720, 25 frames a second. The long clip is the short
-one over and over, copied without being encoded anew. PyAV writes both: pip install 'mien[dev]'.
+one over and over, copied without being encoded anew. PyAV writes both: the extra "dev".
 """
 
 from __future__ import annotations

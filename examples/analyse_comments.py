@@ -5,7 +5,7 @@
 The result has the columns of the input and behind them ``emotion`` (one of seven), ``score`` (its probability),
 ``labels`` (all that the model says hold, in its own finer labels) and ``error`` (why a row has none).
 For more rows than fit in memory, let the command line do it: ``mien predict big.csv --out big.parquet``.
-Needs ``pip install 'mien[table]'``.
+Needs the extra "table" (docs/install.md).
 """
 
 from __future__ import annotations

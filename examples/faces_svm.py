@@ -4,7 +4,7 @@
     python examples/faces_svm.py pictures/ --out my.joblib
 
 The folder has a folder for each label, of ready crops: each picture one face, cut as in FER2013 (the head fills it).
-Needs ``pip install 'mien[train]'``.
+Needs the extra "train" (docs/install.md).
 """
 
 from __future__ import annotations

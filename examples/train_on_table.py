@@ -4,7 +4,7 @@
 
 The table may be CSV, TSV, JSONL, Parquet or a pickled DataFrame. Without a column "split" the rows are dealt out
 80/10/10, the same way each time. Without a table, a set that comes with mien is used.
-Needs ``pip install 'mien[train]'``.
+Needs the extra "train" (docs/install.md).
 """
 
 from __future__ import annotations

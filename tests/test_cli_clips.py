@@ -284,7 +284,7 @@ def test_a_stopped_folder_is_gone_on_with(
     shutil.copy(long, tmp_path / "in/3.mp4")
     args = ("in", "--model", model, "--out", "o.csv", "--fps", "1")
     done = stopped(tmp_path, "3.mp4", *args)
-    assert "stopped: the 2 clips done are kept in o.csv.part; give the same command to go on" in one_line(done)
+    assert "stopped: the 2 clips done are kept in o.csv.part; go on with: mien predict in --model " in one_line(done)
     again = run_cli("predict", *args)
     assert again.returncode == 0, again.stderr
     assert "going on after the 2 clips in o.csv.part" in again.stderr

@@ -93,7 +93,7 @@ def test_a_stopped_table_is_gone_on_with_to_the_same_end(tiny_model: Path, tmp_p
     assert process.returncode == 1
     assert len(told.splitlines()) == 1
     kept = rows_in(part)
-    assert f"the {kept:,} rows done are kept in out.jsonl.part; give the same command to go on" in told
+    assert f"the {kept:,} rows done are kept in out.jsonl.part; go on with: mien predict in.csv --model " in told
     assert not out.exists()
 
     process = start(tmp_path, *args)

@@ -27,7 +27,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 import mien
 from conftest import RunCli, cli_env, one_line, single_rows
 from face_model import face_model
-from mien.errors import DataError, InputError, ModelError, RecipeError
+from mien.errors import DataError, InputError, ModelError, RecipeError, how_to_install
 from mien.estimators import Embedder, EmotionClassifier
 from mien.evaluation.report import Report
 
@@ -437,7 +437,7 @@ for kind in (Embedder, EmotionClassifier):
         print(type(error).__name__, error)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=cli_env(), check=True)
-    assert done.stdout == "MissingExtra this needs sklearn: pip install 'mien[train]'\n" * 2
+    assert done.stdout == f"MissingExtra this needs sklearn: {how_to_install('train')}\n" * 2
 
 
 def test_clones_share_one_loaded_model(face: Path) -> None:

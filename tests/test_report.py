@@ -366,7 +366,7 @@ def test_a_folder_that_cannot_be_written_is_named(single, tmp_path):
 
 def test_missing_matplotlib_names_the_extra(single, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MienError, match=r"pip install 'mien\[report\]'"):
+    with pytest.raises(MienError, match='install mien with the extra "report"'):
         evaluate(*single).write(tmp_path)
     assert not os.listdir(tmp_path)
 

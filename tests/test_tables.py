@@ -198,7 +198,7 @@ def test_a_package_that_is_not_installed(
 ) -> None:
     path = write(tmp_path / f"t{kind}")
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtra, match=r"pip install 'mien\[table\]'"):
+    with pytest.raises(MissingExtra, match='install mien with the extra "table"'):
         open_table(path)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,9 @@ from tokenizers import Tokenizer
 
 import mien
 from conftest import cli_env
+from mien.cli import app
 from mien.data import open_dataset
-from mien.errors import DataError, RecipeError
+from mien.errors import DataError, MienError, RecipeError
 from mien.networks import gru
 from mien.text.task import TextTask
 from mien.training import run as runs
@@ -85,18 +86,20 @@ def probabilities(run: Path) -> np.ndarray:
     return mien.load(run).probabilities([text for label in WORDS for text in texts(label, 20, seed=9)])
 
 
-def start(*args: object) -> subprocess.Popen[str]:
+def start(*args: object, cwd: Path | None = None) -> subprocess.Popen[str]:
     env = cli_env() | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", START, "train", *map(str, args)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=cwd)
 
 
-def wait_for_line(process: subprocess.Popen[str], beginning: str) -> None:
+def wait_for_line(process: subprocess.Popen[str], beginning: str) -> list[str]:
+    """Wait for a line on standard error; gives those up to it."""
+    assert process.stderr is not None
     lines = []
     for line in process.stderr:
         lines.append(line)
         if line.startswith(beginning):
-            return
+            return lines
     pytest.fail("".join(lines))
 
 
@@ -156,37 +159,53 @@ def test_the_same_seed_gives_the_same_model_and_another_another(done, data, tmp_
     assert history(other.folder)[0]["train_loss"] != history(done.folder)[0]["train_loss"]
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_been(done, data, tmp_path):
-    args = ["text-gru", "--data", data, "--out", tmp_path / "run", *sets(SMALL)]
-    with start(*args) as process:
+def test_a_stopped_run_repeats_no_epoch_that_it_reported(done, data, tmp_path):
+    """Stopped at the very line, by Ctrl-C and then by a kill; gone on with by the command that was printed."""
+    args, run = ["text-gru", "--data", data, *sets(SMALL)], Path("runs/text-gru-1")
+    again = ["mien", "train", *args, "--out", str(run), "--resume"]
+    told = []
+    for command, line, how in ((args, "epoch 2/6", signal.SIGINT), (again[2:], "epoch 4/6", signal.SIGKILL)):
+        with start(*command, cwd=tmp_path) as process:
+            told += wait_for_line(process, line)
+            process.send_signal(how)
+            told += process.communicate(timeout=120)[1].splitlines()
+        assert process.returncode == (1 if how == signal.SIGINT else -signal.SIGKILL)
+        if how == signal.SIGINT:
+            assert told.pop() == f"mien: stopped: the epochs done are kept; go on with: {shlex.join(again)}"
+    assert not (tmp_path / run / "model").exists()
+    with start(*again[2:], cwd=tmp_path) as process:
+        out, last = process.communicate(timeout=120)
+    assert process.returncode == 0, last
+    reported = [line[:9] for line in (*told, *last.splitlines()) if line.startswith("epoch ")]
+    assert reported == [f"epoch {number}/6" for number in range(1, 7)]
+    assert out.strip() == str(run)
+    assert history(tmp_path / run) == history(done.folder)
+    one, other = (load_file(folder / "model" / "weights.safetensors") for folder in (tmp_path / run, done.folder))
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+def test_ctrl_c_before_training_promises_nothing(data, tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "open_dataset", stopped)
+    args = ["train", "text-gru", "--data", data, "--out", str(tmp_path / "run")]
+    with pytest.raises(MienError, match=r"^stopped before training began$"):
+        app(args, standalone_mode=False)
+
+
+def test_ctrl_c_in_folds_names_the_command(tmp_path):
+    spec = corpus(tmp_path / "my data.csv", train=60)
+    args = ["text-gru", "--data", spec, "--out", "run", "--folds", "2", *sets(SMALL)]
+    with start(*args, cwd=tmp_path) as process:
         wait_for_line(process, "epoch 1/6")
-        while not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists():
-            time.sleep(0.01)
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
-    assert not (tmp_path / "run" / "model").exists()
-    with start(*args, "--resume") as process:
-        out, told = process.communicate(timeout=120)
-    assert process.returncode == 0, told
-    assert "epoch 1/6" not in told
-    assert "epoch 6/6" in told
-    assert out.strip() == str(tmp_path / "run")
-    assert history(tmp_path / "run") == history(done.folder)
-    np.testing.assert_allclose(probabilities(tmp_path / "run"), probabilities(done.folder), atol=1e-6)
-
-
-def test_ctrl_c_is_one_line_and_keeps_the_epochs_done(data, tmp_path):
-    settings = [*SMALL, "epochs=500", "patience=500"]
-    with start("text-gru", "--data", data, "--out", tmp_path / "run", *sets(settings)) as process:
-        wait_for_line(process, "epoch 2/")
         process.send_signal(signal.SIGINT)
-        out, told = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert out == ""
-    (line,) = [line for line in told.splitlines() if not line.startswith("epoch ")]
-    assert line.startswith("mien: stopped: ")
-    assert "--resume" in line
-    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
+        told = process.communicate(timeout=120)[1].splitlines()[-1]
+    again = shlex.join(["mien", "train", *args, "--resume"])
+    assert told == f"mien: stopped: the folds and epochs done are kept; go on with: {again}"
+    assert "my data.csv'" in told
 
 
 def test_a_run_folder_is_not_taken_over(done, data, tmp_path):

@@ -12,8 +12,9 @@ import typer
 from mien import __version__
 from mien.cli_predict import AsJson, console, predict, say
 from mien.cli_serve import serve
+from mien.cli_train import train
 from mien.cli_usage import Verbs
-from mien.errors import DataError, MienError
+from mien.errors import DataError, MienError, require
 from mien.terminal import cut_message, print_json, print_line, printable
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ data_app = typer.Typer(help="Look at a data set before training on it.", no_args
 app.add_typer(data_app, name="data")
 app.command()(predict)
 app.command()(serve)
+app.command()(train)
 
 _SHOWN = 20  # problems told one by one
 Spec = Annotated[str, typer.Option("--data", help="READER:PATH, such as carer:emotion/ or table:mine.csv")]
@@ -46,6 +48,10 @@ def main() -> None:
         app()
     except MienError as error:
         _fail(error)
+    except ModuleNotFoundError as error:
+        if (error.name or "mien").startswith("mien"):
+            raise
+        _fail(f"this needs the package {error.name}, which is not installed; docs/install.md names the extras")
     except MemoryError:
         _fail("out of memory")
     except OSError as error:
@@ -53,7 +59,8 @@ def main() -> None:
 
 
 def _fail(error: object) -> None:
-    print_line(f"mien: {' '.join(cut_message(str(error)).split())}", sys.stderr)
+    again = f"; go on with: {command}" if (command := getattr(error, "command", "")) else ""
+    print_line(f"mien: {' '.join(cut_message(str(error)).split())}{again}", sys.stderr)
     sys.exit(1)
 
 
@@ -69,67 +76,12 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     pass
 
 
-# ------------------------------------------------------------------------------------------- train and evaluate
-
-
-@app.command()
-def train(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe or a YAML file; 'list' lists the shipped.")],
-    data: Annotated[
-        list[str] | None, typer.Option("--data", help="READER:PATH; further ones are learned from besides the first.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder; runs/RECIPE-N if not given.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as train.epochs=3")] = None,
-    folds: Annotated[
-        str | None, typer.Option(help="Cross-validate: a column that names the folds, or how many to make.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            help="Begin with the weights of this run or model folder, of the same network; for other labels its head "
-            "is made anew.",
-        ),
-    ] = None,
-) -> None:
-    """Train a model: run folder with config, history, checkpoints, report and model."""
-    from mien.training.recipe import load_recipe, shipped
-
-    if recipe == "list":
-        for name in shipped():
-            print_line(f"{name:18} {load_recipe(name).summary}")
-        return
-    if not data:
-        raise typer.BadParameter("name the data to train on, such as --data carer:emotion/", param_hint="--data")
-    if resume and not out:
-        raise typer.BadParameter("name the run to go on with", param_hint="--out")
-    from mien.training import run
-
-    try:
-        chosen = [*(settings or []), *([f"train.start={start}"] if start else [])]
-        done = run.train(recipe, data, out, resume=resume, say=say, settings=chosen, folds=folds)
-    except KeyboardInterrupt:
-        kept = "folds and epochs" if folds else "epochs"
-        raise MienError(
-            f"stopped: the {kept} done are kept; go on with the same command and --out FOLDER --resume"
-        ) from None
-    found = {name: done.metrics.get(name) for name in ("accuracy", "macro_f1", "map")}
-    found |= {f"{name}_pearson": row["pearson"] for name, row in done.metrics.get("ratings", {}).items()}
-    figures = "  ".join(f"{name} {value:.4f}" for name, value in found.items() if value is not None)
-    over = done.metrics.get("folds")
-    say(f"{'held-out folds' if over else 'validation'}: {figures}")
-    if over:
-        told = (f"{name} {mean:.4f} (± {over['std'][name]:.4f})" for name, mean in over["mean"].items())
-        say("mean over folds: " + "  ".join(told))
-    print_line(done.folder)
+# ------------------------------------------------------------------------------------------- evaluate
 
 
 @app.command()
@@ -156,6 +108,8 @@ def evaluate(
     from mien.evaluation import evaluate as measure
     from mien.model import load
 
+    for package in ("matplotlib", "jinja2") if out else ():
+        require(package, "report")
     recognizer = load(model)
     dataset = _open(data, by)
     with progress("evaluating", None) as step:
@@ -323,6 +277,7 @@ def export(
         print_line(as_video(runs[0], to, name=name or to.name))
         return
     if len(runs) > 1 and form == "folder":
+        require("onnx", "train")
         from mien.training.ensemble import combine
 
         print_line(combine(runs, to, name or to.name, int8=int8))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.cli_counts import head, say_left_out, tail, with_left_out
-from mien.cli_inputs import Source, left_out_of
+from mien.cli_inputs import Source, left_out_of, stopped
 from mien.errors import InputError, MienError
 from mien.terminal import print_json
 
@@ -195,9 +195,7 @@ def _several(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
         done = journal.done
         for result in clips.after(done):
             if clips.stopped:
-                raise MienError(
-                    f"stopped: the {done:,} clips done are kept in {journal.path}; give the same command to go on"
-                )
+                raise stopped(f"the {done:,} clips done are kept in {journal.path}")
             journal.append([keep(result.to_dict())])
             done += 1
         for row in journal.rows():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import sys
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mien.errors import InputError
+from mien.errors import InputError, MienError
 from mien.face import names_picture
 from mien.inputs import exists, is_address, refuse_path
 from mien.terminal import print_line, quoted
@@ -51,6 +52,14 @@ class Source:
         self.left_out = left_out
         self.name, self.columns, self.rows, self.total = name, columns, rows, total
         self.identity = identity or (lambda: _identity(name))
+
+
+def stopped(kept: str, *added: str) -> MienError:
+    """The error after Ctrl-C; to go on takes the command that this process was started with, and more options."""
+    error, given = MienError(f"stopped: {kept}"), sys.argv[1:]
+    end = given.index("--") if "--" in given else len(given)
+    error.command = shlex.join(["mien", *given[:end], *added, *given[end:]])
+    return error
 
 
 def kind_of(inputs: list[str], model: str | None, modality: str | None) -> str:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli_counts import Unread, print_results, say_left_out
-from mien.cli_inputs import Source, are_clips, files, kind_of, left_out_of, numbers, texts
-from mien.errors import InputError, MienError
+from mien.cli_inputs import Source, are_clips, files, kind_of, left_out_of, numbers, stopped, texts
+from mien.errors import InputError
 from mien.terminal import print_line
 
 if TYPE_CHECKING:
@@ -336,8 +336,8 @@ def _predict_to_file(
                     done += len(chunk)
                     step(0 if pictures else len(chunk))
         except KeyboardInterrupt:
-            advice = "give the same command to go on" if again else "standard input is read from its start again"
-            raise MienError(f"stopped: the {done:,} rows done are kept in {journal.path}; {advice}") from None
+            kept = f"the {done:,} rows done are kept in {journal.path}"
+            raise stopped(kept if again else f"{kept}; standard input is read from its start again") from None
         for row in journal.rows():
             if pictures:
                 counts.update(item["label"] for item in row["items"] if item["label"] is not None)

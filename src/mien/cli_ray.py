@@ -1,6 +1,6 @@
 """The verb ``predict`` with ``--engine ray``: large tables and folders in several processes or machines, by Ray Data.
 
-Needs ``pip install 'mien[scale]'``. One task reads the inputs and cuts them into parts, an actor pool makes the results
+Needs the extra "scale". One task reads the inputs and cuts them into parts, an actor pool makes the results
 of each part (:mod:`mien.scale`). Parts stream from one to the other, so memory does not grow with their number.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.cli_counts import say_left_out
-from mien.cli_inputs import Source, left_out_of
+from mien.cli_inputs import Source, left_out_of, stopped
 from mien.errors import MienError, require
 from mien.parts import Parts, check_folder, open_parts, opened
 from mien.recognizer import Recognizer
@@ -49,7 +49,7 @@ def predict_on_ray(
         settings: "labels", "scores", of clips "timeline"; "asked", what the results depend on.
 
     Raises:
-        MissingExtra: the packages of ``mien[scale]`` are not installed.
+        MissingExtra: the packages of the extra "scale" are not installed.
         MienError: it was stopped, or the folder is not fit; the parts that are done are kept.
     """
     from mien.cli_predict import say
@@ -94,7 +94,7 @@ def _fill(ray: Any, parts: Parts, job: Job, sources: Sequence[Source], workers: 
         parts.clean()
         done = plan.parts - len(parts.missing())
         kept = f"{done:,} of {plan.parts:,} parts are done and kept in {out}"
-        raise MienError(f"stopped: {kept}; give the same command to go on") from None
+        raise stopped(kept) from None
 
 
 def _run(

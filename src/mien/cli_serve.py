@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.errors import InputError
+from mien.errors import InputError, invalid
 
 
 def serve(
@@ -72,8 +72,7 @@ def serve(
     try:
         settings = ServeSettings(**{name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
+        name, _, wrong = invalid(error, values).partition(": ")
         option = {setting: option for option, setting in lists.items()}.get(name, name).replace("_", "-")
-        raise InputError(f"--{option}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise InputError(f"--{option}: {wrong}") from None
     run(settings)

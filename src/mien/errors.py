@@ -15,12 +15,19 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import Any
 
 from mien.terminal import cut_message
 
 
 class MienError(Exception):
-    """Base of all errors that mien raises on purpose."""
+    """Base of all errors that mien raises on purpose.
+
+    Attributes:
+        command: what to type to go on, where something was stopped.
+    """
+
+    command = ""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(cut_message(arg) if isinstance(arg, str) else arg for arg in args))
@@ -51,13 +58,64 @@ class MissingExtra(MienError, ImportError):
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import *module*, or say which extra to install.
+    """Import *module*, or name the extra to install.
 
     Raises:
-        MissingExtra: the package is not installed.
+        MissingExtra: the package is not installed, or cannot be imported.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = module.partition(".")[0]
-        raise MissingExtra(f"this needs {package}: pip install 'mien[{extra}]'") from error
+        package, name = module.partition(".")[0], (error.name or "").partition(".")[0]
+        if name not in ("", package):
+            package += f", which cannot be imported ({' '.join(str(error).split())[:200]})"
+        raise MissingExtra(f"this needs {package}: {how_to_install(extra)}") from error
+
+
+def how_to_install(extra: str) -> str:
+    """The words that say how to get an extra; no package index has mien."""
+    wheel = f"mien-{importlib.import_module('mien').__version__}-py3-none-any.whl"
+    return f'install mien with the extra "{extra}" (pip install ".[{extra}]" in a checkout, or "{wheel}[{extra}]")'
+
+
+#: Kind of a pydantic error, or its first word → what is wrong.
+_INVALID = {
+    "missing": "is missing", "extra_forbidden": "is no setting", "int": "must be a whole number",
+    "float": "must be a number", "finite_number": "must be a finite number", "bool": "must be true or false",
+    "string": "must be text", "list": "must be a list", "tuple": "must be a list", "dict": "must hold settings",
+    "model": "must hold settings", "none": "must be null", "literal_error": "must be {expected}",
+    "string_pattern_mismatch": "must match {pattern}", "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}", "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}", "too_short": "must have at least {min_length} values",
+    "too_long": "must have at most {max_length} values", "value_error": "{error}",
+}  # fmt: skip
+
+
+def invalid(error: Any, given: Any, start: str = "") -> str:
+    """The first value that a pydantic error is about: its full path, what it must be, and what it is, in one line.
+
+    Args:
+        error: a ``pydantic.ValidationError``.
+        given: what was validated.
+        start: the path of that, such as "preprocess".
+    """
+    found: dict[str, list[str]] = {}
+    shown: dict[str, str] = {}
+    for entry in error.errors(include_url=False):
+        value, path = given, [start] if start else []
+        for step in entry["loc"]:
+            if isinstance(value, dict):
+                value = value.get(step)
+            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+                value = value[step]
+            else:  # what follows names the kinds that a union tried
+                break
+            path.append(str(step)[:60])
+        kind, name = entry["type"], ".".join(path)
+        wrong = _INVALID.get(kind) or _INVALID.get(kind.partition("_")[0], "does not fit")
+        wrong = wrong.format(**entry.get("ctx", {}))
+        if wrong not in found.setdefault(name, []):
+            found[name].append(wrong)
+        shown[name] = "" if kind in ("missing", "extra_forbidden", "value_error") else f", not {repr(value)[:60]}"
+    name = next(iter(found))
+    return f"{name}: {' or '.join(found[name]).replace(' or must be ', ' or ')}{shown[name]}"

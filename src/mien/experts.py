@@ -109,11 +109,7 @@ class DeepFaceChooser:
 
     def __init__(self, groups: Sequence[str]) -> None:
         self._columns = genders(groups)
-        try:
-            from deepface import DeepFace
-        except Exception as error:  # its own dependencies fail in many ways
-            raise MissingExtra(f"this model asks DeepFace for the gender: pip install deepface ({error})") from error
-        self._analyze: Any = DeepFace.analyze
+        self._analyze: Any = deepface().analyze
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:
         """Probabilities of the groups, float32 (n, groups).
@@ -129,6 +125,20 @@ class DeepFaceChooser:
             both = np.array([scores["Woman"], scores["Man"]], np.float32)
             rows.append((both / both.sum())[self._columns])
         return np.array(rows, np.float32).reshape(len(crops), len(self._columns))
+
+
+def deepface() -> Any:
+    """DeepFace's own module of that name.
+
+    Raises:
+        MissingExtra: the package is not installed, or does not import.
+    """
+    try:
+        from deepface import DeepFace
+    except Exception as error:  # its own dependencies fail in many ways
+        why = " ".join(str(error).split())[:200]
+        raise MissingExtra(f"DeepFace is asked for the gender: pip install deepface ({why})") from error
+    return DeepFace
 
 
 def genders(groups: Sequence[str]) -> list[int]:

@@ -7,8 +7,8 @@ suffix                   format                                       needs
 .tsv                     tabs, header, quotes around line breaks      nothing
 .jsonl .ndjson           one JSON object a line                       nothing
 .txt                     one text a line, in the column "text"        nothing
-.parquet .pq             Parquet                                      ``mien[table]``
-.pkl .pickle             a pickled DataFrame, read safely             ``mien[table]``
+.parquet .pq             Parquet                                      extra "table"
+.pkl .pickle             a pickled DataFrame, read safely             extra "table"
 ======================== ============================================ ===================
 
 each of them also with .gz, .xz or .bz2 behind. Encodings, and what a row may hold: :mod:`mien.data.lines`.

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mien.errors import RecipeError, require
+from mien.errors import RecipeError, invalid, require
 
 #: kind in a recipe → module.
 NETWORKS: dict[str, str] = {
@@ -58,5 +58,4 @@ def open_network(kind: str, options: Mapping[str, Any]) -> tuple[ModuleType, Any
     try:
         return module, module.Settings.model_validate(options)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise RecipeError(f"network.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise RecipeError(invalid(error, dict(options), "network")) from error

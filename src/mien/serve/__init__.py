@@ -1,4 +1,4 @@
-"""The HTTP server: the recognisers behind an API, for many clients at once. Needs ``pip install 'mien[serve]'``.
+"""The HTTP server: the recognisers behind an API, for many clients at once. Needs the extra "serve".
 
 ::
 
@@ -32,7 +32,7 @@ def create_app(settings: ServeSettings | None = None) -> FastAPI:
 
     Raises:
         ModelError: a model is missing or damaged.
-        MissingExtra: the packages of ``mien[serve]`` are not installed.
+        MissingExtra: the packages of the extra "serve" are not installed.
     """
     for package in _NEEDED:
         require(package, "serve")
@@ -46,7 +46,7 @@ def run(settings: ServeSettings) -> None:
     """Serve until told to stop (Ctrl-C or SIGTERM); requests that were accepted are answered first.
 
     Raises:
-        MissingExtra: the packages of ``mien[serve]`` are not installed.
+        MissingExtra: the packages of the extra "serve" are not installed.
         ModelError: a model is missing or damaged.
         MienError: the address cannot be listened on.
     """

@@ -1,4 +1,4 @@
-"""The same application in several processes or machines: Ray Serve. Needs ``pip install 'mien[serve,scale]'``.
+"""The same application in several processes or machines: Ray Serve. Needs the extras "serve" and "scale".
 
 ::
 
@@ -33,7 +33,7 @@ def application(args: Mapping[str, Any]) -> Any:
 
     Raises:
         ValueError: a setting that there is not, or of the wrong kind.
-        MissingExtra: the packages of ``mien[scale]`` are not installed.
+        MissingExtra: the packages of the extra "scale" are not installed.
     """
     values = dict(args)
     replicas, cpus = int(values.pop("replicas", 1)), float(values.pop("cpus", 1))

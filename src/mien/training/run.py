@@ -28,18 +28,19 @@ from mien.data import Dataset, open_dataset
 from mien.data.dataset import account
 from mien.data.splits import split_rows, strata
 from mien.emotions import SPACES
-from mien.errors import DataError, RecipeError, require
+from mien.errors import DataError
 from mien.evaluation import evaluate
 from mien.evaluation.held_out import HeldOut
 from mien.evaluation.report import Report
 from mien.model import ExpertsEntry, LabelsEntry, Manifest
-from mien.networks import OF_ROWS, open_network
+from mien.networks import OF_ROWS
 from mien.training.card import INNER, card
 from mien.training.experts import expert_files, expert_names, make_chooser, split_groups
 from mien.training.finish import Fitted, Say, Trained, about, write
 from mien.training.folder import claim, machine, next_folder, versions
+from mien.training.needs import check_needs
 from mien.training.publish import headline
-from mien.training.recipe import Recipe, load_recipe
+from mien.training.recipe import Recipe, as_setting, load_recipe
 from mien.training.task import Task, unfold
 
 
@@ -89,17 +90,16 @@ def train(
         RecipeError: the recipe or a setting is wrong, or *out* holds another run.
         DataError: the data is unusable.
         ExportError: the exported model does not give the network's numbers.
-        MissingExtra: a package of ``mien[train]`` is not installed.
+        MissingExtra: a package of the extra "train", or one that the recipe names, is not installed.
     """
-    require("sklearn", "train")
+    lines = [*settings, *(as_setting(key, value) for key, value in overrides.items())]
     if folds is not None:
         from mien.training.folds import cross_validate
 
-        lines = [*settings, *(f"{key}={value}" for key, value in overrides.items())]
         return cross_validate(recipe, data, folds, out, resume=resume, say=say, settings=lines, report=report)
     started, begun, say = time.monotonic(), datetime.now(UTC), say or _nothing
-    checked = load_recipe(recipe, [*settings, *(f"{key}={value}" for key, value in overrides.items())])
-    check_network(checked)  # a wrong setting is said before a folder is made
+    checked = load_recipe(recipe, lines)
+    check_needs(checked, report)
     given = [data] if isinstance(data, str | Dataset) else list(data)
     specs = [entry if isinstance(entry, str) else entry.name for entry in given]
     sets = [open_dataset(entry) if isinstance(entry, str) else entry for entry in given]
@@ -171,22 +171,6 @@ def train(
     folders.write_model(finished, manifest, content, card(manifest))
     say(f"model folder: {finished}")
     return Run(folder, finished, manifest.metrics[f"{sets[0].name}/{on}"])
-
-
-def check_network(recipe: Recipe) -> None:
-    """See that a recipe's network is one, with settings of its own, for what the recipe learns from.
-
-    Raises:
-        RecipeError: it is not.
-        MissingExtra: a package that it needs is not installed.
-    """
-    open_network(recipe.network.kind, recipe.network.options)
-    if recipe.network.kind in OF_ROWS:
-        from mien.training.rows import members
-
-        members(recipe)
-    elif recipe.modality == "features":
-        raise RecipeError(f"network.kind: {recipe.network.kind!r} reads no rows of numbers; {', '.join(OF_ROWS)} do")
 
 
 def _measured(trained: Trained, manifest: Manifest, finished: Path, data: Dataset, size: int) -> Report:

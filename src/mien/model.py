@@ -43,7 +43,9 @@ from mien.emotions import SPACES, LabelSpace, make_space
 from mien.errors import MienError, ModelError
 from mien.graphs import check_graph
 from mien.listed import check_listed, digest_of, read_json, read_listed, sha256
+from mien.inputs import exists
 from mien.locks import flush
+from mien.terminal import quoted
 
 if TYPE_CHECKING:
     from mien.recognizer import Recognizer
@@ -344,15 +346,15 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     """
     path = Path(model)
     named = shipped().get(str(model))
-    if named is not None and not (path / MANIFEST).exists():
+    if named is not None and not exists(path / MANIFEST):
         return named
     for folder in (path, path / "model"):
-        if (folder / MANIFEST).exists():
+        if exists(folder / MANIFEST):
             return folder
     known = ", ".join(shipped()) or "none"
-    if path.is_dir():
+    if exists(path) and path.is_dir():
         raise ModelError(f"{path} is not a model folder: {MANIFEST} is missing")
-    raise ModelError(f"no model {str(model)!r}: neither a folder nor a shipped model ({known})")
+    raise ModelError(f"no model {quoted(model)!r}: neither a folder nor a shipped model ({known})")
 
 
 def load(model: str | os.PathLike[str], *, threads: int | None = None, digest: str | None = None) -> Recognizer:

@@ -18,6 +18,7 @@ from mien.errors import InputError, MienError, ModelError
 from mien.inputs import name_of
 from mien.model import Manifest
 from mien.results import Box, Prediction, Result
+from mien.terminal import quoted
 from mien.threads import readers, side_by_side
 
 _PICTURES_AHEAD = 64  # looked at before what they show is computed, however little that is
@@ -62,7 +63,7 @@ class Recognizer(ABC):
         entries, columns = (self.manifest.labels, *self.manifest.heads), self.manifest.columns(name)
         if columns is None:
             known = ", ".join(entry.space for entry in entries)
-            raise ModelError(f"the model {self.name} does not answer in {name}; it does in: {known}")
+            raise ModelError(f"the model {self.name} does not answer in {quoted(name)}; it does in: {known}")
         twin = copy.copy(self)
         twin.space = next(entry.as_space() for entry in entries if entry.space == name)
         twin._columns = columns

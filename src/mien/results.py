@@ -270,7 +270,7 @@ class Result:
         """One line, however long the text or the clip."""
         parts = [repr(cut(self.input, 60)), f"modality={self.modality!r}", f"model={self.model!r}"]
         if self.error:
-            return f"Result({', '.join(parts)}, error={self.error!r})"
+            return f"Result({', '.join(parts)}, error={cut(self.error)!r})"
         if self.clip:
             parts += [f"people={len(self.people)}", f"moments={len(self.timeline)}"]
         shown = [repr(item) for item in self.items[:_SHOWN]] + ["…"] * (len(self.items) > _SHOWN)

@@ -7,7 +7,9 @@ import inspect
 from urllib.parse import parse_qsl
 
 from mien.data.dataset import SPLITS, Dataset, Problem
-from mien.errors import DataError
+from mien.errors import DataError, InputError
+from mien.inputs import local
+from mien.terminal import quoted
 
 __all__ = ["READERS", "SPLITS", "Dataset", "Problem", "open_dataset"]
 
@@ -52,9 +54,13 @@ def open_dataset(spec: str, *, column: str | None = None, **options: str) -> Dat
     if not colon or (len(reader) == 1 and reader.isalpha()):  # a bare path, perhaps with a drive letter
         reader, path = "table", spec
     if reader not in READERS:
-        raise DataError(f"no reader {reader!r} in {spec!r}; there are: {', '.join(READERS)}")
+        raise DataError(f"no reader {quoted(reader)!r} in {quoted(spec)!r}; there are: {', '.join(READERS)}")
     read = importlib.import_module(READERS[reader][0]).read
     path, _, query = path.partition("?")
+    try:
+        local(path)
+    except InputError as error:
+        raise DataError(str(error)) from None
     options = dict(parse_qsl(query, keep_blank_values=True)) | options
     known = [name for name in inspect.signature(read).parameters if name != "path"]
     if unknown := [name for name in options if name not in known]:

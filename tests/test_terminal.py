@@ -96,10 +96,10 @@ def test_texts_columns_and_messages_are_shown_escaped(run: Run, tiny_model: Path
     for count in (1, 7):
         shown = harmless(run("predict", *[f"so glad {EVIL}"] * count, *how))
         assert shown.count("\\x1b]0;owned\\x07") == count
-    (tmp_path / "t.csv").write_text(f'"{NAME}",b\n1,2\n', "utf-8")
+    (tmp_path / "t.csv").write_text(f"{NAME},b\n1,2\n".replace("\r", ""), "utf-8")
     assert "\\x1b" in harmless(run("predict", "t.csv", *how))
     assert "\\x1b" in harmless(run("predict", "t.csv", "--column", EVIL, *how))
-    for option in ("--labels", "--model", "--as", "--engine", "--fps", f"--{EVIL}"):
+    for option in ("--labels", "--model", "--as", "--engine", f"--{EVIL}"):
         assert "\\x1b" in harmless(run("predict", "glad", option, EVIL))
     assert "\\x1b" in harmless(run(EVIL))
     assert "\\x1b" in harmless(run("predict", f"gone/{NAME}.csv"))
@@ -192,11 +192,12 @@ def test_no_message_quotes_a_long_input(run: Run, tiny_model: Path, given: str) 
         lambda: mien.predict(Path(given)),
         lambda: mien.predict("glad", model=given),
         lambda: mien.load(given),
+        lambda: mien.load(tiny_model).predict(Path(given)),
         lambda: mien.open_dataset(given),
         lambda: mien.open_dataset(f"table:{given}.csv"),
         lambda: mien.load(tiny_model).answering(given),
     ):
-        with pytest.raises((MienError, OSError)) as raised:
+        with pytest.raises(MienError) as raised:
             call()
         messages.append(str(raised.value))
     how = ("--model", str(tiny_model))
@@ -208,6 +209,8 @@ def test_no_message_quotes_a_long_input(run: Run, tiny_model: Path, given: str) 
         run("predict", "glad", "--out", f"{small}.csv", *how),
         run("predict", "glad", "--as", small),
         run("predict", small, "--as", "face"),
+        run("predict", "glad", *how, "--column", small, "--box", small),
+        run("models", "show", small),
         run("evaluate", small, "--data", small),
         run("data", "check", small),
         run(small),
@@ -236,7 +239,8 @@ def test_what_mien_gives_is_shown_in_one_line(tiny_model: Path, face: Path, tmp_
     data = tmp_path / "d.csv"
     data.write_text("text,label\n" + "i am glad,joy\nso sad,sadness\n" * 10, "utf-8")
     report = mien.evaluate(str(tiny_model), data=f"table:{data}", split="all")
-    crowd = replace(mien.load(face).predict(drawn_face(160)), items=mien.load(face).predict(drawn_face(160)).items * 50)
+    crowd = mien.load(face).predict(drawn_face(160))
+    crowd = replace(crowd, items=crowd.items * 50)
     many: list[object] = [clip, text, text.items[0], report, crowd, clip.people[0], clip.timeline[0], clip.segments[0]]
     many += [mien.open_dataset(f"table:{data}"), Result("x" * 9999, "text", "m", error="no " * 9999)]
     for shown in map(repr, many):

@@ -42,8 +42,8 @@ from pydantic import (
 from mien.emotions import SPACES, LabelSpace, make_space
 from mien.errors import MienError, ModelError
 from mien.graphs import check_graph
-from mien.listed import check_listed, digest_of, read_json, read_listed, sha256
 from mien.inputs import exists
+from mien.listed import check_listed, digest_of, read_json, read_listed, sha256
 from mien.locks import flush
 from mien.terminal import quoted
 

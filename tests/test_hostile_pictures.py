@@ -7,6 +7,7 @@ import json
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,26 @@ def test_the_size_is_what_is_decoded() -> None:
     ):  # fmt: skip
         height, width = read_picture(data).shape[:2]
         assert (width, height) in [(3, 2), (64, 64)], data[:20]
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + _png(side=8)[8:33], b"\0\0\0\0prVt\0\0\0\0"),
+        (_webp(vp8x=64), b"EXIF\0\0\0\0"),
+        (b"\xff\xd8\xff\x01", b"\xff\x01"),
+        (b"\xff\xd8\xff\xe1\0\2", b"\xff\xe1\0\2"),
+        (b"P5 ", b" "),
+        (b"P5 ", b"#\r"),
+    ],
+    ids=["PNG", "WebP", "JPEG markers", "JPEG blocks", "PNM spaces", "PNM comments"],
+)
+def test_millions_of_empty_parts_are_not_gone_through(head: bytes, part: bytes) -> None:
+    data = head + part * (2**24 // len(part))
+    start = time.monotonic()
+    with pytest.raises(InputError):
+        read_picture(data)
+    assert time.monotonic() - start < 5  # 0.1 where nothing else runs
 
 
 def test_both_readers_of_a_size_agree(tmp_path: Path) -> None:

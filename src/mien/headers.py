@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _KINDS = "JPEG, PNG, GIF, BMP, WebP, TIFF, PNM"
+_CHUNKS = 100_000  # of a picture; no honest one has so many
+_TOO_MANY = f"is damaged: it has more than {_CHUNKS} parts"
+_COMMENTS = 2**16  # bytes before a number in the header of a PNM
 _TAGS = 4096  # of a TIFF; its decoder reads no more either
 _TILE = 4096  # pixels by which a tile may reach beyond its picture
 _PNM_NUMBER = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})(?=[\s#])")
@@ -63,7 +66,7 @@ def read_header(data: bytes) -> Header:
 
 def _jpeg(data: bytes) -> Header:
     place, orientation = 2, 1
-    while True:
+    for _ in range(_CHUNKS):
         place = data.find(b"\xff", place)
         if place < 0:
             raise IndexError
@@ -83,6 +86,7 @@ def _jpeg(data: bytes) -> Header:
         if marker == 0xE1 and block.startswith(b"Exif\0\0"):
             orientation = _orientation(block[6:])
         place += 2 + length
+    raise NotAPicture(_TOO_MANY)
 
 
 def _png(data: bytes) -> Header:
@@ -107,13 +111,16 @@ def _png(data: bytes) -> Header:
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start and end of every chunk that is there as a whole."""
     start = 8
-    while start + 12 <= len(data):
+    for _ in range(_CHUNKS):
+        if start + 12 > len(data):
+            return
         (length,) = struct.unpack_from(">I", data, start)
         end = start + 12 + length
         if end > len(data):
             return
         yield data[start + 4 : start + 8], start, end
         start = end
+    raise NotAPicture(_TOO_MANY)
 
 
 def _gif(data: bytes) -> Header:
@@ -149,11 +156,15 @@ def _webp(data: bytes) -> Header:
     else:
         raise NotAPicture("is damaged: its first chunk is none of a WebP picture")
     start, orientation = 12, 1
-    while start + 8 <= len(data):
+    for _ in range(_CHUNKS):
+        if start + 8 > len(data):
+            break
         (length,) = struct.unpack_from("<I", data, start + 4)
         if data[start : start + 4] == b"EXIF":
             orientation = _orientation(data[start + 8 : start + 8 + length].removeprefix(b"Exif\0\0"))
         start += 8 + length + length % 2
+    else:
+        raise NotAPicture(_TOO_MANY)
     return Header(width, height, data, orientation, complete=struct.unpack_from("<I", data, 4)[0] + 8 <= len(data))
 
 
@@ -225,7 +236,7 @@ def _pnm(data: bytes) -> Header:
     """Handed on with a header without comments, as where those end is read in several ways, and a usual white."""
     kind, place, numbers = data[1:2], 2, list[int]()
     while len(numbers) < (2 if kind in b"14" else 3):
-        found = _PNM_NUMBER.match(data, place)
+        found = _PNM_NUMBER.match(data, place, place + _COMMENTS)
         if found is None:
             raise IndexError
         numbers.append(int(found[1]))

@@ -93,8 +93,11 @@ def test_columns_by_name(tmp_path: Path) -> None:
     path.write_text("emotion, Usage, pixels\n" + f"4,PublicTest,{' '.join(['7', '8'] * 1152)}\n")
     data = fer2013.read(tmp_path)
     assert (labels(data), data.split.tolist(), data.inputs[0][0, :3].tolist()) == (["sad"], ["val"], [7, 8, 7])
-    path.write_text("emotion,pixels\n1,2\n")
-    with pytest.raises(DataError, match=r"icml_face_data.csv has no column 'Usage'; it has: emotion, pixels"):
+    path.write_text("emotion,pixels\n" + f"4,{' '.join(['7', '8'] * 1152)}\n" * 20)  # as the challenge's train.csv
+    data = fer2013.read(tmp_path)
+    assert (labels(data), set(data.split.tolist()), data.dealt) == (["sad"] * 20, {"test", "train", "val"}, True)
+    path.write_text("emotion,usage\n1,2\n")
+    with pytest.raises(DataError, match=r"icml_face_data.csv has no column 'pixels'; it has: emotion, usage"):
         fer2013.read(tmp_path)
 
 

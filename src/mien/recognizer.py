@@ -7,7 +7,6 @@ import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -197,10 +196,25 @@ def answer_in(recognizer: Recognizer, labels: str | None) -> tuple[Recognizer, C
     return recognizer, lambda result: result.rollup(space)
 
 
-def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of up to *size* items, in order, read as they are wanted."""
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
+def count_characters(item: Any) -> int:
+    """How many characters the texts of an item have, such as a text with the cells of its row."""
+    if isinstance(item, str):
+        return len(item)
+    parts = item.values() if isinstance(item, dict) else item if isinstance(item, list | tuple) else ()
+    return sum(map(count_characters, parts))
+
+
+def in_chunks(items: Iterable[T], size: int, characters: int = 2**24) -> Iterator[list[T]]:
+    """Lists of up to *size* items, in order, read as they are wanted; of long texts fewer, so that memory is bounded."""
+    chunk: list[T] = []
+    total = 0
+    for item in items:
+        chunk.append(item)
+        total += count_characters(item)
+        if len(chunk) == size or total > characters:
+            yield chunk
+            chunk, total = [], 0
+    if chunk:
         yield chunk
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from mien.clips import is_clip
 from mien.data.collect import Collector, deal, given_seed, given_space, known_space, plain_name, space_of
 from mien.data.dataset import Dataset
-from mien.data.images import _files, _folders, _tops, _where
+from mien.data.images import _files, _folders, _tops, _where, check_folders, note_others
 from mien.emotions import LabelSpace
 from mien.errors import DataError
 
@@ -41,7 +41,9 @@ def read(path: str | Path, *, space: str | LabelSpace | None = None, split_seed:
     labels = known or known_space({folder.name for folder in files}) or space_of(root, filled)
     if not any(name in labels for name in filled):
         raise DataError(f"{root} has no clips in a folder of {labels.name}: {', '.join(labels.names)}")
+    check_folders(root, files, known, "clips")
     rows = Collector(plain_name(root), labels, modality="video")
+    note_others(rows, root, is_clip)
     people = any(file.parent != folder for folder, clips in files.items() for file in clips)
     for split, folder in found:
         here = _where(folder, root)

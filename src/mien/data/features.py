@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -18,7 +19,7 @@ from mien.data.table import LABEL_NAMES, decoded_labels, find_column, label_cell
 from mien.data.tables import Table, cell_text, open_table
 from mien.emotions import LabelSpace
 from mien.errors import DataError
-from mien.features.preprocess import number
+from mien.features.preprocess import is_failed, number
 
 
 def read(
@@ -42,8 +43,10 @@ def read(
     Args:
         path: the file or folder.
         label: the column with the labels; without it one of the usual names ("label", "emotion", …).
-        columns: the features, names or patterns joined by commas ("AU*,pose_?"); without it all other columns that
-            hold numbers.
+        columns: the features, names or patterns joined by commas ("AU*,pose_?"); without it the action units where
+            there are such ("AU01_r"), else all other columns that hold numbers, but for those that only number or
+            rate the rows ("frame", "timestamp", "confidence", "id", …). Rows with 0 in a column "success", which
+            OpenFace writes where it found no face, are left out and counted.
         split: the column with the splits; without it "split". Where there is none, rows are dealt out 80/10/10.
         space: the labels there are; without it a known space of exactly these labels, or one made of them.
         split_seed: of that deal.
@@ -72,6 +75,10 @@ def read(
         wanted = ",".join(parts[0][0].names) if parts else columns
         parts.append((read_numbers(table, wanted, own | kept), part))
     return _dataset(path, parts, keep, known, seed, group, labels)
+
+
+_UNIT = re.compile(r"AU\d\d_[rc]")
+_BOOKKEEPING = {"frame", "face_id", "timestamp", "confidence", "success", "id", "index", "unnamed: 0", "column 1"}
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,8 @@ def read_numbers(table: Table, wanted: str, others: Mapping[str, str]) -> Number
         DataError: no such column, one that holds no numbers, or none left.
     """
     names = _chosen(table, wanted, set(others.values()))
+    success = next((name for name in table.columns if name.casefold() == "success" and name not in names), None)
+    failed: list[bool] = []
     lines: list[int] = []
     chunks: list[np.ndarray] = []
     texts: dict[str, list[str]] = {name: [] for name in others}
@@ -112,6 +121,7 @@ def read_numbers(table: Table, wanted: str, others: Mapping[str, str]) -> Number
         values = np.full((len(numbers), len(names)), np.nan)
         for at, name in enumerate(names):
             _convert(chunk[name], values[:, at], wrong[name], len(lines))
+        failed += [success is not None and is_failed(cell) for cell in (chunk[success] if success else numbers)]
         for name, column in others.items():
             texts[name] += [cell_text(cell) or "" for cell in chunk[column]]
         chunks.append(values)
@@ -127,8 +137,11 @@ def read_numbers(table: Table, wanted: str, others: Mapping[str, str]) -> Number
         raise DataError(f"{table.path} has no column of numbers besides {shown(list(others.values())) or 'these'}")
     rows = (np.concatenate(chunks) if chunks else np.zeros((0, len(names))))[:, kept].astype(np.float32)
     names = [names[at] for at in kept]
-    fits = np.isfinite(rows).all(1)
-    for row in np.flatnonzero(~fits).tolist():
+    passed = ~np.array(failed, bool)
+    fits = np.isfinite(rows).all(1) & passed
+    for row in np.flatnonzero(~passed).tolist():
+        problems.append(Problem("failed", f"{file}:{lines[row]}", "success is 0: no face was found there"))
+    for row in np.flatnonzero(~fits & passed).tolist():
         name = next(name for name in names if row in wrong[name])
         kind = "empty" if wrong[name][row] == "is empty" else "unreadable"
         problems.append(Problem(kind, f"{file}:{lines[row]}", f"{name} {wrong[name][row]}"))
@@ -143,7 +156,8 @@ def read_numbers(table: Table, wanted: str, others: Mapping[str, str]) -> Number
 
 def _chosen(table: Table, wanted: str, taken: set[str]) -> list[str]:
     if not wanted:
-        return [name for name in table.columns if name not in taken]
+        units = [name for name in table.columns if _UNIT.fullmatch(name) and name not in taken]
+        return units or [name for name in table.columns if name not in taken and name.casefold() not in _BOOKKEEPING]
     found: dict[str, None] = {}
     for pattern in filter(None, (part.strip() for part in wanted.split(","))):
         named = [name for name in table.columns if fnmatchcase(name, pattern) and name not in taken]

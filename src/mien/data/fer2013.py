@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.data import images
-from mien.data.collect import Collector
+from mien.data.collect import Collector, deal
 from mien.data.dataset import Dataset
 from mien.data.tables import Table, open_table
 from mien.emotions import SPACES
@@ -34,6 +34,8 @@ _LICENCE = "none stated; research use"
 
 def read(path: str | Path, *, labels: str = "fer7") -> Dataset:
     """Read the csv, or the tree of pictures ``train|test/EMOTION/*`` that was made of it.
+
+    Where the csv has no column "Usage", as train.csv of the challenge, its rows are dealt out 80/10/10.
 
     Args:
         path: the csv, perhaps with .gz, .xz or .bz2 behind, the folder that holds it, or the tree.
@@ -75,7 +77,7 @@ def _read(file: Path, beside: Path | None, labels: str) -> Dataset:
             )
             raise DataError(f"{beside} does not belong to {file}: it {against}")
         picture = _picture(pixels)
-        split = _SPLITS.get(usage.casefold())
+        split = _SPLITS.get(usage.casefold(), None if usage else "")
         if isinstance(picture, str) or split is None:
             what = (
                 picture if isinstance(picture, str) else f"usage {usage!r} is none of Training, PublicTest, PrivateTest"
@@ -83,9 +85,9 @@ def _read(file: Path, beside: Path | None, labels: str) -> Dataset:
             rows.problem("unreadable", where, what)
             continue
         if picture.min() == picture.max():
-            kept = "left out" if split == "train" else f"kept, as every row of {split} is"
-            rows.problem("empty", where, f"one grey throughout; {kept}", int(split == "train"))
-            if split == "train":
+            kept = "left out" if split in ("train", "") else f"kept, as every row of {split} is"
+            rows.problem("empty", where, f"one grey throughout; {kept}", int(split in ("train", "")))
+            if split in ("train", ""):
                 continue
         if labels == "fer7":
             known = number.isascii() and number.isdigit() and int(number) < len(own)
@@ -103,7 +105,7 @@ def _read(file: Path, beside: Path | None, labels: str) -> Dataset:
         what = f"{unused} rows on whose emotion the votes do not settle; left out"
         rows.problem("unknown-label", file.name, what, unused)
     also = {ferplus.name: votes[taken]} if beside and labels == "fer7" else {}
-    return replace(rows.dataset(), also=also)
+    return deal(replace(rows.dataset(), also=also), 0)
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
@@ -115,9 +117,11 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
 def _rows(file: Path) -> Iterator[tuple[str, str, str, str]]:
     """Place, usage, emotion and pixels of each row."""
     table = open_table(file)
-    emotion, pixels, usage = _columns(table, ("emotion", "pixels", "Usage"))
+    named = ("Usage",) if "usage" in map(str.casefold, table.columns) else ()  # train.csv of the challenge has none
+    emotion, pixels, *usage = _columns(table, ("emotion", "pixels", *named))
     for lines, chunk in table.numbered(256):
-        for line, *cells in zip(lines, chunk[usage], chunk[emotion], chunk[pixels], strict=True):
+        usages = chunk[usage[0]] if usage else [""] * len(lines)
+        for line, *cells in zip(lines, usages, chunk[emotion], chunk[pixels], strict=True):
             first, second, third = (str(cell).strip() for cell in cells)
             yield f"{file.name}:{line}", first, second, third
 

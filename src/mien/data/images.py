@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +20,14 @@ from mien.data.collect import (
     space_of,
 )
 from mien.data.dataset import SPLITS, Dataset, Problem
+from mien.data.lines import shown
 from mien.data.splits import SPLIT_NAMES
 from mien.emotions import LabelSpace
 from mien.errors import DataError, InputError
 from mien.media import is_picture, read_picture
 
 _CROP = 96  # pixels a side of a face cut out of a photograph
+_PARTS = {"images", "labels", "pictures", "photos", "imgs", "videos", "clips", "data"}
 _LITTER = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")  # what computers leave behind, with all that begins "."
 
 
@@ -66,10 +68,12 @@ def read(
     if labels is None:
         filled = {folder.name for folder, entries in files.items() if not all(fault for _, fault in entries)}
         labels = space_of(root, filled or {folder.name for folder in files})
+    check_folders(root, files, known, "pictures")
     if not any(folder.name in labels for folder in files):
         names = ", ".join(sorted({folder.name for folder in files})[:5])
         raise DataError(f"{root}: none of its folders ({names}) is a label of {labels.name}: {', '.join(labels.names)}")
     rows = Collector(plain_name(root), labels, modality=modality)
+    note_others(rows, root, is_picture)
     for _, top in _tops(root):
         for file in filter(is_picture, _visible(top)):
             if file.is_file():
@@ -144,6 +148,30 @@ def _tops(root: Path) -> list[tuple[str, Path]]:
     if len(entries) == 1 and entries[0].is_dir() and _folders(entries[0]):
         return _tops(entries[0])
     return [("", root)]
+
+
+def check_folders(root: Path, folders: Iterable[Path], known: LabelSpace | None, what: str) -> None:
+    """Refuse folders whose names are those of the parts of a data set, not of labels.
+
+    Raises:
+        DataError: they are.
+    """
+    names = {folder.name.casefold() for folder in folders}
+    if known is None and names & _PARTS and names <= _PARTS | {"masks", "annotations"}:
+        raise DataError(
+            f"{root} has its {what} in {shown(sorted(names))}, as YOLO and others do, and no folder for each label: "
+            "not read; name them in a table (table:FILE?modality=…)"
+        )
+
+
+def note_others(rows: Collector, root: Path, wanted: Callable[[Path], bool]) -> None:
+    """Note the folders that lie beside those of the splits: what is in them is in no split."""
+    tops = {top for _, top in _tops(root)}
+    beside = next(iter(tops)).parent
+    for folder in _folders(beside) if tops != {root} else ():
+        if folder not in tops and (count := sum(map(wanted, _files(folder)))):
+            what = f"{folder.name!r} is no split that is known; its {count} files are left out"
+            rows.problem("no-split", _where(folder, root), what, count)
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -67,7 +67,7 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
     except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         raise DataError(f"{path} is damaged or cut off: {error}") from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise DataError(f"{path} cannot be read: {error.strerror or ' '.join(str(error).split())}") from error
 
 
 def blocks(file: BinaryIO, path: Path) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ def open_parquet(path: Path) -> Iterator[Any]:
         DataError: it is damaged, or unfolds to far more than it has bytes.
     """
     parquet = require("pyarrow.parquet", "table")
-    with _damage(path), open_binary(path) as file, tempfile.TemporaryFile() as unpacked:
+    with open_binary(path) as file, _damage(path), tempfile.TemporaryFile() as unpacked:
         if path.suffix.lower() in PACKED:
             for block in blocks(file, path):
                 unpacked.write(block)
@@ -150,10 +150,12 @@ def _damage(path: Path) -> Iterator[None]:
     """Whatever pyarrow raises on a damaged file, as one line."""
     try:
         yield
-    except (MienError, OSError):
+    except MienError:
         raise
     except UnicodeDecodeError:
         raise DataError(f"{path} is not readable Parquet: the names of its columns are not UTF-8") from None
     except Exception as error:  # hostile bytes can fail in any way
+        if isinstance(error, OSError) and error.errno:
+            raise
         why = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"{path} is not readable Parquet: {why}") from error

@@ -5,6 +5,7 @@ Of pictures, the table has their paths in place of texts; there may be ratings b
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from mien.data.tables import Table, cell_text, open_table, table_suffix
 from mien.emotions import SPACES, LabelSpace, _key
 from mien.errors import DataError, InputError
 from mien.media import Region, picture_size
+from mien.terminal import quoted
 
 TEXT_NAMES = ("text", "texts", "comment", "sentence", "content", "review", "message", "tweet", "utterance", "post")
 LABEL_NAMES = ("label", "labels", "emotion", "emotions", "sentiment", "mood", "feeling", "category", "class", "target")
@@ -257,6 +259,13 @@ def text_column(columns: Sequence[str], wanted: str | None, file: Path) -> str:
         DataError: there is none; the message names the columns there are.
     """
     if wanted is None and len(columns) == 1:
+        words = set(re.findall(r"[a-z]+", columns[0].casefold()))
+        if len(words) > 1 and re.search(r"\w[,;|~^:/\t]+ ?\w", columns[0]):
+            what = f"{file} has one column, {quoted(columns[0])!r}: what separates its columns is not known"
+            raise DataError(f"{what}; comma, semicolon, tab and | are (or name it with --column)")
+        if not words.intersection(TEXT_NAMES) and table_suffix(file) in (".csv", ".tsv"):
+            line = "note: %s has one column; its first line, %r, is taken for the header"
+            logging.getLogger("mien").warning(line, quoted(file), quoted(columns[0]))
         return columns[0]
     return find_column(columns, wanted, TEXT_NAMES, "text", file)
 

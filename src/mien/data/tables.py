@@ -34,6 +34,7 @@ __all__ = ["Table", "cell_text", "open_table", "table_suffix"]
 
 _DELIMITERS = ",;\t|"
 _JSON_LOOKAHEAD = 1000
+VALUE_LIMIT = 250_000  # of a line of JSON
 
 
 class _Text(Table):
@@ -142,15 +143,20 @@ class _Jsonl(Table):
         for number, line in enumerate(self._lines(), 1):
             if not line.strip():
                 continue
+            if sum(map(line.count, "[{,")) > VALUE_LIMIT:
+                raise DataError(f"{self.path}:{number} has more than {VALUE_LIMIT:,} values, too many for a row")
             try:
                 row = json.loads(line)
-                size = weight([row])
             except RecursionError:
                 raise DataError(f"{self.path}:{number} is nested too deep") from None
             except json.JSONDecodeError as error:
                 raise DataError(f"{self.path}:{number} is not JSON: {error.msg} at character {error.pos + 1}") from None
             except ValueError as error:
                 raise DataError(f"{self.path}:{number} is not JSON: {str(error)[:80]}") from None
+            try:
+                size = weight([row])
+            except ValueError as error:
+                raise DataError(f"{self.path}:{number} {error}") from None
             if not isinstance(row, dict):
                 raise DataError(f"{self.path}:{number} is a JSON {type(row).__name__}; every line must be an object")
             yield number, row, size

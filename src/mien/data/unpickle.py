@@ -296,18 +296,21 @@ class _Reader:
 
     def cell(self, value: Any) -> Any:
         """One cell of an object column."""
-        if isinstance(value, list | tuple):
+        if isinstance(value, list | tuple | set | frozenset):
             self.spend(len(value))
             return [self.cell(part) for part in value]
+        if isinstance(value, dict):
+            self.spend(2 * len(value))
+            return {str(self.cell(key)): self.cell(part) for key, part in value.items()}
         if _is(value, "NA") or (isinstance(value, type) and issubclass(value, Inert) and value.name == "NA"):
             return None
-        if not isinstance(value, Inert):
-            return value
+        return self.note(value) if isinstance(value, Inert) else value
+
+    def note(self, value: Inert) -> Any:
+        """A cell that is a number of numpy, a missing time or an array."""
         if value.name == "scalar":
             return np.frombuffer(_bytes(value.args[1]), self.dtype(value.args[0]))[0].item()
-        if value.name.endswith("_nat_unpickle"):
-            return None
-        return self.column(value).tolist()
+        return None if value.name.endswith("_nat_unpickle") else self.column(value).tolist()
 
     def arrow(self, note: Any) -> np.ndarray:
         """An array of Arrow text, numbers or booleans as objects, None where there is none. Checks every offset."""

@@ -65,6 +65,11 @@ def number(cell: Any) -> float:
     return value
 
 
+def is_failed(cell: Any) -> bool:
+    """Whether a cell of a column "success" says that no face was found."""
+    return str(cell).strip().casefold() in ("0", "0.0", "false")
+
+
 def prepare(item: Any, columns: Sequence[str]) -> np.ndarray:
     """One input as the network is given it.
 
@@ -79,6 +84,8 @@ def prepare(item: Any, columns: Sequence[str]) -> np.ndarray:
     """
     if isinstance(item, Row):
         item = item.values
+        if "success" not in columns and is_failed(next((v for k, v in item.items() if k.casefold() == "success"), 1)):
+            raise InputError("success is 0: no face was found there")
     if isinstance(item, Mapping):
         check_columns(columns, list(item))
         values = np.empty(len(columns), np.float32)

@@ -180,6 +180,25 @@ def test_a_table_without_rows_gives_a_part_without_rows(predict: Predict, tiny_m
     assert read(tmp_path / "parts").to_pylist() == []
 
 
+def test_long_texts_make_small_parts_and_are_read_in_their_encoding(
+    predict: Predict, tiny_model: Path, tmp_path: Path
+):
+    (tmp_path / "t.txt").write_bytes(b"caf\xe9 so glad\n" + b"x" * 1_000_000 + b"\n" + b"so sad\n" * 3000)
+    rows = same(predict, tmp_path, "t.txt", "--model", tiny_model)
+    assert rows[0]["text"] == "café so glad"
+    assert len(predict.made) == 2  # type: ignore[attr-defined]
+    (tmp_path / "t.txt").write_bytes((b"x" * 1_000_000 + b"\n") * 40 + b"so sad\n" * 300)
+    done = predict("t.txt", "--model", tiny_model, "--out", "small", "--engine", "ray")
+    assert done.exit_code == 0, done.output
+    assert len(predict.made) == 6  # type: ignore[attr-defined]
+    assert read(tmp_path / "small").num_rows == 340
+    for content, told in ((b"so sad\nna\x81ve\n", "name its encoding"), (b"x" * 5_000_000, "is longer than")):
+        (tmp_path / "t.txt").write_bytes(content)
+        done = predict("t.txt", "--model", tiny_model, "--out", "bad", "--engine", "ray")
+        assert done.exit_code == 1
+        assert told in str(done.exception)
+
+
 def test_pictures_come_out_as_they_do_without(predict: Predict, tmp_path: Path):
     (tmp_path / "in" / "deep").mkdir(parents=True)
     for number in range(70):

@@ -205,7 +205,7 @@ def count_characters(item: Any) -> int:
 
 
 def in_chunks(items: Iterable[T], size: int, characters: int = 2**24) -> Iterator[list[T]]:
-    """Lists of up to *size* items, in order, read as they are wanted; of long texts fewer, so that memory is bounded."""
+    """Lists of up to *size* items, in order, read as they are wanted; of long texts fewer, to bound the memory."""
     chunk: list[T] = []
     total = 0
     for item in items:

@@ -19,11 +19,13 @@ from mien.cli_inputs import Source
 from mien.errors import MienError
 from mien.model import load
 from mien.parts import Parts, Plan, Trail, cut
-from mien.recognizer import Recognizer, answer_in
+from mien.recognizer import Recognizer, answer_in, count_characters
 from mien.results import ClipSummary, Moment, Person, Result
 from mien.sinks import Row, face_rows, parquet_types, plain_cell, row_of
 from mien.text.recognizer import BATCHES_AHEAD
 from mien.video.tables import clip_row, moment_rows
+
+_BLOCK, _PART = 64, 2**25  # rows whose characters are counted together; characters of a part
 
 
 @dataclass(frozen=True)
@@ -140,26 +142,30 @@ def layout(
     job: Job, model: Recognizer, roll: Callable[[Result], Result], sources: Sequence[Source], workers: int
 ) -> Plan:
     """How many inputs there are, in parts of which size, and which columns; runs through tables once."""
-    example, count = _example(model, job.clips), 0
+    example, count, held, most_held = _example(model, job.clips), 0, 0, 1  # characters of _BLOCK rows
 
     def samples() -> Iterator[Row]:
-        nonlocal count
+        nonlocal count, held, most_held
         if model.manifest.modality != "text":
             count = sum(source.total or 0 for source in sources)
             yield from job.rows(roll(example), {})
             return
         for source in sources:
-            for place, (_, cells) in enumerate(source.rows()):
+            for place, (text, cells) in enumerate(source.rows()):
                 columns = {name: plain_cell(cell) for name, cell in cells.items()}
                 if place == 0:
                     yield from job.rows(roll(example), columns)
                 yield columns
                 count += 1
+                held = count_characters((text, cells)) + (held if count % _BLOCK else 0)
+                most_held = max(most_held, held)
 
     columns = parquet_types(samples)
     least, most = (1, 8) if job.clips else (64, 1024)  # inputs of a part
     if model.manifest.modality == "text":  # cut where one process alone cuts: the same texts are read together
         least, most = BATCHES_AHEAD * job.options["batch_size"], 8192
+        if (fitting := _BLOCK * max(1, _PART // most_held)) < most:
+            least = most = fitting
     size = min(-(-count // (4 * workers)), most)  # small enough that all workers are done at about the same time
     return Plan(count, max(1, -(-size // least)) * least, columns)
 

@@ -2,6 +2,7 @@
 #   make demo   the small install (no torch), a few predictions and a page to look at
 #   make serve  the API and its page at http://127.0.0.1:8000; make serve OPTIONS="--port 9000" for another place
 #   make test   everything: lint, types, unit, property and end-to-end tests
+#   make sbom   what is installed for mien, as a CycloneDX document: sbom.json
 #   make fuzz   hostile inputs of all kinds, for MINUTES (10); SEED and KINDS repeat a run: make fuzz SEED=7 KINDS="tables clips"
 PYTHON ?= python3
 PIP_FLAGS = --quiet --disable-pip-version-check -c constraints.txt
@@ -13,7 +14,7 @@ endif
 
 MINUTES ?= 10
 
-.PHONY: demo serve test lint fuzz clean
+.PHONY: demo serve test lint sbom fuzz clean
 
 demo: .venv-demo/installed
 	.venv-demo/bin/mien demo --out demo
@@ -25,8 +26,12 @@ test: .venv/installed lint
 	.venv/bin/python -m pytest
 
 lint: .venv/installed
-	.venv/bin/ruff check src tests benchmarks examples docs
+	.venv/bin/ruff check src tests benchmarks examples docs tools
 	.venv/bin/mypy
+	.venv/bin/python tools/installed.py licences
+
+sbom: .venv/installed
+	.venv/bin/python tools/installed.py sbom > sbom.json
 
 fuzz: .venv/installed
 	PYTHONPATH=tests .venv/bin/python -m fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(KINDS),--kinds "$(KINDS)")
@@ -47,4 +52,4 @@ fuzz: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-serve demo findings .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-serve demo findings sbom.json .pytest_cache .mypy_cache .ruff_cache

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -127,11 +128,11 @@ def test_a_stopped_folder_is_gone_on_with(face: Path, tmp_path: Path, monkeypatc
     out, read = tmp_path / "o.csv", recognizer.read_picture
     seen: list[str] = []
 
-    def until_stopped(source: str) -> np.ndarray:
+    def until_stopped(source: str, *more: Any, **options: Any) -> np.ndarray:
         seen.append(source)
         if len(seen) == 68:
             raise KeyboardInterrupt
-        return read(source)
+        return read(source, *more, **options)
 
     monkeypatch.setattr(recognizer, "read_picture", until_stopped)
     with pytest.raises(MienError, match=r"the 64 rows done are kept in .*o\.csv\.part$"):

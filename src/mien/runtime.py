@@ -61,7 +61,7 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads if rows is None else 1
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what goes wrong is raised as well
         # Idle threads must not wait busily: others, of another network in turn, need the cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Batches differ in shape: a growing arena would keep the largest of each for ever.

@@ -4,6 +4,7 @@ where Ray is installed, also by Ray, from end to end.
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -267,6 +268,46 @@ def test_a_stopped_run_goes_on_without_lost_or_doubled_rows(predict: Predict, ti
     assert "wrote 250 rows in 4 parts into parts" in done.output
     assert predict(*asked).exit_code == 0
     assert predict.made == []  # type: ignore[attr-defined]
+
+
+def test_parts_that_are_not_as_they_were_written_are_made_again(predict: Predict, tiny_model: Path, tmp_path: Path):
+    write_texts(tmp_path / "t.csv", 250)
+    asked = "t.csv", "--model", tiny_model, "--batch-size", 4, "--out", "parts", "--engine", "ray"
+    assert predict(*asked).exit_code == 0
+    folder = tmp_path / "parts"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    flipped = bytearray(before["part-00000.parquet"])
+    flipped[len(flipped) // 3] ^= 4
+    (folder / "part-00000.parquet").write_bytes(flipped)
+    (folder / "part-00001.parquet").write_bytes(before["part-00001.parquet"][:-20])
+    (folder / "_part-00002.sha256").unlink()  # the machine stopped between the two
+    (folder / "part-00003.parquet").write_bytes(before["part-00002.parquet"])  # whole, but another
+    done = predict(*asked)
+    assert done.exit_code == 0, done.output
+    assert predict.made == [0, 1, 2, 3]  # type: ignore[attr-defined]
+    assert done.output.count("is not as it was written: it is made again") == 4
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_damage_to_the_record_of_what_was_asked_is_refused(predict: Predict, tiny_model: Path, tmp_path: Path):
+    write_texts(tmp_path / "t.csv", 250)
+    asked = "t.csv", "--model", tiny_model, "--batch-size", 4, "--out", "parts", "--engine", "ray"
+    assert predict(*asked, after=2).exit_code == 1
+    record = tmp_path / "parts" / RECORD
+    record.write_text(record.read_text().replace('"size": 64', '"size": 65'))
+    assert "_mien.json is damaged; name another folder" in str(predict(*asked).exception)
+
+
+def test_of_two_runs_into_one_folder_the_second_is_refused(predict: Predict, tiny_model: Path, tmp_path: Path):
+    write_texts(tmp_path / "t.csv")
+    (tmp_path / "parts").mkdir()
+    asked = "t.csv", "--model", tiny_model, "--out", "parts", "--engine", "ray"
+    other = os.open(tmp_path / "parts", os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    assert "another process is writing" in str(predict(*asked).exception)
+    assert predict.made == []  # type: ignore[attr-defined]
+    os.close(other)
+    assert predict(*asked).exit_code == 0
 
 
 def test_another_question_is_refused(predict: Predict, tiny_model: Path, tiny_multi: Path, tmp_path: Path):

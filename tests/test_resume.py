@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -221,6 +223,17 @@ def test_a_full_disk_leaves_what_was_done_and_no_file(tiny_model: Path, long: Pa
 # ------------------------------------------------------------------------------------- two at the same time
 
 
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """The lock of a file or folder, as another process would have it."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
 def test_of_two_processes_with_one_file_the_second_is_told(tiny_model: Path, long: Path, run_cli: RunCli) -> None:
     args = long / "in.csv", "--model", tiny_model, "--out", "both.jsonl"
     process = start(long, *args)
@@ -240,16 +253,25 @@ def test_of_two_processes_with_one_file_the_second_is_told(tiny_model: Path, lon
     assert not (long / "both.jsonl.part").exists()
 
 
+def test_of_two_trainings_in_one_folder_the_second_is_told(run_cli: RunCli, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    write_csv(tmp_path / "in.csv", single_rows())
+    args = "train", "text-linear", "--data", "table:in.csv", "--out", "run"
+    with held(tmp_path / "run"):
+        told = one_line(run_cli(*args))
+    assert told == "mien: another process is training in run: wait for it, or name another folder (--out)"
+    assert not list((tmp_path / "run").iterdir())
+
+
 @pytest.mark.parametrize("name", ["seen.png", "one.jsonl"])
 def test_a_file_that_another_process_is_writing_is_left_to_it(tmp_path: Path, name: str) -> None:
     from mien.sinks import whole
 
     scratch = tmp_path / f"{name}.tmp"
     scratch.write_bytes(b"half")
-    with scratch.open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(MienError, match=f"another process is writing .*{name}"), whole(tmp_path / name):
-            raise AssertionError("got in")
+    told = pytest.raises(MienError, match=f"another process is writing .*{name}")
+    with held(scratch), told, whole(tmp_path / name):
+        raise AssertionError("got in")
     assert scratch.read_bytes() == b"half"
     with whole(tmp_path / name) as made:  # the lock is gone with its process, what it left is no obstacle
         made.write_bytes(b"whole")

@@ -65,6 +65,17 @@ def locked(path: Path, busy: str, wait: float = 0.0) -> Iterator[None]:
         os.close(file)
 
 
+class Held:
+    """The lock of an existing folder, for as long as this object is there; see :func:`open_locked`."""
+
+    def __init__(self, folder: Path, busy: str) -> None:
+        self._file = None if fcntl is None else open_locked(folder, busy)
+
+    def __del__(self) -> None:
+        if (file := getattr(self, "_file", None)) is not None:
+            os.close(file)
+
+
 def flush(path: Path) -> None:
     """See a file, or the names in a folder, to the disk itself, where they outlive a power cut."""
     if path.is_dir() and os.name == "nt":

@@ -14,6 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from mien.errors import MienError, RecipeError
+from mien.locks import Held
 from mien.sinks import whole, written
 from mien.training.plain_yaml import read_yaml
 from mien.training.recipe import Recipe
@@ -30,18 +31,25 @@ def next_folder(name: str) -> Path:
     return folder
 
 
-def claim(folder: Path, config: dict[str, Any], resume: bool, begun: bool) -> None:
+def claim(folder: Path, config: dict[str, Any], resume: bool, begun: bool) -> Held:
     """Make a run folder with its ``config.yaml``, or see that it holds the very run that is to be gone on with.
 
     Args:
         begun: whether the folder holds work that must not be written over.
 
+    Returns:
+        What keeps other processes out of the folder, for as long as it is there.
+
     Raises:
         RecipeError: it holds another run, or there is none to resume, or its ``config.yaml`` is damaged.
-        MienError: it cannot be written.
+        MienError: it cannot be written, or another process is training in it.
     """
     path = folder / CONFIG
     try:
+        if resume and not folder.exists():
+            raise RecipeError(f"{folder} holds no run to resume")
+        folder.mkdir(parents=True, exist_ok=True)
+        held = Held(folder, f"another process is training in {folder}: wait for it, or name another folder (--out)")
         if path.exists() and (begun or resume):
             if not resume:
                 raise RecipeError(f"{folder} holds a run already; go on with it (--resume) or name another (--out)")
@@ -49,12 +57,10 @@ def claim(folder: Path, config: dict[str, Any], resume: bool, begun: bool) -> No
             parts = [_difference(key, before.get(key), now) for key, now in config.items() if before.get(key) != now]
             if parts:
                 raise RecipeError(f"{folder} holds a run with another {' and '.join(parts)}; resume it with its own")
-            return
-        if resume and not folder.exists():
-            raise RecipeError(f"{folder} holds no run to resume")
-        folder.mkdir(parents=True, exist_ok=True)
+            return held
         with whole(path) as made:
             made.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), "utf-8")
+        return held
     except OSError as error:
         raise MienError(f"cannot write the run folder {folder}: {error.strerror or error}") from error
 

@@ -87,7 +87,7 @@ def cross_validate(
     specs = [entry if isinstance(entry, str) else entry.name for entry in (first, *others)]
     data_facts = [{"spec": specs[0], "fingerprint": whole.samples_fingerprint}, *({"spec": spec} for spec in specs[1:])]
     config = {"recipe": checked.model_dump(mode="json"), "data": data_facts, "folds": folds}
-    claim(folder, config, resume, begun=any(folder.glob("fold-*")))
+    _held = claim(folder, config, resume, begun=any(folder.glob("fold-*")))
     names = sorted(set(fold.tolist()), key=_natural)
     tell(f"{specs[0]}: {len(whole):,} samples in {len(names)} folds: " + ", ".join(map(str, names)))
 

@@ -113,7 +113,7 @@ def train(
         "data": [{"spec": spec, "fingerprint": part.fingerprint} for spec, part in zip(specs, sets, strict=True)],
     }
     started_before = any(folder.glob("checkpoints")) or any(folder.glob("*/checkpoints")) or (folder / "model").exists()
-    claim(folder, config, resume, begun=started_before)
+    _held = claim(folder, config, resume, begun=started_before)
     finished = folder / "model"
     if resume and (finished / folders.MANIFEST).exists() and (metrics := folders.verify(finished).metrics):
         say(f"{folder} is already finished")

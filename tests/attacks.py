@@ -103,12 +103,11 @@ async def attack(port: int, name: str, seconds: float, connections: int) -> int:
 def attacking(port: int, name: str, seconds: float, connections: int = 16) -> Iterator[subprocess.Popen[bytes]]:
     """An attack that runs meanwhile, in a process of its own."""
     command = [sys.executable, str(Path(__file__)), str(port), name, str(seconds), str(connections)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 if __name__ == "__main__":

@@ -117,11 +117,12 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 @contextmanager
-def serving(*options: object, env: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """``mien serve`` on a free port; stopped by SIGTERM."""
+def serving(*options: object, env: Mapping[str, str] | None = None, before: str = "") -> Iterator[Server]:
+    """``mien serve`` on a free port, after a line of Python in its process; stopped by SIGTERM."""
     with TemporaryDirectory() as folder:
         log = Path(folder, "log")
-        command = [sys.executable, "-m", "mien.cli", "serve", "--port", "0", *map(str, options)]
+        code = f"{before}\nimport mien.cli\nmien.cli.main()"
+        command = [sys.executable, "-c", code, "serve", "--port", "0", *map(str, options)]
         with log.open("wb") as file:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stderr=file, env={**cli_env(), "TMPDIR": folder, **(env or {})}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,18 @@ FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         (b'{"inputs": [-Infinity]}', 400, "-Infinity"),
         (b"[" * 100_000, 400, "too many brackets"),
         (b'{"inputs": [' + b"9" * 5000 + b"]}", 400, "no JSON that is read here"),
+        (b'{"inputs": [1' + b"0" * 100_000 + b"]}", 400, "a number of 100,001 digits"),
+        (b'{"inputs": ["a"], "inputs": ["b"]}', 400, "it has the key 'inputs' twice"),
+        (b'{"inputs": [{"' + b"k" * 5000 + b'": 1, "' + b"k" * 5000 + b'": 1}]}', 400, "twice"),
+        (b'{"inputs": ["a"]}' + b" " * 7_000_000 + b"x", 400, "Extra data"),
+        (b'{"inputs": [' + b"[]," * 2_000_000 + b"1]}", 413, "bytes of the body are JSON besides strings"),
+        (b'{"inputs": [' + b'{"a":0},' * 900_000 + b"1]}", 413, "more than 256 inputs"),
+        (b'{"inputs": [' + b"7," * 100_000 + b"1]}", 413, "more than 135,168 bytes"),
+        (b'{"inputs": [' + b"7," * 50_000 + b"1]}", 413, "50,001 inputs; up to 256"),
+        (b'{"inputs": ["' + b'\\"' * 1_000_000, 400, "Unterminated string"),
+        ({"inputs": ["a"], "model": "m" * 1_000_000}, 422, "there is no 'mmm"),
+        ({"inputs": ["a"], "labels": "l" * 1_000_000}, 422, "no label space 'lll"),
+        ({"x" * 1_000_000: 1}, 422, "unknown key 'xxx"),
         ([], 422, "must be an object such as"),
         (None, 422, "not null"),
         ("text", 422, "not a string"),
@@ -53,7 +66,11 @@ FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     ],
 )
 def test_bad_json(server: Server, document: Any, status: int, detail: str) -> None:
-    assert detail in server.post("/v1/text", document).problem(status)
+    start = time.perf_counter()
+    answer = server.post("/v1/text", document)
+    assert detail in answer.problem(status)
+    assert len(answer.body) < 1000  # little of what came is quoted
+    assert time.perf_counter() - start < 5
 
 
 def test_every_bad_input_is_named(server: Server) -> None:
@@ -99,10 +116,30 @@ def test_a_packed_body(server: Server) -> None:
         (form([(f"{n}.png", b"x") for n in range(300)]), 413, "more than 256 inputs"),
         (form([], [("inputs", "x")] * 300), 413, "more than 256 inputs"),
         (form([], [("inputs", "x" * 2_000_000)]), 413, "a field is larger than 1,048,576 bytes"),
+        (form([], [("model", "face"), ("model", "face"), ("inputs", "x")]), 422, "model is given twice"),
+        (form([("x" * 3000 + ".png", b"x")], [("y" * 3000, "1")]), 422, "unknown field 'yyy"),
+        (form([("x" * 3000 + ".png", b"x")]), 422, "file[0]"),
+        (form([("x" * 1_000_000 + ".png", b"x")]), 400, "no form"),
+        (form([], [("inputs", "x")] * 100_000), 413, "more than 256 inputs"),
     ],
 )
 def test_bad_forms(server: Server, body: bytes, status: int, detail: str) -> None:
-    assert detail in server.request("POST", "/v1/face", body, FORM).problem(status)
+    answer = server.request("POST", "/v1/face", body, FORM)
+    assert detail in answer.problem(status)
+    assert len(answer.body) < 1000
+
+
+def test_a_form_in_a_charset_that_takes_quadratic_time(server: Server) -> None:
+    body = form([], [("inputs", "x" * 1_000_000)])
+    kind = f"multipart/form-data; charset=punycode; boundary={BOUNDARY}"
+    assert "charset" in server.request("POST", "/v1/text", body, {"Content-Type": kind}).problem(415)
+
+
+def test_a_text_that_unfolds_counts_as_it_is_read(server: Server) -> None:
+    long = "\N{LOUDLY CRYING FACE}" * 1000  # 18 characters and a space each
+    assert server.post("/v1/text", {"inputs": [long]}).status == 200
+    assert "count as 3,750" in server.post("/v1/text", {"inputs": [long] * 50}).problem(413)
+    assert "100,000 characters" in server.post("/v1/text", {"inputs": [long * 10]}).problem(422)
 
 
 def test_a_form_without_a_boundary(server: Server) -> None:

@@ -126,12 +126,21 @@ def test_every_setting_is_an_option_with_the_same_default_and_the_limits_stand_i
     from mien.cli_serve import serve
     from mien.serve.settings import ServeSettings
 
-    renamed = {"model": "models", "origin": "origins"}
+    renamed = {"model": "models", "origin": "origins", "allow_host": "allow_hosts"}
     options = {renamed.get(name, name): value.default for name, value in inspect.signature(serve).parameters.items()}
     defaults = ServeSettings()
     assert set(options) == set(ServeSettings.model_fields)
     for name, value in options.items():
         assert value is None or value == getattr(defaults, name), name
     limits = DOCS.partition("## Limits")[2].partition("## Many")[0]
-    for name in ("max_inputs", "queue", "max_body_mb", "max_json_mb", "max_megapixels", "max_clip_s", "timeout_s"):
+    for name in (
+        "max_inputs",
+        "queue",
+        "max_body_mb",
+        "max_json_mb",
+        "max_megapixels",
+        "max_clip_s",
+        "timeout_s",
+        "max_live_megapixels",
+    ):
         assert f" {getattr(defaults, name):,.0f}" in limits, name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -135,6 +135,29 @@ def test_words_and_frames_that_are_too_large_close_the_connection(server: Server
             assert closed.value.rcvd.code == code
         else:
             assert code == 1009
+    assert server.is_well()
+
+
+def test_a_frame_has_a_limit_of_pixels_of_its_own(server: Server) -> None:
+    with live(server) as client:
+        large = cv2.imencode(".png", np.zeros((3000, 3001, 3), np.uint8))[1].tobytes()
+        (result,) = send_and_wait(client, large)["results"]
+        assert "3001 x 3000 pixels; at most 9000000" in result["error"]
+        assert send_and_wait(client, jpeg())["people"] == [1]
+    assert server.upload("/v1/face", [("large.png", large)]).status == 200
+
+
+def test_messages_of_endless_fragments_and_pings(server: Server) -> None:
+    for frame in (b"\x00\x80\0\0\0\0", b"\x8a\x80\0\0\0\0", b"\x89\x80\0\0\0\0"):  # nothing more, pong, ping
+        with live(server) as client:
+            client.send(jpeg())
+            client.recv(30)
+            client.socket.sendall(b"\x02\x80\0\0\0\0")  # a message begins
+            with suppress(OSError):  # cut while sending
+                for _ in range(5):
+                    client.socket.sendall(frame * 10_000)
+            with pytest.raises(ConnectionClosed):
+                client.recv(10)
     assert server.is_well()
 
 

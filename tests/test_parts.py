@@ -222,6 +222,15 @@ def test_pictures_come_out_as_they_do_without(predict: Predict, tmp_path: Path):
     assert rows[40]["light"] == pytest.approx(1 + 6 * 120 / 255, abs=1e-4)
 
 
+def test_what_a_folder_leaves_out_is_counted(predict: Predict, tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in" / "a.png"), np.full((20, 20, 3), 90, np.uint8))
+    for name in ("b.heic", "c.HEIC", ".hidden"):
+        (tmp_path / "in" / name).touch()
+    done = predict("in", "--model", face_model(tmp_path / "model"), "--out", "parts", "--engine", "ray")
+    assert "left out of the folders: 2 .heic, 1 hidden\n" in done.output
+
+
 @pytest.mark.parametrize("how", [[], ["--timeline"]])
 def test_clips_come_out_as_they_do_without(how: list[str], predict: Predict, tmp_path: Path):
     (tmp_path / "in").mkdir()

@@ -105,9 +105,9 @@ def test_texts_columns_and_messages_are_shown_escaped(run: Run, tiny_model: Path
     assert "\\x1b" in harmless(run("predict", f"gone/{NAME}.csv"))
     assert "\\x1b" in harmless(run("predict", "glad", *how, "--out", f"{NAME}.csv"))
     assert "\\x1b" in harmless(run("predict", "glad", *how, "--out", f"{NAME}.exe"))
-    assert "\\x1b" in harmless(run("models", "show", EVIL))
-    assert "\\x1b" in harmless(run("bench", EVIL))
-    assert "\\x1b" in harmless(run("train", EVIL, "--data", f"table:{NAME}.csv"))
+    assert "\\x1b" in harmless(run("models", "show", NAME))
+    assert "\\x1b" in harmless(run("bench", NAME))
+    assert "\\x1b" in harmless(run("train", NAME, "--data", f"table:{NAME}.csv"))
 
 
 def test_json_holds_the_characters_and_prints_none(run: Run, tiny_model: Path) -> None:

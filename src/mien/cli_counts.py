@@ -60,9 +60,9 @@ class Unread:
             print_line(told, sys.stderr)
         say_left_out(left_out)
 
-    def left_out(self, of_folders: Counter[str] | None) -> dict[str, int] | None:
-        """What the document counts: what was left out of folders, and texts without anything to read."""
-        counts = Counter(of_folders or {}) + Counter({EMPTY: self.empty})
+    def left_out(self, given: int, of_folders: Counter[str] | None) -> dict[str, int] | None:
+        """What the document counts: what was left out of folders, and empty lines, cells and rows."""
+        counts = Counter(of_folders or {}) + Counter({EMPTY: self.empty - given})
         return dict(counts) if counts or of_folders is not None else None
 
 

@@ -223,9 +223,9 @@ def _predict_to_screen(
     shown: list[Result] = []
     unread = Unread()
     results = unread.watch(read(_texts(sources)))
-    left_out = left_out_of(sources)
+    left_out, given = left_out_of(sources), sum(not source.name.strip() for source in sources)
     if as_json:
-        print_results(recognizer.name, results, lambda: unread.left_out(left_out))
+        print_results(recognizer.name, results, lambda: unread.left_out(given, left_out))
     else:
         from mien.display import progress, show_pictures, show_results
         from mien.scene.show import show_scenes
@@ -249,7 +249,7 @@ def _predict_to_screen(
             show_pictures(console(), shown, counts, sources[0].total or len(shown))
         else:
             show_results(console(), shown, counts, _UNITS.get(recognizer.manifest.modality, "texts"))
-    unread.tell(sum(not source.name.strip() for source in sources), left_out)
+    unread.tell(given, left_out)
 
 
 def _texts(sources: Iterable[Source]) -> Iterator[Any]:

@@ -196,7 +196,8 @@ class ClipReader:
             return
         if self._first is not None and not is_converted(self.path, self._container):
             self.close()
-            raise InputError(f"{self.path} cannot be decoded: its frames come out all alike, as of colors not known")
+            why = "all its frames come out alike, perhaps because its colors are not supported"
+            raise InputError(f"{self.path} cannot be decoded: {why}")
         if not self._given:
             self.close()
             raise InputError(f"no frame of {self.path} can be decoded")

@@ -186,6 +186,15 @@ def test_a_stopped_run_repeats_no_epoch_that_it_reported(done, data, tmp_path):
         assert torch.equal(value, other[name]), name
 
 
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
+def test_a_damaged_checkpoint_is_one_line(name, done, data, tmp_path):
+    shutil.copytree(done.folder, tmp_path / "run", ignore=shutil.ignore_patterns("model", "report"))
+    path = tmp_path / "run" / "checkpoints" / name
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(MienError, match=f"{name} is damaged: the run cannot be gone on with"):
+        mien.train("text-gru", data, tmp_path / "run", settings=SMALL, resume=True)
+
+
 def test_ctrl_c_before_training_promises_nothing(data, tmp_path, monkeypatch):
     def stopped(*_, **__):
         raise KeyboardInterrupt

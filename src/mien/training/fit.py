@@ -21,6 +21,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from mien.data import Dataset
+from mien.errors import MienError
 from mien.evaluation.metrics import tuned_metrics
 from mien.training.batches import Batches
 from mien.training.callbacks import HISTORY, EarlyStoppingLater, History, Newest
@@ -352,9 +353,16 @@ def _strategy(settings: TrainSettings) -> str:
 
 def _stopped(checkpoint: Path, settings: TrainSettings) -> bool:
     """Whether early stopping had ended the run: Lightning forgets that it had, and would train another epoch."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=False)["callbacks"]
+    state = _read(checkpoint)["callbacks"]
     waits = [value["wait_count"] for name, value in state.items() if name.startswith("EarlyStopping")]
     return bool(waits) and waits[0] >= settings.patience
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    try:
+        return dict(torch.load(checkpoint, map_location="cpu", weights_only=False))
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise MienError(f"{checkpoint} is damaged: the run cannot be gone on with; name another folder") from error
 
 
 def _begun(module: Module, folder: Path, say: Callable[[str], None]) -> TrainedNetwork:
@@ -371,7 +379,7 @@ def _begun(module: Module, folder: Path, say: Callable[[str], None]) -> TrainedN
 
 def _kept(module: Module, folder: Path) -> TrainedNetwork:
     """The best network of a run, from its checkpoint."""
-    kept = torch.load(folder / CHECKPOINTS / "best.ckpt", map_location="cpu", weights_only=False)
+    kept = _read(folder / CHECKPOINTS / "best.ckpt")
     weights = {name.removeprefix("network."): value for name, value in kept["state_dict"].items()}
     module.network.load_state_dict(weights)
     epochs = json.loads((folder / HISTORY).read_text())

@@ -9,9 +9,25 @@ import pytest
 
 from filmed import numbered, write_clip
 from mien.clips import ClipReader
-from mien.errors import InputError
+from mien.data.tables import open_table
+from mien.errors import DataError, InputError, MienError
 
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}
+
+
+def test_a_message_is_one_line_whatever_it_quotes(tmp_path: Path) -> None:
+    """Arrow's messages end in a line feed, and names in a pickle can be anything."""
+    assert str(MienError("two\nlines \x1b]0;title\x07\u202e\n")) == r"two lines \x1b]0;title\x07\u202e"
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"PAR1" + bytes(40) + struct.pack("<I", 20) + b"PAR1")
+    with pytest.raises(DataError) as parquet:
+        open_table(path)
+    path = tmp_path / "a.pkl"
+    path.write_bytes(b"c\x1b[31m\0\nname\n.")
+    with pytest.raises(DataError) as pickled:
+        open_table(path)
+    for error in (parquet, pickled):
+        assert str(error.value).isprintable()
 
 
 @pytest.mark.parametrize("box", [b"stsz", b"trun"])

@@ -25,8 +25,9 @@ def cut(text: str, most: int = LONGEST) -> str:
 
 
 def cut_message(message: str) -> str:
-    """A message in which no word is longer than `LONGEST`, and which is not endless itself."""
-    return cut(_RUN.sub(lambda found: cut(found[0]), message), _MESSAGE)
+    """A message as one line that is not endless: no word in it is longer than `LONGEST`, no sign acts on a terminal."""
+    line = " ".join(part.strip() for part in message.splitlines() if part.strip())
+    return cut(_RUN.sub(lambda found: cut(found[0]), printable(line)), _MESSAGE)
 
 
 def quoted(text: object) -> str:

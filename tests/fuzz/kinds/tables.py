@@ -65,6 +65,8 @@ def _check_csv(path: Path) -> None:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         return
+    if "\0" in content:  # UTF-16
+        return
     table = open_table(path)
     ours = [list(row) for chunk in table.chunks() for row in zip(*chunk.values(), strict=True)]
     for separator in ",;\t|":

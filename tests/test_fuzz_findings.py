@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import copyreg
+import pickle
 import struct
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from filmed import numbered, write_clip
 from mien.clips import ClipReader
 from mien.data.tables import open_table
-from mien.errors import DataError, InputError, MienError
+from mien.errors import DataError, InputError, MienError, ModelError
+from mien.runtime import Session
+
+
+class Odd:
+    """Pickled as a call of a name that tables need, with what it does not take."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return copyreg._reconstructor, (slice, object, None)  # type: ignore[attr-defined]
+
 
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}
 
@@ -26,8 +39,12 @@ def test_a_message_is_one_line_whatever_it_quotes(tmp_path: Path) -> None:
     path.write_bytes(b"c\x1b[31m\0\nname\n.")
     with pytest.raises(DataError) as pickled:
         open_table(path)
-    for error in (parquet, pickled):
+    path.write_bytes(pickle.dumps(Odd(), 2))
+    with pytest.raises(DataError) as noted:
+        open_table(path)
+    for error in (parquet, pickled, noted):
         assert str(error.value).isprintable()
+        assert "object at 0x" not in str(error.value)
 
 
 @pytest.mark.parametrize("box", [b"stsz", b"trun"])
@@ -56,3 +73,21 @@ def test_frames_of_a_clip_are_not_months_apart(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mkv", numbered(3), times=[0, 0.04, 2e7], codec="mjpeg", fps=25)
     with pytest.raises(InputError, match="days"):
         ClipReader(path)
+
+
+def test_what_onnx_runtime_says_is_shortened(tmp_path: Path) -> None:
+    """It named functions and lines of its own source, 500 characters."""
+    network = onnx.ModelProto.FromString(_network())
+    network.graph.node[0].input[1] = "nothing"
+    with pytest.raises(ModelError, match="cannot be run") as caught:
+        Session(network.SerializeToString(), name="model.onnx")
+    assert len(str(caught.value)) < 200
+    assert "[ONNX" not in str(caught.value)
+
+
+def _network() -> bytes:
+    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
+    given, made = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", None]) for name in ("x", "y"))
+    nodes = [helper.make_node("ReduceMean", ["x", "axes"], ["y"])]
+    graph = helper.make_graph(nodes, "mean", [given], [made], [axes])
+    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]).SerializeToString())

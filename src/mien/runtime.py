@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 from mien.errors import ModelError
+from mien.terminal import cut
 from mien.threads import side_by_side, usable_threads
 
 if os.environ["ORT_DISABLE_TELEMETRY"] != "0":
@@ -22,6 +24,7 @@ if os.environ["ORT_DISABLE_TELEMETRY"] != "0":
 
 
 _SLACK = 1e-3  # by which a probability may be beside 0 and 1, as 8 bits make it
+_CODE = re.compile(r"\[ONNXRuntimeError\] : \d+ : ")
 ROWS = 8  # that a thread computes together
 
 
@@ -75,7 +78,7 @@ class Session:
                 providers=providers or ["CPUExecutionProvider"],
             )
         except Exception as error:  # onnxruntime raises bare classes of its own for every kind of damage
-            raise ModelError(f"{self._name} cannot be run: {str(error).splitlines()[0]}") from error
+            raise ModelError(f"{self._name} cannot be run: {_reason(error)}") from error
         self.input = self._session.get_inputs()[0].name
         self.outputs = tuple(output.name for output in self._session.get_outputs())
         self._widths = dict(widths or {})
@@ -111,7 +114,7 @@ class Session:
             try:
                 found: list[np.ndarray] = self._session.run(names, {self.input: batch})
             except Exception as error:  # a tensor of the wrong shape or type, no memory left
-                raise ModelError(f"{self._name} cannot be run: {str(error).splitlines()[0]}") from error
+                raise ModelError(f"{self._name} cannot be run: {_reason(error)}") from error
             for name, output in zip(names, found, strict=True):
                 self._check(name, output, len(batch))
             return found
@@ -133,3 +136,8 @@ class Session:
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _reason(error: Exception) -> str:
+    """What ONNX Runtime says, in short: it names places in its own source at length."""
+    return cut(_CODE.sub("", str(error).partition("\n")[0]), 160)

@@ -109,6 +109,9 @@ class Inert:
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
+    def __repr__(self) -> str:  # in a message about what is wrong with it
+        return self.name or "something"
+
 
 class _Partial(Inert):
     """pandas 1.3 makes its blocks by ``partial(new_block, ndim=2)(values, places)``: a note of a note."""

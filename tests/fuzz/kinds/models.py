@@ -10,6 +10,7 @@ import math
 import os
 import tempfile
 import zipfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -25,6 +26,7 @@ from fuzz import Case, Finding, child
 from fuzz.bend import bend, number
 from fuzz.command import run
 from fuzz.words import text
+from mien.listed import digest_of
 from mien.model import NETWORK, TOKENIZER, LabelsEntry, Manifest, verify, write_model
 
 SECONDS, SECONDS_PER_MB, MEGABYTES, MEGABYTES_PER_MB = 3.0, 10.0, 200.0, 60.0
@@ -140,7 +142,9 @@ def rehashed(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
 
 
 def sealed(manifest: dict[str, Any]) -> bytes:
-    """The manifest's bytes, with its digest of itself where it has one."""
+    """The manifest's bytes, with its digest of itself."""
+    with suppress(Exception):  # of what no digest can be made of
+        manifest = manifest | {"digest": digest_of({key: manifest[key] for key in manifest if key != "digest"})}
     return (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
 
 
@@ -292,7 +296,7 @@ def _changed_network(rng: Random) -> bytes:
             tensor = rng.choice(graph.initializer)
             tensor.dims[rng.randrange(len(tensor.dims))] = number(rng) % 2**63
         elif what == 7:  # as large as it likes
-            size = [rng.choice((10, 10**4, 10**5, 10**9)) for _ in range(2)]
+            size = [rng.choice((10, 10**5, 10**9)) for _ in range(2)]
             graph.initializer.append(numpy_helper.from_array(np.array(size, np.int64), "size"))
             graph.node.insert(0, helper.make_node("ConstantOfShape", ["size"], ["huge"]))
             graph.node.append(helper.make_node("ReduceMean", ["huge"], ["one"], keepdims=0))

@@ -22,6 +22,7 @@ import mien
 from conftest import RunCli, change_manifest, cli_env, one_line
 from mien.errors import ModelError
 from mien.model import LabelsEntry, Manifest, shipped, verify, write_model
+from serving import serving
 
 FEW = ["joy", "fear"]
 
@@ -52,6 +53,11 @@ def test_an_unlisted_card_is_not_shown(copy: Path, run_cli: RunCli, tmp_path: Pa
     done = run_cli("models", "show", copy)
     assert done.returncode == 0, done.stderr
     assert "root" not in done.stdout + done.stderr
+    with serving("--model", copy) as server:
+        assert server.get("/v1/models/tiny").json()["card"] == ""
+        (copy / "README.md").unlink()
+        (copy / "README.md").write_text("put there while it runs")
+        assert server.get("/v1/models/tiny").json()["card"] == ""
 
 
 @pytest.mark.parametrize("name", ["README.md", "model.onnx", "tokenizer.json", "manifest.json", "weights.safetensors"])

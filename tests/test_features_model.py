@@ -135,11 +135,12 @@ def test_columns_go_by_name_in_any_order(run: mien.training.run.Run) -> None:
 def test_unusable_rows_are_told_and_stop_no_other(run: mien.training.run.Run) -> None:
     model = mien.load(run.model)
     good = dict.fromkeys("abcde", "1")
-    given = [good, Row("mine.csv:3", good | {"b": "n/a"}), good | {"c": None}, [1, 2, 3], np.full(5, np.nan), good]
+    broken = good | {"b": "n/a"}
+    given = [good, Row("mine.csv:3", broken), good | {"c": None}, [1, 2, 3], np.full(5, np.nan), good, [3e38] * 5]
     results = list(model.predict_many(given))
     assert [r.error for r in results] == [
         None, "b is 'n/a', no number", "c is empty", "a row of 5 numbers is needed, got shape (3,)",
-        "a is no finite number", None,
+        "a is no finite number", None, "a is too large a number",
     ]  # fmt: skip
     assert results[1].input == "mine.csv:3"
     with pytest.raises(InputError, match="needs the columns b, e; there are: a, c, d"):
@@ -183,7 +184,7 @@ def test_constant_columns_are_not_learned_from(tmp_path: Path) -> None:
     [
         ("features-svm", ["network.embed=face"], "network.embed: rows need none"),
         ("face-svm", ["network.embed="], "network.embed: for pictures, name the face model"),
-        ("features-svm", ["network.kind=gru"], "network.shape: Extra inputs"),
+        ("features-svm", ["network.kind=gru"], "network.shape: is no setting"),
         ("features-svm", ["network.kernel=[quantum]"], r"network.kernel.0"),
         ("features-svm", ["network.c=[]"], "network.c"),
         ("features-svm", ["search.folds=1"], "search.folds"),

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mien.errors import InputError
 
-_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST = 1e30  # sums of larger ones are no numbers any more
 
 
 class FeatureSettings(BaseModel):
@@ -103,6 +103,8 @@ def prepare(item: Any, columns: Sequence[str]) -> np.ndarray:
         raise InputError(f"a row of {len(columns)} numbers is needed, got shape {values.shape}")
     if not np.isfinite(values).all():
         raise InputError(f"{columns[int(np.flatnonzero(~np.isfinite(values))[0])]} is no finite number")
+    if (large := np.abs(values) > _LARGEST).any():
+        raise InputError(f"{columns[int(np.flatnonzero(large)[0])]} is too large a number")
     return values
 
 

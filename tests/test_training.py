@@ -247,7 +247,7 @@ def test_a_run_folder_is_not_taken_over(done, data, tmp_path):
         (b"", "empty"),
         (b"word", "no mapping"),
         (b"- 1\n- 2\n", "no mapping"),
-        (b"a: [1\n", "flow"),
+        (b"a: [1\n", "not YAML"),
         (b"\xff\xfe:", "utf-8"),
     ],
 )

@@ -341,7 +341,7 @@ def test_origins_are_as_browsers_write_them() -> None:
 def test_what_cannot_be_served(run_cli: RunCli, tmp_path: Path) -> None:
     assert "no model 'nonsense'" in one_line(run_cli("serve", "--model", "nonsense", "--port", 0))
     assert "two models are named text" in one_line(run_cli("serve", "--model", "text", "--model", "text", "--port", 0))
-    assert "--timeout-s: Input should be greater than 0" in one_line(run_cli("serve", "--timeout-s", 0))
+    assert "--timeout-s: must be more than 0.0, not 0.0" in one_line(run_cli("serve", "--timeout-s", 0))
     assert "--origin: 'example.org' is no origin" in one_line(run_cli("serve", "--origin", "example.org"))
     assert "the API key is empty" in one_line(run_cli("serve", "--port", 0, env={"MIEN_API_KEY": ""}))
     with socket.create_server(("127.0.0.1", 0)) as taken:

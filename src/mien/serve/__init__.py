@@ -4,7 +4,7 @@
 
     settings.py   what can be set, with its limits         server.py     uvicorn, its time limits and logs
     app.py        the routes                               observe.py    metrics, log lines, keys, headers
-    bodies.py     from a request to inputs                 problems.py   errors as RFC 9457 has them
+    bodies.py     from a request to inputs; forms.py       problems.py   errors as RFC 9457 has them
     models.py     the models that are served               schema.py     what OpenAPI says of all this
     batching.py   inputs of many requests in one batch     live.py       a camera's frames over a WebSocket
     clips.py      a clip within its limits                 page/         the page: plain ES modules

@@ -8,30 +8,27 @@ import binascii
 import itertools
 import json
 import os
-import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import IO, Any, NoReturn, TypeVar, cast
+from typing import IO, Any, NoReturn, TypeVar
 
 from fastapi import Request
-from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData, Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 
 from mien.serve.clips import Clip
+from mien.serve.forms import parse_form
 from mien.serve.problems import Problem
 from mien.serve.settings import ServeSettings
 
 _KEYS = ("inputs", "model", "labels")
 _SHOWN = 20  # errors of single inputs that are listed
-_FIELD = 1 << 20  # bytes of a form's field that is no file
 INLINE = 1 << 14  # bytes of a body that is parsed at once; a larger one is in a thread
 _MEMORY = 1 << 20  # bytes of a form that are kept in memory
-_PIECE = 1 << 16  # bytes of a form that are parsed between two looks at the clock
+_PIECE = 1 << 16  # bytes of JSON that are counted at once
 _STRUCTURE = 1 << 17  # bytes of JSON outside its strings: a list of that many numbers takes 0.02 s and a few megabytes
 _BACKSLASH = ord("\\")
 _OPEN_FILES = "/proc/self/fd"
@@ -139,11 +136,13 @@ async def reading(request: Request, modality: str, settings: ServeSettings, room
     body = _Body(request, settings.max_json if is_json else settings.max_body, room)
     async with AsyncExitStack() as stack:
         stack.callback(lambda: room.give_back(body.size))
-        file: IO[bytes] = stack.enter_context(tempfile.SpooledTemporaryFile(_MEMORY))  # noqa: SIM115
+        file: IO[bytes] | None = None
+        if not is_json:
+            file = stack.enter_context(tempfile.SpooledTemporaryFile(_MEMORY))  # noqa: SIM115
         try:
             async with asyncio.timeout(settings.upload_timeout_s):
-                rest = await body.read(None if is_json else file)
-            if is_json:
+                rest = await body.read(file)
+            if file is None:
                 async with room.json if body.size > INLINE else nullcontext():
                     asked = await apart(body.size, lambda: _from_json(rest, modality, settings.max_inputs, stack))
             else:
@@ -202,9 +201,10 @@ def _from_json(body: bytearray, modality: str, most: int, stack: AsyncExitStack)
 def _parse(body: bytearray, most: int) -> Any:
     if not body.strip():
         raise Problem(400, "the body is empty")
-    _bound(body, most)
+    if len(body) > INLINE:
+        _bound(body, most)
     try:
-        return json.loads(body, parse_constant=_no_constant, parse_int=_number, object_pairs_hook=_object)
+        return _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except json.JSONDecodeError as error:
         raise Problem(400, f"the body is no JSON: {error.msg}, line {error.lineno} column {error.colno}") from None
     except UnicodeDecodeError as error:
@@ -273,6 +273,9 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"it has {name}, which is no number of JSON")
 
 
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_number, object_pairs_hook=_object)
+
+
 def _name(document: dict[str, Any], key: str) -> str | None:
     value = document.get(key)
     if value is not None and not isinstance(value, str):
@@ -309,7 +312,7 @@ def _kind(value: Any) -> str:
 def _from_form(
     header: str, file: IO[bytes], modality: str, settings: ServeSettings, end: float, stack: AsyncExitStack
 ) -> Asked:
-    form = _parse_form(header, file, settings.max_inputs, end)
+    form = parse_form(header, file, settings.max_inputs, end)
     stack.push_async_callback(form.close)
     asked, errors, counts = Asked(), [], dict.fromkeys(("file", "inputs"), 0)
     for key, value in form.multi_items():
@@ -332,45 +335,6 @@ def _from_form(
     if not asked.inputs:
         raise Problem(422, "there is no field file (nor inputs)", [{"where": "file", "detail": "is missing"}])
     return asked
-
-
-def _parse_form(header: str, file: IO[bytes], most: int, end: float) -> FormData:
-    """The form that a file holds; its own files are in memory.
-
-    Raises:
-        Problem: 400, it is none; 413, too much of one; 415, another charset than UTF-8.
-    """
-    _, options = parse_options_header(header)
-    if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8", b"us-ascii"):
-        raise Problem(415, "a form in another charset than UTF-8 is not taken here")
-    file.seek(0)
-
-    async def pieces() -> AsyncGenerator[bytes, None]:
-        while piece := file.read(_PIECE):
-            if time.monotonic() > end:
-                raise Problem(413, "the form takes too long to read; send its files one by one")
-            yield piece
-
-    limits = {"max_files": most, "max_fields": most + 2, "max_part_size": _FIELD}
-    parser = MultiPartParser(Headers({"content-type": header}), pieces(), **limits)
-    parser.spool_max_size = sys.maxsize
-    try:
-        return _without_waiting(parser.parse())
-    except MultiPartException as error:
-        if error.message.startswith("Too many"):
-            raise Problem(413, f"more than {most} inputs, the most that are taken in one request") from None
-        if error.message.startswith("Part exceeded"):
-            raise Problem(413, f"a field is larger than {_FIELD:,} bytes; send it as a file") from None
-        raise Problem(400, f"the body is no form: {error.message[:200]}") from None
-
-
-def _without_waiting(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never waits for anything."""
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        return cast(T, done.value)
-    raise AssertionError("it waits")
 
 
 def _part(value: str | UploadFile, modality: str, stack: AsyncExitStack) -> tuple[Any, str | None]:

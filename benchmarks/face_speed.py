@@ -33,7 +33,7 @@ print("RESULT" + json.dumps({"load_s": load, "seconds": seconds, "faces": len(fo
 
 def photograph(path: str | None) -> Any:
     """The picture as uint8 (height, width, 3) RGB."""
-    from mien.media import read_picture
+    from mien.media.images import read_picture
 
     if path:
         return read_picture(path)

@@ -29,7 +29,7 @@ def drawn(path: Path, seconds: int, rate: int = 25) -> Path:
     """A drawn face that sways before a rough wall."""
     import av
 
-    from mien.drawings import swaying
+    from mien.bench import swaying
 
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=Fraction(rate))

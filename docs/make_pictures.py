@@ -17,7 +17,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from rich.console import Console
 
@@ -44,17 +43,23 @@ def main() -> None:
 
 def draw_people(target: Path) -> None:
     """Drawn people with what the shipped model reads marked on them."""
-    from mien.drawings import group
+    from mien.demo import ASSETS
     from mien.face.draw import annotate
+    from mien.media.encode import encode_image
+    from mien.media.images import read_picture
 
-    picture = group(320)
+    picture = read_picture(ASSETS / "people.png")
     marked = annotate(picture, mien.load("face").predict(picture))
-    target.write_bytes(cv2.imencode(".jpg", marked[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes())
+    target.write_bytes(encode_image(marked, "jpeg", 88))
 
 
 def draw_page(target: Path) -> None:
     """A picture of the page reading a text, in light and dark."""
+    from PIL import Image
     from playwright.sync_api import sync_playwright
+
+    from mien.media.images import read_picture
+    from mien.media.pixels import resize
 
     command = [sys.executable, "-m", "mien.cli", "serve", "--port", "0", "--model", "text", "--model", "face"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -72,7 +77,7 @@ def draw_page(target: Path) -> None:
                 page.goto(address)
                 page.get_by_label("Write anything").fill(TEXT)
                 page.locator(".sentences li").nth(2).wait_for()
-                parts.append(cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR))
+                parts.append(read_picture(page.screenshot()))
             browser.close()
     finally:
         server.terminate()
@@ -81,8 +86,7 @@ def draw_page(target: Path) -> None:
     height, width = light.shape[:2]
     edge = (0.62 - 0.12 * np.arange(height) / height) * width  # of the light half, aslant
     whole = np.where((np.arange(width) < edge[:, None])[:, :, None], light, dark)
-    small = cv2.resize(whole, (width * 3 // 4, height * 3 // 4), interpolation=cv2.INTER_AREA)
-    cv2.imwrite(str(target), small, [cv2.IMWRITE_WEBP_QUALITY, 85])
+    Image.fromarray(resize(whole, width * 3 // 4, height * 3 // 4)).save(target, quality=85)
 
 
 def draw_terminal() -> None:

@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import cv2
 import joblib
 import numpy as np
+from PIL import Image, ImageDraw
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -28,18 +28,19 @@ MOUTHS = {"happy": (0, 180), "sad": (180, 360), "surprise": (0, 360)}  # the par
 
 
 def drawn_face(label: str, random: np.random.Generator) -> np.ndarray:
-    """A face of a few strokes, uint8 (48, 48) grey, each a little different."""
-    picture = np.full((96, 96), random.integers(90, 160), np.uint8)
-    x, y = random.integers(-5, 6, 2).tolist()
-    cv2.ellipse(picture, (48 + x, 48 + y), (36, 44), 0, 0, 360, int(random.integers(180, 230)), -1, cv2.LINE_AA)
-    for eye in (33, 63):
-        cv2.circle(picture, (eye + x, 38 + y), 5, 40, -1, cv2.LINE_AA)
+    """A face of a few strokes, uint8 (48, 48) gray, each a little different."""
+    picture = Image.new("L", (192, 192), int(random.integers(90, 160)))
+    draw = ImageDraw.Draw(picture)
+    x, y = (2 * random.integers(-5, 6, 2)).tolist()
+    draw.ellipse((24 + x, 8 + y, 168 + x, 184 + y), fill=int(random.integers(180, 230)))
+    for eye in (66, 126):
+        draw.circle((eye + x, 76 + y), 10, fill=40)
     start, end = MOUTHS[label]
-    down = 76 if label == "sad" else 66
-    size = (8, 10) if label == "surprise" else (int(random.integers(12, 19)), int(random.integers(5, 10)))
-    cv2.ellipse(picture, (48 + x, down + y), size, 0, start, end, 60, 3, cv2.LINE_AA)
-    noisy = picture + random.normal(0, 8, picture.shape)
-    return np.asarray(cv2.resize(np.clip(noisy, 0, 255).astype(np.uint8), (48, 48), interpolation=cv2.INTER_AREA))
+    down = (152 if label == "sad" else 132) + y
+    wide, high = (16, 20) if label == "surprise" else (int(random.integers(24, 38)), int(random.integers(10, 20)))
+    draw.arc((96 + x - wide, down - high, 96 + x + wide, down + high), start, end, fill=60, width=6)
+    noisy = np.asarray(picture.reduce(4)) + random.normal(0, 4, (48, 48))
+    return np.clip(noisy, 0, 255).astype(np.uint8)
 
 
 def faces(folder: str | None, each: int) -> tuple[list[Any], list[str]]:

@@ -13,8 +13,8 @@ import argparse
 import csv
 from pathlib import Path
 
-import cv2
 import numpy as np
+from PIL import Image
 
 WIDTH, HEIGHT = 320, 240
 
@@ -47,7 +47,7 @@ def main() -> None:
     for number in range(options.count):
         picture, pleasant = room(rng)
         name = f"room-{number:03}.jpg"
-        cv2.imwrite(str(options.out / name), picture[:, :, ::-1])
+        Image.fromarray(picture).save(options.out / name, quality=95)
         ratings.append((name, f"{pleasant:.2f}"))
         labels.append((name, "cosy" if pleasant > 5 else "bleak"))
     for table, rows in (("rooms.csv", ratings), ("labels.csv", labels)):

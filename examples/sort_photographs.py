@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 import mien
-from mien.media import is_picture
+from mien.media.images import is_picture
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 
-from mien.clips import ClipReader
+from mien.media.clips import ClipReader
 
 _CLOCK = 90_000  # ticks a second: fine enough for any rate
 

@@ -27,8 +27,8 @@ from conftest import RunCli, cli_env, one_line
 from face_model import drawn_face, face_model, video_model
 from filmed import write_clip, write_sound
 from mien.cli import app
-from mien.clips import ClipReader
 from mien.demo import run as run_demo
+from mien.media.clips import ClipReader
 from test_cli_more import command
 
 MOMENT = ["file", "time", "person", "label", "emoji", "score", "labels", "left", "top", "right", "bottom", "error"]
@@ -219,7 +219,7 @@ def test_a_page_and_lines_and_other_labels(run_cli: RunCli, model: Path, here: P
 #: From the 13th frame on, each takes a twentieth of a second, and a file says that it has come to that.
 SLOW = """import signal, time, pathlib
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from mien.clips import ClipReader
+from mien.media.clips import ClipReader
 from mien.demo import run as run_demo
 following = ClipReader.__next__
 def slowly(clip):
@@ -358,9 +358,11 @@ def test_a_model_of_clips_with_one_command(run_cli: RunCli, films: Path, tmp_pat
 
 
 def test_the_drawn_clip_that_is_timed_shows_a_face(model: Path, tmp_path: Path) -> None:
-    from mien.drawings import swaying, write_film
+    from mien.bench import swaying
+    from mien.media.encode import write_clip as write
 
-    result = mien.load(model, threads=1).predict(write_film(tmp_path / "a.mp4", swaying(25, 25, 1280, 720), 25))
+    assert write(tmp_path / "a.mp4", swaying(25, 25, 1280, 720), 25) == 25
+    result = mien.load(model, threads=1).predict(tmp_path / "a.mp4")
     assert result.clip is not None
     assert (result.clip.width, result.clip.height, result.clip.frames) == (1280, 720, 5)
     assert len(result.timeline) == 5

@@ -156,7 +156,7 @@ def test_a_page_stands_alone(run_cli: RunCli, face: Path, album: Path, tmp_path:
     assert "<script" not in page
     assert page.count('class="box') == 6
     assert "6 faces in 5 pictures, 1 could not be read" in page
-    assert "c.jpg is cut off" in page
+    assert "c.jpg is damaged or cut off" in page
     pictures = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
     assert len(pictures) == 4
     shown = cv2.imdecode(np.frombuffer(base64.b64decode(pictures[0]), np.uint8), cv2.IMREAD_COLOR)

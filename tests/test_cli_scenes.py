@@ -20,7 +20,7 @@ from face_model import drawn_face
 from filmed import write_clip
 from mien.bench import measure
 from mien.cli import main
-from mien.media import read_picture
+from mien.media.images import read_picture
 
 
 @pytest.fixture

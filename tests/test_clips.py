@@ -16,7 +16,7 @@ import pytest
 
 from conftest import cli_env
 from filmed import corner, number_in, numbered, read, times_in, write_clip
-from mien.clips import CLIP_SUFFIXES, ClipReader, is_clip
+from mien.media.clips import CLIP_SUFFIXES, ClipReader, is_clip
 
 #: Irregular, with a long stillness, two frames close together and a gap at the end.
 SWITCHES = [0, 0.04, 0.08, 0.5, 0.52, 1.0, 1.9, 2.0, 2.01, 3.5]
@@ -220,7 +220,7 @@ def test_names_of_clips() -> None:
     assert is_clip("a.MP4")
     assert is_clip(Path("x/y.webm"))
     assert not any(is_clip(name) for name in ("a.gif", "mp4", "a.mp4.txt", "a.jpg", "a.m4a"))
-    from mien.media import PICTURE_SUFFIXES
+    from mien.media.images import PICTURE_SUFFIXES
 
     assert not set(CLIP_SUFFIXES) & set(PICTURE_SUFFIXES)
 
@@ -241,7 +241,7 @@ def test_a_large_clip_takes_little_memory(tmp_path: Path) -> None:
     program = """
 import resource, sys
 import cv2, onnxruntime
-from mien.clips import ClipReader
+from mien.media.clips import ClipReader
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with ClipReader(sys.argv[1], threads=2) as clip:
     assert (clip.info.width, clip.info.height) == (3840, 2160)
@@ -254,11 +254,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 def test_frames_that_are_not_wanted_are_not_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mien.decoder import Decoder
-
-    converted = []
-    picture = Decoder.picture
-    monkeypatch.setattr(Decoder, "picture", lambda self: (converted.append(self.number), picture(self))[1])
+    converted: list[int] = []
+    picture = ClipReader._picture
+    monkeypatch.setattr(
+        ClipReader, "_picture", lambda self, frame: (converted.append(self._number), picture(self, frame))[1]
+    )
     path = write_clip(tmp_path / "a.mp4", numbered(30))
     assert read(path, fps=5)[0] == converted == list(range(0, 30, 5))
     converted.clear()
@@ -275,8 +275,8 @@ def test_a_long_clip_is_not_kept(tmp_path: Path) -> None:
     assert peak < 2_000_000
 
 
-def test_opencv_is_loaded_only_to_read() -> None:
-    code = "import sys, mien, mien.clips, mien.video, mien.video.aggregate; sys.exit('cv2' in sys.modules)"
+def test_pyav_is_loaded_only_to_read() -> None:
+    code = "import sys, mien, mien.media.clips, mien.video, mien.video.aggregate; sys.exit('av' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=cli_env(), check=False).returncode == 0
 
 
@@ -300,7 +300,7 @@ def test_real_clips() -> None:
 def test_a_name_that_is_not_utf_8_does_not_crash_the_decoder(tmp_path: Path) -> None:
     named = os.fsencode(tmp_path) + b"/caf\xe9.mp4"
     os.rename(write_clip(tmp_path / "a.mp4", numbered(5)), named)
-    program = "import sys; from mien.clips import ClipReader; print(len(list(ClipReader(sys.argv[1]))))"
+    program = "import sys; from mien.media.clips import ClipReader; print(len(list(ClipReader(sys.argv[1]))))"
     command = [sys.executable, "-c", program, named]
     done = subprocess.run(command, capture_output=True, text=True, env=cli_env(), timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "5\n"), done.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
@@ -17,9 +16,8 @@ from hypothesis import strategies as st
 
 from conftest import cli_env
 from filmed import damaged, fast_start, noisy, number_in, numbered, read, times_in, write_clip, write_sound
-from mien.clips import ClipReader, is_clip
-from mien.containers import NotAClip, read_container
 from mien.errors import InputError
+from mien.media.clips import ClipReader, is_clip
 
 
 def stating(path: Path, *boxes: bytes) -> Path:
@@ -88,7 +86,7 @@ def test_cut_off_in_other_containers(tmp_path: Path, name: str, how: dict[str, s
 def test_cut_off_while_it_was_written(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", noisy(20))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    refused(path, "was not written to its end: its table of frames (moov) is missing")
+    refused(path, "was not written to its end")
 
 
 @pytest.mark.parametrize("b_frames", [0, 2])
@@ -178,16 +176,19 @@ _BEGINNINGS = [
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(_BEGINNINGS), st.binary(max_size=200), st.binary(max_size=200))
-def test_the_structure_of_any_bytes_is_read_or_refused(head: bytes, first: bytes, then: bytes) -> None:
+def test_any_bytes_are_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, head: bytes, first: bytes, then: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "bytes.mp4"
     for data in (head + first + then, first + head + then):
-        with suppress(NotAClip):
-            container = read_container(io.BytesIO(data))
-            assert container.seconds is None or container.seconds > 0
+        path.write_bytes(data)
+        with suppress(InputError), ClipReader(path) as clip:
+            assert clip.info.duration > 0
 
 
 def test_sound_alone(tmp_path: Path) -> None:
     refused(write_sound(tmp_path / "a.mp4"), "holds no pictures, only sound")
-    refused(write_sound(tmp_path / "a.mkv"), "holds sound alone")
+    refused(write_sound(tmp_path / "a.mkv"), "holds no pictures, only sound")
 
 
 def test_no_frames(tmp_path: Path) -> None:
@@ -234,7 +235,7 @@ def test_nothing_is_printed(tmp_path: Path) -> None:
     paths["mjpeg"].write_bytes(data[: len(data) // 3] + bytes(3000) + data[len(data) // 3 + 3000 :])
     program = """
 import json, os, sys
-from mien.clips import ClipReader
+from mien.media.clips import ClipReader
 from mien.errors import InputError
 found = {}
 for path in sys.argv[1:]:
@@ -254,4 +255,4 @@ print(json.dumps([found, os.environ.get("OPENCV_FFMPEG_LOGLEVEL")]))
     assert 40 < found[str(paths["hurt"])] < 60
     assert found[str(paths["cut"])] > 0
     assert 20 < found[str(paths["mjpeg"])] < 30
-    assert "sound alone" in found[str(paths["sound"])]
+    assert "only sound" in found[str(paths["sound"])]

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from draw_people import LOOKS, PEOPLE, blend, changing, group, portrait, write_moods
 
 import mien
-from mien.clips import ClipReader
-from mien.drawings import LOOKS, PEOPLE, blend, changing, group, portrait, swaying, write_film
-from mien.errors import MienError
+from mien.bench import swaying
+from mien.demo import ASSETS
 from mien.face.detect import FaceDetector
+from mien.media.clips import ClipReader
+from mien.media.images import read_picture
 
 
 def test_a_look_halfway_is_the_mean_of_two() -> None:
@@ -50,7 +52,7 @@ def test_a_face_that_changes_does_so_little_by_little(tmp_path: Path) -> None:
     assert steps[:4] == [0, 0, 0, 0], "it stays for two thirds"
     assert all(steps[4:6])
     assert not any(steps[6:])
-    path = write_film(tmp_path / "a.mp4", frames, 6)
+    path = write_moods(tmp_path / "a.mp4", ("neutral", "happy"), 6, 64, 6)
     with ClipReader(path) as clip:
         assert (clip.info.width, clip.info.height, clip.info.duration) == (64, 64, pytest.approx(2))
         shown = [frame.picture for frame in clip]
@@ -58,7 +60,6 @@ def test_a_face_that_changes_does_so_little_by_little(tmp_path: Path) -> None:
     assert np.abs(shown[-1].astype(int) - frames[-1]).mean() < 6
 
 
-def test_who_sways_stays_within_the_picture_and_a_clip_needs_a_place(tmp_path: Path) -> None:
+def test_what_ships_is_what_is_drawn(tmp_path: Path) -> None:
+    assert np.abs(read_picture(ASSETS / "people.png").astype(int) - group()).max() <= 2
     assert [frame.shape for frame in swaying(3, 25, 160, 90)] == [(90, 160, 3)] * 3
-    with pytest.raises(MienError, match="cannot write"):
-        write_film(tmp_path / "no" / "a.mp4", swaying(1, 25, 160, 90), 25)

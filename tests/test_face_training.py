@@ -20,7 +20,7 @@ from mien.errors import DataError, RecipeError
 from mien.face.augment import AugmentSettings, augment
 from mien.face.preprocess import FaceSettings, prepare
 from mien.face.task import FaceTask
-from mien.media import read_picture
+from mien.media.images import read_picture
 from mien.networks import cnn, mobilenet
 from mien.training.fit import mixed, running_mean
 from mien.training.objective import Objective, soft_loss, source

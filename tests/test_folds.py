@@ -18,7 +18,7 @@ from conftest import RunCli, single_rows
 from mien.data import Dataset
 from mien.emotions import SPACES, make_space
 from mien.errors import DataError, RecipeError
-from mien.media import Region
+from mien.media.images import Region
 from mien.training import folds as module
 from mien.training.folds import cross_validate
 from mien.training.run import with_splits

@@ -16,10 +16,10 @@ import pytest
 import drawn_clips
 from face_model import face_model
 from filmed import write_clip
-from mien.clips import ClipReader
 from mien.errors import DataError, MienError, ModelError
 from mien.face.detect import FaceDetector
 from mien.face.preprocess import FaceSettings, align
+from mien.media.clips import ClipReader
 from mien.runtime import Session
 from mien.video.frames import CROPS, INDEX, Crops, FrameStore, Rows, Sequences, cache_folder
 from mien.video.preprocess import VideoSettings

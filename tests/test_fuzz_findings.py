@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from filmed import numbered, write_clip
-from mien.clips import ClipReader
+from mien.media.clips import ClipReader
 from mien.data.tables import open_table
 from mien.errors import DataError, InputError, MienError, ModelError
 from mien.runtime import Session

@@ -17,8 +17,8 @@ import mien
 from conftest import RunCli, cli_env, one_line
 from face_model import video_model
 from filmed import noisy, numbered, read, write_clip
-from mien.clips import ClipReader
 from mien.errors import InputError
+from mien.media.clips import ClipReader
 
 #: Containers whose end says nothing by itself, with a codec of each.
 _CONTAINERS: dict[str, dict[str, Any]] = {
@@ -172,7 +172,7 @@ def _lists(canary: Path) -> dict[str, bytes]:
 
 _WATCHED = """
 import sys
-from mien.clips import ClipReader
+from mien.media.clips import ClipReader
 from mien.errors import InputError
 for path in sys.argv[1:]:
     try:
@@ -206,14 +206,3 @@ def _can_trace() -> bool:
         return subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode == 0
     except OSError:
         return False
-
-
-def test_the_environment_is_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
-    path = write_clip(tmp_path / "a.mp4", numbered(3))
-    for theirs in (None, "threads;1"):
-        if theirs:
-            monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", theirs)
-        assert len(list(ClipReader(path))) == 3
-        assert os.environ.get("OPENCV_FFMPEG_CAPTURE_OPTIONS") == theirs

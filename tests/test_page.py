@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from browser import Watched, needs_chromium
-from mien.drawings import changing, write_film
+from mien.demo import ASSETS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -262,9 +262,8 @@ def test_the_client_tells_how_much_it_has_sent(watched: Watched, page_folder: Pa
 
 def test_the_clip_of_the_demo_can_be_played(watched: Watched, tmp_path: Path) -> None:
     page = watched.open("clip")
-    clip = write_film(tmp_path / "moods.mp4", changing(("happy", "sad"), 5), 10, "vp09")
-    page.locator("#panel-clip input[type=file]").set_input_files(clip)
-    expect(page.locator("#panel-clip .summary")).to_contain_text("0:01 long")
+    page.locator("#panel-clip input[type=file]").set_input_files(ASSETS / "moods.mp4")
+    expect(page.locator("#panel-clip .summary")).to_contain_text("0:07 long")
     page.get_by_role("button", name="Play").click()
     expect(page.locator("#panel-clip video")).to_have_js_property("ended", True)
 

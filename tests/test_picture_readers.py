@@ -405,7 +405,7 @@ def test_rows_that_also_stand_in_training(tmp_path: Path) -> None:
 
 
 def test_nothing_is_read_where_there_is_no_training_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.media.read_picture", lambda path: pytest.fail("decoded"))
+    monkeypatch.setattr("mien.media.images.read_picture", lambda path: pytest.fail("decoded"))
     for split in ("test", "train", ""):
         data = pictures([("a.png", split), ("b.png", split)])
         assert data.seen_in_training.tolist() == [False, False]

@@ -22,7 +22,7 @@ from mien.emotions import SPACES, LabelSpace, make_space
 from mien.errors import DataError, InputError, ModelError
 from mien.evaluation import Report, evaluate
 from mien.evaluation.ratings import all_rating_metrics, rating_metrics, rescaled, scatter
-from mien.media import Region
+from mien.media.images import Region
 from mien.model import LabelsEntry, Manifest, RatingEntry
 from mien.training.card import card
 from mien.training.publish import headline
@@ -122,7 +122,7 @@ class Rater:
         return self._rows("ratings", self.given, inputs, progress)
 
     def _rows(self, what: str, values: np.ndarray, inputs: Any, progress: Any) -> np.ndarray:
-        from mien.media import read_picture
+        from mien.media.images import read_picture
 
         self.asked.append(what)
         if progress:

@@ -24,7 +24,7 @@ from mien.emotions import SPACES, make_space
 from mien.errors import RecipeError
 from mien.evaluation import evaluate
 from mien.face.augment import AugmentSettings, augment
-from mien.media import Region
+from mien.media.images import Region
 from mien.networks import alexnet
 from mien.networks.kernel import KernelHead
 from mien.scene import task as tasks

@@ -15,8 +15,8 @@ from scipy.optimize import linear_sum_assignment
 
 from acted import act, draw_person, draw_scene
 from filmed import write_clip
-from mien.clips import ClipReader
 from mien.face.detect import Face
+from mien.media.clips import ClipReader
 from mien.video.assign import assign
 from mien.video.look import Look, is_cut, scene
 from mien.video.track import Tracker

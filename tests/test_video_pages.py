@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import json
+import os
 import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
 from rich.console import Console
 
 from filmed import number_in, numbered, times_in, write_clip
-from mien.clips import ClipReader
 from mien.emotions import SPACES
 from mien.errors import InputError, MienError
+from mien.media.clips import ClipReader
 from mien.results import ClipSummary, Moment, Person, Prediction, Result
-from mien.video import draw
 from mien.video.draw import write_marked
 from mien.video.page import write_page
 from mien.video.strip import show_clip, show_clips
@@ -291,24 +293,10 @@ def test_a_marked_clip_is_whole_or_not_there(
     with pytest.raises(InputError, match=r"gone\.mp4"):
         write_marked(tmp_path / "o.mp4", clip_result(tmp_path / "gone.mp4", {}, 1.0, 5))
 
-    class Full:
-        """A writer on a full disk, of which OpenCV says nothing."""
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        fourcc = staticmethod(cv2.VideoWriter.fourcc)
-
-        def __init__(self, *_: object) -> None:
-            Path(str(_[0])).write_bytes(b"\0" * 50)
-
-        def isOpened(self) -> bool:  # noqa: N802
-            return True
-
-        def write(self, picture: np.ndarray) -> None:
-            assert picture.shape == (480, 640, 3)
-
-        def release(self) -> None:
-            pass
-
-    monkeypatch.setattr(draw.cv2, "VideoWriter", Full)
+    monkeypatch.setattr(av.container.OutputContainer, "mux", full, raising=False)
     with pytest.raises(MienError, match=r"cannot write .*o\.mp4"):
         write_marked(tmp_path / "o.mp4", of(clip))
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]

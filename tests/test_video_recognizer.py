@@ -13,9 +13,9 @@ import pytest
 import mien
 from face_model import FER, PLUS, Squares, expected, face_model, video_model
 from filmed import write_clip, write_sound
-from mien.clips import Frame
 from mien.errors import InputError, ModelError
 from mien.face.detect import Face
+from mien.media.clips import Frame
 from mien.model import read_manifest
 from mien.training.publish import as_video
 from mien.video import reading, watch

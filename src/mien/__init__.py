@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mien.errors import MienError
     from mien.estimators import Embedder, EmotionClassifier
     from mien.evaluation import evaluate
-    from mien.media import bgr
+    from mien.media.pixels import bgr
     from mien.model import load
     from mien.recognizer import Recognizer
     from mien.results import Prediction, Result
@@ -37,7 +37,7 @@ _HOMES = {
     "Prediction": "mien.results",
     "Recognizer": "mien.recognizer",
     "Result": "mien.results",
-    "bgr": "mien.media",
+    "bgr": "mien.media.pixels",
     "evaluate": "mien.evaluation",
     "load": "mien.model",
     "open_dataset": "mien.data",

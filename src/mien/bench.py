@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from mien.data import open_dataset
+from mien.demo import ASSETS
 from mien.errors import InputError
-from mien.media import Region
+from mien.media.images import Region, read_picture
+from mien.media.pixels import resize
 from mien.model import load
 from mien.threads import usable_threads
 
@@ -89,9 +91,10 @@ def measure_clip(model: str, clip: Path | None = None, batch_size: int = 64) -> 
     """
     with tempfile.TemporaryDirectory() as folder:
         if clip is None:
-            from mien.drawings import swaying, write_film
+            from mien.media.encode import write_clip
 
-            clip = write_film(Path(folder, "drawn.mp4"), swaying(250, 25, 1280, 720), 25)
+            clip = Path(folder, "drawn.mp4")
+            write_clip(clip, swaying(250, 25, 1280, 720), 25)
         start = time.perf_counter()
         recognizer: Any = load(model)
         loaded = time.perf_counter() - start
@@ -137,15 +140,29 @@ def _samples(recognizer: Any, folder: Path) -> Sequence[Any]:
 
 def _pictures(folder: Path, region: type[Region] | None) -> list[Any]:
     """Blurred noise, which takes as long to decode as photographs do."""
-    import cv2
+    from mien.media.encode import encode_image
 
     rng, made = np.random.default_rng(0), []
     for number in range(20):
         coarse = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
         path = str(folder / f"{number}.jpg")
-        cv2.imwrite(path, cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC))
+        Path(path).write_bytes(encode_image(resize(coarse, 640, 480), "jpeg", 95))
         made.append(path if region is None else region(path, (200.0, 100.0, 400.0, 470.0)))
     return made
+
+
+def swaying(count: int, rate: int, width: int, height: int) -> Iterator[np.ndarray]:
+    """So many frames of a drawn face that sways before a rough wall, uint8 (height, width, 3) RGB; to time clips on."""
+    side = height // 2
+    rough = np.random.default_rng(0).integers(90, 150, (height // 4, width // 4, 3), np.uint8)
+    wall = resize(rough, width, height)
+    face = resize(read_picture(ASSETS / "people.png")[:256, :256], side, side)
+    for number in range(count):
+        picture = wall.copy()
+        x = round((width - side) * (0.5 + 0.3 * np.sin(number / rate)))
+        y = round((height - side) * (0.5 + 0.2 * np.cos(number / rate * 1.7)))
+        picture[y : y + side, x : x + side] = face
+        yield picture
 
 
 def _exhaust(results: Iterator[Any]) -> None:

@@ -148,8 +148,8 @@ def _inside(folder: str, kind: str, left_out: Counter[str] | None = None) -> lis
     Args:
         left_out: counts what else is in it, by its ending or why it was left out.
     """
-    from mien.clips import is_clip
-    from mien.media import is_picture
+    from mien.media.clips import is_clip
+    from mien.media.images import is_picture
 
     wanted, found = is_clip if kind == "video" else is_picture, []
     left_out = Counter() if left_out is None else left_out
@@ -248,8 +248,8 @@ def _itself(item: str, literal: bool) -> str:
 
 
 def _ends_like_media(item: str) -> bool:
-    from mien.clips import is_clip
-    from mien.media import is_picture
+    from mien.media.clips import is_clip
+    from mien.media.images import is_picture
 
     return len(item) < 256 and (is_picture(item) or is_clip(item))
 

@@ -272,7 +272,7 @@ def _draw(recognizer: Recognizer, source: Source, read: Callable[[Iterable[Any]]
     """One picture with its faces marked, or with what was read in the scene."""
     from mien.display import show_pictures
     from mien.face.draw import annotate, write_picture
-    from mien.media import read_picture
+    from mien.media.images import read_picture
     from mien.sinks import check_target
 
     check_target(out, (out.suffix,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from mien.errors import MienError
 from mien.model import load
 from mien.results import Result
 
+#: Drawn people, and a clip of one; made by tools/draw_people.py.
+ASSETS = Path(__file__).parent / "assets"
 SENTENCES = (
     "i feel so loved today",
     "I am not happy at all with how this was handled.",
@@ -40,8 +43,8 @@ def run(
     """Predict, print, and write ``index.html`` into *folder*, with ``faces.html`` and ``clips.html`` beside it.
 
     Args:
-        photos: pictures to read the faces of; by default people whom mien draws, written to ``people.png``.
-        clips: clips to read the faces of; by default one of somebody drawn, written to ``moods.mp4``.
+        photos: pictures to read the faces of; by default drawn people, copied to ``people.png``.
+        clips: clips to read the faces of; by default one of somebody drawn, copied to ``moods.mp4``.
 
     Raises:
         MienError: the folder cannot be written.
@@ -60,32 +63,16 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
         page.write_text(_page(columns), "utf-8")
         console.print()
-        _faces(folder / "faces.html", console, photos or [_people(folder / "people.png")])
-        _clips(folder / "clips.html", console, clips or [_moods(folder / "moods.mp4")])
+        _faces(folder / "faces.html", console, photos or [_asset("people.png", folder)])
+        _clips(folder / "clips.html", console, clips or [_asset("moods.mp4", folder)])
     except OSError as error:
         raise MienError(f"cannot write {page}: {error.strerror or error}") from error
     return page
 
 
-def _people(path: Path) -> str:
-    import cv2
-
-    from mien.drawings import group
-
-    path.write_bytes(cv2.imencode(".png", group()[:, :, ::-1])[1].tobytes())
-    return str(path)
-
-
-def _moods(path: Path) -> str:
-    from mien.drawings import changing, write_film
-
-    def write(codec: str) -> str:
-        return str(write_film(path, changing(("neutral", "happy", "surprise", "sad", "angry"), 15), 10, codec))
-
-    try:
-        return write("vp09")
-    except MienError:  # of an OpenCV that has no VP9, or of the folder, and then it is raised again
-        return write("mp4v")
+def _asset(name: str, folder: Path) -> str:
+    """A copy of a picture or clip that comes with mien, beside the pages that show it."""
+    return str(shutil.copy(ASSETS / name, folder / name))
 
 
 def _faces(page: Path, console: Console, photos: Sequence[str]) -> None:

@@ -61,7 +61,7 @@ def usable(item: Any, modality: str, place: int) -> Any:
     try:
         if modality == "text":
             return _read_text(item)
-        from mien.media import picture_size, read_picture
+        from mien.media.images import picture_size, read_picture
 
         if isinstance(item, str | os.PathLike):
             picture_size(Path(item))

@@ -138,7 +138,7 @@ def kind_of(item: Any) -> str:
     Raises:
         InputError: it is several inputs, none that mien reads, or a string that is taken for a path; one line.
     """
-    from mien.clips import is_clip
+    from mien.media.clips import is_clip
 
     if isinstance(item, str):
         return _kind_of_string(item)
@@ -159,8 +159,8 @@ def kind_of(item: Any) -> str:
 
 
 def _kind_of_string(item: str) -> str:
-    from mien.clips import is_clip
-    from mien.media import is_picture, names_file
+    from mien.media.clips import is_clip
+    from mien.media.images import is_picture, names_file
 
     if not is_address(item):
         if names_file(item, is_picture) or names_file(item, is_clip):
@@ -181,9 +181,9 @@ def _kind_of_array(item: Any) -> str:
 
 
 def _kind_of_path(name: str) -> str:
-    from mien.clips import is_clip
     from mien.data.tables import table_suffix
-    from mien.media import is_picture
+    from mien.media.clips import is_clip
+    from mien.media.images import is_picture
 
     path = local(name)
     if is_clip(path):
@@ -222,7 +222,7 @@ def opened(item: Any) -> Any:
         return bytes(item)
     if not hasattr(item, "read") or isinstance(item, str | bytes | os.PathLike):
         return item
-    from mien.media import pixel_limit
+    from mien.media.images import pixel_limit
     from mien.text.preprocess import MAX_CHARACTERS
 
     most = MAX_CHARACTERS if isinstance(item, io.TextIOBase) else 8 * pixel_limit() + 2**26
@@ -242,7 +242,7 @@ def _pixels(image: Any) -> Any:
     import numpy as np
     from PIL import ImageOps
 
-    from mien.media import pixel_limit
+    from mien.media.images import pixel_limit
 
     width, height = image.size
     if width * height > pixel_limit():

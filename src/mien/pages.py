@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mien.emotions import emotion
+from mien.media import encode
+from mien.media.pixels import reduced
 
 Row = Mapping[str, Any]
 
@@ -93,12 +93,7 @@ def unread(row: Row, why: str) -> str:
 
 def data_uri(picture: np.ndarray, longest: int, quality: int = 85) -> str:
     """An RGB picture as a JPEG that stands in the page itself, brought down to so many pixels a side."""
-    scale = longest / max(picture.shape[:2])
-    if scale < 1:
-        size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+    return encode.data_uri(reduced(picture, longest), quality=quality)
 
 
 def head(title: str, style: str) -> str:

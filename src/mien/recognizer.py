@@ -33,7 +33,8 @@ class Recognizer(ABC):
     """A loaded model. Made by :func:`mien.load`.
 
     An input is a text (str), or a picture: its path (str or Path), its file's bytes, or its pixels, uint8 of shape
-    (height, width, 3) red, green, blue or (height, width) grey; or a person in a picture, a :class:`mien.media.Region`.
+    (height, width, 3) red, green, blue or (height, width) grey; or a person in a picture, a
+    :class:`mien.media.images.Region`.
 
     Arrays are RGB; :func:`mien.bgr` makes one of an OpenCV frame.
 

@@ -71,10 +71,6 @@ class Worker:
         self.job, self.parts = job, parts
         os.chdir(job.place)
         self.model, self.roll = answer_in(load(job.model, threads=job.threads), job.labels)
-        if self.model.manifest.modality != "text":
-            import cv2
-
-            cv2.setNumThreads(job.threads)  # else every worker takes all cores
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[int]]:
         """Make one part of what :func:`batches` gives; tells how many inputs it had.

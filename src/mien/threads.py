@@ -41,7 +41,7 @@ def side_by_side(function: Callable[[T], R], items: Iterable[T], threads: int | 
     """What the function makes of each item, in their order, computed in threads.
 
     Items are taken as they are wanted, one more than there are threads ahead. For functions that spend their time
-    without Python's lock: OpenCV's and ONNX Runtime's.
+    without Python's lock: Pillow's, PyAV's and ONNX Runtime's.
 
     Args:
         threads: how many; by default :func:`usable_threads`.

@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.data.dataset import PICTURES, Dataset, Problem
 from mien.errors import InputError
-from mien.media import Region
+from mien.media.images import Region
 
 _RATIO = 10
 _FEW = 10
@@ -94,7 +94,7 @@ def _quantiles(numbers: Sequence[float] | np.ndarray) -> dict[str, float]:
 
 
 def _sizes(inputs: Sequence[Any]) -> list[tuple[float, float]]:
-    from mien.media import picture_size
+    from mien.media.images import picture_size
 
     sizes: list[tuple[float, float]] = []
     for entry in inputs:
@@ -123,7 +123,7 @@ def _unusable_file(dataset: Dataset, row: int) -> tuple[str, str] | None:
     if not isinstance(dataset.contents[row], int):  # it can be read
         return None if Path(entry).stat().st_size else ("empty", f"{entry} is empty")
     try:
-        from mien.media import read_picture
+        from mien.media.images import read_picture
 
         read_picture(entry)
     except InputError as error:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from mien.clips import is_clip
 from mien.data.collect import Collector, deal, given_seed, given_space, known_space, plain_name, space_of
 from mien.data.dataset import Dataset
 from mien.data.images import _files, _folders, _tops, _where, check_folders, note_others
 from mien.emotions import LabelSpace
 from mien.errors import DataError
+from mien.media.clips import is_clip
 
 _PERSON = "person"
 

@@ -17,7 +17,7 @@ from mien.data.splits import split_rows, strata
 from mien.data.tables import cell_text
 from mien.emotions import SPACES, LabelSpace, _key, get_space, make_space
 from mien.errors import DataError, InputError
-from mien.media import Region, picture_size
+from mien.media.images import Region, picture_size
 
 _NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d+)?", re.ASCII)
 

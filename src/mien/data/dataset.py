@@ -14,7 +14,7 @@ import numpy as np
 
 from mien.emotions import SPACES, LabelSpace, get_space, groups
 from mien.errors import DataError, InputError
-from mien.media import Region
+from mien.media.images import Region
 
 TRAIN, VAL, TEST = "train", "val", "test"
 SPLITS = (TRAIN, VAL, TEST)
@@ -49,7 +49,7 @@ class Dataset:
         space: the labels.
         inputs: n texts (str), or n pictures or clips: each a path (str), or for pictures the pixels themselves as
             uint8 of shape (height, width), grey, or (height, width, 3), RGB. A person in a picture is a
-            :class:`mien.media.Region`. For features n rows of numbers, float32 of shape (d,).
+            :class:`mien.media.images.Region`. For features n rows of numbers, float32 of shape (d,).
         targets: for one label at a time int64 of shape (n,); for several float32 of shape (n, labels), 0 or 1.
             A set that has ratings alone is in a space without labels ("affect"): shape (n, 0).
         split: n times "train", "val" or "test"; all "" where the set comes without a split.
@@ -270,7 +270,7 @@ class Dataset:
             return " ".join(entry.casefold().split())
         try:
             if isinstance(entry, str) and self.modality in PICTURES:
-                from mien.media import read_picture
+                from mien.media.images import read_picture
 
                 entry = read_picture(entry)
             return hashlib.sha256(_bytes(entry, self.modality)).digest()

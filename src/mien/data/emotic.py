@@ -19,7 +19,7 @@ from mien.data.collect import Collector, given_flag, whole
 from mien.data.dataset import SPLITS, Dataset
 from mien.emotions import SPACES
 from mien.errors import DataError, InputError, require
-from mien.media import Region, picture_size
+from mien.media.images import Region, picture_size
 
 RATINGS = ("valence", "arousal", "dominance")
 SCALE = (1.0, 10.0)

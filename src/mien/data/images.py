@@ -24,7 +24,7 @@ from mien.data.lines import shown
 from mien.data.splits import SPLIT_NAMES
 from mien.emotions import LabelSpace
 from mien.errors import DataError, InputError
-from mien.media import is_picture, read_picture
+from mien.media.images import is_picture, read_picture
 
 _CROP = 96  # pixels a side of a face cut out of a photograph
 _PARTS = {"images", "labels", "pictures", "photos", "imgs", "videos", "clips", "data"}

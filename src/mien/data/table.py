@@ -20,7 +20,7 @@ from mien.data.splits import SPLIT_NAMES
 from mien.data.tables import Table, cell_text, open_table, table_suffix
 from mien.emotions import SPACES, LabelSpace, _key
 from mien.errors import DataError, InputError
-from mien.media import Region, picture_size
+from mien.media.images import Region, picture_size
 from mien.terminal import quoted
 
 TEXT_NAMES = ("text", "texts", "comment", "sentence", "content", "review", "message", "tweet", "utterance", "post")

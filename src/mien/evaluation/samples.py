@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +14,7 @@ from mien.data.dataset import PICTURES, Dataset
 from mien.emotions import LabelSpace
 from mien.errors import InputError
 from mien.evaluation.notes import place_of
-from mien.media import Region
+from mien.media.images import Region
 from mien.recognizer import why_unread
 
 SAMPLES = 24  # right ones on the sheet, and as many wrong ones
@@ -175,32 +174,22 @@ def evenly(rows: np.ndarray, label: np.ndarray, most: int) -> list[int]:
 
 def thumbnail(source: Any, side: int = SIDE) -> np.ndarray | None:
     """A picture at *side* pixels at most, uint8 (height, width, 3); None where it cannot be read."""
-    import cv2
-
-    from mien.media import read_picture
+    from mien.media.images import read_picture
+    from mien.media.pixels import reduced
 
     try:
-        picture = read_picture(source)
+        return reduced(read_picture(source), side)
     except InputError:
         return None
-    height, width = picture.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return picture
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
 
 
 def data_uri(picture: np.ndarray) -> str:
     """A picture, uint8 (height, width, 3), as the address of an image in a page: PNG if it is small, else JPEG."""
-    import cv2
+    from mien.media import encode
 
-    kind, suffix, options = "jpeg", ".jpg", [cv2.IMWRITE_JPEG_QUALITY, 88]
-    if max(picture.shape[:2]) <= _LOSSLESS:
-        kind, suffix, options = "png", ".png", []
-    grey = bool((picture == picture[..., :1]).all())
-    encoded = cv2.imencode(suffix, picture[..., 0] if grey else picture[..., ::-1], options)[1]
-    return f"data:image/{kind};base64,{base64.b64encode(encoded.tobytes()).decode()}"
+    gray = bool((picture == picture[..., :1]).all())
+    kind = "png" if max(picture.shape[:2]) <= _LOSSLESS else "jpeg"
+    return encode.data_uri(picture[..., 0] if gray else picture, kind, quality=88)
 
 
 def unreadable(inputs: Sequence[Any], modality: str) -> dict[int, str]:
@@ -211,8 +200,8 @@ def unreadable(inputs: Sequence[Any], modality: str) -> dict[int, str]:
     found: dict[int, str] = {}
     if modality != "video" and modality not in PICTURES:
         return found
-    from mien.clips import ClipReader
-    from mien.media import read_picture
+    from mien.media.clips import ClipReader
+    from mien.media.images import read_picture
 
     for row, entry in enumerate(inputs):
         try:

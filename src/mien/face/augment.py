@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+
+from mien.media.pixels import warp
 
 
 class AugmentSettings(BaseModel):
@@ -64,8 +65,7 @@ def augment(picture: np.ndarray, size: int, settings: AugmentSettings, rng: np.r
         matrix[:, :2] /= shown
     centre = (size - 1) / 2 + settings.shift * size * np.array([x, y])
     matrix[:, 2] = centre - matrix[:, :2] @ (middle * side - 0.5)
-    moved = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    pixels = moved.astype(np.float32)
+    pixels = warp(picture, matrix, size).astype(np.float32)
     mean = pixels.mean()
     pixels = (pixels - mean) * (1 + settings.contrast * contrast) + mean + settings.brightness * brightness
     if settings.saturation and pixels.ndim == 3:

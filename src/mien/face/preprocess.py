@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+
+from mien.media import pixels
 
 if TYPE_CHECKING:
     from mien.face.detect import Face
@@ -17,7 +18,6 @@ FER2013_LANDMARKS = ((0.317, 0.388), (0.683, 0.388), (0.500, 0.603), (0.354, 0.7
 #: And the middle of the box around the face, measured with them.
 FER2013_CENTRE = (0.5, 0.513)
 _CENTRE_WEIGHT = 2.0  # of the box's middle against 1 for a landmark: see `align`
-_WIDEST = 30_000  # pixels; OpenCV warps no picture of 32,768 a side
 _FINEST = 1536  # pixels a side of the largest crop that is averaged down
 
 
@@ -73,8 +73,7 @@ def align(picture: np.ndarray, face: Face, settings: FaceSettings) -> np.ndarray
     The five landmarks and, counted twice, the middle of the box are brought as near as can be to where they lie in
     those pictures. In a face turned aside all landmarks lie on one side of the head: with the middle of the box the
     crop is off by 0.117 of its side there instead of 0.142, and by 0.060 instead of 0.069 over all faces (FER2013).
-    What lies outside the picture is filled with its border. Without landmarks the box is taken as it is: OpenCV's
-    cascade draws it just around what FER2013's pictures show (median over 44 faces: 1.01 of their side).
+    What lies outside the picture is filled with its border. Without landmarks the box is taken as it is.
 
     Args:
         picture: uint8 (height, width, 3) red, green, blue, or (height, width) grey.
@@ -99,21 +98,7 @@ def align(picture: np.ndarray, face: Face, settings: FaceSettings) -> np.ndarray
     finer = int(np.clip(np.ceil(shrink - 1e-6), 1, max(1, _FINEST // side)))
     matrix *= finer
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5  # from the corners of pixels to their centres
-    if max(picture.shape[:2]) > _WIDEST:
-        picture, matrix = _around(face, picture, matrix)
-    crop = cv2.warpAffine(picture, matrix, (side * finer,) * 2, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return prepare(resize(crop, side), settings)
-
-
-def _around(face: Face, picture: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The part of a picture that a crop of the face can show, and the matrix for it."""
-    left, top, right, bottom = face.box
-    reach = max(right - left, bottom - top, 1.0)
-    height, width = picture.shape[:2]
-    x = int(np.clip(left - reach, 0, width - 1))
-    y = int(np.clip(top - reach, 0, height - 1))
-    part = picture[y : max(y + 1, int(bottom + reach)), x : max(x + 1, int(right + reach))]
-    return part, np.column_stack((matrix[:, :2], matrix @ (x, y, 1)))
+    return prepare(resize(pixels.warp(picture, matrix, side * finer), side), settings)
 
 
 def similarity(points: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -138,14 +123,10 @@ def similarity(points: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> 
 def recolour(picture: np.ndarray, channels: int) -> np.ndarray:
     """The picture in so many channels: (height, width) for 1, (height, width, 3) for 3."""
     if channels == 1:
-        return picture if picture.ndim == 2 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
-    return picture if picture.ndim == 3 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB))
+        return pixels.to_gray(picture)
+    return picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2)
 
 
 def resize(picture: np.ndarray, size: int) -> np.ndarray:
     """The picture as a square: averaged where it shrinks, linear where it grows."""
-    if picture.shape[:2] == (size, size):
-        return picture
-    shrinks = min(picture.shape[:2]) > size
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, (size, size), interpolation=method))
+    return pixels.resize(picture, size, size)

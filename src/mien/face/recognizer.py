@@ -13,7 +13,7 @@ from mien.face.channels import warn_of_bgr
 from mien.face.classifier import FaceClassifier
 from mien.face.preprocess import FaceSettings, align, prepare
 from mien.inputs import name_of
-from mien.media import read_picture
+from mien.media.images import read_picture
 from mien.model import Manifest, preprocess_settings
 from mien.recognizer import Progress, Seen, gathered, in_chunks, prepared_batches
 from mien.results import Box, Result

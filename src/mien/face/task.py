@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.face.augment import AugmentSettings, augment
 from mien.face.preprocess import FaceSettings, prepare, reduce, resize
-from mien.media import read_picture
+from mien.media.images import read_picture
 from mien.training.recipe import Recipe, settings_of
 
 _KEPT_BYTES = 1 << 30  # of pictures read from files; beyond that they are read again in each epoch
@@ -52,7 +52,7 @@ class FaceTask:
         """A batch of pictures, uint8 (n, size, size, channels).
 
         Args:
-            inputs: paths, or arrays as :func:`mien.media.read_picture` takes them.
+            inputs: paths, or arrays as :func:`mien.media.images.read_picture` takes them.
             seeds: one per picture to augment it by, or None to leave the pictures alone.
         """
         pictures = [self._picture(item) for item in inputs]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.clips import Frame
+from mien.media.clips import Frame
 from mien.results import Box, Moment, Person, Prediction, Result
 from mien.scene.preprocess import body, prepare
 from mien.video.reading import ClipReading

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from mien.clips import ClipReader
 from mien.display import clock
 from mien.emotions import emotion
 from mien.errors import InputError
+from mien.media.clips import ClipReader
 from mien.pages import data_uri, head, unread, write_cards
 from mien.scene.draw import RATED, Scales, share
 from mien.video.page import summary, title

@@ -13,7 +13,7 @@ import numpy as np
 
 from mien.errors import InputError
 from mien.face.draw import enlarged, frame, panel, plain, rgb
-from mien.media import read_picture
+from mien.media.images import read_picture
 from mien.pages import PICTURES, bars, data_uri, head, unread, write_cards
 from mien.results import Prediction, Result
 
@@ -40,7 +40,7 @@ def annotate(picture: np.ndarray, result: Result, scales: Scales) -> np.ndarray:
     unit = max(height, width) / 1000  # what is drawn grows with the picture
     for item in result.items:
         if item.box:
-            frame(canvas, [value * grow for value in item.box], rgb(item.color), max(2, round(2.5 * unit)))
+            frame(canvas, [value * grow for value in item.box], rgb(item.color), max(3, round(3 * unit)))
     for item in result.items:
         box = [value * grow for value in item.box] if item.box else [0.0, 0.0, float(width), float(height)]
         panel(canvas, box, _rows(item, scales), unit, bars=True)

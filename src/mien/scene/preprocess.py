@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mien.face.preprocess import resize
-from mien.media import Region, read_picture
+from mien.media.images import Region, read_picture
 from mien.results import Box
 
 CHANNELS = 3
@@ -49,8 +49,8 @@ def read(item: Any, notes: list[str] | None = None) -> tuple[np.ndarray, Box | N
     """The photograph, uint8 (height, width, 3), and the box of the person meant, if one is.
 
     Args:
-        item: a path, bytes or pixels, or a :class:`mien.media.Region`.
-        notes: see :func:`mien.media.read_picture`.
+        item: a path, bytes or pixels, or a :class:`mien.media.images.Region`.
+        notes: see :func:`mien.media.images.read_picture`.
 
     Raises:
         InputError: the picture cannot be read; one line that says why.

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from mien.clips import is_clip
 from mien.errors import InputError, ModelError
 from mien.face.detect import FaceDetector
 from mien.inputs import name_of
-from mien.media import Region
+from mien.media.clips import is_clip
+from mien.media.images import Region
 from mien.model import NETWORK, Manifest, preprocess_settings
 from mien.recognizer import Progress, Recognizer, Seen, gathered, in_chunks, prepared_batches
 from mien.results import Box, ClipSummary, Moment, Person, Prediction, Result

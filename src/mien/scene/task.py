@@ -11,7 +11,7 @@ import numpy as np
 from mien.errors import RecipeError
 from mien.face.augment import AugmentSettings, augment
 from mien.face.preprocess import resize
-from mien.media import Region
+from mien.media.images import Region
 from mien.scene.preprocess import CHANNELS, SceneSettings, finish, look, read, stack
 from mien.threads import readers, side_by_side
 from mien.training.recipe import Recipe, settings_of
@@ -60,7 +60,7 @@ class SceneTask:
         """A batch, uint8 (n, size, size, 3), or (n, 2, size, size, 3) of both views.
 
         Args:
-            inputs: paths, regions, or arrays as :func:`mien.media.read_picture` takes them.
+            inputs: paths, regions, or arrays as :func:`mien.media.images.read_picture` takes them.
             seeds: one per sample to augment it by, or None to leave the pictures alone. Both views of a sample are
                 changed alike.
         """

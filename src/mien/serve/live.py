@@ -16,7 +16,7 @@ from fastapi import FastAPI, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from mien.errors import InputError
-from mien.media import read_picture
+from mien.media.images import read_picture
 from mien.results import Box, Prediction, Result
 from mien.serve.batching import Busy
 from mien.serve.models import Served, View

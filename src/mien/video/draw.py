@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from mien.clips import ClipReader, Frame
 from mien.emotions import emotion
 from mien.errors import MienError
 from mien.face.draw import annotate, rgb
-from mien.media import silent
+from mien.media.clips import ClipReader, Frame
+from mien.media.encode import write_clip
 from mien.results import Prediction, Result
 from mien.video.tracks import Track, length, tracks_of
 
@@ -24,8 +23,7 @@ def write_marked(target: Path, result: Result, step: Callable[[float], object] =
     """Write the clip of a result again with its faces marked; in its own speed, without sound.
 
     Between two frames that were looked at, boxes and bars move evenly from one to the other. A file has one rate of
-    frames: frames of a clip of variable rate are repeated or left out, so that each is shown when it was. It is encoded
-    as MPEG-4 Part 2, which OpenCV brings with it.
+    frames: frames of a clip of variable rate are repeated or left out, so that each is shown when it was.
 
     Args:
         target: ends in ``.mp4``; it appears whole or not at all.
@@ -41,35 +39,12 @@ def write_marked(target: Path, result: Result, step: Callable[[float], object] =
         with ClipReader(result.input) as clip:
             least, most = _RATES
             rate = clip.info.rate if least <= (clip.info.rate or 0) <= most else 25.0
-            written = _write(scratch, _at_rate(clip, rate, result, step), rate)
-        with silent:
-            check = cv2.VideoCapture(str(scratch))
-            whole = check.isOpened() and check.get(cv2.CAP_PROP_FRAME_COUNT) == written
-            check.release()
-        if not whole:  # a full disk: the writer says nothing of it
-            raise MienError(f"cannot write {target}: it was not written to its end")
+            write_clip(scratch, _at_rate(clip, rate, result, step), rate, target)
         scratch.replace(target)
+    except OSError as error:
+        raise MienError(f"cannot write {target}: {error.strerror or error}") from error
     finally:
         scratch.unlink(missing_ok=True)
-
-
-def _write(target: Path, pictures: Iterator[np.ndarray], rate: float) -> int:
-    """Write pictures, all of one size, RGB; gives how many there were."""
-    written, writer = 0, None
-    try:
-        for picture in pictures:
-            if writer is None:
-                height, width = picture.shape[:2]
-                with silent:
-                    writer = cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"mp4v"), rate, (width, height))
-                if not writer.isOpened():
-                    raise MienError(f"cannot write {target}")
-            writer.write(picture[:, :, ::-1])
-            written += 1
-    finally:
-        if writer is not None:
-            writer.release()
-    return written
 
 
 def _at_rate(
@@ -130,7 +105,8 @@ class _Marker:
         strip = np.repeat(self._strip[None], tall, axis=0)
         strip[:, place:] = strip[:, place:] // 3
         picture[-tall:] = strip
-        cv2.line(picture, (place, height - tall - 3), (place, height - 1), (255, 255, 255), max(2, tall // 5))
+        half = max(1, tall // 10)
+        picture[max(0, height - tall - 3) :, max(0, place - half) : place + half] = 255
 
 
 def _colors(track: Track, end: float, width: int) -> np.ndarray:

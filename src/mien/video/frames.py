@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from mien.clips import ClipReader
 from mien.errors import DataError, InputError, MienError, ModelError
 from mien.face.detect import FaceDetector
+from mien.media.clips import ClipReader
 from mien.runtime import Session
 from mien.video.preprocess import VideoSettings
 from mien.video.timeline import numbered

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
+from mien.media.pixels import resize, to_gray, to_lab
 from mien.results import Box
 
 _BANDS = 3  # of the head: hair, eyes, mouth
 _SIDE = 24  # pixels to which head and clothes are brought
 _LIGHT, _TINT = 5, 7  # bins of a histogram: lightness, and red against green and yellow against blue
 _PATTERN = 12
-_OVAL = cv2.ellipse(np.zeros((_SIDE, _SIDE), np.uint8), (12, 13), (10, 12), 0, 0, 360, 1, -1).astype(bool)  # the head
+_ROW, _COLUMN = np.mgrid[:_SIDE, :_SIDE]
+_OVAL = ((_COLUMN - 12) / 10.3) ** 2 + ((_ROW - 13) / 12.3) ** 2 <= 1  # the head
 
 
 class Look:
@@ -50,8 +51,7 @@ class Look:
 
 def scene(picture: np.ndarray) -> np.ndarray:
     """A frame brought down to a few grey dots, to see whether the next one shows another scene; float32 (18, 32)."""
-    small = cv2.resize(picture, (32, 18), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32))
+    return to_gray(resize(picture, 32, 18)).astype(np.float32)
 
 
 def is_cut(before: np.ndarray, after: np.ndarray) -> bool:
@@ -71,15 +71,14 @@ def _cut(picture: np.ndarray, box: Box, least: float = 0.0) -> np.ndarray | None
     if not seen or seen <= least * (right - left) * (bottom - top):
         return None
     part = picture[inside[1] : inside[3], inside[0] : inside[2]]
-    return np.asarray(cv2.resize(part, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA))
+    return resize(part, _SIDE, _SIDE)
 
 
 def _colours(part: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray:
     """Square roots of the shares of colours: lightness by red-green by yellow-blue, each pixel shared between bins."""
-    lab = cv2.cvtColor(np.ascontiguousarray(part), cv2.COLOR_RGB2LAB)
-    lab = (lab.reshape(-1, 3) if inside is None else lab[inside]).astype(np.float32)
-    light = lab[:, 0] / 255 * (_LIGHT - 1)
-    tint = (lab[:, 1:] - 128) / 40
+    lab = to_lab(part.reshape(-1, 3) if inside is None else part[inside])
+    light = lab[:, 0] / 100 * (_LIGHT - 1)
+    tint = lab[:, 1:] / 40
     tint = (np.clip(np.sign(tint) * np.sqrt(np.abs(tint)), -1, 1) + 1) / 2 * (_TINT - 1)  # fine where colours are pale
     histogram = np.zeros(_LIGHT * _TINT * _TINT, np.float32)
     places = [(light, _LIGHT), (tint[:, 0], _TINT), (tint[:, 1], _TINT)]
@@ -96,7 +95,6 @@ def _colours(part: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray:
 
 
 def _light_and_dark(part: np.ndarray) -> np.ndarray:
-    grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (_PATTERN, _PATTERN), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    small = resize(to_gray(part), _PATTERN, _PATTERN).astype(np.float32).ravel()
     small -= small.mean()
     return np.asarray(small / max(1.0, float(np.linalg.norm(small))))

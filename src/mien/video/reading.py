@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
-from mien.clips import ClipInfo, ClipReader
+from mien.media.clips import ClipInfo, ClipReader
 from mien.results import ClipSummary, Result
 from mien.video.timeline import Sighting, assemble, numbered
 from mien.video.watch import Faces

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mien.clips import ClipReader
 from mien.face.detect import Face, FaceDetector
 from mien.face.preprocess import FaceSettings, align
+from mien.media.clips import ClipReader
 from mien.video.timeline import Sighting
 from mien.video.track import Tracker
 

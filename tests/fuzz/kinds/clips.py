@@ -17,7 +17,7 @@ import numpy as np
 from filmed import noisy, write_clip
 from fuzz import Case, Finding
 from fuzz.bend import SIDES, bend, number, packed, rearranged
-from mien.clips import ClipReader
+from mien.media.clips import ClipReader
 
 SECONDS, SECONDS_PER_MB, MEGABYTES, MEGABYTES_PER_MB = 6.0, 5.0, 150.0, 40.0
 _LIMIT = 1_000_000  # pixels of a frame

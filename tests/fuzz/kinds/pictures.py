@@ -16,7 +16,7 @@ from PIL import Image
 
 from fuzz import Case, Finding
 from fuzz.bend import SIDES, bend, number, packed, rearranged
-from mien.media import picture_size, read_picture
+from mien.media.images import picture_size, read_picture
 
 SECONDS, SECONDS_PER_MB, MEGABYTES, MEGABYTES_PER_MB = 3.0, 5.0, 70.0, 40.0
 _LIMIT = 1_000_000  # pixels; what is decoded beyond it is seen as memory

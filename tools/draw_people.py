@@ -1,15 +1,17 @@
-"""People whom mien draws itself: something to look at and to time, as no photograph of anybody is in this package."""
+"""Drawn people, as no photograph of anybody is in this package: ``src/mien/assets/`` is made by this script.
+
+python tools/draw_people.py
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
-
-from mien.errors import MienError
 
 Color = tuple[int, int, int]
 Point = tuple[float, float]  # right and down from the middle, in sides of the picture
@@ -99,38 +101,15 @@ def changing(names: tuple[str, ...], each: int, side: int = 256, person: int = 0
             yield portrait(blend(first, second, share), side, person) if share else still
 
 
-def swaying(count: int, rate: int, width: int, height: int) -> Iterator[np.ndarray]:
-    """So many frames of someone who sways before a rough wall, uint8 (height, width, 3) RGB; to time clips on."""
-    side = height // 2
-    rough = np.random.default_rng(0).integers(90, 150, (height // 4, width // 4, 3), np.uint8)
-    wall, face = cv2.resize(rough, (width, height), interpolation=cv2.INTER_CUBIC), portrait(LOOKS["happy"], side)
-    for number in range(count):
-        picture = wall.copy()
-        x = round((width - side) * (0.5 + 0.3 * np.sin(number / rate)))
-        y = round((height - side) * (0.5 + 0.2 * np.cos(number / rate * 1.7)))
-        picture[y : y + side, x : x + side] = face
-        yield picture
-
-
-def write_film(path: Path, pictures: Iterable[np.ndarray], rate: int, codec: str = "mp4v") -> Path:
-    """Write pictures of one size, RGB, as a clip of so many a second.
-
-    Args:
-        codec: four letters of one that OpenCV brings with it: "mp4v", which is quick, or "vp09", which browsers play.
-
-    Raises:
-        MienError: it cannot be written.
-    """
-    writer = None
-    for picture in pictures:
-        if writer is None:
-            height, width = picture.shape[:2]
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), rate, (width, height))
-        if not writer.isOpened():
-            raise MienError(f"cannot write {path}")
-        writer.write(picture[:, :, ::-1])
-    if writer is not None:
-        writer.release()
+def write_moods(path: Path, names: tuple[str, ...], each: int, side: int = 256, rate: int = 10) -> Path:
+    """The frames of :func:`changing` as a VP9 clip in an MP4, which browsers play."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libvpx-vp9", rate=rate, options={"crf": "30", "b": "0"})
+        stream.width = stream.height = side
+        stream.pix_fmt = "yuv420p"
+        for picture in changing(names, each, side):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode(None))
     return path
 
 
@@ -224,3 +203,9 @@ def _mouth(sheet: _Sheet, look: Look) -> None:
     sheet.polygon(lips, _MOUTH if look.opening > 0.01 else _darker(_LIPS, 0.8))
     if look.teeth > 0:
         sheet.polygon(outline(upper, upper + (lower - upper) * 0.45 * look.teeth, look.half * 0.93), _WHITE)
+
+
+if __name__ == "__main__":
+    assets = Path(__file__).parents[1] / "src" / "mien" / "assets"
+    assert cv2.imwrite(str(assets / "people.png"), group()[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    write_moods(assets / "moods.mp4", ("neutral", "happy", "surprise", "sad", "angry"), 15)

@@ -1,0 +1,389 @@
+"""Clips, one frame at a time: decoded by PyAV as they are needed, each with the time at which it is shown."""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from mien.errors import InputError
+from mien.inputs import local
+from mien.media.containers import check_counts, is_complete
+from mien.media.images import check_size, pixel_limit, require_file
+from mien.threads import readers
+
+if TYPE_CHECKING:
+    import av
+
+#: File names of clips end in one of these, whatever the case. Animated GIFs are images.
+CLIP_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".avi", ".divx", ".mkv", ".webm", ".wmv", ".asf", ".flv", ".ogv"),
+    *(".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"),
+)
+
+#: FFmpeg's name of a container → what its first bytes match. Others are refused, among them playlists, which name
+#: further files and addresses to read.
+_CONTAINERS = {
+    "mp4": rb"....(ftyp|moov|mdat|moof|wide|free|skip|pnot|styp|sidx)",
+    "avi": rb"RIFF....AVI ",
+    "matroska": rb"\x1a\x45\xdf\xa3",
+    "asf": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+    "flv": rb"FLV\x01",
+    "ogg": rb"OggS",
+    "mpeg": rb"\x00\x00\x01\xba",
+    "mpegts": rb"G.{187}G|....G.{191}G",  # of cameras: a time before each packet
+}
+_NAMES = "MP4, MOV, AVI, Matroska, WebM, WMV, FLV, Ogg, MPEG"
+_IMAGES = rb"\x89PNG|\xff\xd8\xff|GIF8|BM|RIFF....WEBP|II[*+]\0|MM\0[*+]|....ftyp(avif|avis|heic|heix|mif1|msf1|hevc)"
+_SAME = 0.0015  # seconds; containers round times to a millisecond
+_LONGEST = 1e7  # seconds; no clip lasts months
+_DAMAGED = 1000  # packets of a clip that may be damaged
+_MISSING = 0.1  # seconds that a clip may end before its header states without being cut off
+_STRETCH = 16  # the most that a pixel may be wider than it is high, or the reverse
+
+
+def is_clip(path: str | Path) -> bool:
+    """Whether a file is a clip by the end of its name; it is not opened."""
+    return Path(path).suffix.lower() in CLIP_SUFFIXES
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """What is known of a clip.
+
+    Attributes:
+        width, height: of its frames in pixels, as they are to be seen: turned as the clip states, with square pixels.
+        duration: seconds from the start of its first frame to the end of the last, so far as the file goes.
+        rate: frames a second on average; 0 of a single frame.
+        frames: how many are to be shown.
+    """
+
+    width: int
+    height: int
+    duration: float
+    rate: float
+    frames: int
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """An image of a clip.
+
+    Attributes:
+        number: its place in the clip, from 0; frames that could not be decoded have their numbers too.
+        time: seconds from the clip's first frame, by the clip's own clock.
+        picture: uint8 (height, width, 3) RGB, turned as the clip states.
+    """
+
+    number: int
+    time: float
+    picture: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """What the packets of a clip tell, none of which was decoded: of the frames to be shown the times, in order."""
+
+    times: list[float]
+    cut: bool
+    even: bool  # the container states a rate, and no times of frames
+
+
+class ClipReader:
+    """Reads the frames of a clip in order; an iterator and a context manager.
+
+    ::
+
+        with ClipReader("talk.mp4", fps=5) as clip:
+            for frame in clip:
+                print(frame.time, frame.picture.shape)
+        print(clip.decoded, clip.skipped, clip.problem)
+
+    Only the frame at hand is held, and those that the decoder needs for the next ones. Every frame is decoded, because
+    it is needed for the next, but only frames that are given are converted to RGB.
+
+    Args:
+        path: a file, of whatever name.
+        fps: of each 1/fps seconds the first frame: the first at or after 0, 1/fps, 2/fps, …; no frame twice. A
+            millisecond early counts as at.
+        frames: so many, spread evenly: the middle ones of so many equal parts of the clip; all of a shorter clip.
+            Without either: every frame.
+        threads: threads to decode with; by default those the process may use, at most 4.
+
+    Attributes:
+        decoded: frames decoded so far, given or not.
+        skipped: frames so far that were damaged and left out.
+        problem: None, or after the last frame one line that states where the clip ends before its time, as "cut off
+            after 12.3 s".
+
+    Raises:
+        InputError: no such file, a folder, no clip, one without pictures or of which no frame can be decoded, frames of
+            more than MIEN_MAX_PIXELS pixels, or fps or frames that are not above 0.
+    """
+
+    def __init__(
+        self, path: str | Path, *, fps: float | None = None, frames: int | None = None, threads: int | None = None
+    ) -> None:
+        _check_sampling(fps, frames)
+        self.path, self._limit, self._threads = local(path), pixel_limit(), threads or readers()
+        self.decoded = self.skipped = 0
+        self.problem: str | None = None
+        self._file = _open_file(self.path)
+        try:
+            kind = _container(self._file, self.path)
+            self._scan = _scan(self._file, kind, self.path)
+            self._container = _open(self._file, kind, self.path)
+            self._frames = self._decode()
+            self._wanted: Callable[[int, float], bool] | None = None
+            if frames is not None:
+                self._wanted = _Spread(frames, len(self._scan.times))
+            elif fps is not None:
+                self._wanted = _EachSecond(fps)
+            self._number, self._time = -1, -math.inf
+            self._start: float | None = None  # when the first frame is shown, by the clip's own clock
+            first = next(self._frames, None)
+            if first is None:
+                raise InputError(f"{self.path} has no frames that can be read")
+            self._ready: av.VideoFrame | None = first
+            self._turn = first.rotation % 360
+            self._width, self._height = _shown_size(first, self._container.streams.video[0])
+            check_size(self._width, self._height, self._limit, str(self.path))
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def info(self) -> ClipInfo:
+        """What is known of the clip."""
+        times = self._scan.times
+        span = times[-1] - times[0]
+        width, height = (self._height, self._width) if self._turn in (90, 270) else (self._width, self._height)
+        return ClipInfo(width, height, span + self._step, (len(times) - 1) / span if span else 0.0, len(times))
+
+    @property
+    def _step(self) -> float:
+        """Seconds between two frames, the middle of all; a 25th where there is one frame."""
+        times = self._scan.times
+        return float(np.median(np.diff(times))) if len(times) > 1 else 0.04
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self
+
+    def __next__(self) -> Frame:
+        while (frame := self._next()) is not None:
+            if self._wanted is None or self._wanted(self._number, self._time):
+                return Frame(self._number, self._time, self._picture(frame))
+        self._finish()
+        raise StopIteration
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._ready, self._frames = None, iter(())
+        if not self._file.closed:
+            self._container.close()
+            self._file.close()
+
+    def __enter__(self) -> ClipReader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _next(self) -> av.VideoFrame | None:
+        if (frame := self._ready) is not None:
+            self._ready = None
+            return frame
+        return next(self._frames, None)
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        """The frames that can be decoded, in the order shown; sets the time of each."""
+        import av
+
+        stream = self._container.streams.video[0]
+        stream.thread_type, stream.codec_context.thread_count = "AUTO", self._threads
+        packets = self._container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                frames = packet.decode()
+            except (av.FFmpegError, ValueError):
+                continue
+            for frame in frames:
+                check_size(frame.width, frame.height, self._limit, str(self.path))
+                self._advance(None if frame.time is None else float(frame.time))
+                yield frame
+
+    def _advance(self, time: float | None) -> None:
+        """To the next frame, which is shown at that time by the clip's own clock, if it has one."""
+        if self._start is None:
+            self._start = time or 0.0
+        number, shown = self._number + 1, -1.0 if time is None else time - self._start
+        least = self._time + self._step / 2 if self._scan.even else self._time
+        if shown <= least and self._number >= 0:  # some containers state an order and no times
+            shown = self._time + self._step
+        elif time is not None:
+            number = max(number, bisect_left(self._scan.times, time - _SAME))
+        self.skipped += number - self._number - 1
+        self.decoded, self._number, self._time = self.decoded + 1, number, shown
+
+    def _picture(self, frame: av.VideoFrame) -> np.ndarray:
+        try:
+            shown = frame.reformat(width=self._width, height=self._height, format="rgb24")
+        except (ValueError, OSError) as error:
+            raise InputError(f"{self.path}: a frame cannot be converted to RGB: {error}") from error
+        return np.ascontiguousarray(np.rot90(shown.to_ndarray(), self._turn // 90))
+
+    def _finish(self) -> None:
+        if self._file.closed:
+            return
+        end, lost = self._time + self._step, len(self._scan.times) - 1 - self._number
+        self.skipped += max(0, lost)
+        if self._scan.cut:
+            self.problem = f"cut off after {end:.1f} s"
+        elif lost > 0:
+            self.problem = f"cannot be decoded after {end:.1f} s"
+        self.close()
+
+
+class _EachSecond:
+    """Wants the first frame at or after each k/fps."""
+
+    def __init__(self, fps: float) -> None:
+        self.fps, self.next = fps, 0
+
+    def __call__(self, number: int, time: float) -> bool:
+        due = (time + 0.001) * self.fps
+        if due < self.next:
+            return False
+        self.next = int(due) + 1
+        return True
+
+
+class _Spread:
+    """Wants the middle frame of each of so many equal parts of `count` frames, or the next one that there is."""
+
+    def __init__(self, frames: int, count: int) -> None:
+        self.frames, self.count, self.given = min(frames, count), count, 0
+
+    def __call__(self, number: int, time: float) -> bool:
+        wanted = False
+        while self.given < self.frames and number >= (2 * self.given + 1) * self.count // (2 * self.frames):
+            self.given += 1
+            wanted = True
+        return wanted
+
+
+def _check_sampling(fps: float | None, frames: int | None) -> None:
+    if fps is not None and frames is not None:
+        raise InputError("fps and frames say the same thing in two ways; give one of them")
+    if fps is not None and not (fps > 0 and math.isfinite(fps)):
+        raise InputError(f"fps must be above 0, not {fps}")
+    if frames is not None and frames < 1:
+        raise InputError(f"frames must be above 0, not {frames}")
+
+
+def _open_file(path: Path) -> BinaryIO:
+    try:
+        require_file(path, "a clip")
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _container(file: BinaryIO, path: Path) -> str:
+    """FFmpeg's name of the container, known by its first bytes and not by a name."""
+    head = file.read(512)
+    if not head:
+        raise InputError(f"{path} is empty")
+    if re.match(_IMAGES, head, re.DOTALL):
+        raise InputError(f"{path} is a picture, not a clip")
+    for name, signature in _CONTAINERS.items():
+        if re.match(signature, head, re.DOTALL):
+            return name
+    raise InputError(f"{path} is no clip of the kinds that are read: {_NAMES}")
+
+
+def _open(file: BinaryIO, kind: str, path: Path) -> Any:
+    import av
+
+    file.seek(0)
+    try:
+        # By its file object and one demuxer, with no protocol allowed: nothing else is ever opened.
+        return av.open(file, format=kind, options={"protocol_whitelist": "none"}, metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        raise InputError(f"{path} is damaged, or was not written to its end") from error
+
+
+def _packets(container: Any) -> Iterator[Any]:
+    """The packets of all streams that can be read."""
+    import av
+
+    packets, damaged = container.demux(), 0
+    while damaged < _DAMAGED:
+        try:
+            packet = next(packets, None)
+        except (av.FFmpegError, ValueError):
+            damaged += 1
+            continue
+        if packet is None:
+            return
+        if packet.size:
+            yield packet
+
+
+def _scan(file: BinaryIO, kind: str, path: Path) -> _Scan:
+    """Goes through the packets of a clip."""
+    import av
+
+    if kind == "mp4":
+        check_counts(file, path)
+    with _open(file, kind, path) as container:
+        if not container.streams.video:
+            raise InputError(f"{path} holds no pictures, only {'sound' if container.streams.audio else 'other data'}")
+        stream, packet = container.streams.video[0], None
+        times: list[float] = []
+        stored, untimed, end = 0, 0, -math.inf
+        for packet in _packets(container):
+            time = packet.pts if packet.pts is not None else packet.dts
+            if time is not None:
+                end = max(end, float((time + (packet.duration or 0)) * packet.time_base))
+            if packet.stream is stream:
+                stored += 1
+                if packet.is_discard or packet.is_corrupt:
+                    continue
+                if time is None:
+                    untimed += 1
+                else:
+                    times.append(float(time * packet.time_base))
+        stated, start, rate = container.duration, container.start_time or 0, stream.average_rate or Fraction(25)
+        missing = 0.0 if stated is None else (start + stated) / av.time_base - end
+        few = stored < stream.frames
+    times.sort()
+    step = float(np.median(np.diff(times))) if len(times) > 1 else float(1 / rate)
+    times += [(times[-1] if times else -step) + step * (place + 1) for place in range(untimed)]
+    if not times:
+        raise InputError(f"{path} has no frames that can be read")
+    if times[-1] - times[0] > _LONGEST:
+        raise InputError(f"{path} is damaged: its frames are shown over {(times[-1] - times[0]) / 86400:.3g} days")
+    if kind == "avi":  # which states a rate, and no times
+        times = [times[0] + step * place for place in range(len(times))]
+    short = missing > _MISSING and (kind == "matroska" or (kind == "mp4" and few))
+    cut = short or bool(packet and packet.is_corrupt) or not is_complete(kind, file)
+    return _Scan(times, cut, kind == "avi")
+
+
+def _shown_size(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, int]:
+    """Width and height with square pixels, before any turning."""
+    ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
+    if not 1 / _STRETCH <= ratio <= _STRETCH:
+        ratio = Fraction(1)
+    return max(1, round(frame.width * ratio)), frame.height

@@ -1,0 +1,346 @@
+"""Images from files, bytes or arrays, all as RGB pixels, decoded by Pillow.
+
+A file that is damaged, too large or of a format that is not listed here is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mien.errors import InputError
+from mien.inputs import local, opened
+from mien.media.pixels import checked, eight_bits, to_rgb
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageFile
+
+#: Larger images are refused before they are decoded; MIEN_MAX_PIXELS in the environment sets another limit.
+MAX_PIXELS = 100_000_000
+#: File names of images end in one of these, whatever the case.
+PICTURE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
+    *(".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".jpx", ".pbm", ".pgm", ".ppm", ".pnm"),
+)
+_NAMES = "JPEG, PNG, GIF, BMP, WebP, TIFF, HEIC, AVIF, JPEG 2000, PNM"
+#: Pillow's names of the formats that are decoded. No other decoder ever sees a file.
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "HEIF", "JPEG2000")
+_PIXELS = {"I;16", "I;16L", "I;16B", "I;16N"}  # Pillow's modes of 16 bits a pixel
+_SCANS = 100  # of a JPEG; a progressive one has ten or so, and libtiff reads as many at most
+_ORIENTATION = 0x0112
+_LARGE = 2**24  # pixels; larger images are decoded one at a time
+_one_large = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Region:
+    """One part of an image file, such as a person in it: an input beside paths and pixels.
+
+    Attributes:
+        path: the image.
+        box: left, top, right, bottom in pixels of the image as it is shown, turned by its EXIF.
+
+    Raises:
+        InputError: the box has no area, or something else than finite numbers.
+    """
+
+    path: str
+    box: tuple[float, float, float, float]
+
+    def __post_init__(self) -> None:
+        left, top, right, bottom = self.box
+        if not all(map(math.isfinite, self.box)) or right <= left or bottom <= top:
+            raise InputError(f"{self.path}: a box of left, top, right, bottom must have an area, not {self.box}")
+
+    def __str__(self) -> str:
+        return f"{self.path}#{','.join(f'{side:g}' for side in self.box)}"
+
+    @classmethod
+    def within(cls, path: str, box: Sequence[float], size: tuple[int, int]) -> Region:
+        """The region of an image of that width and height, cut off at its edge.
+
+        Raises:
+            InputError: no part of the box lies in the image, or it is something else than four finite numbers.
+        """
+        if len(box) != 4 or not all(map(math.isfinite, box)):
+            raise InputError(f"{path}: a box is left, top, right, bottom in pixels, not {list(box)}")
+        left, right = (min(max(0.0, float(side)), float(size[0])) for side in box[::2])
+        top, bottom = (min(max(0.0, float(side)), float(size[1])) for side in box[1::2])
+        if right <= left or bottom <= top:
+            raise InputError(f"{path}: the box {list(box)} has no area in a picture of {size[0]} x {size[1]}")
+        return cls(path, (left, top, right, bottom))
+
+    def cut(self, picture: np.ndarray) -> np.ndarray:
+        """The region of that image, (height, width, …), as a view: every pixel that the box touches.
+
+        Raises:
+            InputError: the box lies outside.
+        """
+        left, top, right, bottom = self.box
+        part = picture[max(0, math.floor(top)) : max(0, math.ceil(bottom)), :]
+        part = part[:, max(0, math.floor(left)) : max(0, math.ceil(right))]
+        if not part.size:
+            height, width = picture.shape[:2]
+            raise InputError(f"{self} lies outside its picture of {width} x {height} pixels")
+        return part
+
+
+def is_picture(path: str | Path) -> bool:
+    """Whether a file is an image by the end of its name; it is not opened."""
+    return Path(path).suffix.lower() in PICTURE_SUFFIXES
+
+
+def names_file(item: str, ends_so: Callable[[str], bool]) -> bool:
+    """Whether a string means a file and is no text: its end says so, and it exists or has no space in it."""
+    if "\0" in item or "\n" in item or not ends_so(item):
+        return False
+    if not any(character.isspace() for character in item):
+        return True
+    try:
+        return Path(item).exists()
+    except OSError:  # too long for a file name
+        return False
+
+
+def read_picture(source: Any, *, max_pixels: int | None = None, notes: list[str] | None = None) -> np.ndarray:
+    """An image as it is meant to be seen.
+
+    Turned as its EXIF says, laid over white where it is transparent, 16 bits, gray, palettes and CMYK converted; of an
+    animation the first frame.
+
+    Args:
+        source: a file or its bytes, whatever the name says, or pixels: uint8 of shape (height, width), gray,
+            (height, width, 3), RGB, or (height, width, 4), RGB and alpha. Of a region what lies in its box. A binary
+            file object or a Pillow image as well.
+        max_pixels: a file with more is refused by its header, undecoded; without it MIEN_MAX_PIXELS, or `MAX_PIXELS`.
+        notes: gets a line for each thing that was guessed: how many bits the 16 bits of an image hold.
+
+    Returns:
+        uint8 of shape (height, width, 3), RGB. May share memory with an array passed in.
+
+    Raises:
+        InputError: no such file, no image, too large, cut off or damaged, or an array of another kind; one line.
+    """
+    source = opened(source)
+    if isinstance(source, np.ndarray):
+        return to_rgb(checked(source))
+    if isinstance(source, Region):
+        return np.ascontiguousarray(source.cut(read_picture(source.path, max_pixels=max_pixels, notes=notes)))
+    if not isinstance(source, str | Path | bytes):
+        raise InputError(f"a picture is a path, bytes or an array, not {type(source).__name__}")
+    limit = pixel_limit(max_pixels)
+    data, name = (source, "the file") if isinstance(source, bytes) else (_read(local(source), limit), str(source))
+    image = _open(data, name, limit)
+    with _one_large if image.width * image.height > _LARGE else nullcontext():
+        picture, note = _decode(image, data, name, limit)
+        if note and notes is not None:
+            notes.append(note)
+        return _turned(picture, _orientation(image))
+
+
+def picture_size(path: str | Path, *, shown: bool = False) -> tuple[int, int]:
+    """Width and height as the header of a file says; the pixels are not decoded.
+
+    Args:
+        path: the file.
+        shown: as the image is shown, turned by its EXIF; else as it is stored.
+
+    Raises:
+        InputError: no such file, no image or one that `read_picture` refuses by its size.
+    """
+    path, limit = Path(path), pixel_limit()
+    image = _open(_read(path, limit), str(path), limit)
+    width, height = image.size
+    return (height, width) if shown and _orientation(image) > 4 else (width, height)
+
+
+def pixel_limit(max_pixels: int | None = None) -> int:
+    """The most pixels of an image or frame: what is given, else MIEN_MAX_PIXELS, else `MAX_PIXELS`."""
+    if max_pixels is not None:
+        return max_pixels
+    stated = os.environ.get("MIEN_MAX_PIXELS", "")
+    if not stated:
+        return MAX_PIXELS
+    if not stated.isdecimal() or not int(stated):
+        raise InputError(f"MIEN_MAX_PIXELS must be a whole number above 0, not {stated!r}")
+    return int(stated)
+
+
+def check_size(width: int, height: int, limit: int, name: str) -> None:
+    """Raises InputError: there are more pixels than the limit."""
+    if width * height > limit:
+        size = f"{width} x {height}"
+        raise InputError(f"{name} has {size} pixels; at most {limit} are read (MIEN_MAX_PIXELS sets how many)")
+
+
+def require_file(path: Path, what: str) -> None:
+    """Refuse what is no file where *what* is needed, such as "a picture".
+
+    Raises:
+        InputError: one line that says what is there instead.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; {what} is needed")
+    if not path.exists():
+        raise InputError(f"there is no file {path}")
+    if not path.is_file():
+        raise InputError(f"{path} is no file")
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        require_file(path, "a picture")
+        if path.stat().st_size > 8 * limit + 2**26:  # eight bytes a pixel is the most there is
+            raise InputError(f"{path} is too large for a picture of at most {limit} pixels")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+@cache
+def _decoders() -> list[tuple[str, Callable[..., ImageFile.ImageFile], Callable[[bytes], Any] | None]]:
+    """Pillow's decoders of `_FORMATS`: what makes an image of a file, and what knows its first bytes."""
+    import pi_heif
+    from PIL import Image
+
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of damaged metadata, which is not read
+    pi_heif.register_heif_opener()
+    Image.init()
+    return [(name, *Image.OPEN[name]) for name in _FORMATS if name in Image.OPEN]
+
+
+def _open(data: bytes, name: str, limit: int) -> Image.Image:
+    """An image whose header was read, and its size checked against the limit."""
+    if not data:
+        raise InputError(f"{name} is empty")
+    # Each scan, be it of no bytes, goes over the whole image: a small file could keep the decoder busy for hours.
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _SCANS:
+        raise InputError(f"{name} is a JPEG of more than {_SCANS} scans")
+    if data.startswith(b"RIFF"):  # its decoder takes memory for the whole canvas before it states the size
+        check_size(*_webp_size(data), limit, name)
+    if data[:2] in (b"II", b"MM") and _repeats_tags(data):
+        raise InputError(f"{name} is damaged: it states the same thing twice")
+    image = _header(data, name)
+    if image is None:
+        raise InputError(f"{name} is no picture of the kinds that are read: {_NAMES}")
+    check_size(*image.size, limit, name)
+    return image
+
+
+def _repeats_tags(data: bytes) -> bool:
+    """Whether a tag stands twice in the first directory of a TIFF: readers differ in which of them counts."""
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+    wide = data[2:4] in (b"+\0", b"\0+")  # BigTIFF
+    start = int.from_bytes(data[8:16] if wide else data[4:8], order)
+    head, entry = (8, 20) if wide else (2, 12)
+    count = min(int.from_bytes(data[start : start + head], order), 4096)
+    places = range(start + head, min(start + head + count * entry, len(data) - 1), entry)
+    return len({data[place : place + 2] for place in places}) < len(places)
+
+
+def _orientation(image: Image.Image) -> int:
+    """By EXIF, 1 to 8. To be asked once the image is decoded: of a PNG it is decoded here, and errors are lost."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # a damaged EXIF block turns nothing
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height of the canvas; (0, 0) of a damaged header, which the decoder refuses."""
+    kind, data = data[12:16], data[:30].ljust(30, b"\0")
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+
+
+def _header(data: bytes, name: str) -> Image.Image | None:
+    for _, decoder, accepts in _decoders():
+        if accepts is None or accepts(data[:16].ljust(16, b"\0")) is True:
+            try:
+                image = decoder(io.BytesIO(data), "")
+            except Exception as error:  # of whatever class the decoder meets in a damaged header
+                raise InputError(f"{name} is damaged or cut off: {_reason(error)}") from error
+            if min(image.size) < 1:
+                raise InputError(f"{name} is damaged: its header states {image.width} x {image.height} pixels")
+            return image
+    return None
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:100] or type(error).__name__
+
+
+def _decode(image: Image.Image, data: bytes, name: str, limit: int) -> tuple[np.ndarray, str | None]:
+    """The pixels, uint8 (height, width, 3) RGB, as they are stored, and a line on what was guessed."""
+    try:
+        if image.format == "PNG":
+            _header(data, name).verify()  # type: ignore[union-attr]  # load() skips the check sums
+        size, deep = image.size, ";16" in str(getattr(image, "tile", "")) and image.format in ("PNG", "TIFF")
+        image.load()
+        if image.size != size:  # a GIF whose frame is larger than its screen
+            check_size(*image.size, limit, name)
+        if image.mode in _PIXELS or (image.mode == "I" and image.format in ("PPM", "PNG")):
+            pixels, note = eight_bits(np.asarray(image).astype(np.uint16), 65535 if image.format == "PPM" else 0)
+            return to_rgb(pixels), note
+        if deep and image.mode in ("RGB", "RGBA") and (wide := _sixteen_bits(data)) is not None:
+            pixels, note = eight_bits(wide, 0)
+            return to_rgb(pixels), note
+        if image.mode in ("I", "F"):
+            kind = "int32" if image.mode == "I" else "float32"
+            raise InputError(f"{name} holds {kind} numbers; 8 or 16 bits a channel are needed")
+        alpha = image.has_transparency_data
+        return to_rgb(np.asarray(image if image.mode in ("RGB", "L") and not alpha else _converted(image, alpha))), None
+    except InputError:
+        raise
+    except MemoryError:
+        raise InputError(f"{name} needs more memory than there is") from None
+    except Exception as error:  # of whatever class the decoder meets in damaged data
+        raise InputError(f"{name} is damaged or cut off: {_reason(error)}") from error
+
+
+def _converted(image: Image.Image, alpha: bool) -> Image.Image:
+    return image.convert("RGBA" if alpha else "RGB")
+
+
+def _sixteen_bits(data: bytes) -> np.ndarray | None:
+    """RGB or RGBA of 16 bits a channel, uint16 (height, width, channels), of which Pillow keeps 8; by PyAV.
+
+    None where that cannot read it.
+    """
+    import av
+
+    try:
+        kind = "png_pipe" if data.startswith(b"\x89PNG") else "tiff_pipe"
+        with av.open(io.BytesIO(data), "r", format=kind) as file:
+            frame = next(file.decode(video=0))
+            kind = "rgba64le" if "a" in frame.format.name else "rgb48le"
+            return np.asarray(frame.to_ndarray(format=kind))
+    except (av.FFmpegError, ValueError, StopIteration):
+        return None
+
+
+def _turned(picture: np.ndarray, orientation: int) -> np.ndarray:
+    """By the EXIF orientation: 1 upright, 2 to 4 mirrored or upside down, 5 to 8 on its side."""
+    if orientation in (5, 6, 7, 8):
+        picture = picture.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        picture = picture[::-1]
+    if orientation in (2, 3, 6, 7):
+        picture = picture[:, ::-1]
+    return np.ascontiguousarray(picture)

@@ -30,8 +30,9 @@ def _is_poisoned(source: Any) -> bool:
 
 def install() -> None:
     """In this process, before mien's recognizers are imported."""
-    from mien import clips, media
     from mien.features import preprocess as features
+    from mien.media import clips
+    from mien.media import images as media
     from mien.text.preprocess import TextPreprocessor
 
     read_picture, advance, read, prepare = (

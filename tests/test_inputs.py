@@ -301,13 +301,13 @@ def album(tmp_path: Path) -> Path:
     (folder / "below" / ".git").mkdir(parents=True)
     for name in ("a.png", "below/b.png"):
         cv2.imwrite(str(folder / name), np.full((40, 40, 3), 99, np.uint8))
-    for name in ("c.HEIC", "d.heic", "s.wav", "Thumbs.db", "noend", ".DS_Store", "below/.git/x.png", "cut.avi"):
+    for name in ("c.CR2", "d.cr2", "s.wav", "Thumbs.db", "noend", ".DS_Store", "below/.git/x.png", "cut.avi"):
         (folder / name).touch()
     (folder / "link").symlink_to(tmp_path, target_is_directory=True)
     return folder
 
 
-LEFT_OUT = {".heic": 2, ".wav": 1, ".db": 1, "no ending": 1, "hidden": 2, "link to a folder": 1, ".avi": 1}
+LEFT_OUT = {".cr2": 2, ".wav": 1, ".db": 1, "no ending": 1, "hidden": 2, "link to a folder": 1, ".avi": 1}
 
 
 def counts_in(line: str) -> dict[str, int]:

@@ -50,7 +50,7 @@ def check_counts(file: BinaryIO, path: Path) -> None:
                 count = int.from_bytes(found["frames"] or found["run"], "big")
                 if count > most:
                     raise InputError(
-                        f"{path} is damaged: its header states {count:,} frames, more than fit into the file"
+                        f"{path} is damaged: its header states {count:,} frames, more than the file has room for"
                     )
 
 

@@ -38,7 +38,7 @@ _NAMES = "JPEG, PNG, GIF, BMP, WebP, TIFF, HEIC, AVIF, JPEG 2000, PNM"
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "HEIF", "JPEG2000")
 _PIXELS = {"I;16", "I;16L", "I;16B", "I;16N"}  # Pillow's modes of 16 bits a pixel
 _SCANS = 100  # of a JPEG; a progressive one has ten or so, and libtiff reads as many at most
-_ORIENTATION = 0x0112
+_ORIENTATION, _TILE_WIDTH, _TILE_LENGTH = 0x0112, 322, 323  # tags of a TIFF and of EXIF
 _LARGE = 2**24  # pixels; larger images are decoded one at a time
 _one_large = threading.Lock()
 
@@ -235,6 +235,10 @@ def _open(data: bytes, name: str, limit: int) -> Image.Image:
     if image is None:
         raise InputError(f"{name} is no picture of the kinds that are read: {_NAMES}")
     check_size(*image.size, limit, name)
+    tags = getattr(image, "tag_v2", {})
+    tile = tags.get(_TILE_WIDTH, 0) * tags.get(_TILE_LENGTH, 0)
+    if image.format == "TIFF" and tile > 4 * image.width * image.height + 2**20:  # its decoder makes whole tiles
+        raise InputError(f"{name} is damaged: its tiles are much larger than the image")
     return image
 
 

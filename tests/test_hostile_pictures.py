@@ -10,6 +10,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,7 @@ def test_the_size_is_what_is_decoded() -> None:
 def test_millions_of_empty_parts_are_not_gone_through(head: bytes, part: bytes) -> None:
     data = head + part * (2**24 // len(part))
     start = time.monotonic()
-    with pytest.raises(InputError):
+    with suppress(InputError):  # of a WebP, what follows its end is passed over
         read_picture(data)
     assert time.monotonic() - start < 5  # 0.1 where nothing else runs
 

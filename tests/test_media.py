@@ -297,7 +297,8 @@ def test_no_pictures(tmp_path: Path) -> None:
     assert refused(tmp_path / "none.jpg") == f"there is no file {tmp_path / 'none.jpg'}"
     assert refused(b"") == "the file is empty"
     assert refused("/dev/zero") == "/dev/zero is no file"
-    assert "cannot be read: File name too long" in refused("i feel " * 100)
+    assert "cannot be read: the name is too long" in refused("i feel " * 100)
+    assert len(refused("i feel " * 100)) < 300
     assert refused("a\0b").startswith("there is no file")
     assert "not NoneType" in refused(None)
     with (tmp_path / "huge.png").open("wb") as file:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ import numpy as np
 from mien.errors import InputError
 from mien.inputs import local, opened
 from mien.media.pixels import checked, eight_bits, to_rgb
+from mien.terminal import cut
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -39,6 +41,8 @@ _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "
 _PIXELS = {"I;16", "I;16L", "I;16B", "I;16N"}  # Pillow's modes of 16 bits a pixel
 _SCANS = 100  # of a JPEG; a progressive one has ten or so, and libtiff reads as many at most
 _ORIENTATION, _TILE_WIDTH, _TILE_LENGTH = 0x0112, 322, 323  # tags of a TIFF and of EXIF
+_HEADER, _PARTS = 2**16, 100_000  # bytes and parts that a header has at most
+_PNM_HEADER = rb"P[1-6](\s|#[^\r\n]*[\r\n])+\d+(\s|#[^\r\n]*[\r\n])+\d+\s"
 _LARGE = 2**24  # pixels; larger images are decoded one at a time
 _one_large = threading.Lock()
 
@@ -140,7 +144,7 @@ def read_picture(source: Any, *, max_pixels: int | None = None, notes: list[str]
     if not isinstance(source, str | Path | bytes):
         raise InputError(f"a picture is a path, bytes or an array, not {type(source).__name__}")
     limit = pixel_limit(max_pixels)
-    data, name = (source, "the file") if isinstance(source, bytes) else (_read(local(source), limit), str(source))
+    data, name = (source, "the file") if isinstance(source, bytes) else (_read(local(source), limit), cut(str(source)))
     image = _open(data, name, limit)
     with _one_large if image.width * image.height > _LARGE else nullcontext():
         picture, note = _decode(image, data, name, limit)
@@ -190,12 +194,13 @@ def require_file(path: Path, what: str) -> None:
     Raises:
         InputError: one line that says what is there instead.
     """
+    name = cut(str(path))
     if path.is_dir():
-        raise InputError(f"{path} is a folder; {what} is needed")
+        raise InputError(f"{name} is a folder; {what} is needed")
     if not path.exists():
-        raise InputError(f"there is no file {path}")
+        raise InputError(f"there is no file {name}")
     if not path.is_file():
-        raise InputError(f"{path} is no file")
+        raise InputError(f"{name} is no file")
 
 
 def _read(path: Path, limit: int) -> bytes:
@@ -205,7 +210,7 @@ def _read(path: Path, limit: int) -> bytes:
             raise InputError(f"{path} is too large for a picture of at most {limit} pixels")
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{cut(str(path))} cannot be read: {error.strerror or error}") from error
 
 
 @cache
@@ -224,6 +229,8 @@ def _open(data: bytes, name: str, limit: int) -> Image.Image:
     """An image whose header was read, and its size checked against the limit."""
     if not data:
         raise InputError(f"{name} is empty")
+    if _is_endless(data):
+        raise InputError(f"{name} is damaged: its header does not end")
     # Each scan, be it of no bytes, goes over the whole image: a small file could keep the decoder busy for hours.
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _SCANS:
         raise InputError(f"{name} is a JPEG of more than {_SCANS} scans")
@@ -260,6 +267,22 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # a damaged EXIF block turns nothing
         return 1
     return value if value in range(1, 9) else 1
+
+
+def _is_endless(data: bytes) -> bool:
+    """Whether the header of a JPEG or PNM has more parts than an honest one: Pillow would go through all of them."""
+    if re.match(rb"P[1-6]\s", data):
+        return re.match(_PNM_HEADER, data[:_HEADER]) is None and len(data) > _HEADER
+    place = 2
+    if data.startswith(b"\xff\xd8"):
+        for _ in range(_PARTS):
+            place = data.find(b"\xff", place)
+            if place < 0 or data[place + 1 : place + 2] in (b"", b"\xda", b"\xd9"):
+                return False
+            alone = data[place + 1] in (0, 1, 0xFF) or 0xD0 <= data[place + 1] <= 0xD8
+            place += 1 if alone else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        return True
+    return False
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

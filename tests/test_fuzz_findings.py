@@ -10,9 +10,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from filmed import numbered, write_clip
-from mien.media.clips import ClipReader
 from mien.data.tables import open_table
 from mien.errors import DataError, InputError, MienError, ModelError
+from mien.media.clips import ClipReader
 from mien.runtime import Session
 
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}

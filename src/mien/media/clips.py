@@ -208,6 +208,7 @@ class ClipReader:
 
         stream = self._container.streams.video[0]
         stream.thread_type, stream.codec_context.thread_count = "AUTO", self._threads
+        stream.codec_context.options = {"max_pixels": str(self._limit)}  # checked before a frame is made
         packets = self._container.demux(stream)
         while True:
             try:

@@ -170,7 +170,7 @@ def test_eight_bits_are_under_half_the_size_and_close(tmp_path):
     network, path, small = make("transformer"), tmp_path / "model.onnx", tmp_path / "small.onnx"
     export.export_network(export.Answers(network, False), batch(4, 9), path)
     level = logging.getLogger().level
-    export.quantize(path, small)
+    export.quantize(path, small, [batch(1, length) for length in range(1, 90)])
     assert logging.getLogger().level == level
     assert small.stat().st_size < 0.5 * path.stat().st_size
     kinds = {initializer.data_type for initializer in onnx.load(small).graph.initializer if len(initializer.dims) > 1}
@@ -178,6 +178,8 @@ def test_eight_bits_are_under_half_the_size_and_close(tmp_path):
     for shape in SHAPES:
         ids = batch(*shape)
         np.testing.assert_allclose(run(small, ids), wanted(network, ids, False, 1.0), atol=0.08)
+    alike = np.random.default_rng(0).integers(1, VOCABULARY, (40, 12))
+    np.testing.assert_array_equal(run(small, alike), np.concatenate([run(small, row[None]) for row in alike]))
 
 
 # ------------------------------------------------------------------------------------------------- temperature

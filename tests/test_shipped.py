@@ -85,7 +85,7 @@ def test_the_default_model_on_our_own_sentences() -> None:
     [
         ("text-carer", "carer:emotion", None, "accuracy", 0.933),
         ("text-carer", "carer:emotion", None, "macro_f1", 0.89),
-        ("text", "goemotions:goemotions", None, "macro_f1", 0.50),
+        ("text", "goemotions:goemotions", None, "macro_f1", 0.522),
         ("text", "goemotions:goemotions", "ekman7", "macro_f1", 0.64),
         ("face", "fer2013:fer2013", None, "accuracy", 0.72),
         ("face", "fer2013:fer2013", "ferplus8", "accuracy", 0.855),

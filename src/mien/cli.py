@@ -260,7 +260,10 @@ def export(
     form: Annotated[
         str, typer.Option("--format", help="folder; or joblib, a scikit-learn classifier in one file.")
     ] = "folder",
-    int8: Annotated[bool, typer.Option("--int8", help="Of several runs: keep the large weights in 8 bits.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Of several runs: keep the embeddings in 8 bits.")] = False,
+    ranges: Annotated[
+        str | None, typer.Option(help="DATASET:PATH to measure the ranges of an 8-bit model of text on, anew.")
+    ] = None,
     modality: Annotated[
         str | None, typer.Option("--as", help="video: make a model of clips of a model of faces.")
     ] = None,
@@ -275,6 +278,13 @@ def export(
         from mien.training.publish import as_video
 
         print_line(as_video(runs[0], to, name=name or to.name))
+        return
+    if ranges is not None:
+        if len(runs) > 1 or int8 or form != "folder":
+            raise typer.BadParameter("--ranges is for one model folder", param_hint="--ranges")
+        from mien.training.publish import with_fixed_ranges
+
+        print(with_fixed_ranges(runs[0], ranges, to, name=name))
         return
     if len(runs) > 1 and form == "folder":
         require("onnx", "train")

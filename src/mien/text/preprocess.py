@@ -207,15 +207,21 @@ class TextPreprocessor:
         return [[w or [self.settings.pad_id] for w in group] for group in windows]
 
     def pad(self, windows: Sequence[Sequence[int]]) -> np.ndarray:
-        """A batch of windows as int64 of shape (n, longest)."""
-        batch = np.full((len(windows), max(map(len, windows))), self.settings.pad_id, np.int64)
+        """A batch of windows as int64 of shape (n, padded length of the longest)."""
+        batch = np.full((len(windows), max(map(self._padded, windows))), self.settings.pad_id, np.int64)
         for row, window in zip(batch, windows, strict=True):
             row[: len(window)] = window
         return batch
 
+    def batches(self, windows: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
+        """Places of up to *size* windows that are padded to the same length, so that no neighbor changes an answer."""
+        order = sorted(range(len(windows)), key=lambda place: len(windows[place]))
+        for _, group in groupby(order, lambda place: self._padded(windows[place])):
+            alike = list(group)
+            parts = -(-len(alike) // size)
+            for part in range(parts):  # of about one size: a small one at the end would cost as much as a large one
+                yield alike[part * len(alike) // parts : (part + 1) * len(alike) // parts]
 
-def length_sorted(windows: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
-    """Places of windows in batches of like length, so that little is padded."""
-    order = sorted(range(len(windows)), key=lambda place: len(windows[place]))
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
+    def _padded(self, window: Sequence[int]) -> int:
+        """The length of a window with its padding: even, as twice as many windows of a few are alike then."""
+        return max(len(window), min(len(window) + len(window) % 2, self.settings.max_length))

@@ -11,9 +11,10 @@ from mien.errors import InputError
 from mien.model import NETWORK, TOKENIZER, Manifest, preprocess_settings
 from mien.recognizer import Progress, Recognizer, in_chunks
 from mien.results import Result
-from mien.runtime import ROWS, Session
-from mien.text.preprocess import TextPreprocessor, TextSettings, length_sorted
+from mien.runtime import Session
+from mien.text.preprocess import TextPreprocessor, TextSettings
 
+_TOGETHER = 12  # windows that a thread computes together
 BATCHES_AHEAD = 16  # batches are cut from this many batches' worth of texts, sorted by length
 
 
@@ -26,7 +27,7 @@ class TextRecognizer(Recognizer):
         super().__init__(folder, manifest)
         settings = preprocess_settings(manifest, TextSettings, folder)
         self.preprocessor = TextPreprocessor.from_bytes(files.get(TOKENIZER, b""), settings, folder / TOKENIZER)
-        self._session = Session(files[NETWORK], threads, name=folder / NETWORK, widths=manifest.widths)
+        self._session = Session(files[NETWORK], threads, name=folder / NETWORK, widths=manifest.widths, rows=_TOGETHER)
 
     def predict_many(self, inputs: Iterable[str], batch_size: int = 64) -> Iterator[Result]:
         """See :meth:`mien.recognizer.Recognizer.predict_many`."""
@@ -76,7 +77,7 @@ class TextRecognizer(Recognizer):
         groups = self.preprocessor.encode_prepared(texts) if texts else []
         windows = [window for group in groups for window in group]
         scores = np.empty((len(windows), len(self.space)), np.float32)
-        batches = list(length_sorted(windows, min(batch_size, ROWS)))
+        batches = list(self.preprocessor.batches(windows, min(batch_size, self._session.rows or 1)))
         arrays = [self.preprocessor.pad([windows[i] for i in places]) for places in batches]
         for places, found in zip(batches, self._session.run_each(arrays), strict=True):
             scores[places] = found

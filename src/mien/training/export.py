@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from mien.errors import ExportError
 from mien.networks.graph import OPSET
 from mien.runtime import Session
+from mien.training.ranges import fix_ranges, products_in_8_bits
 from mien.training.ratings import Ratings
 from mien.training.task import Task
 
@@ -167,12 +169,14 @@ def prove(reference: Reference, path: Path, batches: Iterable[np.ndarray], toler
 
 
 def quantize(path: Path, target: Path, examples: Sequence[np.ndarray] = ()) -> None:
-    """Write the network in 8 bits.
+    """Write the network in 8 bits: embeddings, and what is computed with weights, in ranges measured on examples once.
 
-    Without *examples* the large weights alone, per channel, and the numbers between the layers anew for each batch
-    (onnxruntime's dynamic quantisation: right for products of matrices). With examples, prepared batches of training
-    inputs, convolutions are computed in 8 bits, with ranges measured on the examples once (static quantisation); the
-    first few and the head stay as they are.
+    Of networks with convolutions only these are computed in 8 bits; the first few stay as they are. Of others products
+    of matrices, but see :func:`mien.training.ranges.products_in_8_bits`.
+
+    Args:
+        examples: prepared training inputs: batches of pictures, or texts one by one. Without them products of matrices
+            are computed in floats.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -187,7 +191,8 @@ def quantize(path: Path, target: Path, examples: Sequence[np.ndarray] = ()) -> N
     root, level = logging.getLogger(), logging.getLogger().level
     root.setLevel(logging.ERROR)  # onnxruntime logs its advice to the root
     try:
-        if examples:
+        model = onnx.load(path)
+        if any(node.op_type == "Conv" for node in model.graph.node):
             prepared = target.with_suffix(".prepared.onnx")
             quant_pre_process(str(path), str(prepared))  # folds batch norms into convolutions
             quantize_static(
@@ -197,10 +202,13 @@ def quantize(path: Path, target: Path, examples: Sequence[np.ndarray] = ()) -> N
             )  # fmt: skip
             prepared.unlink()
         else:
+            products = ["MatMul", "Attention"] if examples and products_in_8_bits(model) else []
             quantize_dynamic(
-                path, target, per_channel=True, reduce_range=False, weight_type=QuantType.QInt8,
+                path, target, ["Gather", *products], per_channel=True, reduce_range=False, weight_type=QuantType.QInt8,
                 extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # of what fused operators give
             )  # fmt: skip
+            fix_ranges(small := onnx.load(target), examples)
+            onnx.save(small, target)
     finally:
         root.setLevel(level)
 
@@ -219,6 +227,14 @@ def run_network(path: Path, task: Task, inputs: Sequence[Any], output: str | Non
     """
     session = Session(path)
     order = np.argsort(task.lengths(inputs), kind="stable")
-    places = [order[start : start + size] for start in range(0, len(order), size)]
-    rows = np.concatenate([session.run(task.collate([inputs[i] for i in batch]), output) for batch in places])
-    return rows[np.argsort(order)]
+    rows: list[Any] = [None] * len(order)
+    for start in range(0, len(order), size):
+        alike = defaultdict[tuple[int, ...], list[tuple[int, np.ndarray]]](list)  # as where the model is used
+        for place in order[start : start + size]:
+            sample = task.collate([inputs[place]])
+            alike[sample.shape].append((place, sample))
+        for samples in alike.values():
+            found = session.run(np.concatenate([sample for _, sample in samples]), output)
+            for (place, _), row in zip(samples, found, strict=True):
+                rows[place] = row
+    return np.stack(rows)

@@ -23,7 +23,7 @@ from mien.training.ratings import Ratings, mean_correlation
 from mien.training.recipe import Recipe
 from mien.training.task import Task, evaluation_batch
 
-_CALIBRATION = 512  # pictures on which the ranges of an 8-bit network are measured
+CALIBRATION = 512  # samples on which the ranges of an 8-bit network are measured
 Say = Callable[[str], None]
 
 
@@ -136,8 +136,9 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say
     }
     if recipe.export.quantize == "int8":
         small = network.with_suffix(".int8.onnx")
-        taken = learned.inputs[:: -(-len(learned) // _CALIBRATION)] if learned.modality != "text" else []
-        quantize(network, small, [task.collate(taken[at : at + 64]) for at in range(0, len(taken), 64)])
+        taken = learned.inputs[:: -(-len(learned) // CALIBRATION)]
+        most = 1 if learned.modality == "text" else 64  # padding would be measured too
+        quantize(network, small, [task.collate(taken[at : at + most]) for at in range(0, len(taken), most)])
         _, after, probabilities = _quality(small, task, valid, trained.ratings)
         say(f"in 8 bits: validation {figure} {after:.4f}, before {before:.4f}")
         if before - after > recipe.export.quantize_tolerance:

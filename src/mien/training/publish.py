@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mien import model as folders
-from mien.errors import ModelError
+from mien.data import Dataset, open_dataset
+from mien.errors import DataError, ModelError, require
 from mien.face.preprocess import FaceSettings
+from mien.text.preprocess import TextPreprocessor, TextSettings
 from mien.training.card import card
 from mien.video.preprocess import VideoSettings
 
@@ -42,6 +44,55 @@ def publish(run: str | Path, to: str | Path, *, name: str | None = None, weights
     manifest.name = name or manifest.name
     kept = [file for file in manifest.files if file != folders.CARD and (weights or file != folders.WEIGHTS)]
     return folders.write_model(to, manifest, {file: source / file for file in kept}, card(manifest))
+
+
+def with_fixed_ranges(model: str | Path, data: str | Dataset, to: str | Path, *, name: str | None = None) -> Path:
+    """Write an 8-bit model of text anew, with ranges measured on training texts instead of those of each batch.
+
+    Earlier versions of mien wrote such models; they are read one text at a time, which is slower. The weights stay.
+    Thresholds are chosen anew on validation data, and the figures of the old network left out.
+
+    Args:
+        model: a model or run folder, or a shipped model by name.
+        data: what it learned from, with training and validation data in the model's labels.
+
+    Raises:
+        ModelError: no such model, its folder is damaged, or it is none of text.
+        DataError: the data set has other labels, or no training or validation data.
+        MienError: *to* cannot be written.
+    """
+    onnx = require("onnx", "train")
+    from mien.training.finish import CALIBRATION, choose_thresholds
+    from mien.training.ranges import fix_ranges, products_in_8_bits
+
+    source = folders.find_model(model)
+    manifest = folders.verify(source)
+    if manifest.modality != "text":
+        raise ModelError(f"{manifest.name} reads {manifest.modality}; only models of text had ranges of each batch")
+    dataset = open_dataset(data) if isinstance(data, str) else data
+    if dataset.space.names != manifest.space.names:
+        raise DataError(f"{dataset.name} has other labels than {manifest.name}")
+    learned, valid = dataset.part("train"), dataset.part("val")
+    texts = learned.inputs[:: -(-len(learned) // CALIBRATION)]
+    settings = folders.preprocess_settings(manifest, TextSettings, source)
+    preprocessor = TextPreprocessor.from_file(source / folders.TOKENIZER, settings)
+    network = onnx.load(source / folders.NETWORK)
+    eight = products_in_8_bits(network)
+    fix_ranges(network, [preprocessor.pad(windows[:1]) for windows in preprocessor.encode(texts)])
+    manifest.name, manifest.metrics = name or manifest.name, {}
+    note = f"The ranges of its 8 bits were measured anew, on {len(texts)} training texts of {dataset.name}."
+    if not eight:
+        note = "Its products of matrices, in 8 bits before, were written as floats, from the same weights."
+    manifest.training["notes"] = [*manifest.training.get("notes", []), note]
+    kept = [file for file in manifest.files if file not in (folders.CARD, folders.NETWORK)]
+    files: dict[str, Path | bytes] = {file: source / file for file in kept}
+    files[folders.NETWORK] = network.SerializeToString()
+    made = folders.write_model(to, manifest, files, card(manifest))
+    if manifest.space.multilabel:
+        probabilities = folders.load(made).probabilities(valid.inputs)
+        manifest.thresholds, manifest.rollups = choose_thresholds(manifest.space, valid.targets, probabilities)
+        folders.write_model(to, manifest, files, card(manifest))
+    return made
 
 
 def as_video(model: str | Path, to: str | Path, *, name: str | None = None) -> Path:

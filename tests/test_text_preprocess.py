@@ -149,9 +149,10 @@ def test_every_text_has_a_window_even_where_no_token_is_left(preprocessor: TextP
 
 def test_pad_by_hand(preprocessor: TextPreprocessor) -> None:
     batch = preprocessor.pad([[3, 4, 5], [6]])
-    assert batch.tolist() == [[3, 4, 5, 0], [6, 0, 0, 0]]  # to an even length
+    assert batch.tolist() == [[3, 4, 5], [6, 0, 0]]
     assert batch.dtype == np.int64
-    assert preprocessor.pad([[3, 4, 5, 6, 7]]).tolist() == [[3, 4, 5, 6, 7]]  # which is the longest
+    assert preprocessor.pad([[3, 4, 5], [6]], even=True).tolist() == [[3, 4, 5, 0], [6, 0, 0, 0]]
+    assert preprocessor.pad([[3, 4, 5, 6, 7]], even=True).tolist() == [[3, 4, 5, 6, 7]]  # the longest there are
 
 
 def test_apostrophes_are_dropped_where_the_model_wants_it(preprocessor: TextPreprocessor, tiny_model: Path) -> None:
@@ -168,9 +169,9 @@ def test_batches_hold_every_window_once_padded_as_it_is_alone(
     assert sorted(place for batch in batches for place in batch) == list(range(len(windows)))
     assert all(0 < len(batch) <= size for batch in batches)
     for batch in batches:
-        padded = preprocessor.pad([windows[place] for place in batch])
+        padded = preprocessor.pad([windows[place] for place in batch], even=True)
         for row, place in zip(padded, batch, strict=True):
-            np.testing.assert_array_equal([row], preprocessor.pad([windows[place]]))
+            np.testing.assert_array_equal([row], preprocessor.pad([windows[place]], even=True))
 
 
 def texts_of_all_lengths(count: int = 60) -> list[str]:

@@ -206,15 +206,16 @@ class TextPreprocessor:
         windows = [[e.ids, *(more.ids for more in e.overflowing)] for e in encodings]
         return [[w or [self.settings.pad_id] for w in group] for group in windows]
 
-    def pad(self, windows: Sequence[Sequence[int]]) -> np.ndarray:
-        """A batch of windows as int64 of shape (n, padded length of the longest)."""
-        batch = np.full((len(windows), max(map(self._padded, windows))), self.settings.pad_id, np.int64)
+    def pad(self, windows: Sequence[Sequence[int]], *, even: bool = False) -> np.ndarray:
+        """A batch of windows as int64 of shape (n, length of the longest); see :meth:`batches` for even lengths."""
+        length = max(map(self._padded if even else len, windows))
+        batch = np.full((len(windows), length), self.settings.pad_id, np.int64)
         for row, window in zip(batch, windows, strict=True):
             row[: len(window)] = window
         return batch
 
     def batches(self, windows: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
-        """Places of up to *size* windows that are padded to the same length, so that no neighbor changes an answer."""
+        """Places of up to *size* windows of the same even length when padded, so that no neighbor changes an answer."""
         order = sorted(range(len(windows)), key=lambda place: len(windows[place]))
         for _, group in groupby(order, lambda place: self._padded(windows[place])):
             alike = list(group)

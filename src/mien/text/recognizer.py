@@ -78,7 +78,7 @@ class TextRecognizer(Recognizer):
         windows = [window for group in groups for window in group]
         scores = np.empty((len(windows), len(self.space)), np.float32)
         batches = list(self.preprocessor.batches(windows, min(batch_size, self._session.rows or 1)))
-        arrays = [self.preprocessor.pad([windows[i] for i in places]) for places in batches]
+        arrays = [self.preprocessor.pad([windows[i] for i in places], even=True) for places in batches]
         for places, found in zip(batches, self._session.run_each(arrays), strict=True):
             scores[places] = found
         if len(windows) == len(texts):

@@ -78,7 +78,7 @@ def with_fixed_ranges(model: str | Path, data: str | Dataset, to: str | Path, *,
     preprocessor = TextPreprocessor.from_file(source / folders.TOKENIZER, settings)
     network = onnx.load(source / folders.NETWORK)
     eight = products_in_8_bits(network)
-    fix_ranges(network, [preprocessor.pad(windows[:1]) for windows in preprocessor.encode(texts)])
+    fix_ranges(network, [preprocessor.pad(windows[:1], even=True) for windows in preprocessor.encode(texts)])
     manifest.name, manifest.metrics = name or manifest.name, {}
     note = f"The ranges of its 8 bits were measured anew, on {len(texts)} training texts of {dataset.name}."
     if not eight:

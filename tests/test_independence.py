@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import mien
-from conftest import cli_env, multi_rows, write_csv
+from conftest import RunCli, cli_env, multi_rows, one_line, write_csv
 from drawn import LOOKS, face
 from face_model import drawn_face
 from filmed import write_clip
@@ -115,6 +115,26 @@ def test_a_text_has_the_same_answer_beside_any_others(model: str | Path) -> None
     same(list(two.predict_many(crowd, batch_size=1000))[: len(few)], alone)
     scores = [numbers(result)[0] for result in alone]
     np.testing.assert_allclose(two.probabilities(few), scores, atol=CLOSE, rtol=0)
+
+
+def test_an_older_model_is_written_anew_with_fixed_ranges(older: Path, tmp_path: Path, run_cli: RunCli) -> None:
+    rows = [(text, label, "val" if place % 5 == 0 else "train") for place, (text, label) in enumerate(multi_rows())]
+    lines = ["text,label,split", *(f"{text.replace(',', '')},{label},{split}" for text, label, split in rows)]
+    (tmp_path / "data.csv").write_text("\n".join(lines) + "\n")
+    done = run_cli("export", older, "--ranges", "table:data.csv?space=goemotions28", "--to", "new", "--name", "new")
+    assert (done.returncode, done.stdout) == (0, "new\n"), done.stderr
+    new, old = mien.load(tmp_path / "new"), mien.load(older)
+    assert b"Dynamic" not in (tmp_path / "new" / NETWORK).read_bytes()
+    assert (new.name, new.manifest.metrics) == ("new", {})
+    assert set(new.manifest.thresholds) == set(new.space.names)
+    some = [text for text, _, _ in rows[::4]]
+    assert np.abs(new.probabilities(some) - old.probabilities(some)).mean() < 0.04, "it is the same network"
+    same(list(new.predict_many(some)), [new.predict(text) for text in some])
+    faces = run_cli("export", "face", "--ranges", "data.csv", "--to", "never")
+    assert "only models of text" in one_line(faces)
+    wrong = run_cli("export", "text-carer", "--ranges", "table:data.csv?space=goemotions28", "--to", "never")
+    assert "other labels than text-carer" in one_line(wrong)
+    assert not (tmp_path / "never").exists()
 
 
 def scenery(seed: int) -> np.ndarray:

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from acted import draw_scene
-from drawn import LOOKS, face, fer_csv, folders
+from drawn import fer_csv, folders
 from drawn_clips import ravdess
 from face_model import drawn_face
 from filmed import write_clip
@@ -116,7 +116,7 @@ def write_inputs(root: Path) -> None:
 
 _WORDS = [("joy", "happy"), ("sadness", "lonely"), ("anger", "furious"), ("fear", "afraid"), ("love", "adored")]
 
-#: name → the words of a command, without ``mien`` and ``--json``; "<" before a word: it is what stands on standard input.
+#: name → the words of a command, without ``mien`` and ``--json``; a word after "<" is what stands on standard input.
 CASES: dict[str, Sequence[str]] = {
     "text": ("predict", *TEXTS),
     "text-one": ("predict", TEXTS[0]),
@@ -225,9 +225,8 @@ def compare(found: Any, wanted: Any, where: str = "", digits: float = 2e-4) -> l
     """The differences, a line each: numbers may differ by *digits*, keys may be added to what was recorded."""
     if isinstance(wanted, dict) and isinstance(found, dict):
         gone = [f"{where}/{key} is missing" for key in wanted if key not in found]
-        return gone + [
-            line for key in wanted if key in found for line in compare(found[key], wanted[key], f"{where}/{key}", digits)
-        ]
+        both = (key for key in wanted if key in found)
+        return gone + [line for key in both for line in compare(found[key], wanted[key], f"{where}/{key}", digits)]
     if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
         pairs = enumerate(zip(found, wanted, strict=True))
         return [line for place, (a, b) in pairs for line in compare(a, b, f"{where}/{place}", digits)]

@@ -222,10 +222,17 @@ def main(kinds: str, seed: str, start: str, count: str, seconds: str, folder: st
             if time.monotonic() > end:
                 break
             path = paths[number] if files else None
-            case = Case(path.name, path.read_bytes()) if path else case_of(name, int(seed), number)
-            (current / case.name).write_bytes(case.data)
             answer(kind=name, number=number)
-            found = attempt(kind, case)
+            try:
+                case = Case(path.name, path.read_bytes()) if path else case_of(name, int(seed), number)
+            except Exception:
+                case = Case("unmade.txt", traceback.format_exc().encode())
+            (current / case.name).write_bytes(case.data)
+            if case.name == "unmade.txt":
+                what = "the fuzzer could not make it: " + case.data.decode().splitlines()[-1]
+                found: dict[str, Any] = {"got": "finding", "what": what, "same": "unmade"}
+            else:
+                found = attempt(kind, case)
             if found["got"] == "finding":
                 kept = Path(folder, f"{name}-{number}")
                 kept.mkdir()

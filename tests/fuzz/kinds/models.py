@@ -280,7 +280,7 @@ def _changed_network(rng: Random) -> bytes:
         elif what == 3:
             node.input[rng.randrange(len(node.input))] = rng.choice(("table", "inputs", "rows", "mean", "nothing", ""))
         elif what == 4:  # numbers that are none
-            table = numpy_helper.to_array(graph.initializer[0]).copy()
+            table = numpy_helper.to_array(network().graph.initializer[0]).copy()
             table[rng.randrange(len(table))] = rng.choice((np.nan, np.inf, -np.inf, 1e38))
             graph.initializer[0].CopyFrom(numpy_helper.from_array(table, "table"))
         elif what == 5:  # weights in another file

@@ -26,6 +26,7 @@ from fuzz import Case, Finding, Kind, case_of, kind_of
 from mien.errors import MienError
 
 _LONGEST = 300  # characters of a message, not counting what there is to choose from
+_ESCAPE = re.compile(r"\\+(x..|u....|U.{8}|[nrt'])")
 _LISTS = re.compile(r"(there are|it has|one of|it does in|shipped model)\b.*")
 _ADDRESS_SPACE = 3 * 2**30  # bytes beyond what the child has when it starts: the net below the bound on memory
 _HANGS = 15.0  # seconds on the clock beyond the bound on processor time
@@ -110,7 +111,7 @@ def check_line(message: str, *names: object) -> None:
         shown = shown.replace(str(name), "FILE")
     if not shown.strip() or len(shown.splitlines()) != 1:
         raise Finding(f"the message is no single line: {shown!r:.300}")
-    if len(_LISTS.sub("", shown)) > _LONGEST or len(shown) > 4 * _LONGEST:
+    if len(_ESCAPE.sub("?", _LISTS.sub("", shown))) > _LONGEST or len(shown) > 4 * _LONGEST:
         raise Finding(f"the message has {len(shown)} characters: {shown!r:.400}")
     if odd := [c for c in shown if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")]:
         raise Finding(f"the message holds control characters {odd[:5]!r}: {shown!r:.300}")

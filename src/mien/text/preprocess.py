@@ -102,10 +102,15 @@ def cleaned_length(text: str, most: int) -> int:
 
 
 def _composed(text: str) -> str:
-    if len(text) > MAX_MARKS and sum(map(bool, map(unicodedata.combining, text))) > MAX_MARKS:
-        runs = groupby(text, lambda character: unicodedata.combining(character) > 0)
+    if len(text) > MAX_MARKS and sum(map(_is_mark, text)) > MAX_MARKS:
+        runs = groupby(text, _is_mark)
         text = "".join(["".join(islice(run, MAX_MARKS) if marks else run) for marks, run in runs])
     return unicodedata.normalize("NFC", text)
+
+
+def _is_mark(character: str) -> bool:
+    """Whether it is a combining mark, or one of the three vowel signs of Tibetan that consist of two."""
+    return unicodedata.combining(character) > 0 or character in "\u0f73\u0f75\u0f81"
 
 
 def _spelled_out(text: str, most: int | None) -> str:

@@ -204,6 +204,16 @@ def test_the_name_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert read(path)[0] == list(range(5))
 
 
+def test_an_animated_gif_is_a_clip_if_it_is_asked_for_as_one(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.gif", numbered(12), fps=10, codec="gif", pixels="rgb8")
+    shown, times, clip = read(path)
+    assert shown == list(range(12))
+    assert times == pytest.approx([number / 10 for number in range(12)], abs=0.0015)
+    assert (clip.info.frames, clip.skipped, clip.problem) == (12, 0, None)
+    assert read(path, fps=5)[0] == [0, 2, 4, 6, 8, 10]
+    assert not is_clip(path)
+
+
 def test_a_reader_that_was_read_or_closed_gives_no_more(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", numbered(5))
     clip = ClipReader(str(path))

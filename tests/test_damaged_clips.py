@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from conftest import cli_env
 from filmed import damaged, fast_start, noisy, number_in, numbered, read, times_in, write_clip, write_sound
 from mien.errors import InputError
-from mien.media.clips import ClipReader, is_clip
+from mien.media.clips import ClipReader
 
 
 def stating(path: Path, *boxes: bytes) -> Path:
@@ -151,9 +151,8 @@ def test_what_is_no_clip(tmp_path: Path) -> None:
     refused(path, "is no clip")
     assert cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 4, 3), np.uint8))
     refused(tmp_path / "a.png", "is a picture, not a clip")
-    gif = write_clip(tmp_path / "a.gif", numbered(3), codec="gif", pixels="rgb8")
+    gif = write_clip(tmp_path / "a.gif", numbered(1), codec="gif", pixels="rgb8")
     refused(gif, "is a picture, not a clip")
-    assert not is_clip(gif)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ from mien.threads import readers
 if TYPE_CHECKING:
     import av
 
-#: File names of clips end in one of these, whatever the case. Animated GIFs are images.
+#: File names of clips end in one of these, whatever the case. A GIF is taken for an image, unless it is asked for as a
+#: clip.
 CLIP_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".avi", ".divx", ".mkv", ".webm", ".wmv", ".asf", ".flv", ".ogv"),
     *(".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"),
@@ -39,9 +40,10 @@ _CONTAINERS = {
     "ogg": rb"OggS",
     "mpeg": rb"\x00\x00\x01\xba",
     "mpegts": rb"G.{187}G|....G.{191}G",  # of cameras: a time before each packet
+    "gif": rb"GIF8[79]a",
 }
-_NAMES = "MP4, MOV, AVI, Matroska, WebM, WMV, FLV, Ogg, MPEG"
-_IMAGES = rb"\x89PNG|\xff\xd8\xff|GIF8|BM|RIFF....WEBP|II[*+]\0|MM\0[*+]|....ftyp(avif|avis|heic|heix|mif1|msf1|hevc)"
+_NAMES = "MP4, MOV, AVI, Matroska, WebM, WMV, FLV, Ogg, MPEG, animated GIF"
+_IMAGES = rb"\x89PNG|\xff\xd8\xff|BM|RIFF....WEBP|II[*+]\0|MM\0[*+]|....ftyp(avif|avis|heic|heix|mif1|msf1|hevc)"
 _SAME = 0.0015  # seconds; containers round times to a millisecond
 _LONGEST = 1e7  # seconds; no clip lasts months
 _DAMAGED = 1000  # packets of a clip that may be damaged
@@ -373,6 +375,8 @@ def _scan(file: BinaryIO, kind: str, path: Path) -> _Scan:
     times += [(times[-1] if times else -step) + step * (place + 1) for place in range(untimed)]
     if not times:
         raise InputError(f"{path} has no frames that can be read")
+    if kind == "gif" and len(times) == 1:
+        raise InputError(f"{path} is a picture, not a clip")
     if times[-1] - times[0] > _LONGEST:
         raise InputError(f"{path} is damaged: its frames are shown over {(times[-1] - times[0]) / 86400:.3g} days")
     if kind == "avi":  # which states a rate, and no times

@@ -1,4 +1,4 @@
-"""Whether the fuzzer finds what was planted."""
+"""The fuzzer, shortly, with a fixed seed; and whether it finds what was planted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from conftest import cli_env
+from fuzz import KINDS
 from fuzz.__main__ import Run
 
 TESTS = Path(__file__).parent
@@ -16,6 +17,15 @@ PLANTED = (
     *("ValueError: a fault", "no single line", "301 characters", "control characters", "took 1.", "took 80 MB"),
     *("socket.", "opened the canary's file", "open for writing", "os.system", "killed by signal"),
 )
+
+
+def test_no_input_of_any_kind_is_a_finding(tmp_path: Path) -> None:
+    run = Run(seed=1, folder=tmp_path)
+    run.slice(KINDS, start=0, count=30, seconds=30)
+    assert not run.findings, "\n".join(f"{found['what']}\n    {found['again']}" for found in run.findings)
+    assert set(run.counts) == set(KINDS)
+    assert all(count.inputs == 30 and count.got["refused"] for count in run.counts.values())
+    assert sum(count.got["accepted"] for count in run.counts.values()) > 60
 
 
 def test_what_was_planted_is_found_and_found_again(tmp_path: Path) -> None:

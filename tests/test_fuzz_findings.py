@@ -6,12 +6,13 @@ import struct
 import time
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from filmed import numbered, write_clip
+from filmed import noisy, numbered, write_clip
 from mien.data.tables import open_table
 from mien.errors import DataError, InputError, MienError, ModelError
 from mien.media.clips import ClipReader
@@ -94,3 +95,60 @@ def _network() -> bytes:
     nodes = [helper.make_node("ReduceMean", ["x", "axes"], ["y"])]
     graph = helper.make_graph(nodes, "mean", [given], [made], [axes])
     return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]).SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a.mkv", {}), ("a.webm", {"codec": "libvpx"}), ("a.mp4", {"muxer": FRAGMENTS}), ("a.avi", {"codec": "mpeg4"})],
+)
+def test_a_clip_cut_anywhere_says_so(name: str, options: dict[str, Any], tmp_path: Path) -> None:
+    path = write_clip(tmp_path / name, noisy(10), key_every=4, **options)
+    whole = path.read_bytes()
+    for size in range(len(whole) // 8, len(whole) * 7 // 8, len(whole) // 12):
+        path.write_bytes(whole[:size])
+        try:
+            with ClipReader(path) as clip:
+                shown = len(list(clip))
+        except InputError:
+            continue
+        assert shown == 10 or clip.problem or clip.skipped, size
+
+
+def test_a_clip_in_an_unknown_codec_is_one_line(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mkv", numbered(5), codec="mjpeg")
+    path.write_bytes(path.read_bytes().replace(b"V_MJPEG", b"V_NSUCH"))
+    with pytest.raises(InputError, match="cannot be decoded"):
+        ClipReader(path)
+
+
+def test_a_clip_that_leads_before_its_start_is_one_line(tmp_path: Path) -> None:
+    """A seek that PyAV passes on to the file: an OSError came through."""
+    path = write_clip(tmp_path / "a.wmv", numbered(5), codec="wmv2", container="asf")
+    data, faults = bytearray(path.read_bytes()), 0
+    for place in range(30, 400, 8):
+        data[place : place + 8], kept = b"\xff" * 8, data[place : place + 8]
+        path.write_bytes(data)
+        data[place : place + 8] = kept
+        try:
+            with ClipReader(path) as clip:
+                list(clip)
+        except InputError:
+            faults += 1
+    assert faults
+
+
+def test_frames_at_one_time_and_odd_turns_are_read(tmp_path: Path) -> None:
+    """Numbers rose and times did not; a clip turned by 179 degrees was shown as by 90."""
+    path = write_clip(tmp_path / "a.mp4", numbered(6), fps=25, rotation=90)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"stts") + 12
+    for entry in range(struct.unpack(">I", data[place - 4 : place])[0]):
+        data[place + 8 * entry + 4 : place + 8 * entry + 8] = bytes(4)
+    matrix = data.index(b"tkhd") + 44
+    data[matrix : matrix + 8] = struct.pack(">ii", 0x4000, 0xFD00)  # by 76 degrees or so, in place of 90
+    path.write_bytes(data)
+    with ClipReader(path) as clip:
+        frames = list(clip)
+        assert {frame.picture.shape for frame in frames} == {(clip.info.height, clip.info.width, 3)}
+    times = [frame.time for frame in frames]
+    assert times == sorted(set(times))

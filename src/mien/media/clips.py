@@ -154,7 +154,7 @@ class ClipReader:
             if first is None:
                 raise InputError(f"{self.path} has no frames that can be read")
             self._ready: av.VideoFrame | None = first
-            self._turn = first.rotation % 360
+            self._turn = round(first.rotation / 90) * 90 % 360
             self._width, self._height = _shown_size(first, self._container.streams.video[0])
             check_size(self._width, self._height, self._limit, str(self.path))
         except BaseException:
@@ -171,9 +171,9 @@ class ClipReader:
 
     @property
     def _step(self) -> float:
-        """Seconds between two frames, the middle of all; a 25th where there is one frame."""
-        times = self._scan.times
-        return float(np.median(np.diff(times))) if len(times) > 1 else 0.04
+        """Seconds between two frames, the middle of all; a 25th where none is later than another."""
+        gaps = np.diff(self._scan.times)
+        return float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else 0.04
 
     def __iter__(self) -> Iterator[Frame]:
         return self
@@ -218,7 +218,7 @@ class ClipReader:
                 if packet is None:
                     return
                 frames = packet.decode()
-            except (av.FFmpegError, ValueError):
+            except (av.FFmpegError, ArithmeticError, OSError, ValueError):
                 continue
             for frame in frames:
                 check_size(frame.width, frame.height, self._limit, str(self.path))
@@ -322,7 +322,7 @@ def _open(file: BinaryIO, kind: str, path: Path) -> Any:
     try:
         # By its file object and one demuxer, with no protocol allowed: nothing else is ever opened.
         return av.open(file, format=kind, options={"protocol_whitelist": "none"}, metadata_errors="replace")
-    except (av.FFmpegError, ValueError) as error:
+    except (av.FFmpegError, ArithmeticError, OSError, ValueError) as error:
         raise InputError(f"{path} is damaged, or was not written to its end") from error
 
 
@@ -334,7 +334,7 @@ def _packets(container: Any) -> Iterator[Any]:
     while damaged < _DAMAGED:
         try:
             packet = next(packets, None)
-        except (av.FFmpegError, ValueError):
+        except (av.FFmpegError, ArithmeticError, OSError, ValueError):
             damaged += 1
             continue
         if packet is None:
@@ -353,6 +353,8 @@ def _scan(file: BinaryIO, kind: str, path: Path) -> _Scan:
         if not container.streams.video:
             raise InputError(f"{path} holds no pictures, only {'sound' if container.streams.audio else 'other data'}")
         stream, packet = container.streams.video[0], None
+        if stream.codec_context is None:
+            raise InputError(f"{path} holds pictures of a kind that cannot be decoded")
         times: list[float] = []
         stored, untimed, end = 0, 0, -math.inf
         for packet in _packets(container):

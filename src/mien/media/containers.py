@@ -28,7 +28,15 @@ def is_complete(kind: str, file: BinaryIO) -> bool:
         return 8 + int.from_bytes(file.read(4), "little") <= size + 1
     if kind == "mpegts":
         return size % 188 == 0 or size % 192 == 0
-    check = {"asf": _asf_complete, "flv": _flv_complete, "ogg": _ogg_complete, "mpeg": _ps_complete}.get(kind)
+    checks = {
+        "asf": _asf_complete,
+        "flv": _flv_complete,
+        "matroska": _matroska_complete,
+        "mp4": _mp4_complete,
+        "mpeg": _ps_complete,
+        "ogg": _ogg_complete,
+    }
+    check = checks.get(kind)
     return check is None or check(file, size)
 
 
@@ -72,6 +80,10 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, i
         start += length
 
 
+def _mp4_complete(file: BinaryIO, size: int) -> bool:
+    return all(end <= size for kind, _, end in _boxes(file, 0, size) if kind in (b"mdat", b"moov", b"moof"))
+
+
 def _asf_complete(file: BinaryIO, size: int) -> bool:
     """The header states how long the file is, and the object of its data how long that is; live ones state neither."""
     file.seek(0)
@@ -83,6 +95,23 @@ def _asf_complete(file: BinaryIO, size: int) -> bool:
     file.seek(min(start + 16, size))
     end = start + int.from_bytes(file.read(8), "little")
     return size >= max(end, int.from_bytes(head[place + 40 : place + 48], "little"))
+
+
+def _matroska_complete(file: BinaryIO, size: int) -> bool:
+    """The segment behind the header states how long it is, unless that was not known when it was begun."""
+    end = 0
+    for name in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"):
+        file.seek(end)
+        head = file.read(12)
+        if head[:4] != name or not any(head[4:5]):
+            return True
+        width = 9 - head[4].bit_length()
+        unknown = (1 << 7 * width) - 1
+        length = int.from_bytes(head[4 : 4 + width], "big") & unknown
+        if length == unknown:
+            return True
+        end += 4 + width + length
+    return end <= size
 
 
 def _flv_complete(file: BinaryIO, size: int) -> bool:

@@ -19,6 +19,17 @@ FAULTS = (
 )
 
 
+class Raw(InputError):
+    """An error that says what it was given; others are made one line."""
+
+    def __str__(self) -> str:
+        return self.raw
+
+    def __init__(self, raw: str) -> None:
+        super().__init__(raw)
+        self.raw = raw
+
+
 def prepare() -> None:
     """Nothing to load."""
 
@@ -34,11 +45,11 @@ def check(path: Path) -> bool:
         case "error":
             raise ValueError("a fault")
         case "lines":
-            raise InputError("two\nlines")
+            raise Raw("two\nlines")
         case "long":
-            raise InputError("x" * 301)
+            raise Raw("x" * 301)
         case "escape":
-            raise InputError("a title \x1b]0;pwned\x07")
+            raise Raw("a title \x1b]0;pwned\x07")
         case "slow":
             while time.process_time() % 1e6 >= 0 and _later():
                 pass

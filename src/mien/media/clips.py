@@ -142,6 +142,8 @@ class ClipReader:
             kind = _container(self._file, self.path)
             self._scan = _scan(self._file, kind, self.path)
             self._container = _open(self._file, kind, self.path)
+            stated = self._container.streams.video[0]
+            check_size(stated.width, stated.height, self._limit, str(self.path))
             self._frames = self._decode()
             self._wanted: Callable[[int, float], bool] | None = None
             if frames is not None:
@@ -155,7 +157,7 @@ class ClipReader:
                 raise InputError(f"{self.path} has no frames that can be read")
             self._ready: av.VideoFrame | None = first
             self._turn = round(first.rotation / 90) * 90 % 360
-            self._width, self._height = _shown_size(first, self._container.streams.video[0])
+            self._width, self._height = _shown_size(first, stated)
             check_size(self._width, self._height, self._limit, str(self.path))
         except BaseException:
             self._file.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import time
 import unicodedata
@@ -11,11 +12,13 @@ from typing import Any
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image, TiffImagePlugin
 
 from filmed import noisy, numbered, write_clip
 from mien.data.tables import open_table
 from mien.errors import DataError, InputError, MienError, ModelError
 from mien.media.clips import ClipReader
+from mien.media.images import read_picture
 from mien.runtime import Session
 from mien.text.preprocess import clean
 
@@ -49,6 +52,17 @@ def test_every_sign_is_prepared_in_linear_time() -> None:
         start = time.process_time()
         clean("a" + "\u0f71" * 40_000 + sign * 40_000)
         assert time.process_time() - start < 3, f"{ord(sign):x}"
+
+
+@pytest.mark.parametrize("value", ["text", b"bytes", (16, 16)])
+def test_the_side_of_a_tile_is_a_number(value: object) -> None:
+    """A TIFF gave it as a text: a TypeError came through."""
+    data, tags = io.BytesIO(), TiffImagePlugin.ImageFileDirectory_v2()
+    tags[322] = value
+    tags.tagtype[322] = {str: 2, bytes: 7, tuple: 3}[type(value)]
+    Image.new("L", (40, 30)).save(data, "TIFF", tiffinfo=tags)
+    with pytest.raises(InputError, match="tiles"):
+        read_picture(data.getvalue())
 
 
 @pytest.mark.parametrize("box", [b"stsz", b"trun"])

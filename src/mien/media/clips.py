@@ -143,6 +143,8 @@ class ClipReader:
             self._scan = _scan(self._file, kind, self.path)
             self._container = _open(self._file, kind, self.path)
             stated = self._container.streams.video[0]
+            if stated.codec_context is None:
+                raise InputError(f"{self.path} holds pictures of a kind that cannot be decoded")
             check_size(stated.width, stated.height, self._limit, str(self.path))
             self._frames = self._decode()
             self._wanted: Callable[[int, float], bool] | None = None
@@ -355,8 +357,6 @@ def _scan(file: BinaryIO, kind: str, path: Path) -> _Scan:
         if not container.streams.video:
             raise InputError(f"{path} holds no pictures, only {'sound' if container.streams.audio else 'other data'}")
         stream, packet = container.streams.video[0], None
-        if stream.codec_context is None:
-            raise InputError(f"{path} holds pictures of a kind that cannot be decoded")
         times: list[float] = []
         stored, untimed, end = 0, 0, -math.inf
         for packet in _packets(container):

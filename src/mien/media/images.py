@@ -243,8 +243,9 @@ def _open(data: bytes, name: str, limit: int) -> Image.Image:
         raise InputError(f"{name} is no picture of the kinds that are read: {_NAMES}")
     check_size(*image.size, limit, name)
     tags = getattr(image, "tag_v2", {})
-    tile = tags.get(_TILE_WIDTH, 0) * tags.get(_TILE_LENGTH, 0)
-    if image.format == "TIFF" and tile > 4 * image.width * image.height + 2**20:  # its decoder makes whole tiles
+    tile = [tags.get(side, 0) for side in (_TILE_WIDTH, _TILE_LENGTH)]
+    most = 4 * image.width * image.height + 2**20  # the decoder makes whole tiles
+    if image.format == "TIFF" and not (all(isinstance(side, int) for side in tile) and math.prod(tile) <= most):
         raise InputError(f"{name} is damaged: its tiles are much larger than the image")
     return image
 

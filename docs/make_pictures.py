@@ -76,7 +76,7 @@ def draw_page(target: Path) -> None:
                 page = browser.new_page(viewport=size, device_scale_factor=2, **still)
                 page.goto(address)
                 page.get_by_label("Write anything").fill(TEXT)
-                page.locator(".sentences li").nth(2).wait_for()
+                page.locator(".sentences li", has_text="Thank you!").wait_for()
                 parts.append(read_picture(page.screenshot()))
             browser.close()
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import time
 import unicodedata
@@ -13,12 +14,16 @@ import pytest
 from onnx import TensorProto, helper
 
 from filmed import noisy, numbered, write_clip
-from mien.data.tables import open_table
+from mien.data.lines import DEPTH_LIMIT, ROW_LIMIT
+from mien.data.table_file import COLUMN_LIMIT
+from mien.data.tables import VALUE_LIMIT, open_table
+from mien.data.unpickle import LIMIT
 from mien.errors import DataError, InputError, MienError, ModelError
 from mien.media.clips import ClipReader
-from mien.media.images import read_picture
+from mien.media.images import MAX_PIXELS, read_picture
 from mien.runtime import Session
-from mien.text.preprocess import clean
+from mien.serve.settings import ServeSettings
+from mien.text.preprocess import MAX_CHARACTERS, MAX_MARKS, clean
 
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}
 
@@ -164,3 +169,22 @@ def test_frames_at_one_time_and_odd_turns_are_read(tmp_path: Path) -> None:
         assert {frame.picture.shape for frame in frames} == {(clip.info.height, clip.info.width, 3)}
     times = [frame.time for frame in frames]
     assert times == sorted(set(times))
+
+
+def test_the_limits_that_are_promised_are_those_of_the_code() -> None:
+    text = (Path(__file__).parent.parent / "SECURITY.md").read_text("utf-8")
+    settings = ServeSettings()
+    for what, *limits in (
+        ("pixels of an image", MAX_PIXELS, round(settings.max_megapixels * 1e6), settings.max_live_pixels),
+        ("characters of a text", MAX_CHARACTERS),
+        ("combining marks", MAX_MARKS),
+        ("bytes of a row", ROW_LIMIT),
+        ("columns of a table", COLUMN_LIMIT),
+        ("values in a line", VALUE_LIMIT),
+        ("lists within lists", DEPTH_LIMIT),
+        ("bytes that a pickle", LIMIT),
+        ("inputs, megabytes", settings.max_inputs, round(settings.max_body_mb), round(settings.max_json_mb)),
+        ("seconds of a clip", round(settings.max_clip_s), round(settings.max_clip_work_s)),
+    ):
+        line = next(line for line in text.splitlines() if line.startswith(f"| {what}"))
+        assert [int(n.replace(",", "")) for n in re.findall(r"\d[\d,]*\b", line.split("|")[2])] == limits, what

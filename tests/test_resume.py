@@ -56,6 +56,18 @@ def asked(folder: Path, model: Path) -> list[object]:
     return [folder / "in.csv", "--model", model, "--out", folder / "out.csv", "--batch-size", 1]
 
 
+def test_ctrl_c_while_the_file_is_made_keeps_its_rows(place: Path, tiny_model: Path, monkeypatch) -> None:
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mien.journal.Journal.finish", stop)
+        assert f"stopped: the {ROWS} rows done are kept in " in refusal(predict(*asked(place, tiny_model)))
+    assert predict(*asked(place, tiny_model)).exit_code == 0
+    assert (place / "out.csv").read_bytes() == (place / "expected.csv").read_bytes()
+    (place / "out.csv").unlink()
+
+
 damage = st.one_of(
     st.tuples(st.just("torn"), st.integers(0, 2**20), st.just(0)),
     st.tuples(st.just("flipped"), st.integers(0, 2**20), st.integers(1, 255)),

@@ -96,6 +96,9 @@ def test_tables_of_openface(tmp_path: Path) -> None:
     [
         ("t.csv", "text~emotion\nso glad~joy\n", "one column, 'text~emotion': what separates its columns is"),
         ("t.tsv", "text,emotion\nso glad,joy\n", "has one column, 'text,emotion'"),
+        ("t.csv", "text#emotion\nso glad#joy\n", "has one column, 'text#emotion'"),
+        ("t.csv", "text  emotion\nso glad  joy\n", "has one column, 'text emotion'"),
+        ("t.csv", "text\x01emotion\nso glad\x01joy\n", "what separates its columns is not known"),
         ("t.csv", '"0","146","so glad"\n"4","147","so sad"\n', "is its first row no header?"),
         ("t.csv", "a" * 3000 + ",b\n1,2\n", "has no text column"),
         ("t.csv", ",".join(f"column{n}" for n in range(30_000)) + "\n", "and 29,992 more"),

@@ -335,18 +335,18 @@ def _predict_to_file(
                     journal.append(rows)
                     done += len(chunk)
                     step(0 if pictures else len(chunk))
+            for row in journal.rows():
+                if pictures:
+                    counts.update(item["label"] for item in row["items"] if item["label"] is not None)
+                    if row[error] and errors < _SHOWN:
+                        say(f"mien: {row[error]}")
+                else:
+                    counts[row[label] or "—"] += 1
+                errors += row[error] is not None
+            journal.finish()
         except KeyboardInterrupt:
             kept = f"the {done:,} rows done are kept in {journal.path}"
             raise stopped(kept if again else f"{kept}; standard input is read from its start again") from None
-        for row in journal.rows():
-            if pictures:
-                counts.update(item["label"] for item in row["items"] if item["label"] is not None)
-                if row[error] and errors < _SHOWN:
-                    say(f"mien: {row[error]}")
-            else:
-                counts[row[label] or "—"] += 1
-            errors += row[error] is not None
-        journal.finish()
     unit = _UNITS.get(modality, "texts")
     if counts or modality != "scene":
         show_counts(console(stderr=True), counts, unit)

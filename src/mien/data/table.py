@@ -28,6 +28,7 @@ LABEL_NAMES = ("label", "labels", "emotion", "emotions", "sentiment", "mood", "f
 PICTURE_NAMES = ("path", "picture", "image", "file", "filename", "photo")
 BOX_NAMES = ("left", "top", "right", "bottom")
 _SEPARATORS = "|;,"
+_SEPARATES = re.compile(r"\w(?:[^\w '\"’.()?!&-]+ ?|  +)\w")  # of a header: what may stand between two columns
 _LIST = re.compile(r"\[\s*\]|[\[({]\s*(?:['\"].*['\"]|\d[\d\s,]*),?\s*[\])}]", re.DOTALL)
 _ITEM = re.compile(r"""'([^']*)'|"([^"]*)"|([^\s,'"]+)""")
 _DATA = re.compile(r"(?:^| )[\d.]+(?: |$)|@|https?:|\d{4}-\d\d")  # what is no name of a column
@@ -260,7 +261,7 @@ def text_column(columns: Sequence[str], wanted: str | None, file: Path) -> str:
     """
     if wanted is None and len(columns) == 1:
         words = set(re.findall(r"[a-z]+", columns[0].casefold()))
-        if len(words) > 1 and re.search(r"\w[,;|~^:/\t]+ ?\w", columns[0]):
+        if len(words) > 1 and _SEPARATES.search(columns[0]):
             what = f"{file} has one column, {quoted(columns[0])!r}: what separates its columns is not known"
             raise DataError(f"{what}; comma, semicolon, tab and | are (or name it with --column)")
         if not words.intersection(TEXT_NAMES) and table_suffix(file) in (".csv", ".tsv"):

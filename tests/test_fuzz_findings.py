@@ -18,12 +18,13 @@ from mien.data.lines import DEPTH_LIMIT, ROW_LIMIT
 from mien.data.table_file import COLUMN_LIMIT
 from mien.data.tables import VALUE_LIMIT, open_table
 from mien.data.unpickle import LIMIT
-from mien.errors import DataError, InputError, MienError, ModelError
+from mien.errors import DataError, InputError, MienError, ModelError, RecipeError
 from mien.media.clips import ClipReader
 from mien.media.images import MAX_PIXELS, read_picture
 from mien.runtime import Session
 from mien.serve.settings import ServeSettings
 from mien.text.preprocess import MAX_CHARACTERS, MAX_MARKS, clean
+from mien.training.recipe import load_recipe
 
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}
 
@@ -188,3 +189,12 @@ def test_the_limits_that_are_promised_are_those_of_the_code() -> None:
     ):
         line = next(line for line in text.splitlines() if line.startswith(f"| {what}"))
         assert [int(n.replace(",", "")) for n in re.findall(r"\d[\d,]*\b", line.split("|")[2])] == limits, what
+
+
+@pytest.mark.parametrize("modality", ["[a]", "{a: 1}", "null", "2001-01-01"])
+def test_a_modality_that_is_no_word_is_one_line(modality: str, tmp_path: Path) -> None:
+    """With a short setting beside it, it was looked up before it was checked: a TypeError."""
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"name: a\nmodality: {modality}\nnetwork: {{kind: gru}}\n")
+    with pytest.raises(RecipeError, match="modality"):
+        load_recipe(path, ["epochs=3"])

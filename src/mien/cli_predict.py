@@ -16,7 +16,7 @@ import typer
 from mien.cli_counts import Unread, print_results, say_left_out
 from mien.cli_inputs import Source, are_clips, files, kind_of, left_out_of, numbers, stopped, texts
 from mien.errors import InputError
-from mien.terminal import print_line, quoted
+from mien.terminal import cut, print_line, quoted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -262,7 +262,7 @@ def _answer_in(recognizer: Recognizer, labels: str | None) -> tuple[Recognizer, 
     try:
         return answer_in(recognizer, labels)
     except InputError as error:
-        raise InputError(f"--labels {quoted(labels)}: {error}") from error
+        raise InputError(f"--labels {quoted(cut(labels or '', 40))}: {error}") from error
 
 
 # ---------------------------------------------------------------------------------------------------- into files

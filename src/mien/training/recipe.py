@@ -301,7 +301,7 @@ def as_setting(key: str, value: Any) -> str:
 def _set(document: dict[str, Any], key: str, value: Any) -> None:
     if "." not in key and key not in Recipe.model_fields:
         parts: dict[str, Any] = {name: field.annotation for name, field in Recipe.model_fields.items()}
-        modality = document.get("modality", "text")
+        modality = str(document.get("modality", "text"))  # whatever it is, it is checked later
         if modality != "text":
             del parts["tokenizer"]
         for part in PARTS.get(modality, {}):

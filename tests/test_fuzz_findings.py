@@ -12,6 +12,7 @@ from typing import Any
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 
 from filmed import noisy, numbered, write_clip
 from mien.data.lines import DEPTH_LIMIT, ROW_LIMIT
@@ -20,7 +21,7 @@ from mien.data.tables import VALUE_LIMIT, open_table
 from mien.data.unpickle import LIMIT
 from mien.errors import DataError, InputError, MienError, ModelError, RecipeError
 from mien.media.clips import ClipReader
-from mien.media.images import MAX_PIXELS, read_picture
+from mien.media.images import MAX_PIXELS, picture_size, read_picture
 from mien.runtime import Session
 from mien.serve.settings import ServeSettings
 from mien.text.preprocess import MAX_CHARACTERS, MAX_MARKS, clean
@@ -67,6 +68,18 @@ def test_the_side_of_a_tile_is_a_number(kind: int, count: int) -> None:
     directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
     with pytest.raises(InputError, match="tiles"):
         read_picture(b"II*\0" + struct.pack("<I", 20) + bytes(12) + directory)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "JPEG", "PNG", "WEBP"])
+def test_the_size_of_an_image_is_that_of_what_is_read(kind: str, tmp_path: Path) -> None:
+    """Of TIFFs that are turned by their header, width and height were exchanged."""
+    for orientation in range(1, 9):
+        exif, path = Image.Exif(), tmp_path / "a.bin"
+        exif[274] = orientation
+        Image.new("RGB", (40, 30)).save(path, kind, exif=exif)
+        height, width = read_picture(path).shape[:2]
+        assert picture_size(path, shown=True) == (width, height) == ((30, 40) if orientation > 4 else (40, 30))
+        assert picture_size(path) == (40, 30)
 
 
 @pytest.mark.parametrize("box", [b"stsz", b"trun"])

@@ -166,7 +166,8 @@ def picture_size(path: str | Path, *, shown: bool = False) -> tuple[int, int]:
     path, limit = Path(path), pixel_limit()
     image = _open(_read(path, limit), str(path), limit)
     width, height = image.size
-    return (height, width) if shown and _orientation(image) > 4 else (width, height)
+    turns = shown != (image.format == "TIFF")  # of which Pillow states the size as it is shown
+    return (height, width) if turns and _orientation(image) > 4 else (width, height)
 
 
 def pixel_limit(max_pixels: int | None = None) -> int:

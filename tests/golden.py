@@ -206,7 +206,8 @@ def openapi() -> dict[str, Any]:
     from mien.serve.app import create_app
     from mien.serve.settings import ServeSettings
 
-    app = create_app(ServeSettings(models=("text-carer", "face", "scene", "video")))
+    with mock.patch.dict(os.environ):  # an app sets limits there for its process
+        app = create_app(ServeSettings(models=("text-carer", "face", "scene", "video")))
     document: dict[str, Any] = json.loads(json.dumps(app.openapi()))
     return document
 

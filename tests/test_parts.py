@@ -225,10 +225,10 @@ def test_pictures_come_out_as_they_do_without(predict: Predict, tmp_path: Path):
 def test_what_a_folder_leaves_out_is_counted(predict: Predict, tmp_path: Path):
     (tmp_path / "in").mkdir()
     cv2.imwrite(str(tmp_path / "in" / "a.png"), np.full((20, 20, 3), 90, np.uint8))
-    for name in ("b.heic", "c.HEIC", ".hidden"):
+    for name in ("b.cr2", "c.CR2", ".hidden"):
         (tmp_path / "in" / name).touch()
     done = predict("in", "--model", face_model(tmp_path / "model"), "--out", "parts", "--engine", "ray")
-    assert "left out of the folders: 2 .heic, 1 hidden\n" in done.output
+    assert "left out of the folders: 2 .cr2, 1 hidden\n" in done.output
 
 
 @pytest.mark.parametrize("how", [[], ["--timeline"]])

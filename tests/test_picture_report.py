@@ -212,12 +212,12 @@ def test_files_are_shown_small_and_what_cannot_be_read_is_left_out(model: Any, t
         evaluate(model, data.take(np.array([1])))
 
 
-def test_an_error_that_no_file_is_to_blame_for_is_raised(model: Any, leaky: Dataset, monkeypatch: Any) -> None:
+def test_an_error_of_every_picture_is_raised(model: Any, leaky: Dataset, monkeypatch: Any) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise InputError("not today")
 
     monkeypatch.setattr(type(model), "probabilities", refuse)
-    with pytest.raises(InputError, match="not today"):
+    with pytest.raises(DataError, match=f"none of the {len(leaky.part('test'))} pictures can be read: not today"):
         evaluate(model, leaky)
 
 

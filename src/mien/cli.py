@@ -284,7 +284,7 @@ def export(
             raise typer.BadParameter("--ranges is for one model folder", param_hint="--ranges")
         from mien.training.publish import with_fixed_ranges
 
-        print(with_fixed_ranges(runs[0], ranges, to, name=name))
+        print_line(with_fixed_ranges(runs[0], ranges, to, name=name))
         return
     if len(runs) > 1 and form == "folder":
         require("onnx", "train")

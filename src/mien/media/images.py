@@ -43,6 +43,7 @@ _SCANS = 100  # of a JPEG; a progressive one has ten or so, and libtiff reads as
 _ORIENTATION, _TILE_WIDTH, _TILE_LENGTH = 0x0112, 322, 323  # tags of a TIFF and of EXIF
 _HEADER, _PARTS = 2**16, 100_000  # bytes and parts that a header has at most
 _PNM_HEADER = rb"P[1-6](\s|#[^\r\n]*[\r\n])+\d+(\s|#[^\r\n]*[\r\n])+\d+\s"
+_ENDS = ((b"\xff\xd8", b"\xff\xd9"), (b"\x89PNG", b"IEND"))  # how files begin and end
 _LARGE = 2**24  # pixels; larger images are decoded one at a time
 _one_large = threading.Lock()
 
@@ -161,10 +162,13 @@ def picture_size(path: str | Path, *, shown: bool = False) -> tuple[int, int]:
         shown: as the image is shown, turned by its EXIF; else as it is stored.
 
     Raises:
-        InputError: no such file, no image or one that `read_picture` refuses by its size.
+        InputError: no such file, no image, one that `read_picture` refuses by its size, or one plainly cut off.
     """
     path, limit = Path(path), pixel_limit()
-    image = _open(_read(path, limit), str(path), limit)
+    data = _read(path, limit)
+    image = _open(data, str(path), limit)
+    if any(data.startswith(start) and end not in data for start, end in _ENDS):
+        raise InputError(f"{path} is cut off")
     width, height = image.size
     turns = shown != (image.format == "TIFF")  # of which Pillow states the size as it is shown
     return (height, width) if turns and _orientation(image) > 4 else (width, height)

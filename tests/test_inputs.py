@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import mien
+from conftest import RunCli
 from face_model import drawn_face, face_model, video_model
 from filmed import write_clip
 from mien.cli import main
@@ -350,3 +351,30 @@ def test_empty_texts_are_counted_in_the_document(cli: Cli, tiny_model: Path, tmp
     code, out, err = cli("predict", "t.csv", "--model", tiny_model, "--json")
     assert (code, json.loads(out)["left_out"]) == (0, {"text is empty": 2})
     assert err == "2 of 3 texts without a label, because empty\n"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("predict", "i am glad", "--out", "s3://bucket/o.csv"),
+        ("evaluate", "MODEL", "--data", "sample:", "--out", "https://a.b/report"),
+        ("export", "MODEL", "--to", "gs://bucket/model"),
+        ("train", "text-linear", "--data", "sample:", "--out", "s3://bucket/run"),
+        ("demo", "--out", "https://a.b/demo"),
+    ],
+)
+def test_nothing_is_written_to_an_address(run_cli: RunCli, tiny_model: Path, tmp_path: Path, args: tuple[str]) -> None:
+    done = run_cli(*(tiny_model if arg == "MODEL" else arg for arg in args))
+    assert done.returncode == 1
+    assert done.stderr == f"mien: {args[-1]} is an address, and mien writes only files on this machine\n"
+    assert not list(tmp_path.glob("*:"))
+
+
+def test_no_input_is_overwritten(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("text\nso glad\n")
+    (tmp_path / "link.csv").symlink_to("t.csv")
+    for name in ("t.csv", "link.csv"):
+        done = run_cli("predict", "t.csv", "--model", tiny_model, "--out", name)
+        assert done.returncode == 1
+        assert done.stderr == f"mien: {name} is an input, which would be lost: name another file\n"
+    assert (tmp_path / "t.csv").read_text() == "text\nso glad\n"

@@ -13,7 +13,7 @@ from mien import __version__
 from mien.cli_predict import AsJson, console, predict, say
 from mien.cli_serve import serve
 from mien.cli_train import train
-from mien.cli_usage import Verbs
+from mien.cli_usage import Verbs, target
 from mien.errors import DataError, MienError, require
 from mien.terminal import cut_message, print_json, print_line, printable, quoted
 
@@ -99,7 +99,7 @@ def evaluate(
     known_groups: Annotated[
         bool, typer.Option("--known-groups", help="Of a model with experts: the data tell which one reads each sample.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Write the report (HTML, JSON, PNG) into this folder.")] = None,
+    out: Annotated[Path | None, target("Write the report (HTML, JSON, PNG) into this folder.")] = None,
     as_json: AsJson = False,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
 ) -> None:
@@ -254,7 +254,7 @@ def models(
 @app.command()
 def export(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="A run or model folder; of several the mean.")],
-    to: Annotated[Path, typer.Option("--to", help="The model folder, or joblib file, to write.")],
+    to: Annotated[Path, target("The model folder, or joblib file, to write.", "--to")],
     name: Annotated[str | None, typer.Option(help="The model's name; as in the run if not given.")] = None,
     weights: Annotated[bool, typer.Option(help="Whether weights.safetensors goes along (into a folder).")] = True,
     form: Annotated[
@@ -350,7 +350,7 @@ def bench(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="The folder for the page.")] = Path("demo"),
+    out: Annotated[Path, target("The folder for the page.")] = Path("demo"),
     photo: Annotated[
         list[str] | None, typer.Option("--photo", help="A photograph of yours instead of a drawing; several are fine.")
     ] = None,

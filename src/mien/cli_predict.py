@@ -5,6 +5,7 @@ Tables of numbers are read with a model of features, which has to be named.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +16,9 @@ import typer
 
 from mien.cli_counts import Unread, print_results, say_left_out
 from mien.cli_inputs import Source, are_clips, files, kind_of, left_out_of, numbers, stopped, texts
+from mien.cli_usage import target
 from mien.errors import InputError
+from mien.inputs import exists
 from mien.terminal import cut, print_line, quoted
 
 if TYPE_CHECKING:
@@ -78,9 +81,7 @@ def predict(
     as_json: AsJson = False,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Write FILE.{jsonl,csv,tsv,parquet,html}; of one picture also .jpg or .png, of one clip .json or .mp4."
-        ),
+        target("Write FILE.{jsonl,csv,tsv,parquet,html}; of one picture also .jpg or .png, of one clip .json or .mp4."),
     ] = None,
     scores: Annotated[bool, typer.Option(help="With --out: a column for the probability of every label.")] = False,
     timeline: Annotated[
@@ -109,6 +110,8 @@ def predict(
     if problem := _unfit(kind, crops, None if clips_given else (fps, frames, timeline)):
         raise typer.BadParameter(problem)
     literal = modality == "text"
+    if out and any(os.path.samefile(item, out) for item in inputs if exists(item) and out.exists()):
+        raise InputError(f"{out} is an input, which would be lost: name another file")
     sources = _sources(inputs, "video" if clips_given else kind, model or kind, column, encoding, literal=literal)
     recognizer = load(model or kind)
     if recognizer.manifest.modality != kind:

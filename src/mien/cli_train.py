@@ -9,6 +9,7 @@ import typer
 
 from mien.cli_inputs import stopped
 from mien.cli_predict import say
+from mien.cli_usage import target
 from mien.errors import MienError
 from mien.terminal import print_line
 
@@ -18,7 +19,7 @@ def train(
     data: Annotated[
         list[str] | None, typer.Option("--data", help="READER:PATH; further ones are learned from besides the first.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder; runs/RECIPE-N if not given.")] = None,
+    out: Annotated[Path | None, target("The run folder; runs/RECIPE-N if not given.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as train.epochs=3")] = None,
     folds: Annotated[
         str | None, typer.Option(help="Cross-validate: a column that names the folds, or how many to make.")

@@ -1,14 +1,18 @@
-"""Usage errors of the command line."""
+"""Usage errors of the command line, and the option that names what to write."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import typer
 from typer.core import TyperGroup
 
-from mien.terminal import cut, printable
+from mien.errors import MienError
+from mien.inputs import is_address
+from mien.terminal import cut, printable, quoted
 
 
 class Verbs(TyperGroup):
@@ -31,3 +35,14 @@ def _usage() -> Iterator[None]:
         if isinstance(message := getattr(error, "message", None), str):  # a usage error
             error.message = printable(cut(message, 300), layout=True)  # type: ignore[attr-defined]
         raise
+
+
+def target(help: str, *names: str) -> Any:
+    """The option for a file or folder to write; an address is refused, of which a path would make folders here."""
+
+    def path(value: object) -> Path:
+        if is_address(str(value)):
+            raise MienError(f"{quoted(value)} is an address, and mien writes only files on this machine")
+        return Path(str(value))
+
+    return typer.Option(*names, help=help, parser=path, metavar="PATH")

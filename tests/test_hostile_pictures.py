@@ -289,3 +289,75 @@ def test_eight_in_one_request_and_a_live_frame(server: Server) -> None:
             (result,) = json.loads(live.recv(30))["results"]
             assert result["error"]
     assert _peak(server) - before < 100 * 2**20
+
+
+def _jpeg2000(side: int, tile: int) -> bytes:
+    """The header of a gray JPEG 2000 and nothing else."""
+    sizes = struct.pack(">8I", side, side, 0, 0, tile, tile, 0, 0)
+    size = b"\xff\x51" + struct.pack(">HH", 41, 0) + sizes + struct.pack(">HBBB", 1, 7, 1, 1)
+    return b"\xff\x4f" + size + b"\xff\x52\0\x0c\0\0\0\1\0\0\4\4\0\0" + b"\xff\x5c\0\4\x40\x40" + b"\xff\xd9"
+
+
+def _gif_with(part: bytes, count: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("P", (8, 8)).save(buffer, "GIF")
+    head, mark, rest = buffer.getvalue().partition(b",\0\0\0\0\x08\0")
+    return head + part * count + mark + rest
+
+
+def _jpeg_with(part: bytes, count: int) -> bytes:
+    data = _encoded(np.zeros((8, 8), np.uint8), "JPEG")
+    return data[:2] + part * count + data[2:]
+
+
+_SLOW: dict[str, Callable[[], bytes]] = {  # each took from 4 s to minutes, or 0.5 GB and more
+    "a PNG of color profiles": lambda: _png(_chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(10**6))) * 9000, side=8),
+    "a PNG of empty chunks": lambda: _png(side=8)[:33] + _chunk(b"tEXt", b"") * 10**6 + _png(side=8)[33:],
+    "a GIF of comments": lambda: _gif_with(b"\x21\xfe\x01x\0", 3 * 10**6),
+    "a GIF of nothing": lambda: _gif_with(b"\0", 2**24),
+    "a JPEG of EXIF blocks": lambda: _jpeg_with(b"\xff\xe1\0\xa0Exif\0\0" + bytes(152), 99_000),
+    "a PNM of comments": lambda: b"P3 9 9 255 " + b"#\n" * 2**22,
+    "a JPEG 2000 of tiny tiles": lambda: _jpeg2000(255, 1),
+}
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the size of a process in /proc")
+def test_a_decoder_goes_through_a_bounded_number_of_parts(tmp_path: Path) -> None:
+    paths = []
+    for number, make in enumerate(_SLOW.values()):
+        paths.append(tmp_path / f"{number}.bin")
+        paths[-1].write_bytes(make())
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, *map(str, paths)], capture_output=True, text=True, env=cli_env(), check=False,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found, peak = json.loads(done.stdout)
+    for name, path in zip(_SLOW, paths, strict=True):
+        assert found[str(path)].startswith(f"{path} is damaged"), f"{name}: {found[str(path)]}"
+    assert time.monotonic() - start < 30  # 3 where nothing else runs
+    assert peak < 250 * 2**20
+
+
+def test_many_parts_and_tiles_of_honest_images_are_read() -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (2048, 2048), 9).save(buffer, "JPEG2000", tile_size=(64, 64))
+    assert (read_picture(buffer.getvalue()) == 9).all()
+    body = zlib.compress(np.random.default_rng(0).bytes(301 * 300), 0)  # of 300 rows of noise, in 9,000 chunks
+    rows = np.frombuffer(zlib.decompress(body), np.uint8).reshape(300, 301).copy()
+    rows[:, 0] = 0
+    body = zlib.compress(rows.tobytes(), 0)
+    parts = b"".join(_chunk(b"IDAT", body[place : place + 10]) for place in range(0, len(body), 10))
+    head = _chunk(b"IHDR", struct.pack(">IIBBBBB", 300, 300, 8, 0, 0, 0, 0))
+    data = b"\x89PNG\r\n\x1a\n" + head + parts + _chunk(b"IEND", b"")
+    np.testing.assert_array_equal(read_picture(data)[..., 0], rows[:, 1:])
+
+
+def test_the_largest_images_are_read_without_a_word() -> None:
+    code = "from mien.media.images import read_picture as r; import sys; r(sys.stdin.buffer.read())"
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", code], input=_tiff(side=9900), capture_output=True, env=cli_env(),
+        check=True, timeout=120,
+    )  # fmt: skip
+    assert b"Warning" not in done.stderr

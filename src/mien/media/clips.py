@@ -6,9 +6,12 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -17,6 +20,7 @@ from mien.errors import InputError
 from mien.inputs import local
 from mien.media.containers import check_counts, is_complete
 from mien.media.images import check_size, pixel_limit, require_file
+from mien.media.sampling import EachSecond, Spread, check_sampling
 from mien.threads import readers
 
 if TYPE_CHECKING:
@@ -44,9 +48,12 @@ _CONTAINERS = {
 }
 _NAMES = "MP4, MOV, AVI, Matroska, WebM, WMV, FLV, Ogg, MPEG, animated GIF"
 _IMAGES = rb"\x89PNG|\xff\xd8\xff|BM|RIFF....WEBP|II[*+]\0|MM\0[*+]|....ftyp(avif|avis|heic|heix|mif1|msf1|hevc)"
+#: By time.monotonic() when work on a clip must end; the server sets it, as small files can hold millions of frames.
+work_ends: ContextVar[float] = ContextVar("work_ends", default=math.inf)
 _SAME = 0.0015  # seconds; containers round times to a millisecond
 _LONGEST = 1e7  # seconds; no clip lasts months
 _DAMAGED = 1000  # packets of a clip that may be damaged
+_NO_FRAMES = "has no frames that can be read"
 _MISSING = 0.1  # seconds that a clip may end before its header states without being cut off
 _STRETCH = 16  # the most that a pixel may be wider than it is high, or the reverse
 
@@ -133,9 +140,10 @@ class ClipReader:
     def __init__(
         self, path: str | Path, *, fps: float | None = None, frames: int | None = None, threads: int | None = None
     ) -> None:
-        _check_sampling(fps, frames)
+        check_sampling(fps, frames)
         self.path, self._limit, self._threads = local(path), pixel_limit(), threads or readers()
         self.decoded = self.skipped = 0
+        self._ends = work_ends.get()
         self.problem: str | None = None
         self._file = _open_file(self.path)
         try:
@@ -149,14 +157,14 @@ class ClipReader:
             self._frames = self._decode()
             self._wanted: Callable[[int, float], bool] | None = None
             if frames is not None:
-                self._wanted = _Spread(frames, len(self._scan.times))
+                self._wanted = Spread(frames, len(self._scan.times))
             elif fps is not None:
-                self._wanted = _EachSecond(fps)
+                self._wanted = EachSecond(fps)
             self._number, self._time = -1, -math.inf
             self._start: float | None = None  # when the first frame is shown, by the clip's own clock
             first = next(self._frames, None)
             if first is None:
-                raise InputError(f"{self.path} has no frames that can be read")
+                raise InputError(f"{self.path} {'takes too long to decode' if self.problem else _NO_FRAMES}")
             self._ready: av.VideoFrame | None = first
             self._turn = round(first.rotation / 90) * 90 % 360
             self._width, self._height = _shown_size(first, stated)
@@ -173,7 +181,7 @@ class ClipReader:
         width, height = (self._height, self._width) if self._turn in (90, 270) else (self._width, self._height)
         return ClipInfo(width, height, span + self._step, (len(times) - 1) / span if span else 0.0, len(times))
 
-    @property
+    @cached_property
     def _step(self) -> float:
         """Seconds between two frames, the middle of all; a 25th where none is later than another."""
         gaps = np.diff(self._scan.times)
@@ -217,6 +225,9 @@ class ClipReader:
         stream.codec_context.options = {"max_pixels": str(self._limit)}  # checked before a frame is made
         packets = self._container.demux(stream)
         while True:
+            if monotonic() > self._ends:
+                self.problem = f"stopped after {max(0.0, self._time):.1f} s: it takes too long to decode"
+                return
             try:
                 packet = next(packets, None)
                 if packet is None:
@@ -256,46 +267,9 @@ class ClipReader:
         self.skipped += max(0, lost)
         if self._scan.cut:
             self.problem = f"cut off after {end:.1f} s"
-        elif lost > 0:
+        elif lost > 0 and not self.problem:
             self.problem = f"cannot be decoded after {end:.1f} s"
         self.close()
-
-
-class _EachSecond:
-    """Wants the first frame at or after each k/fps."""
-
-    def __init__(self, fps: float) -> None:
-        self.fps, self.next = fps, 0
-
-    def __call__(self, number: int, time: float) -> bool:
-        due = (time + 0.001) * self.fps
-        if due < self.next:
-            return False
-        self.next = int(due) + 1
-        return True
-
-
-class _Spread:
-    """Wants the middle frame of each of so many equal parts of `count` frames, or the next one that there is."""
-
-    def __init__(self, frames: int, count: int) -> None:
-        self.frames, self.count, self.given = min(frames, count), count, 0
-
-    def __call__(self, number: int, time: float) -> bool:
-        wanted = False
-        while self.given < self.frames and number >= (2 * self.given + 1) * self.count // (2 * self.frames):
-            self.given += 1
-            wanted = True
-        return wanted
-
-
-def _check_sampling(fps: float | None, frames: int | None) -> None:
-    if fps is not None and frames is not None:
-        raise InputError("fps and frames say the same thing in two ways; give one of them")
-    if fps is not None and not (fps > 0 and math.isfinite(fps)):
-        raise InputError(f"fps must be above 0, not {fps}")
-    if frames is not None and frames < 1:
-        raise InputError(f"frames must be above 0, not {frames}")
 
 
 def _open_file(path: Path) -> BinaryIO:
@@ -330,12 +304,14 @@ def _open(file: BinaryIO, kind: str, path: Path) -> Any:
         raise InputError(f"{path} is damaged, or was not written to its end") from error
 
 
-def _packets(container: Any) -> Iterator[Any]:
+def _packets(container: Any, path: Path) -> Iterator[Any]:
     """The packets of all streams that can be read."""
     import av
 
-    packets, damaged = container.demux(), 0
+    packets, damaged, ends = container.demux(), 0, work_ends.get()
     while damaged < _DAMAGED:
+        if monotonic() > ends:
+            raise InputError(f"{path} holds more frames than can be counted in the time there is")
         try:
             packet = next(packets, None)
         except (av.FFmpegError, ArithmeticError, OSError, ValueError):
@@ -359,7 +335,7 @@ def _scan(file: BinaryIO, kind: str, path: Path) -> _Scan:
         stream, packet = container.streams.video[0], None
         times: list[float] = []
         stored, untimed, end = 0, 0, -math.inf
-        for packet in _packets(container):
+        for packet in _packets(container, path):
             time = packet.pts if packet.pts is not None else packet.dts
             if time is not None:
                 end = max(end, float((time + (packet.duration or 0)) * packet.time_base))
@@ -378,7 +354,7 @@ def _scan(file: BinaryIO, kind: str, path: Path) -> _Scan:
     step = float(np.median(np.diff(times))) if len(times) > 1 else float(1 / rate)
     times += [(times[-1] if times else -step) + step * (place + 1) for place in range(untimed)]
     if not times:
-        raise InputError(f"{path} has no frames that can be read")
+        raise InputError(f"{path} {_NO_FRAMES}")
     if kind == "gif" and len(times) == 1:
         raise InputError(f"{path} is a picture, not a clip")
     if times[-1] - times[0] > _LONGEST:

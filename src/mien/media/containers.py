@@ -12,7 +12,12 @@ from mien.errors import InputError
 
 _BOXES = 1_000_000  # packets or tags that are looked at; no honest file has so many
 _MOST = 2**16  # bytes of a header that are read
-_COUNTS = re.compile(rb"stsz.{8}(?P<frames>.{4})|trun.{4}(?P<run>.{4})|(?P<packed>cmov.{4}dcom)", re.DOTALL)
+_FRAMES = 2**22  # of an MP4, 19 hours at 60 a second; a table of them all takes 150 MB
+_EDITS = 1000  # of an MP4; the decoder makes a table of frames for each
+_ONE = b"\0\0\0\1"
+_COUNTS = re.compile(
+    rb"st(sz|z2).{8}(?P<frames>.{4})|trun.{4}(?P<run>.{4})|elst.{4}(?P<edits>.{4})|(?P<packed>cmov.{4}dcom)", re.DOTALL
+)
 
 
 def is_complete(kind: str, file: BinaryIO) -> bool:
@@ -46,20 +51,44 @@ def check_counts(file: BinaryIO, path: Path) -> None:
     It takes the boxes that state them wherever they stand; only what holds the frames themselves is passed over.
     """
     size = file.seek(0, 2)
-    most = 2 * size + 2**16  # of a clip that was cut off, the table may be whole
+    most = min(2 * size + 2**16, _FRAMES)  # of a clip that was cut off, the table may be whole
+    sound, total, edits = _tables_of_sound(file, size), 0, 1
     for kind, start, end in _boxes(file, 0, size):
         if kind in (b"mdat", b"free", b"skip", b"wide"):
             continue
         for place in range(start, min(end, size), _MOST):
             file.seek(place)
             for found in _COUNTS.finditer(file.read(min(_MOST + 16, end - place))):
+                if found.start() >= _MOST or place + found.start() + 4 in sound:
+                    continue
                 if found["packed"]:
                     raise InputError(f"{path} has a packed header, which is not read")
-                count = int.from_bytes(found["frames"] or found["run"], "big")
-                if count > most:
+                edits = max(edits, int.from_bytes(found["edits"] or b"\1", "big"))
+                total += int.from_bytes(found["frames"] or found["run"] or b"", "big")
+                if total > most or edits > _EDITS:
+                    stated = f"{total:,} frames" if total > most else f"{edits:,} edits"
                     raise InputError(
-                        f"{path} is damaged: its header states {count:,} frames, more than the file has room for"
+                        f"{path} is damaged: its header states {stated}, more than the file has room for or are read"
                     )
+
+
+def _tables_of_sound(file: BinaryIO, size: int) -> set[int]:
+    """Where an MP4 states how many samples its uncompressed sound has: millions, of which no table is made."""
+    found: set[int] = set()
+    for start, end in _inside(file, 0, size, (b"moov", b"trak", b"mdia")):
+        file.seek(start)
+        head = file.read(min(end - start, _MOST))
+        times = re.findall(rb"stts.{4}(.{4}).{4}(.{4})", head, re.DOTALL)
+        if end - start <= _MOST and b"soun" in head and b"vide" not in head and times == [(_ONE, _ONE)]:
+            found.update(place for place, _ in _inside(file, start, end, (b"minf", b"stbl", b"stsz")))
+    return found
+
+
+def _inside(file: BinaryIO, start: int, end: int, path: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
+    """Start and end of what is in the boxes at a path of names."""
+    for kind, first, last in _boxes(file, start, end):
+        if kind == path[0]:
+            yield from [(first, last)] if len(path) == 1 else _inside(file, first, min(last, end), path[1:])
 
 
 def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:

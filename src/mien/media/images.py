@@ -9,6 +9,7 @@ import io
 import math
 import os
 import re
+import struct
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -41,9 +42,12 @@ _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "
 _PIXELS = {"I;16", "I;16L", "I;16B", "I;16N"}  # Pillow's modes of 16 bits a pixel
 _SCANS = 100  # of a JPEG; a progressive one has ten or so, and libtiff reads as many at most
 _ORIENTATION, _TILE_WIDTH, _TILE_LENGTH = 0x0112, 322, 323  # tags of a TIFF and of EXIF
-_HEADER, _PARTS = 2**16, 100_000  # bytes and parts that a header has at most
-_PNM_HEADER = rb"P[1-6](\s|#[^\r\n]*[\r\n])+\d+(\s|#[^\r\n]*[\r\n])+\d+\s"
 _ENDS = ((b"\xff\xd8", b"\xff\xd9"), (b"\x89PNG", b"IEND"))  # how files begin and end
+_READS = 2**17  # parts that a file is read in at most, and one more for each 64 bytes
+_REPEATS = 100  # of the parts that stand in `_ONCE`
+#: First bytes of a format → a part of which an image needs one at most: EXIF, a color profile, a comment.
+_ONCE = {rb"\xff\xd8": b"Exif\0\0", rb"\x89PNG": b"iCCP", rb"P[1-3]\s": b"#"}
+_TILED = re.compile(rb"\xff\x4f\xff\x51.{4}(?P<sizes>.{32})", re.DOTALL)  # the start of a JPEG 2000
 _LARGE = 2**24  # pixels; larger images are decoded one at a time
 _one_large = threading.Lock()
 
@@ -147,7 +151,8 @@ def read_picture(source: Any, *, max_pixels: int | None = None, notes: list[str]
     limit = pixel_limit(max_pixels)
     data, name = (source, "the file") if isinstance(source, bytes) else (_read(local(source), limit), cut(str(source)))
     image = _open(data, name, limit)
-    with _one_large if image.width * image.height > _LARGE else nullcontext():
+    # What decodes AVIF and HEIC finds the size of its frame behind the header, and scales it to the one stated.
+    with _one_large if image.width * image.height > _LARGE or image.format in ("AVIF", "HEIF") else nullcontext():
         picture, note = _decode(image, data, name, limit)
         if note and notes is not None:
             notes.append(note)
@@ -225,6 +230,7 @@ def _decoders() -> list[tuple[str, Callable[..., ImageFile.ImageFile], Callable[
     from PIL import Image
 
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of damaged metadata, which is not read
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # sizes are checked here
     pi_heif.register_heif_opener()
     Image.init()
     return [(name, *Image.OPEN[name]) for name in _FORMATS if name in Image.OPEN]
@@ -234,8 +240,11 @@ def _open(data: bytes, name: str, limit: int) -> Image.Image:
     """An image whose header was read, and its size checked against the limit."""
     if not data:
         raise InputError(f"{name} is empty")
-    if _is_endless(data):
-        raise InputError(f"{name} is damaged: its header does not end")
+    for start, part in _ONCE.items():  # Pillow joins or unpacks all of them
+        if re.match(start, data) and data.count(part) > _REPEATS:
+            raise InputError(f"{name} is damaged: it has {data.count(part)} parts of which one is needed")
+    if _has_too_many_tiles(data):
+        raise InputError(f"{name} is damaged: it states far more tiles than an image of its size has")
     # Each scan, be it of no bytes, goes over the whole image: a small file could keep the decoder busy for hours.
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _SCANS:
         raise InputError(f"{name} is a JPEG of more than {_SCANS} scans")
@@ -275,20 +284,28 @@ def _orientation(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _is_endless(data: bytes) -> bool:
-    """Whether the header of a JPEG or PNM has more parts than an honest one: Pillow would go through all of them."""
-    if re.match(rb"P[1-6]\s", data):
-        return re.match(_PNM_HEADER, data[:_HEADER]) is None and len(data) > _HEADER
-    place = 2
-    if data.startswith(b"\xff\xd8"):
-        for _ in range(_PARTS):
-            place = data.find(b"\xff", place)
-            if place < 0 or data[place + 1 : place + 2] in (b"", b"\xda", b"\xd9"):
-                return False
-            alone = data[place + 1] in (0, 1, 0xFF) or 0xD0 <= data[place + 1] <= 0xD8
-            place += 1 if alone else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-        return True
+def _has_too_many_tiles(data: bytes) -> bool:
+    """Whether a JPEG 2000 states more tiles than an honest one: its decoder makes a table of 11 kB for each."""
+    for found in re.finditer(_TILED, data):
+        width, height, left, top, *tile = struct.unpack(">8I", found["sizes"])
+        tiles = (1 + max(0, width - tile[2]) / max(1, tile[0])) * (1 + max(0, height - tile[3]) / max(1, tile[1]))
+        if tiles > 1024 + (width - left) * (height - top) / 2**12:
+            return True
     return False
+
+
+class _Counted(io.BytesIO):
+    """A file in memory that lets Pillow's own parsers, which are written in Python, read so many parts and no more."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._left = _READS + len(data) // 64
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError("it has too many parts")
+        return super().read(size)
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -306,7 +323,7 @@ def _header(data: bytes, name: str) -> Image.Image | None:
     for _, decoder, accepts in _decoders():
         if accepts is None or accepts(data[:16].ljust(16, b"\0")) is True:
             try:
-                image = decoder(io.BytesIO(data), "")
+                image = decoder(_Counted(data), "")
             except Exception as error:  # of whatever class the decoder meets in a damaged header
                 raise InputError(f"{name} is damaged or cut off: {_reason(error)}") from error
             if min(image.size) < 1:

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mien.errors import InputError
+from mien.media.clips import work_ends
 from mien.recognizer import Recognizer
 from mien.results import Result
 from mien.serve.settings import ServeSettings
+
+_OPENING = 5.0  # seconds in which a clip must open, be the work on it ever so short
 
 
 @dataclass(eq=False)
@@ -35,6 +38,7 @@ def _read(recognizer: Recognizer, clip: Clip, limits: ServeSettings) -> Result:
     from mien.video.recognizer import VideoRecognizer
 
     assert isinstance(recognizer, VideoRecognizer)
+    before = work_ends.set(time.monotonic() + max(limits.max_clip_work_s, _OPENING))
     try:
         reading = recognizer.read(clip.path)
         length = reading.info.duration
@@ -49,3 +53,5 @@ def _read(recognizer: Recognizer, clip: Clip, limits: ServeSettings) -> Result:
         return reading.result()
     except Exception as error:
         return recognizer.failed(clip.path, error)
+    finally:
+        work_ends.reset(before)

@@ -217,3 +217,12 @@ def test_laughter_in_pickles(tmp_path: Path) -> None:
         said, peak = read(tmp_path / "t.pkl")
         assert said.startswith("refused: ")
         assert peak < MEMORY
+
+
+def test_a_key_that_comes_late_is_reported(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+    lines = [json.dumps({"text": "so glad", "id": n} | ({"user": "a"} if n > 1200 else {})) for n in range(1300)]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    done = run_cli("predict", "t.jsonl", "--model", tiny_model, "--out", "o.csv")
+    assert done.returncode == 0
+    told = "warning: t.jsonl:1202 has the key 'user', which the first 1,000 lines lack: such keys are left out"
+    assert done.stderr.splitlines().count(told) == 1

@@ -19,6 +19,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from mien.data.parquet import open_parquet, read_rows
 from mien.data.table_file import COLUMN_LIMIT, Chunk, Options, Record, Table
 from mien.data.unpickle import LIMIT, read_pickled_table
 from mien.errors import DataError, require
+from mien.terminal import quoted
 
 __all__ = ["Table", "cell_text", "open_table", "table_suffix"]
 
@@ -136,7 +138,12 @@ class _Jsonl(Table):
         return names
 
     def _records(self) -> Iterator[Record]:
+        known, late = set(self.columns), False
         for number, row, size in self._objects():
+            if not late and (late := not known.issuperset(row)):
+                line = "warning: %s:%s has the key %r, which the first %s lines lack: such keys are left out"
+                key = quoted(next(name for name in row if name not in known))
+                logging.getLogger("mien").warning(line, quoted(self.path), number, key, f"{_JSON_LOOKAHEAD:,}")
             yield number, [row.get(name) for name in self.columns], size + 8 * len(self.columns)
 
     def _objects(self) -> Iterator[tuple[int, dict[str, Any], int]]:

@@ -361,3 +361,40 @@ def test_the_largest_images_are_read_without_a_word() -> None:
         check=True, timeout=120,
     )  # fmt: skip
     assert b"Warning" not in done.stderr
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16", "YCbCr"])
+def test_jpeg_2000_is_read_as_pillow_reads_it(mode: str) -> None:
+    ramp = np.add.outer(np.arange(60), np.arange(80)).astype(np.uint8)
+    picture = Image.fromarray(np.dstack([ramp, ramp[::-1], 255 - ramp, np.full_like(ramp, 255)]))
+    picture = Image.fromarray(ramp.astype(np.uint16) * 257) if mode == "I;16" else picture.convert(mode)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG2000")
+    expected = np.asarray(Image.open(io.BytesIO(buffer.getvalue())).convert("RGB")) if mode != "I;16" else None
+    if expected is None:
+        expected = np.repeat(ramp[..., None], 3, 2)
+    assert np.abs(read_picture(buffer.getvalue()).astype(int) - expected).max() <= (3 if mode == "YCbCr" else 0)
+    cut = buffer.getvalue()
+    with pytest.raises(InputError):
+        read_picture(cut[: len(cut) // 3])
+
+
+def test_a_jpeg_2000_lets_other_threads_run() -> None:
+    import threading
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (900, 900, 3), np.uint8)).save(buffer, "JPEG2000")
+    times, done = [time.monotonic()], threading.Event()
+
+    def tick() -> None:
+        while not done.wait(0.005):
+            times.append(time.monotonic())
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    start = time.monotonic()
+    read_picture(buffer.getvalue())
+    took = time.monotonic() - start
+    done.set()
+    thread.join()
+    assert np.diff(times).max() < max(0.25, took / 3)

@@ -23,6 +23,7 @@ import numpy as np
 
 from mien.errors import InputError
 from mien.inputs import local, opened
+from mien.media.ffmpeg import jpeg2000, sixteen_bits
 from mien.media.pixels import checked, eight_bits, to_rgb
 from mien.terminal import cut
 
@@ -151,8 +152,8 @@ def read_picture(source: Any, *, max_pixels: int | None = None, notes: list[str]
     limit = pixel_limit(max_pixels)
     data, name = (source, "the file") if isinstance(source, bytes) else (_read(local(source), limit), cut(str(source)))
     image = _open(data, name, limit)
-    # What decodes AVIF and HEIC finds the size of its frame behind the header, and scales it to the one stated.
-    with _one_large if image.width * image.height > _LARGE or image.format in ("AVIF", "HEIF") else nullcontext():
+    # What decodes AVIF finds the size of its frame behind the header, and scales it to the one stated.
+    with _one_large if image.width * image.height > _LARGE or image.format == "AVIF" else nullcontext():
         picture, note = _decode(image, data, name, limit)
         if note and notes is not None:
             notes.append(note)
@@ -243,8 +244,7 @@ def _open(data: bytes, name: str, limit: int) -> Image.Image:
     for start, part in _ONCE.items():  # Pillow joins or unpacks all of them
         if re.match(start, data) and data.count(part) > _REPEATS:
             raise InputError(f"{name} is damaged: it has {data.count(part)} parts of which one is needed")
-    if _has_too_many_tiles(data):
-        raise InputError(f"{name} is damaged: it states far more tiles than an image of its size has")
+    _check_jpeg2000(data, name, limit)
     # Each scan, be it of no bytes, goes over the whole image: a small file could keep the decoder busy for hours.
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _SCANS:
         raise InputError(f"{name} is a JPEG of more than {_SCANS} scans")
@@ -284,14 +284,14 @@ def _orientation(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _has_too_many_tiles(data: bytes) -> bool:
-    """Whether a JPEG 2000 states more tiles than an honest one: its decoder makes a table of 11 kB for each."""
+def _check_jpeg2000(data: bytes, name: str, limit: int) -> None:
+    """Refuse more pixels than the limit, and more tiles than an honest image has: a table of 11 kB is made for each."""
     for found in re.finditer(_TILED, data):
         width, height, left, top, *tile = struct.unpack(">8I", found["sizes"])
+        check_size(width - left, height - top, limit, name)
         tiles = (1 + max(0, width - tile[2]) / max(1, tile[0])) * (1 + max(0, height - tile[3]) / max(1, tile[1]))
         if tiles > 1024 + (width - left) * (height - top) / 2**12:
-            return True
-    return False
+            raise InputError(f"{name} is damaged: it states far more tiles than an image of its size has")
 
 
 class _Counted(io.BytesIO):
@@ -339,6 +339,8 @@ def _reason(error: Exception) -> str:
 def _decode(image: Image.Image, data: bytes, name: str, limit: int) -> tuple[np.ndarray, str | None]:
     """The pixels, uint8 (height, width, 3) RGB, as they are stored, and a line on what was guessed."""
     try:
+        if image.format == "JPEG2000":
+            return jpeg2000(data, image.size)
         if image.format == "PNG":
             _header(data, name).verify()  # type: ignore[union-attr]  # load() skips the check sums
         size, deep = image.size, ";16" in str(getattr(image, "tile", "")) and image.format in ("PNG", "TIFF")
@@ -348,7 +350,7 @@ def _decode(image: Image.Image, data: bytes, name: str, limit: int) -> tuple[np.
         if image.mode in _PIXELS or (image.mode == "I" and image.format in ("PPM", "PNG")):
             pixels, note = eight_bits(np.asarray(image).astype(np.uint16), 65535 if image.format == "PPM" else 0)
             return to_rgb(pixels), note
-        if deep and image.mode in ("RGB", "RGBA") and (wide := _sixteen_bits(data)) is not None:
+        if deep and image.mode in ("RGB", "RGBA") and (wide := sixteen_bits(data)) is not None:
             pixels, note = eight_bits(wide, 0)
             return to_rgb(pixels), note
         if image.mode in ("I", "F"):
@@ -366,23 +368,6 @@ def _decode(image: Image.Image, data: bytes, name: str, limit: int) -> tuple[np.
 
 def _converted(image: Image.Image, alpha: bool) -> Image.Image:
     return image.convert("RGBA" if alpha else "RGB")
-
-
-def _sixteen_bits(data: bytes) -> np.ndarray | None:
-    """RGB or RGBA of 16 bits a channel, uint16 (height, width, channels), of which Pillow keeps 8; by PyAV.
-
-    None where that cannot read it.
-    """
-    import av
-
-    try:
-        kind = "png_pipe" if data.startswith(b"\x89PNG") else "tiff_pipe"
-        with av.open(io.BytesIO(data), "r", format=kind) as file:
-            frame = next(file.decode(video=0))
-            kind = "rgba64le" if "a" in frame.format.name else "rgb48le"
-            return np.asarray(frame.to_ndarray(format=kind))
-    except (av.FFmpegError, ValueError, StopIteration):
-        return None
 
 
 def _turned(picture: np.ndarray, orientation: int) -> np.ndarray:

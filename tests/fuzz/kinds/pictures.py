@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -74,9 +75,10 @@ def _refused(path: Path) -> None:
 def _second_opinion(path: Path) -> tuple[int, int] | None:
     """The size that FFmpeg decodes, which is none of the decoders of mien; None where it does not.
 
-    Of GIFs whose frames are larger than their screen, decoders take one or the other.
+    Of GIFs whose frames are larger than their screen, decoders take one or the other; FFmpeg reads comments in PNM
+    headers otherwise than netpbm.
     """
-    if path.read_bytes().startswith(b"GIF8"):
+    if re.match(rb"GIF8|P\d(?![ \n]\d+[ \n]\d+[ \n]\d)", path.read_bytes()):
         return None
     with suppress(Exception), av.open(str(path), options={"max_pixels": str(4 * _LIMIT)}) as file:
         frame = next(file.decode(video=0))

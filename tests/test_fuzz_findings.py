@@ -168,6 +168,21 @@ def test_a_clip_that_leads_before_its_start_is_one_line(tmp_path: Path) -> None:
     assert faults
 
 
+def test_a_first_frame_without_a_time_is_at_the_start(tmp_path: Path) -> None:
+    """It was a second before it."""
+    path = write_clip(tmp_path / "a.mpg", numbered(10), fps=25, codec="mpeg1video", container="mpeg")
+    data = bytearray(path.read_bytes())
+    place = data.index(b"\0\0\1\xe0") + 6
+    place = next(place for place in range(place, place + 20) if data[place] >> 4 in (2, 3))
+    size = 5 if data[place] >> 4 == 2 else 10
+    data[place : place + size] = b"\xff" * (size - 1) + b"\x0f"
+    path.write_bytes(data)
+    with ClipReader(path) as clip:
+        times = [frame.time for frame in clip]
+    assert times[0] == 0
+    assert times == sorted(set(times))
+
+
 def test_frames_at_one_time_and_odd_turns_are_read(tmp_path: Path) -> None:
     """Numbers rose and times did not; a clip turned by 179 degrees was shown as by 90."""
     path = write_clip(tmp_path / "a.mp4", numbered(6), fps=25, rotation=90)

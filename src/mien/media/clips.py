@@ -244,7 +244,7 @@ class ClipReader:
         """To the next frame, which is shown at that time by the clip's own clock, if it has one."""
         if self._start is None:
             self._start = time or 0.0
-        number, shown = self._number + 1, -1.0 if time is None else time - self._start
+        number, shown = self._number + 1, 0.0 if time is None else time - self._start
         least = self._time + self._step / 2 if self._scan.even else self._time
         if shown <= least and self._number >= 0:  # some containers state an order and no times
             shown = self._time + self._step

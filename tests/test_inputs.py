@@ -21,7 +21,7 @@ from conftest import RunCli
 from face_model import drawn_face, face_model, video_model
 from filmed import write_clip
 from mien.cli import main
-from mien.errors import InputError
+from mien.errors import InputError, MienError
 from mien.estimators import EmotionClassifier
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -378,3 +378,12 @@ def test_no_input_is_overwritten(run_cli: RunCli, tiny_model: Path, tmp_path: Pa
         assert done.returncode == 1
         assert done.stderr == f"mien: {name} is an input, which would be lost: name another file\n"
     assert (tmp_path / "t.csv").read_text() == "text\nso glad\n"
+
+
+def test_python_writes_to_no_address_either(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    report = mien.evaluate(tiny_model, data="sample:text")
+    for write in (report.write, report.write_json, lambda out: mien.train("text-linear", "sample:everyday", out)):
+        with pytest.raises(MienError, match="s3://bucket/x is an address"):
+            write("s3://bucket/x")
+    assert not list(tmp_path.iterdir())

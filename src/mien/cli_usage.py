@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from mien.errors import MienError
-from mien.inputs import is_address
-from mien.terminal import cut, printable, quoted
+from mien.inputs import to_write
+from mien.terminal import cut, printable
 
 
 class Verbs(TyperGroup):
@@ -38,11 +36,5 @@ def _usage() -> Iterator[None]:
 
 
 def target(help: str, *names: str) -> Any:
-    """The option for a file or folder to write; an address is refused, of which a path would make folders here."""
-
-    def path(value: object) -> Path:
-        if is_address(str(value)):
-            raise MienError(f"{quoted(value)} is an address, and mien writes only files on this machine")
-        return Path(str(value))
-
-    return typer.Option(*names, help=help, parser=path, metavar="PATH")
+    """The option for a file or folder to write, which is no address."""
+    return typer.Option(*names, help=help, parser=to_write, metavar="PATH")

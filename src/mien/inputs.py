@@ -118,6 +118,17 @@ def local(path: str | Path) -> Path:
     return path
 
 
+def to_write(path: str | Path) -> Path:
+    """A path to write on this machine.
+
+    Raises:
+        MienError: it is an address, of which a path would make folders here.
+    """
+    if is_address(str(path)):
+        raise MienError(f"{quoted(path)} is an address, and mien writes only files on this machine")
+    return Path(path)
+
+
 def exists(path: str | Path) -> bool:
     """Whether there is such a file or folder; a long text, or one with a NUL, is none."""
     try:

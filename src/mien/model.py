@@ -42,7 +42,7 @@ from pydantic import (
 from mien.emotions import SPACES, LabelSpace, make_space
 from mien.errors import MienError, ModelError
 from mien.graphs import check_graph
-from mien.inputs import exists
+from mien.inputs import exists, to_write
 from mien.listed import check_listed, digest_of, read_json, read_listed, sha256
 from mien.locks import flush
 from mien.terminal import quoted
@@ -215,7 +215,7 @@ def write_model(folder: str | Path, manifest: Manifest, files: Mapping[str, Path
     Raises:
         MienError: the folder cannot be written (no permission, disk full).
     """
-    folder = Path(folder)
+    folder = to_write(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:

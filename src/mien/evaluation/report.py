@@ -17,6 +17,7 @@ from mien.emotions import LabelSpace
 from mien.errors import MienError, require
 from mien.evaluation import plots, scatter, sheets
 from mien.evaluation.samples import data_uri
+from mien.inputs import to_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -191,7 +192,7 @@ class Report:
             MienError: the folder cannot be written; the message names the path.
             MissingExtra: jinja2 or matplotlib is not installed.
         """
-        folder = Path(folder)
+        folder = to_write(folder)
         charts = self.charts()
         self._write(folder, {**charts, "report.html": self.to_html(charts).encode("utf-8", "replace")})
         self.write_json(folder)
@@ -204,7 +205,7 @@ class Report:
             MienError: the folder cannot be written; the message names the path.
         """
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        self._write(Path(folder), {"report.json": text.encode("utf-8", "replace")})
+        self._write(to_write(folder), {"report.json": text.encode("utf-8", "replace")})
         return Path(folder) / "report.json"
 
     def _write(self, folder: Path, files: dict[str, bytes]) -> None:

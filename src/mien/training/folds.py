@@ -30,6 +30,7 @@ from mien.evaluation import evaluate
 from mien.evaluation.held_out import HeldOut
 from mien.evaluation.report import Report
 from mien.evaluation.samples import unreadable
+from mien.inputs import to_write
 from mien.training.card import card
 from mien.training.folder import CONFIG, claim, computed_once, next_folder
 from mien.training.needs import check_needs
@@ -83,7 +84,7 @@ def cross_validate(
     whole = _usable(whole, tell)
     fold = _folds(whole, folds if column else int(folds), checked.train.seed)
     whole = replace(whole, columns={**whole.columns, "fold": fold})
-    folder = Path(out) if out else next_folder(checked.name)
+    folder = to_write(out) if out else next_folder(checked.name)
     specs = [entry if isinstance(entry, str) else entry.name for entry in (first, *others)]
     data_facts = [{"spec": specs[0], "fingerprint": whole.samples_fingerprint}, *({"spec": spec} for spec in specs[1:])]
     config = {"recipe": checked.model_dump(mode="json"), "data": data_facts, "folds": folds}

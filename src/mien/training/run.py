@@ -32,6 +32,7 @@ from mien.errors import DataError
 from mien.evaluation import evaluate
 from mien.evaluation.held_out import HeldOut
 from mien.evaluation.report import Report
+from mien.inputs import to_write
 from mien.model import ExpertsEntry, LabelsEntry, Manifest
 from mien.networks import OF_ROWS
 from mien.training.card import INNER, card
@@ -107,7 +108,7 @@ def train(
         if part.modality != checked.modality:
             raise DataError(f"{spec} holds {part.modality}; the recipe {checked.name} learns from {checked.modality}")
     sets[0] = with_splits(sets[0], checked.train.seed, validate=checked.network.kind not in OF_ROWS)
-    folder = Path(out) if out else next_folder(checked.name)
+    folder = to_write(out) if out else next_folder(checked.name)
     config = {
         "recipe": checked.model_dump(mode="json"),
         "data": [{"spec": spec, "fingerprint": part.fingerprint} for spec, part in zip(specs, sets, strict=True)],

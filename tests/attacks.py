@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import random
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from PIL import Image
 
 BOUNDARY = "bound"
 
@@ -39,6 +42,13 @@ def part(head: str, content: bytes = b"x") -> bytes:
     return f"--{BOUNDARY}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + content + b"\r\n"
 
 
+def jpeg2000() -> bytes:
+    """An image of noise, which takes a second to decode."""
+    file = io.BytesIO()
+    Image.frombytes("RGB", (900, 900), random.Random(0).randbytes(900 * 900 * 3)).save(file, "JPEG2000")
+    return file.getvalue()
+
+
 def chunks(trailer: bytes = b"") -> bytes:
     head = b"POST /v1/text HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     body = trailer or b"1\r\n \r\n" * 200_000
@@ -62,6 +72,7 @@ ATTACKS: dict[str, Callable[[], bytes]] = {
     "escapes": lambda: json_of(b'"' + b"\\u00e9" * 1_000_000 + b'",'),
     "quotes without end": lambda: post("/v1/text", b'{"inputs": ["' + b'\\"' * 3_900_000),
     "base64": lambda: post("/v1/face", b'{"inputs": ["' + base64.b64encode(bytes(5_900_000)) + b'"]}'),
+    "JPEG 2000": lambda: form(part('name="file"; filename="a"', jpeg2000())),
     "parts": lambda: form(part('name="inputs"') * 100_000),
     "parts that nearly end": lambda: form(part('name="file"; filename="a"', b"\r\n--boun" * 800_000)),
     "heads of parts": lambda: form(part('name="' + "x" * 8_000_000 + '"')),

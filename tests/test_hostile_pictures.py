@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -398,3 +399,16 @@ def test_a_jpeg_2000_lets_other_threads_run() -> None:
     done.set()
     thread.join()
     assert np.diff(times).max() < max(0.25, took / 3)
+
+
+def test_a_jpeg_without_its_end_is_known_as_it_is_read(tmp_path: Path) -> None:
+    path, data = tmp_path / "a.jpg", _encoded(np.arange(64 * 64, dtype=np.uint8).reshape(64, 64), "JPEG")
+    for cut in (2, 400):
+        path.write_bytes(data[:-cut])
+        try:
+            size = read_picture(path).shape[1::-1]
+        except InputError as error:
+            with pytest.raises(InputError, match=re.escape(str(error))):
+                picture_size(path)
+        else:
+            assert picture_size(path) == size

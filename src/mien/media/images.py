@@ -174,7 +174,7 @@ def picture_size(path: str | Path, *, shown: bool = False) -> tuple[int, int]:
     data = _read(path, limit)
     image = _open(data, str(path), limit)
     if any(data.startswith(start) and end not in data for start, end in _ENDS):
-        raise InputError(f"{path} is cut off")
+        read_picture(path, max_pixels=limit)  # which refuses it if pixels are missing, too
     width, height = image.size
     turns = shown != (image.format == "TIFF")  # of which Pillow states the size as it is shown
     return (height, width) if turns and _orientation(image) > 4 else (width, height)

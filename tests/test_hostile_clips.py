@@ -41,6 +41,16 @@ def test_a_clip_that_is_cut_off_says_so(tmp_path: Path, name: str) -> None:
         assert frames[-1].time < 2 * share + 0.2
 
 
+def test_a_transport_stream_that_is_cut_where_another_kind_could_end_says_so(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.ts", noisy(50), fps=25)
+    length = 192 * 100  # of packets of 192 bytes; these have 188
+    assert length % 188
+    path.write_bytes(path.read_bytes()[:length])
+    with ClipReader(path) as clip:
+        list(clip)
+    assert clip.problem is not None
+
+
 def test_a_cut_clip_says_so_in_its_result(tmp_path: Path, run_cli: RunCli) -> None:
     video_model(tmp_path / "model")
     path = write_clip(tmp_path / "a.flv", noisy(50), fps=25, codec="flv")

@@ -370,3 +370,22 @@ def test_a_png_that_does_not_inflate_is_refused_and_never_black() -> None:
     content = bytes(end - start)
     data = data[:start] + content + struct.pack(">I", zlib.crc32(b"IDAT" + content)) + data[end + 4 :]
     assert "is damaged or cut off: broken data stream" in refused(data)
+
+
+@pytest.mark.parametrize("interlaced", [0, 1])
+def test_a_png_whose_rows_end_too_soon_is_refused_and_never_black(interlaced: int) -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    def png(pixels: bytes) -> bytes:
+        head = struct.pack(">IIBBBBB", 100, 80, 8, 2, 0, 0, interlaced)
+        body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+        return b"\x89PNG\r\n\x1a\n" + body
+
+    # Adam7's passes of 100 x 80 pixels: columns and rows of each
+    passes = [(13, 10), (12, 10), (25, 10), (25, 20), (50, 20), (50, 40), (100, 40)] if interlaced else [(100, 80)]
+    full = b"".join((b"\0" + bytes(3 * wide)) * high for wide, high in passes)
+    assert not read_picture(png(full)).any(), "a black one is read"
+    last = 1 + 3 * passes[-1][0]
+    for missing in (1, last, 20 * last):
+        assert "is damaged or cut off" in refused(png(full[:-missing])), missing

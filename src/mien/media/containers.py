@@ -32,7 +32,8 @@ def is_complete(kind: str, file: BinaryIO) -> bool:
         file.seek(4)
         return 8 + int.from_bytes(file.read(4), "little") <= size + 1
     if kind == "mpegts":
-        return size % 188 == 0 or size % 192 == 0
+        file.seek(0)
+        return size % (188 if file.read(1) == b"G" else 192) == 0
     checks = {
         "asf": _asf_complete,
         "flv": _flv_complete,

@@ -25,6 +25,7 @@ from mien.errors import InputError
 from mien.inputs import local, opened
 from mien.media.ffmpeg import jpeg2000, sixteen_bits
 from mien.media.pixels import checked, eight_bits, to_rgb
+from mien.media.png import is_short
 from mien.terminal import cut
 
 if TYPE_CHECKING:
@@ -345,6 +346,8 @@ def _decode(image: Image.Image, data: bytes, name: str, limit: int) -> tuple[np.
             _header(data, name).verify()  # type: ignore[union-attr]  # load() skips the check sums
         size, deep = image.size, ";16" in str(getattr(image, "tile", "")) and image.format in ("PNG", "TIFF")
         image.load()
+        if image.format == "PNG" and not np.asarray(image)[-1].any() and is_short(data):
+            raise InputError(f"{name} is damaged or cut off: rows are missing at its end")
         if image.size != size:  # a GIF whose frame is larger than its screen
             check_size(*image.size, limit, name)
         if image.mode in _PIXELS or (image.mode == "I" and image.format in ("PPM", "PNG")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import mien
-from conftest import RunCli, one_line
-from mien.errors import DataError, InputError, RecipeError
+from conftest import RunCli, change_manifest, one_line
+from mien.errors import DataError, InputError, ModelError, RecipeError
 from mien.features.preprocess import Row
 from mien.networks.rows import spread
 from mien.training.calibrate import calibrate
@@ -149,6 +150,14 @@ def test_unusable_rows_are_told_and_stop_no_other(run: mien.training.run.Run) ->
         model.reading("bcde")
     with pytest.raises(InputError, match="input 2: a row of 5 numbers"):
         model.probabilities([np.zeros(5), np.zeros(4)])
+
+
+def test_wrong_settings_in_a_manifest_are_one_line_of_ours(run: mien.training.run.Run, tmp_path: Path) -> None:
+    shutil.copytree(run.model, tmp_path / "model")
+    change_manifest(tmp_path / "model", preprocess={"max_length": 16})
+    with pytest.raises(ModelError) as caught:
+        mien.load(tmp_path / "model")
+    assert str(caught.value).endswith("preprocess settings: max_length: is no setting")
 
 
 def test_evaluating_goes_by_name_too(run: mien.training.run.Run, table: Path, tmp_path: Path) -> None:

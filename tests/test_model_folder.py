@@ -108,7 +108,7 @@ def test_a_missing_or_shortened_file_is_refused_by_name(copy: Path, name: str) -
         ({"format": FORMAT + 1}, f"has format {FORMAT + 1}, this mien reads up to {FORMAT}: upgrade mien"),
         ({"format": FORMAT + 1, "later": 1}, "upgrade mien"),  # before it trips over keys it cannot know
         ({"format": "1"}, "has no format number"),
-        ({"surprise": 1}, "surprise: Extra inputs"),
+        ({"surprise": 1}, "surprise: is no setting"),
         ({"labels": {"space": "mood", "names": []}}, r"labels\.names"),
         ({"name": "../../etc"}, "name: "),
         ({"modality": "smell"}, "no modality 'smell'"),

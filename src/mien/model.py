@@ -40,7 +40,7 @@ from pydantic import (
 )
 
 from mien.emotions import SPACES, LabelSpace, make_space
-from mien.errors import MienError, ModelError
+from mien.errors import MienError, ModelError, invalid
 from mien.graphs import check_graph
 from mien.inputs import exists, to_write
 from mien.listed import check_listed, digest_of, read_json, read_listed, sha256
@@ -270,8 +270,7 @@ def read_manifest(folder: str | Path) -> Manifest:
     try:
         return Manifest.model_validate(document | {"digest": digest})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ModelError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise ModelError(f"{path}: {invalid(error, document)}") from error
 
 
 def preprocess_settings(manifest: Manifest, kind: type[Settings], folder: str | Path) -> Settings:
@@ -283,9 +282,7 @@ def preprocess_settings(manifest: Manifest, kind: type[Settings], folder: str | 
     try:
         return kind.model_validate(manifest.preprocess)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ModelError(f"{folder}: preprocess settings: {where}: {first['msg']}") from error
+        raise ModelError(f"{folder}: preprocess settings: {invalid(error, manifest.preprocess)}") from error
 
 
 def verify(folder: str | Path, digest: str | None = None) -> Manifest:

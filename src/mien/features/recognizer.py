@@ -9,9 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from mien.errors import InputError, ModelError
+from mien.errors import InputError
 from mien.features.preprocess import FeatureSettings, Row, check_columns, prepare
-from mien.model import NETWORK, Manifest
+from mien.model import NETWORK, Manifest, preprocess_settings
 from mien.recognizer import Progress, Recognizer, in_chunks
 from mien.results import Result
 from mien.runtime import Session
@@ -31,10 +31,7 @@ class FeatureRecognizer(Recognizer):
         self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
     ) -> None:
         super().__init__(folder, manifest)
-        try:
-            self.columns = tuple(FeatureSettings.model_validate(manifest.preprocess).columns)
-        except ValueError as error:
-            raise ModelError(f"{folder}: preprocess settings: {error}") from error
+        self.columns = tuple(preprocess_settings(manifest, FeatureSettings, folder).columns)
         self._places: np.ndarray | None = None  # of the columns in the rows that are given
         self._session = Session(files[NETWORK], threads, name=folder / NETWORK, widths=manifest.widths, rows=None)
 

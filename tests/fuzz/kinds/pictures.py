@@ -19,6 +19,7 @@ from PIL import Image
 
 from fuzz import Case, Finding
 from fuzz.bend import SIDES, bend, number, packed, rearranged
+from mien.errors import MienError
 from mien.media.images import picture_size, read_picture
 
 SECONDS, SECONDS_PER_MB, MEGABYTES, MEGABYTES_PER_MB = 3.0, 5.0, 70.0, 40.0
@@ -42,12 +43,11 @@ def prepare() -> None:
 
 
 def check(path: Path) -> bool:
-    stated = shown = None
     try:
         stated, shown = picture_size(path), picture_size(path, shown=True)
-    finally:
-        if stated is None:  # what says no size must not be read either
-            _refused(path)
+    except MienError:
+        _check_refused(path)
+        raise
     picture = read_picture(path)
     height, width = picture.shape[:2]
     if picture.dtype != np.uint8 or picture.shape[2:] != (3,) or height * width > _LIMIT:
@@ -62,14 +62,10 @@ def check(path: Path) -> bool:
     return True
 
 
-def _refused(path: Path) -> None:
-    from mien.errors import MienError
-
-    try:
+def _check_refused(path: Path) -> None:
+    with suppress(MienError):
         read_picture(path)
-    except MienError:
-        return
-    raise Finding("picture_size refuses what read_picture reads")
+        raise Finding("picture_size refuses what read_picture reads")
 
 
 def _second_opinion(path: Path) -> tuple[int, int] | None:

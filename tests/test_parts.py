@@ -257,7 +257,7 @@ def test_a_stopped_run_goes_on_without_lost_or_doubled_rows(predict: Predict, ti
     done = predict(*asked, after=2)
     assert isinstance(done.exception, MienError)
     assert str(done.exception) == "stopped: 2 of 4 parts are done and kept in parts"
-    assert done.exception.command.startswith("mien ")
+    assert done.exception.command.startswith("mien")
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("*.parquet")}
     (tmp_path / "parts" / "part-00003.parquet.tmp").write_bytes(b"half of it, as kill -9 leaves it")
     (tmp_path / "parts" / "part-00001.parquet").unlink()  # any part may be missing: they are not made in order

@@ -48,16 +48,17 @@ def delay(server: Server) -> float:
 
 @pytest.mark.parametrize("name", SENT)
 def test_no_request_delays_the_health_check(target: Server, name: str) -> None:
-    for _ in range(2):  # a machine may have something else to do
+    for seconds in (1, 2, 3):  # a machine may have something else to do
         longest = 0.0
-        with attacking(target.port, name, 1, 8) as attack:
+        with attacking(target.port, name, seconds, 8) as attack:
             while attack.poll() is None:
                 longest = max(longest, delay(target))
                 time.sleep(0.01)
             assert attack.stdout is not None
-            assert int(attack.stdout.read()) > 0
-        if longest < LONGEST:
+            sent = int(attack.stdout.read())
+        if sent and longest < LONGEST:
             break
+    assert sent > 0
     assert longest < LONGEST
     assert target.is_well()
 

@@ -324,3 +324,10 @@ def test_real_people() -> None:
         + [(1, one) for one in woman[26:]]
     ):
         assert tracker.update(number / 2, shot[1], shot[0]) == [who], number
+
+
+def test_white_and_black_faces_have_looks() -> None:
+    for shade in (0, 255):
+        seen = Look(np.full((60, 60, 3), shade, np.uint8), (20.0, 20.0, 40.0, 40.0))
+        assert np.isfinite(seen.head).all()
+        assert seen.like(seen) > 0.5

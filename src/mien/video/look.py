@@ -77,7 +77,7 @@ def _cut(picture: np.ndarray, box: Box, least: float = 0.0) -> np.ndarray | None
 def _colours(part: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray:
     """Square roots of the shares of colours: lightness by red-green by yellow-blue, each pixel shared between bins."""
     lab = to_lab(part.reshape(-1, 3) if inside is None else part[inside])
-    light = lab[:, 0] / 100 * (_LIGHT - 1)
+    light = np.clip(lab[:, 0], 0, 100) / 100 * (_LIGHT - 1)  # white is a little above 100
     tint = lab[:, 1:] / 40
     tint = (np.clip(np.sign(tint) * np.sqrt(np.abs(tint)), -1, 1) + 1) / 2 * (_TINT - 1)  # fine where colours are pale
     histogram = np.zeros(_LIGHT * _TINT * _TINT, np.float32)

@@ -27,7 +27,7 @@ from mien.errors import MienError
 
 _LONGEST = 300  # characters of a message, not counting what there is to choose from
 _ESCAPE = re.compile(r"\\+(x..|u....|U.{8}|[nrt'])")
-_LISTS = re.compile(r"(there are|it has|one of|it does in|shipped model)\b.*")
+_LISTS = re.compile(r"(there are|it has|one of|those end in|it does in|shipped model)\b.*")
 _ADDRESS_SPACE = 3 * 2**30  # bytes beyond what the child has when it starts: the net below the bound on memory
 _HANGS = 15.0  # seconds on the clock beyond the bound on processor time
 _FORBIDDEN = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from contextlib import chdir
 from pathlib import Path
 from random import Random
 
@@ -83,7 +84,8 @@ def check(path: Path) -> bool:
     (folder / "\x1b]0;x\x07.txt").write_text("fine\n")
     (folder / "d").mkdir()
     (folder / "d" / "bad.jpg").write_bytes(b"\xff\xd8\xff")
-    done = run(*arguments, input=b"i am glad\n\xff\n")
+    with chdir(folder):
+        done = run(*arguments, input=b"i am glad\n\xff\n")
     if done.code not in (0, 1, 2) or "Traceback" in done.error:
         raise Finding(f"exit code {done.code}: {done.error[-300:]!r}")
     if done.code == 1:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -123,21 +123,25 @@ print(json.dumps([found, int(peak) * 1024]))
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the size of a process in /proc")
-def test_what_a_decoder_would_make_is_bounded_before_it_makes_it(tmp_path: Path) -> None:
+def read_in_a_child(folder: Path, makes: Mapping[str, Callable[[], bytes]]) -> tuple[dict[str, tuple[str, str]], int]:
+    """Of each file its path and what came of reading it in a child process; and the peak memory of that in bytes."""
     paths = []
-    for number, make in enumerate(_BOMBS.values()):
-        paths.append(tmp_path / f"{number}.bin")
-        paths[-1].write_bytes(make())
+    for number, make in enumerate(makes.values()):
+        paths.append(str(folder / f"{number}.bin"))
+        Path(paths[-1]).write_bytes(make())
     done = subprocess.run(
-        [sys.executable, "-c", _CHILD, *map(str, paths)], capture_output=True, text=True, env=cli_env(), check=False,
-        timeout=120,
+        [sys.executable, "-c", _CHILD, *paths], capture_output=True, text=True, env=cli_env(), check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found, peak = json.loads(done.stdout)
-    for name, path in zip(_BOMBS, paths, strict=True):
-        message = found[str(path)]
-        assert message.startswith(str(path)), f"{name}: read as {message}"
+    return {name: (path, found[path]) for name, path in zip(makes, paths, strict=True)}, peak
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the size of a process in /proc")
+def test_what_a_decoder_would_make_is_bounded_before_it_makes_it(tmp_path: Path) -> None:
+    found, peak = read_in_a_child(tmp_path, _BOMBS)
+    for name, (path, message) in found.items():
+        assert message.startswith(path), f"{name}: read as {message}"
         assert "memory" not in message, f"{name}: it was tried"
         assert "\n" not in message
     assert peak < 250 * 2**20
@@ -324,19 +328,10 @@ _SLOW: dict[str, Callable[[], bytes]] = {  # each took from 4 s to minutes, or 0
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the size of a process in /proc")
 def test_a_decoder_goes_through_a_bounded_number_of_parts(tmp_path: Path) -> None:
-    paths = []
-    for number, make in enumerate(_SLOW.values()):
-        paths.append(tmp_path / f"{number}.bin")
-        paths[-1].write_bytes(make())
     start = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", _CHILD, *map(str, paths)], capture_output=True, text=True, env=cli_env(), check=False,
-        timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found, peak = json.loads(done.stdout)
-    for name, path in zip(_SLOW, paths, strict=True):
-        assert found[str(path)].startswith(f"{path} is damaged"), f"{name}: {found[str(path)]}"
+    found, peak = read_in_a_child(tmp_path, _SLOW)
+    for name, (path, message) in found.items():
+        assert message.startswith(f"{path} is damaged"), f"{name}: {message}"
     assert time.monotonic() - start < 30  # 3 where nothing else runs
     assert peak < 250 * 2**20
 

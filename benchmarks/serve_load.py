@@ -178,7 +178,7 @@ def server(*options: str) -> Iterator[tuple[int, int]]:
     with TemporaryDirectory() as folder:
         log = Path(folder, "log")
         with log.open("wb") as file:
-            command = [sys.executable, "-m", "mien.cli", "serve", "--port", "0", *options]
+            command = [sys.executable, "-m", "mien.cli.app", "serve", "--port", "0", *options]
             process = subprocess.Popen(command, stderr=file)
         try:
             while not (found := [line for line in log.read_text().splitlines() if '"listening"' in line]):
@@ -245,13 +245,13 @@ def finish(client: subprocess.Popen[str]) -> dict[str, Any]:
 
 def library(model: str, texts: list[str]) -> float:
     """Texts per second through ``predict_many``, results made and all: the best of three, of texts as the load has."""
-    recognizer = mien.load(model)
+    predictor = mien.load(model)
     load = Load(texts, model, 0)
     best = 0.0
     for _ in range(3):
         many = [load.request()[0] for _ in range(2048)]
         start = time.perf_counter()
-        for _ in recognizer.predict_many(many):
+        for _ in predictor.predict_many(many):
             pass
         best = max(best, len(many) / (time.perf_counter() - start))
     return best

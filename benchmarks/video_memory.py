@@ -75,7 +75,7 @@ def main() -> None:
         command = [
             sys.executable,
             "-m",
-            "mien.cli",
+            "mien.cli.app",
             "train",
             given.recipe,
             "--data",

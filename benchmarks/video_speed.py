@@ -29,7 +29,7 @@ def drawn(path: Path, seconds: int, rate: int = 25) -> Path:
     """A drawn face that sways before a rough wall."""
     import av
 
-    from mien.bench import swaying
+    from mien.cli.bench import swaying
 
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=Fraction(rate))
@@ -66,7 +66,7 @@ def repeated(clip: Path, path: Path, seconds: float) -> Path:
 
 def peak(clip: Path, model: str) -> float:
     """Megabytes that `mien predict` takes on a clip, at most."""
-    command = [sys.executable, "-m", "mien.cli", "predict", str(clip), "--model", model, "--json"]
+    command = [sys.executable, "-m", "mien.cli.app", "predict", str(clip), "--model", model, "--json"]
     done = subprocess.run([sys.executable, "-c", PEAK, *command], capture_output=True, text=True, check=True)
     return int(done.stdout) / (1024 if sys.platform == "linux" else 1024**2)
 
@@ -82,11 +82,11 @@ def main() -> None:
     options = parser.parse_args()
 
     import mien
+    from mien.modalities.video.predictor import VideoPredictor
     from mien.threads import usable_threads
-    from mien.video.recognizer import VideoRecognizer
 
     model = mien.load(options.model)
-    if not isinstance(model, VideoRecognizer):
+    if not isinstance(model, VideoPredictor):
         sys.exit(f"{options.model} reads {model.manifest.modality}, not clips")
     with tempfile.TemporaryDirectory() as folder:
         first = options.clip or drawn(Path(folder, "drawn.mp4"), 60)

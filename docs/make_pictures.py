@@ -2,7 +2,7 @@
 docs/page.webp, what the page of ``mien serve`` shows.
 
 python docs/make_pictures.py            # the first two come from the shipped models
-python docs/make_pictures.py page       # this one needs chromium, playwright and a font with emoji in colour
+python docs/make_pictures.py page       # this one needs chromium, playwright and a font with emoji in color
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 
 import mien
-from mien.display import show_results
+from mien.output.terminal import show_results
 
 SENTENCES = [
     "i feel so loved today",
@@ -43,10 +43,10 @@ def main() -> None:
 
 def draw_people(target: Path) -> None:
     """Drawn people with what the shipped model reads marked on them."""
-    from mien.demo import ASSETS
-    from mien.face.draw import annotate
+    from mien.cli.demo import ASSETS
     from mien.media.encode import encode_image
     from mien.media.images import read_picture
+    from mien.output.face_draw import annotate
 
     picture = read_picture(ASSETS / "people.png")
     marked = annotate(picture, mien.load("face").predict(picture))
@@ -61,7 +61,7 @@ def draw_page(target: Path) -> None:
     from mien.media.images import read_picture
     from mien.media.pixels import resize
 
-    command = [sys.executable, "-m", "mien.cli", "serve", "--port", "0", "--model", "text", "--model", "face"]
+    command = [sys.executable, "-m", "mien.cli.app", "serve", "--port", "0", "--model", "text", "--model", "face"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert server.stderr is not None
     try:

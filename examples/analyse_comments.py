@@ -23,7 +23,7 @@ import mien
 Row = dict[str, Any]
 
 
-def rows_with_emotions(model: mien.Recognizer, table: pd.DataFrame, column: str, space: str) -> Iterator[Row]:
+def rows_with_emotions(model: mien.Predictor, table: pd.DataFrame, column: str, space: str) -> Iterator[Row]:
     """Each row of the table with what was read in it, in order."""
     results = model.predict_many(table[column])
     for row, result in zip(table.to_dict("records"), results, strict=True):

@@ -53,7 +53,7 @@ def main() -> None:
     for table, rows in (("rooms.csv", ratings), ("labels.csv", labels)):
         with (options.out / table).open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(rows)
-    print(f"{options.count} rooms, rated in {options.out / 'rooms.csv'} and labelled in {options.out / 'labels.csv'}")
+    print(f"{options.count} rooms, rated in {options.out / 'rooms.csv'} and labeled in {options.out / 'labels.csv'}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 import mien
-from mien.data.checks import check
+from mien.datasets.checks import check
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from mien.face.detect import Face
+from mien.modalities.face.detect import Face
 
 #: Skin, hair and clothes of a few people, as unlike as people in one room are.
 PEOPLE = (
@@ -54,7 +54,7 @@ def _scene(seed: int, width: int, height: int) -> np.ndarray:
 
 
 def draw_scene(seed: int, width: int = 320, height: int = 180) -> np.ndarray:
-    """A background of coarse colours, another for every seed; uint8 (height, width, 3) RGB."""
+    """A background of coarse colors, another for every seed; uint8 (height, width, 3) RGB."""
     return _scene(seed, width, height).copy()
 
 

@@ -136,8 +136,8 @@ def write_all(folder: Path) -> Path:
     """What the tests of the page show to it."""
     for name, places in (("wall", ()), ("two", (30, 400)), ("three", (10, 220, 430))):
         write_picture(folder / f"{name}.png", crowd(*places))
-    for name, grey in (("dark", 40), ("light", 230)):
-        write_picture(folder / f"{name}.png", np.full((90, 120, 3), grey, np.uint8))
+    for name, gray in (("dark", 40), ("light", 230)):
+        write_picture(folder / f"{name}.png", np.full((90, 120, 3), gray, np.uint8))
     (folder / "notes.png").write_text("no picture at all")
     write_talk(folder / "talk.mp4")
     write_camera(folder / "camera.mjpeg")

@@ -56,7 +56,7 @@ def single_rows() -> list[tuple[str, str]]:
 
 def multi_rows() -> list[tuple[str, str]]:
     """Each label of goemotions28 by its own name, alone and beside the next one."""
-    from mien.emotions import SPACES
+    from mien.labels import SPACES
 
     names = SPACES["goemotions28"].names
     pairs = list(zip(names, names[1:] + names[:1], strict=True))
@@ -98,7 +98,7 @@ def tiny_model(tiny_run: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder for goemotions28, several labels at a time, made without a run. Not to be changed."""
-    from mien.data import open_dataset
+    from mien.datasets import open_dataset
     from mien.model import NETWORK, LabelsEntry, Manifest, load, write_model
     from mien.training.finish import choose_thresholds
     from mien.training.linear import train_linear
@@ -127,7 +127,7 @@ def run_cli(tmp_path: Path) -> RunCli:
         *args: object, input: str | bytes | None = None, env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "mien.cli", *map(str, args)],
+            [sys.executable, "-m", "mien.cli.app", *map(str, args)],
             input=input.encode() if isinstance(input, str) else input,
             stdin=subprocess.DEVNULL if input is None else None,
             capture_output=True,

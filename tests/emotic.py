@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from scipy.io import savemat
 
-from mien.emotions import SPACES
+from mien.labels import SPACES
 
 #: What can be seen of a person and the place, and how many kinds there are: 26 in all, one category each.
 SHIRTS, PLACES, ARMS, HATS = 8, 10, 4, 4
@@ -29,7 +29,7 @@ def scene(place: int, people: Sequence[tuple[int, int, int]], seed: int, side: i
     """A picture, uint8 (side, side · people, 3) RGB, and the box of each person: left, top, right, bottom.
 
     Args:
-        place: 0..9; five colours, plain or striped.
+        place: 0..9; five colors, plain or striped.
         people: shirt, arms and hat of each.
     """
     rng = np.random.default_rng(seed)

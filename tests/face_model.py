@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from mien.emotions import SPACES
-from mien.face.detect import Face
+from mien.labels import SPACES
+from mien.modalities.face.detect import Face
 from mien.model import NETWORK, LabelsEntry, Manifest, verify, write_model
 from mien.training.publish import as_video
 
@@ -95,7 +95,7 @@ def face_model(folder: Path, size: int = 16, channels: int = 1, source: int = 0,
 
 
 def video_model(folder: Path, **settings: object) -> Path:
-    """A model of clips with that network; *settings* are those of :class:`mien.video.preprocess.VideoSettings`."""
+    """A model of clips with that network; *settings* are those of ``VideoSettings``."""
     made = as_video(face_model(folder.with_name(f"{folder.name}-face")), folder)
     manifest = verify(made)
     manifest.preprocess |= settings

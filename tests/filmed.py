@@ -45,7 +45,7 @@ def write_clip(
         key_every: frames from one that is stored whole to the next.
         audio: with a tone beside the pictures.
         container: "mp4", "avi", "matroska", "webm", "mpegts", …, whatever the path's end.
-        pixels: how colours are stored; by default "yuv420p", or "yuvj420p" for mjpeg.
+        pixels: how colors are stored; by default "yuv420p", or "yuvj420p" for mjpeg.
         options: of the encoder.
         muxer: options of the container, such as {"live": "1"} for a Matroska that does not state its length.
     """

@@ -180,7 +180,7 @@ DATA = {
 
 def answer(words: Sequence[str]) -> dict[str, Any]:
     """Exit code, JSON document and last line of standard error of a command, in this process and folder."""
-    from mien.cli import main
+    from mien.cli.app import main
 
     given = "".join(word[1:] for word in words if word.startswith("<"))
     argv = ["mien", *(word for word in words if not word.startswith("<")), "--json"]

@@ -29,11 +29,11 @@ def _is_poisoned(source: Any) -> bool:
 
 
 def install() -> None:
-    """In this process, before mien's recognizers are imported."""
-    from mien.features import preprocess as features
+    """In this process, before mien's predictors are imported."""
     from mien.media import clips
     from mien.media import images as media
-    from mien.text.preprocess import TextPreprocessor
+    from mien.modalities.features import preprocess as features
+    from mien.modalities.text.preprocess import TextPreprocessor
 
     read_picture, advance, read, prepare = (
         media.read_picture, clips.ClipReader.__next__, TextPreprocessor.read, features.prepare

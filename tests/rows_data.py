@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.data import Dataset
-from mien.emotions import make_space
+from mien.datasets import Dataset
+from mien.labels import make_space
 
 LABELS = ("calm", "happy", "sad")
 

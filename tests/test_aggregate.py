@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mien.video.aggregate import RULES, Steady, geometric, segments, smooth, total, vote
+from mien.modalities.video.aggregate import RULES, Steady, geometric, segments, smooth, total, vote
 
 # Four frames of three labels. Sums: 1.5, 1.3, 1.2. Votes: 1, 2, 1.
 FRAMES = np.array([[0.9, 0.05, 0.05], [0.3, 0.4, 0.3], [0.25, 0.4, 0.35], [0.05, 0.45, 0.5]])
@@ -131,7 +131,7 @@ def test_what_is_no_clip() -> None:
 
 
 def test_smoothing_by_hand() -> None:
-    # Ten frames a second, over 0.2 s: neighbours count half. The only other label flickers once.
+    # Ten frames a second, over 0.2 s: neighbors count half. The only other label flickers once.
     rows = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
     smoothed = smooth(np.arange(5) / 10, rows, 0.2)
     assert smoothed[:, 1] == pytest.approx([0, 0.25, 0.5, 0.25, 0])
@@ -200,7 +200,7 @@ def test_the_score_is_the_mean_of_the_label_in_it() -> None:
     assert found == [Steady(0.0, 1.4, 0, pytest.approx((14 * 0.8 + 0.1) / 15))]
 
 
-def test_a_short_stretch_goes_to_the_neighbour_that_is_more_probable_in_it() -> None:
+def test_a_short_stretch_goes_to_the_neighbor_that_is_more_probable_in_it() -> None:
     rows = scored("aaaaaabbcccccc")
     rows[6:8] = (0.05, 0.55, 0.4)
     assert [label for _, _, label, _ in segments(np.arange(14) / 10, rows)] == [0, 2]

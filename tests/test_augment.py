@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.text.augment import AugmentSettings, augment
+from mien.modalities.text.augment import AugmentSettings, augment
 
 ALL = AugmentSettings(typo=1, apostrophe=1, stretch=1, punctuation=1)
 TEXT = "I don't know, it's so wonderful... isn't it? We'll see: yes!"

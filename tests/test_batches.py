@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mien.data import Dataset
-from mien.emotions import make_space
+from mien.datasets import Dataset
+from mien.labels import make_space
 from mien.training.batches import Batches
 
 SPACE = make_space("three", ["a", "b", "c"])

@@ -28,8 +28,8 @@ def test_a_frame_is_what_the_file_is(tmp_path: Path) -> None:
     np.testing.assert_array_equal(frame, before)
     alpha = np.dstack([frame, np.full((20, 30), 7, np.uint8)])
     np.testing.assert_array_equal(mien.bgr(alpha), np.dstack([picture, alpha[..., 3]]))
-    for grey in (frame[..., 0], frame[..., :1]):
-        np.testing.assert_array_equal(mien.bgr(grey), grey)
+    for gray in (frame[..., 0], frame[..., :1]):
+        np.testing.assert_array_equal(mien.bgr(gray), gray)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ with warnings.catch_warnings(record=True) as caught:
         counts = [len(result.items) for result in model.predict_many(pictures)]
 print(counts, [(str(one.message), one.category.__name__) for one in caught])
 if "error" in sys.argv:
-    from mien.face import channels
+    from mien.modalities.face import channels
     channels._left[0] = 8
     warnings.simplefilter("error")
     try:
@@ -91,13 +91,13 @@ def test_arrays_with_red_and_blue_swapped_are_warned_of_once(tmp_path: Path) -> 
 
 
 def test_other_arrays_are_not_warned_of(tmp_path: Path) -> None:
-    blank, grey = np.full((160, 160, 3), 90, np.uint8), np.repeat(drawn_face(160)[..., :1], 3, axis=2)
-    assert "] []" in _said(tmp_path, [drawn_face(160), blank, grey])
+    blank, gray = np.full((160, 160, 3), 90, np.uint8), np.repeat(drawn_face(160)[..., :1], 3, axis=2)
+    assert "] []" in _said(tmp_path, [drawn_face(160), blank, gray])
 
 
 def test_a_face_that_is_found_only_after_swapping(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mien.face import channels
-    from mien.face.detect import Face
+    from mien.modalities.face import channels
+    from mien.modalities.face.detect import Face
 
     class RedAlone:
         """Finds a face wherever it is red at the left end."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.data import Dataset, Problem
-from mien.data.checks import check, stats
-from mien.emotions import make_space
+from mien.datasets import Dataset, Problem
+from mien.datasets.checks import check, stats
+from mien.labels import make_space
 
 TWO = make_space("two", ["joy", "fear"])
 

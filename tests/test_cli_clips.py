@@ -26,8 +26,8 @@ import mien
 from conftest import RunCli, cli_env, one_line
 from face_model import drawn_face, face_model, video_model
 from filmed import write_clip, write_sound
-from mien.cli import app
-from mien.demo import run as run_demo
+from mien.cli.app import app
+from mien.cli.demo import run as run_demo
 from mien.media.clips import ClipReader
 from test_cli_more import command
 
@@ -220,7 +220,7 @@ def test_a_page_and_lines_and_other_labels(run_cli: RunCli, model: Path, here: P
 SLOW = """import signal, time, pathlib
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from mien.media.clips import ClipReader
-from mien.demo import run as run_demo
+from mien.cli.demo import run as run_demo
 following = ClipReader.__next__
 def slowly(clip):
     given = following(clip)
@@ -358,7 +358,7 @@ def test_a_model_of_clips_with_one_command(run_cli: RunCli, films: Path, tmp_pat
 
 
 def test_the_drawn_clip_that_is_timed_shows_a_face(model: Path, tmp_path: Path) -> None:
-    from mien.bench import swaying
+    from mien.cli.bench import swaying
     from mien.media.encode import write_clip as write
 
     assert write(tmp_path / "a.mp4", swaying(25, 25, 1280, 720), 25) == 25

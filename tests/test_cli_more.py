@@ -55,7 +55,7 @@ def long_table(path: Path, rows: int) -> Path:
 
 def command(first: str, *args: object) -> list[str]:
     """A command line that runs *first* before mien."""
-    return [sys.executable, "-c", f"{first}; from mien.cli import main; main()", *map(str, args)]
+    return [sys.executable, "-c", f"{first}; from mien.cli.app import main; main()", *map(str, args)]
 
 
 def start(folder: Path, *args: object) -> subprocess.Popen[str]:

@@ -18,9 +18,9 @@ import pytest
 import mien
 from conftest import RunCli, one_line
 from face_model import drawn_face, face_model
-from mien import cli_predict
+from mien.cli import predict as cli_predict
 from mien.errors import MienError
-from mien.face import recognizer
+from mien.modalities.face import predictor
 
 COLUMNS = ["file", "face", "label", "emoji", "score", "labels", "left", "top", "right", "bottom", "error"]
 
@@ -125,7 +125,7 @@ def test_jsonl_is_what_the_api_gives(run_cli: RunCli, face: Path, album: Path, t
 
 def test_a_stopped_folder_is_gone_on_with(face: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [str(put(tmp_path / "many" / f"{number:03}.png", np.zeros((2, 2, 3), np.uint8))) for number in range(70)]
-    out, read = tmp_path / "o.csv", recognizer.read_picture
+    out, read = tmp_path / "o.csv", predictor.read_picture
     seen: list[str] = []
 
     def until_stopped(source: str, *more: Any, **options: Any) -> np.ndarray:
@@ -134,7 +134,7 @@ def test_a_stopped_folder_is_gone_on_with(face: Path, tmp_path: Path, monkeypatc
             raise KeyboardInterrupt
         return read(source, *more, **options)
 
-    monkeypatch.setattr(recognizer, "read_picture", until_stopped)
+    monkeypatch.setattr(predictor, "read_picture", until_stopped)
     with pytest.raises(MienError, match=r"the 64 rows done are kept in .*o\.csv\.part$"):
         cli_predict.predict([str(tmp_path / "many")], model=str(face), out=out, crops=True)
     assert not out.exists()

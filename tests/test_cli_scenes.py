@@ -18,8 +18,8 @@ import scene_model
 from conftest import RunCli, one_line
 from face_model import drawn_face
 from filmed import write_clip
-from mien.bench import measure
-from mien.cli import main
+from mien.cli.app import main
+from mien.cli.bench import measure
 from mien.media.images import read_picture
 
 
@@ -269,12 +269,12 @@ def test_persons_are_followed_through_a_clip(persons: Path, tmp_path: Path):
 def test_evaluate_measures_labels_and_ratings(run_cli: RunCli, whole: Path, tmp_path: Path):
     lines = ["path,labels,light"]
     for number in range(12):
-        grey = 20 * number + 10
-        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((40, 40, 3), grey, np.uint8))
-        held = [name for name, cut in zip(scene_model.LABELS, scene_model.CUTS, strict=True) if grey / 255 > cut]
-        lines.append(f"{number}.png,{'|'.join(held)},{1 + 6 * grey / 255:.3f}")
-    (tmp_path / "grey.csv").write_text("\n".join(lines) + "\n", "utf-8")
-    spec = f"table:{tmp_path / 'grey.csv'}?modality=scene&ratings=light:1:7&separator=|"
+        gray = 20 * number + 10
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((40, 40, 3), gray, np.uint8))
+        held = [name for name, cut in zip(scene_model.LABELS, scene_model.CUTS, strict=True) if gray / 255 > cut]
+        lines.append(f"{number}.png,{'|'.join(held)},{1 + 6 * gray / 255:.3f}")
+    (tmp_path / "gray.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    spec = f"table:{tmp_path / 'gray.csv'}?modality=scene&ratings=light:1:7&separator=|"
     done = run_cli("evaluate", str(whole), "--data", spec, "--split", "all", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)

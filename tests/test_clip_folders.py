@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.data import open_dataset
+from mien.datasets import open_dataset
 from mien.errors import DataError
 
 

@@ -176,12 +176,12 @@ def test_frames_are_turned_as_the_clip_says(tmp_path: Path, rotation: int, place
             assert corner(frame.picture) == place
 
 
-def test_colours_are_red_green_blue(tmp_path: Path) -> None:
-    colours = [(250, 20, 20), (20, 250, 20), (20, 20, 250)]
-    path = write_clip(tmp_path / "a.mp4", [np.full((48, 64, 3), colour, np.uint8) for colour in colours])
+def test_colors_are_red_green_blue(tmp_path: Path) -> None:
+    colors = [(250, 20, 20), (20, 250, 20), (20, 20, 250)]
+    path = write_clip(tmp_path / "a.mp4", [np.full((48, 64, 3), color, np.uint8) for color in colors])
     with ClipReader(path) as clip:
-        for frame, colour in zip(clip, colours, strict=True):
-            assert np.abs(frame.picture.mean(axis=(0, 1)) - colour).max() < 12
+        for frame, color in zip(clip, colors, strict=True):
+            assert np.abs(frame.picture.mean(axis=(0, 1)) - color).max() < 12
 
 
 def test_a_single_frame(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_a_long_clip_is_not_kept(tmp_path: Path) -> None:
 
 
 def test_pyav_is_loaded_only_to_read() -> None:
-    code = "import sys, mien, mien.media.clips, mien.video, mien.video.aggregate; sys.exit('av' in sys.modules)"
+    code = "import sys, mien.media.clips, mien.modalities.video.aggregate; sys.exit('av' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=cli_env(), check=False).returncode == 0
 
 

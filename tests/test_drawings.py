@@ -10,11 +10,11 @@ import pytest
 from draw_people import LOOKS, PEOPLE, blend, changing, group, portrait, write_moods
 
 import mien
-from mien.bench import swaying
-from mien.demo import ASSETS
-from mien.face.detect import FaceDetector
+from mien.cli.bench import swaying
+from mien.cli.demo import ASSETS
 from mien.media.clips import ClipReader
 from mien.media.images import read_picture
+from mien.modalities.face.detect import FaceDetector
 
 
 def test_a_look_halfway_is_the_mean_of_two() -> None:

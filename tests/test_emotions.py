@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.emotions import MAPS, SPACES, LabelSpace, emotion, get_space, groups, make_space, rollup_scores
+from mien.labels import MAPS, SPACES, LabelSpace, emotion, get_space, groups, make_space, rollup_scores
 
 #: As published by the authors of each set, in their order.
 PUBLISHED = {
@@ -35,7 +35,7 @@ def test_the_large_spaces_have_the_published_size_and_hold_several_labels() -> N
     assert [*SPACES["emotic26"].names] == sorted(SPACES["emotic26"].names)
 
 
-def test_every_label_has_an_emoji_of_its_own_kind_and_a_colour() -> None:
+def test_every_label_has_an_emoji_of_its_own_kind_and_a_color() -> None:
     for space in SPACES.values():
         for label in space:
             assert label.emoji != "🏷️", label

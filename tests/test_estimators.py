@@ -28,8 +28,8 @@ import mien
 from conftest import RunCli, cli_env, one_line, single_rows
 from face_model import face_model
 from mien.errors import DataError, InputError, ModelError, RecipeError, how_to_install
-from mien.estimators import Embedder, EmotionClassifier
 from mien.evaluation.report import Report
+from mien.sklearn import Embedder, EmotionClassifier
 
 #: Quick, and learns from texts that stand there once.
 SMALL = {"network.c": [10], "network.min_texts": 1, "calibrate": False}
@@ -56,8 +56,8 @@ def classifier() -> EmotionClassifier:
         return EmotionClassifier(settings=SMALL).fit(TEXTS, LABELS)
 
 
-def greys(n: int = 24) -> tuple[list[np.ndarray], list[str]]:
-    """Pictures of even grey, dark ones "sad" and bright ones "happy", in turn."""
+def grays(n: int = 24) -> tuple[list[np.ndarray], list[str]]:
+    """Pictures of even gray, dark ones "sad" and bright ones "happy", in turn."""
     values = [(i % 2) * 120 + 20 + 2 * i for i in range(n)]
     return [np.full((20, 20), value, np.uint8) for value in values], ["happy" if i % 2 else "sad" for i in range(n)]
 
@@ -134,7 +134,7 @@ def test_scikit_learn_knows_that_they_take_no_tables(estimator: Any) -> None:
 
 
 def test_a_search_over_a_pipeline_with_an_embedder(face: Path) -> None:
-    pictures, labels = greys()
+    pictures, labels = grays()
     pipeline = make_pipeline(Embedder(face), StandardScaler(), SVC(kernel="linear"))
     grid = {"svc__C": [0.1, 10], "embedder__batch_size": [5, 64]}
     search = GridSearchCV(pipeline, grid, cv=3, error_score="raise").fit(pictures, labels)
@@ -144,7 +144,7 @@ def test_a_search_over_a_pipeline_with_an_embedder(face: Path) -> None:
 
 
 def test_features_are_the_same_however_pictures_come(face: Path, tmp_path: Path) -> None:
-    pictures = greys(5)[0]
+    pictures = grays(5)[0]
     paths = [tmp_path / f"{i}.png" for i in range(5)]
     for path, picture in zip(paths, pictures, strict=True):
         cv2.imwrite(str(path), picture)
@@ -165,7 +165,7 @@ def test_features_are_the_same_however_pictures_come(face: Path, tmp_path: Path)
 
 
 def test_columns_are_named_and_frames_come_out_if_wanted(face: Path) -> None:
-    pictures = greys(3)[0]
+    pictures = grays(3)[0]
     embedder = Embedder(face).set_output(transform="pandas")
     assert embedder.get_feature_names_out().tolist() == ["embedder0", "embedder1"]
     frame = embedder.fit_transform(pictures)
@@ -194,7 +194,7 @@ def test_what_are_no_pictures(face: Path, pictures: Any, message: str) -> None:
 
 
 def test_models_that_give_no_features_or_have_changed(face: Path, tiny_model: Path, tmp_path: Path) -> None:
-    pictures = greys(2)[0]
+    pictures = grays(2)[0]
     with pytest.raises(ModelError, match="no model 'nothing'"):
         Embedder("nothing").fit(pictures)
     with pytest.raises(ModelError, match="the model tiny reads text and gives no features"):
@@ -213,8 +213,8 @@ def test_models_that_give_no_features_or_have_changed(face: Path, tiny_model: Pa
 
 
 def test_labels_are_learned_in_the_order_of_the_classes(classifier: EmotionClassifier) -> None:
-    assert classifier.classes_.tolist() == sorted(set(LABELS)) != list(classifier.recognizer.space.names)
-    assert classifier.recognizer.space.name == "carer6"
+    assert classifier.classes_.tolist() == sorted(set(LABELS)) != list(classifier.predictor.space.names)
+    assert classifier.predictor.space.name == "carer6"
     probabilities = classifier.predict_proba(TEXTS)
     assert probabilities.shape == (len(TEXTS), 6)
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
@@ -331,7 +331,7 @@ def test_the_same_seed_gives_the_same_model_and_a_clone_knows_nothing(classifier
 
 @pytest.mark.slow
 def test_a_recipe_for_faces_learns_from_pictures(tmp_path: Path) -> None:
-    pictures, labels = greys(40)
+    pictures, labels = grays(40)
     small = {
         "preprocess.size": 16, "preprocess.source": 16, "widths": [4], "dense": 8, "network.dropout": 0,
         "block_dropout": 0, "epochs": 12, "batch_size": 8, "precision": "32-true", "ema": 0, "accelerator": "cpu",
@@ -344,7 +344,7 @@ def test_a_recipe_for_faces_learns_from_pictures(tmp_path: Path) -> None:
     assert fitted.classes_.tolist() == ["happy", "sad"]
     assert fitted.score(pictures, labels) > 0.9
     np.testing.assert_allclose(fitted.predict_proba(paths), fitted.predict_proba(np.stack(pictures)), atol=1e-5)
-    assert fitted.recognizer.manifest.modality == "face"
+    assert fitted.predictor.manifest.modality == "face"
 
 
 # --------------------------------------------------------------------------------------------------- joblib
@@ -369,15 +369,15 @@ def elsewhere(path: Path, inputs: list[str]) -> list[str]:
 
 def test_a_dumped_classifier_carries_its_model(classifier: EmotionClassifier, tmp_path: Path) -> None:
     joblib.dump(classifier, tmp_path / "model.joblib")
-    assert classifier._recognizer is not None
+    assert classifier._predictor is not None
     again = joblib.load(tmp_path / "model.joblib")
-    assert again._recognizer is None
+    assert again._predictor is None
     np.testing.assert_array_equal(again.predict_proba(TEXTS), classifier.predict_proba(TEXTS))
     assert elsewhere(tmp_path / "model.joblib", TEXTS[:20]) == LABELS[:20]
 
 
 def test_a_dumped_pipeline_finds_its_model(face: Path, tmp_path: Path) -> None:
-    pictures, labels = greys()
+    pictures, labels = grays()
     for i, picture in enumerate(pictures):
         cv2.imwrite(str(tmp_path / f"{i}.png"), picture)
     pipeline = make_pipeline(Embedder(str(face)), SVC(kernel="linear")).fit(pictures, labels)
@@ -395,7 +395,7 @@ def test_export_as_a_joblib_file(run_cli: RunCli, tiny_run: Path, tmp_path: Path
     text = "i am glad"
     assert elsewhere(tmp_path / "out" / "model.joblib", [text]) == [mien.load(tiny_run).predict(text).label] == ["joy"]
     made = joblib.load(tmp_path / "out" / "model.joblib")
-    assert (made.recognizer.name, made.recipe) == ("mine", "tiny")
+    assert (made.predictor.name, made.recipe) == ("mine", "tiny")
     assert made.classes_.tolist() == sorted(mien.load(tiny_run).space.names)
     assert made.predict_proba([text])[0, 2] == mien.load(tiny_run).predict(text).score  # anger fear joy
     assert "weights.safetensors" not in made.model_files_
@@ -411,8 +411,8 @@ def test_export_as_a_joblib_file(run_cli: RunCli, tiny_run: Path, tmp_path: Path
 
 
 def test_training_takes_a_data_set_in_memory(tmp_path: Path) -> None:
-    from mien.data import Dataset
-    from mien.emotions import SPACES
+    from mien.datasets import Dataset
+    from mien.labels import SPACES
 
     space = SPACES["carer6"]
     targets = np.array([space.index(label) for label in LABELS])

@@ -17,11 +17,11 @@ from onnx import TensorProto, helper
 
 import mien
 from conftest import change_manifest
-from mien.data import Dataset
-from mien.emotions import SPACES, make_space
+from mien.datasets import Dataset
 from mien.errors import DataError, InputError, MissingExtra, ModelError, RecipeError
-from mien.experts import Experts, genders
-from mien.face.preprocess import FaceSettings
+from mien.labels import SPACES, make_space
+from mien.modalities.face.experts import Experts, genders
+from mien.modalities.face.preprocess import FaceSettings
 from mien.model import CHOOSER, NETWORK, ExpertsEntry, LabelsEntry, Manifest, verify, write_model
 from mien.runtime import Session
 from mien.training.card import card
@@ -73,7 +73,7 @@ def loaded(folder: Path) -> Experts:
     return Experts({path.name: path.read_bytes() for path in folder.glob("*.onnx")}, verify(folder).experts)
 
 
-def grey(level: int) -> np.ndarray:
+def gray(level: int) -> np.ndarray:
     return np.full((SIZE, SIZE, 3), level, np.uint8)
 
 
@@ -114,12 +114,12 @@ def test_without_a_chooser_the_answers_are_averaged(tmp_path):
     model(tmp_path / "m", "known")
     experts = loaded(tmp_path / "m")
     np.testing.assert_allclose(experts.settle(rows(), np.zeros(4))[0], [0.55, 0.45])
-    np.testing.assert_allclose(experts.choose(np.stack([grey(0)])), [[0.5, 0.5]])
+    np.testing.assert_allclose(experts.choose(np.stack([gray(0)])), [[0.5, 0.5]])
 
 
 def test_a_model_of_faces_reads_each_by_its_expert(tmp_path):
     faces = mien.load(model(tmp_path / "m"))
-    pictures = [grey(250), grey(5), grey(240)]
+    pictures = [gray(250), gray(5), gray(240)]
     assert [result.label for result in faces.predict_many(pictures, crops=True)] == ["happy", "sad", "happy"]
     assert faces.probabilities(pictures).argmax(1).tolist() == [0, 1, 0]
     told = faces.probabilities(pictures, batch_size=2, groups=["male", "male", "female"])
@@ -132,7 +132,7 @@ def test_a_model_of_clips_settles_it_for_each_person(tmp_path):
     folder = model(tmp_path / "m", modality="video")
     change_manifest(folder, preprocess={"face": {"size": SIZE, "channels": 3}})
     clips = mien.load(folder)
-    crops = np.stack([grey(level) for level in (250, 5, 250, 5)])
+    crops = np.stack([gray(level) for level in (250, 5, 250, 5)])
     found = clips.settled(clips.classify(crops), np.array([1, 2, 1, 1]), np.arange(4.0))
     assert found.argmax(1).tolist() == [0, 1, 0, 0]
 
@@ -142,7 +142,7 @@ def test_evaluation_with_the_chooser_and_with_known_groups(tmp_path):
     folder = model(tmp_path / "m")
     space = make_space("three", NAMES)
     data = Dataset(
-        "faces", "face", space, [grey(250), grey(5), grey(20)], np.array([0, 1, 0]), np.array(["test"] * 3, object),
+        "faces", "face", space, [gray(250), gray(5), gray(20)], np.array([0, 1, 0]), np.array(["test"] * 3, object),
         columns={"gender": np.array(["female", "male", "female"], object)},
     )  # fmt: skip
     chosen, known = mien.evaluate(folder, data), mien.evaluate(folder, data, known_groups=True)
@@ -195,7 +195,7 @@ def test_deepface_is_asked_crop_by_crop_and_only_if_wanted(tmp_path, monkeypatch
         return [{"gender": {"Woman": woman, "Man": 100 - woman}, "dominant_gender": "Woman"}]
 
     monkeypatch.setitem(sys.modules, "deepface", types.SimpleNamespace(DeepFace=types.SimpleNamespace(analyze=analyze)))
-    red, blue = grey(0), grey(0)
+    red, blue = gray(0), gray(0)
     red[:, :, 0] = blue[:, :, 2] = 255
     assert mien.load(folder).probabilities([red, blue]).argmax(1).tolist() == [0, 1]
     assert asked[0][1] == {"actions": ["gender"], "detector_backend": "skip", "silent": True}
@@ -244,7 +244,7 @@ def test_the_gender_network_sees_the_chip_it_wants(size, channels):
 def people(column: list[str], split: str = "train") -> Dataset:
     n = len(column)
     return Dataset(
-        "people", "face", SPACES["fer7"], [grey(9)] * n, np.zeros(n, np.int64), np.array([split] * n, object),
+        "people", "face", SPACES["fer7"], [gray(9)] * n, np.zeros(n, np.int64), np.array([split] * n, object),
         columns={"gender": np.array(column, object)},
     )  # fmt: skip
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from face_model import drawn_face
-from mien.face.detect import Face, FaceDetector
-from mien.face.preprocess import FER2013_CENTRE, FER2013_LANDMARKS, FaceSettings, align, prepare, similarity
+from mien.modalities.face.detect import Face, FaceDetector
+from mien.modalities.face.preprocess import FER2013_CENTRE, FER2013_LANDMARKS, FaceSettings, align, prepare, similarity
 
 SETTINGS = FaceSettings(size=48)
 

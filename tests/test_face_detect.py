@@ -12,9 +12,9 @@ import pytest
 
 from face_model import drawn_face
 from mien.errors import ModelError
-from mien.face import detect
-from mien.face.detect import Face, FaceDetector, suppress
 from mien.media.images import read_picture
+from mien.modalities.face import detect
+from mien.modalities.face.detect import Face, FaceDetector, suppress
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,8 @@ def test_a_drawn_face_is_found_where_it_is(detector: FaceDetector) -> None:
     assert face.landmarks.dtype == np.float32
     assert face.landmarks[:2] == pytest.approx(np.array([[326, 152], [374, 152]]), abs=8)  # its eyes, as drawn
     assert face.score > 0.9
-    (grey,) = detector.find(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
-    assert grey.box == pytest.approx(face.box, abs=12)
+    (gray,) = detector.find(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+    assert gray.box == pytest.approx(face.box, abs=12)
 
 
 def test_two_hundred_faces_and_the_largest_comes_first(detector: FaceDetector) -> None:

@@ -17,10 +17,10 @@ from onnx import TensorProto, helper
 import drawn
 import mien
 from mien.errors import DataError, RecipeError
-from mien.face.augment import AugmentSettings, augment
-from mien.face.preprocess import FaceSettings, prepare
-from mien.face.task import FaceTask
 from mien.media.images import read_picture
+from mien.modalities.face.augment import AugmentSettings, augment
+from mien.modalities.face.preprocess import FaceSettings, prepare
+from mien.modalities.face.sampler import FaceTask
 from mien.networks import cnn, mobilenet
 from mien.training.fit import mixed, running_mean
 from mien.training.objective import Objective, soft_loss, source
@@ -105,13 +105,13 @@ def test_any_settings_give_a_picture_and_the_same_one_again(side, size, channels
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_task_prepares_files_and_arrays_as_prediction_does(tmp_path, channels):
     recipe = load_recipe("face-folders", [f"preprocess.channels={channels}", "preprocess.size=32"])
-    grey = drawn.face("sad", 2)
-    cv2.imwrite(str(tmp_path / "a.png"), grey)
-    given = FaceTask(recipe).collate([str(tmp_path / "a.png"), grey])
+    gray = drawn.face("sad", 2)
+    cv2.imwrite(str(tmp_path / "a.png"), gray)
+    given = FaceTask(recipe).collate([str(tmp_path / "a.png"), gray])
     assert given.shape == (2, 32, 32, channels)
     assert given.dtype == np.uint8
     settings = FaceSettings(size=32, channels=channels)
-    np.testing.assert_array_equal(given[1], prepare(grey, settings))
+    np.testing.assert_array_equal(given[1], prepare(gray, settings))
     np.testing.assert_array_equal(given[0], given[1])
 
 
@@ -200,14 +200,14 @@ def test_mobilenet_begins_as_the_network_whose_weights_it_takes(tmp_path, channe
     path = tmp_path / "faces.onnx"
     written_mobilenet(path)
     network = mobilenet.Network(mobilenet.Settings(weights=str(path)), labels=7, size=64, channels=channels)
-    grey = np.stack([cv2.GaussianBlur(drawn.face("happy", seed, 64), (0, 0), 1) for seed in range(8)])[..., None]
-    pictures = np.repeat(grey, channels, 3)
+    gray = np.stack([cv2.GaussianBlur(drawn.face("happy", seed, 64), (0, 0), 1) for seed in range(8)])[..., None]
+    pictures = np.repeat(gray, channels, 3)
     network.calibrate(torch.from_numpy(pictures))
     network.eval()
     with torch.inference_mode():
         found = network.features(torch.from_numpy(pictures)).numpy()
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    wanted = session.run(None, {"inputs": np.repeat(grey, 3, 3).astype(np.float32)})[0]
+    wanted = session.run(None, {"inputs": np.repeat(gray, 3, 3).astype(np.float32)})[0]
     assert wanted.std() > 0.01
     np.testing.assert_allclose(found, wanted, atol=1e-3 * np.abs(wanted).max())
 

@@ -19,7 +19,7 @@ from sklearn.svm import SVC
 import mien
 from conftest import RunCli, change_manifest, one_line
 from mien.errors import DataError, InputError, ModelError, RecipeError
-from mien.features.preprocess import Row
+from mien.modalities.features.preprocess import Row
 from mien.networks.rows import spread
 from mien.training.calibrate import calibrate
 from mien.training.export import fit_temperature
@@ -287,6 +287,6 @@ def test_predicting_on_a_table_at_the_command_line(
 
 
 def test_measured_speed(run: mien.training.run.Run) -> None:
-    from mien.bench import measure
+    from mien.cli.bench import measure
 
     assert measure(str(run.model), count=64)["rows"] == 64

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mien
-from mien.data.checks import check
+from mien.datasets.checks import check
 from mien.errors import DataError
 from rows_data import rows, write_table
 

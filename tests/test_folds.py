@@ -15,9 +15,9 @@ from sklearn.metrics import accuracy_score, f1_score
 
 import mien
 from conftest import RunCli, single_rows
-from mien.data import Dataset
-from mien.emotions import SPACES, make_space
+from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
+from mien.labels import SPACES, make_space
 from mien.media.images import Region
 from mien.training import folds as module
 from mien.training.folds import cross_validate
@@ -219,12 +219,12 @@ def test_text_with_validation_data_of_its_own(tmp_path: Path, run_cli: RunCli, m
 
 
 def brightness(folder: Path, count: int = 24) -> Dataset:
-    """Grey pictures that are rated by how bright they are, on a scale of 1 to 7."""
-    paths, grey = [], np.linspace(5, 250, count)
-    for number, value in enumerate(grey):
+    """Gray pictures that are rated by how bright they are, on a scale of 1 to 7."""
+    paths, gray = [], np.linspace(5, 250, count)
+    for number, value in enumerate(gray):
         paths.append(str(folder / f"{number}.png"))
         cv2.imwrite(paths[-1], np.full((32, 32, 3), value, np.uint8))
-    ratings = {"valence": (1 + 6 * grey / 255).astype(np.float32)}
+    ratings = {"valence": (1 + 6 * gray / 255).astype(np.float32)}
     empty = np.full(count, "", dtype=object)
     return Dataset(
         "lamps", "scene", SPACES["affect"], paths, np.zeros((count, 0), np.float32), empty, ratings=ratings,

@@ -17,12 +17,12 @@ import drawn_clips
 from face_model import face_model
 from filmed import write_clip
 from mien.errors import DataError, MienError, ModelError
-from mien.face.detect import FaceDetector
-from mien.face.preprocess import FaceSettings, align
 from mien.media.clips import ClipReader
+from mien.modalities.face.detect import FaceDetector
+from mien.modalities.face.preprocess import FaceSettings, align
+from mien.modalities.video.frames import CROPS, INDEX, Crops, FrameStore, Rows, Sequences, cache_folder
+from mien.modalities.video.preprocess import VideoSettings
 from mien.runtime import Session
-from mien.video.frames import CROPS, INDEX, Crops, FrameStore, Rows, Sequences, cache_folder
-from mien.video.preprocess import VideoSettings
 
 SETTINGS = VideoSettings(face=FaceSettings(size=32, channels=3), fps=5)
 
@@ -76,7 +76,7 @@ def test_it_holds_the_faces_of_the_frames_as_prediction_cuts_them(clips, detecto
 def test_what_it_holds_is_not_cut_again(clips, whole, tmp_path, detector, monkeypatch):
     store, entries = whole
     shutil.copytree(store.folder, tmp_path / store.folder.name)
-    monkeypatch.setattr("mien.video.frames.Faces", None)  # cutting would fail
+    monkeypatch.setattr("mien.modalities.video.frames.Faces", None)  # cutting would fail
     other = FrameStore(SETTINGS, detector, tmp_path)
     same(contents(other, other.add(clips[::-1])), contents(store, entries[::-1]))
 
@@ -209,7 +209,7 @@ def test_crops_are_a_sequence_read_from_disk(tmp_path):
     values.tofile(tmp_path / "crops.bin")
     crops = Crops(Rows(tmp_path / "crops.bin", (4, 4, 1), "uint8"), np.array([5, 0, 2]))
     assert len(crops) == 3
-    np.testing.assert_array_equal(crops[0], values[5, :, :, 0])  # grey, as pictures of one channel are given
+    np.testing.assert_array_equal(crops[0], values[5, :, :, 0])  # gray, as pictures of one channel are given
     np.testing.assert_array_equal(np.stack(list(crops[1:])), values[[0, 2], :, :, 0])
     twin = pickle.loads(pickle.dumps(crops))  # for another process
     np.testing.assert_array_equal(twin[2], values[2, :, :, 0])
@@ -257,10 +257,10 @@ def test_features_are_read_once_and_again_where_crops_changed(clips, detector, t
 def test_the_crops_show_the_face(whole):
     """The eyes of the drawn face lie where FER2013 has them: dark spots on a light ground."""
     store, entries = whole
-    grey = cv2.cvtColor(store.rows.read(entries[0].start)[0], cv2.COLOR_RGB2GRAY).astype(int)
+    gray = cv2.cvtColor(store.rows.read(entries[0].start)[0], cv2.COLOR_RGB2GRAY).astype(int)
     for x, y in SETTINGS.face.landmarks[:2]:
         column, row = round(x * 32), round(y * 32)
-        around = grey[row - 3 : row + 4, column - 4 : column + 5]
+        around = gray[row - 3 : row + 4, column - 4 : column + 5]
         assert around.min() < 110
         assert around.max() > 180
 

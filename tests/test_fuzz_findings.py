@@ -15,16 +15,16 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from filmed import noisy, numbered, write_clip
-from mien.data.lines import DEPTH_LIMIT, ROW_LIMIT
-from mien.data.table_file import COLUMN_LIMIT
-from mien.data.tables import VALUE_LIMIT, open_table
-from mien.data.unpickle import LIMIT
+from mien.datasets.lines import DEPTH_LIMIT, ROW_LIMIT
+from mien.datasets.table_file import COLUMN_LIMIT
+from mien.datasets.tables import VALUE_LIMIT, open_table
+from mien.datasets.unpickle import LIMIT
 from mien.errors import DataError, InputError, MienError, ModelError, RecipeError
 from mien.media.clips import ClipReader
 from mien.media.images import MAX_PIXELS, picture_size, read_picture
+from mien.modalities.text.preprocess import MAX_CHARACTERS, MAX_MARKS, clean
 from mien.runtime import Session
 from mien.serve.settings import ServeSettings
-from mien.text.preprocess import MAX_CHARACTERS, MAX_MARKS, clean
 from mien.training.recipe import load_recipe
 
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}

@@ -313,7 +313,7 @@ def test_answers_that_are_none_are_one_line(tmp_path: Path, nodes: list[Any], wi
 
 HUGE = """import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))
-from mien.cli import main
+from mien.cli.app import main
 main()"""
 
 
@@ -356,7 +356,7 @@ def test_a_tokenizer_that_is_none_is_one_line(copy: Path, content: bytes) -> Non
 
 
 def test_a_tokenizer_that_panics_is_one_line(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mien.text import preprocess
+    from mien.modalities.text import preprocess
 
     class PanicException(BaseException):
         """As pyo3 names what Rust panics with."""

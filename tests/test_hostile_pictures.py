@@ -44,7 +44,7 @@ _Tag = tuple[int, int, int, int]  # tag, type, count, value
 
 
 def _tiff(*tags: _Tag, side: int = 64, order: str = "<") -> bytes:
-    """One strip of grey pixels that deflate; further tags go before or behind those of the same number."""
+    """One strip of gray pixels that deflate; further tags go before or behind those of the same number."""
     plain: list[_Tag] = [
         (256, 4, 1, side), (257, 4, 1, side), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1),
         (278, 4, 1, side),

@@ -22,9 +22,9 @@ from conftest import RunCli, cli_env, multi_rows, one_line, write_csv
 from drawn import LOOKS, face
 from face_model import drawn_face
 from filmed import write_clip
+from mien.distributed import Job, Worker
 from mien.model import NETWORK, verify, write_model
-from mien.parts import Plan, open_parts
-from mien.scale import Job, Worker
+from mien.output.shards import Plan, open_parts
 from serving import serving
 
 CLOSE = 1e-4
@@ -210,7 +210,7 @@ def test_a_text_has_the_same_answer_after_a_resume(tmp_path: Path) -> None:
     some = texts(300)[:-2]
     write_csv(tmp_path / "in.csv", [(text, str(number)) for number, text in enumerate(some)])
     args = ["predict", "in.csv", "--model", "text", "--batch-size", "2", "--out", "out.jsonl"]
-    command = [sys.executable, "-m", "mien.cli", *args]
+    command = [sys.executable, "-m", "mien.cli.app", *args]
     run = partial(subprocess.Popen, command, cwd=tmp_path, env=cli_env(), stderr=subprocess.PIPE, text=True)
     part, end = tmp_path / "out.jsonl.part", time.monotonic() + 60
     process = run()

@@ -20,9 +20,9 @@ import mien
 from conftest import RunCli
 from face_model import drawn_face, face_model, video_model
 from filmed import write_clip
-from mien.cli import main
+from mien.cli.app import main
 from mien.errors import InputError, MienError
-from mien.estimators import EmotionClassifier
+from mien.sklearn import EmotionClassifier
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -181,8 +181,8 @@ def test_a_picture_is_the_same_in_every_form(face: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
 def test_pillow_images_of_all_modes_are_read_as_their_files(face: Path, tmp_path: Path, mode: str) -> None:
-    grey = Image.fromarray(drawn_face(200)).convert("L")
-    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+    gray = Image.fromarray(drawn_face(200)).convert("L")
+    image = Image.fromarray(np.asarray(gray).astype(np.uint16) * 257) if mode == "I;16" else gray.convert(mode)
     path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     image.save(path)
     model = mien.load(face)

@@ -131,15 +131,15 @@ def test_alpha_lies_over_white(kind: str) -> None:
     np.testing.assert_array_equal(read_picture(rgba)[0, :, 0], [255, 224, 131, 100])
 
 
-def test_transparent_palettes_grey_with_alpha_and_gif() -> None:
+def test_transparent_palettes_gray_with_alpha_and_gif() -> None:
     image = Image.new("P", (4, 2), 0)
     image.putpalette([0, 0, 0, 200, 10, 20])
     image.putpixel((1, 0), 1)
     for kind in ("PNG", "GIF"):
         found = read_picture(encoded(image, kind, transparency=0))
         assert found[0, :2].tolist() == [[255, 255, 255], [200, 10, 20]], kind
-    grey = np.array([[[0, 0], [0, 255], [100, 255]]], np.uint8)
-    assert read_picture(encoded(Image.fromarray(grey, "LA"), "PNG"))[0, :, 0].tolist() == [255, 0, 100]
+    gray = np.array([[[0, 0], [0, 255], [100, 255]]], np.uint8)
+    assert read_picture(encoded(Image.fromarray(gray, "LA"), "PNG"))[0, :, 0].tolist() == [255, 0, 100]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -351,7 +351,7 @@ def test_pictures_by_name() -> None:
 
 
 def test_pillow_is_loaded_only_to_decode() -> None:
-    code = "import sys, mien, mien.media.images, mien.data.images; sys.exit('PIL' in sys.modules)"
+    code = "import sys, mien, mien.media.images, mien.datasets.images; sys.exit('PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -17,7 +17,7 @@ from mien.evaluation.metrics import (
     best_thresholds,
     calibration,
     multi_label_metrics,
-    normalised,
+    normalized,
     roc_auc,
     single_label_metrics,
     wilson_interval,
@@ -190,7 +190,7 @@ def test_of_thresholds_of_equal_f1_the_higher_is_chosen():
     assert best_thresholds(truth, scores)[0] == pytest.approx(0.7)
 
 
-def test_threshold_between_neighbouring_numbers_keeps_them_apart():
+def test_threshold_between_neighboring_numbers_keeps_them_apart():
     low = 0.5
     high = np.nextafter(low, 1)
     found = best_thresholds(np.array([[1], [0]]), np.array([[high], [low]]))[0]
@@ -230,7 +230,7 @@ def test_multi_label_calibration_pools_all_labels():
 
 def test_rows_that_do_not_sum_to_one_are_divided_by_their_sum():
     rows = np.array([[0.8, 0.8], [0.0, 0.0], [0.3, 0.1]])
-    assert normalised(rows).tolist() == [[0.5, 0.5], [0.5, 0.5], pytest.approx([0.75, 0.25])]
+    assert normalized(rows).tolist() == [[0.5, 0.5], [0.5, 0.5], pytest.approx([0.75, 0.25])]
     found = single_label_metrics(np.array([0, 0, 0]), rows, ["a", "b"])
     assert found["accuracy"] == 1
     assert found["log_loss"] == pytest.approx(-np.log([0.5, 0.5, 0.75]).mean())

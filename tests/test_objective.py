@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mien.emotions import SPACES, groups, make_space
+from mien.labels import SPACES, groups, make_space
 from mien.training.objective import Objective, Source, source
 from mien.training.recipe import DistillSettings, TrainSettings
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from browser import Watched, needs_chromium
-from mien.demo import ASSETS
+from mien.cli.demo import ASSETS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

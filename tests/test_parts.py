@@ -29,12 +29,12 @@ from typer.testing import CliRunner
 from conftest import RunCli, cli_env
 from face_model import PLUS, drawn_face, face_model, video_model
 from filmed import write_clip
-from mien import cli_ray
-from mien.cli import app
+from mien.cli.app import app
+from mien.cli import ray as cli_ray
+from mien.distributed import Job, Worker, batches
 from mien.errors import MienError, how_to_install
 from mien.model import verify
-from mien.parts import RECORD, Parts, Plan, Trail, cut, open_parts
-from mien.scale import Job, Worker, batches
+from mien.output.shards import RECORD, Parts, Plan, Trail, cut, open_parts
 from scene_model import scene_model
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
@@ -181,9 +181,7 @@ def test_a_table_without_rows_gives_a_part_without_rows(predict: Predict, tiny_m
     assert read(tmp_path / "parts").to_pylist() == []
 
 
-def test_long_texts_make_small_parts_and_are_read_in_their_encoding(
-    predict: Predict, tiny_model: Path, tmp_path: Path
-):
+def test_long_texts_make_small_parts_and_are_read_in_their_encoding(predict: Predict, tiny_model: Path, tmp_path: Path):
     (tmp_path / "t.txt").write_bytes(b"caf\xe9 so glad\n" + b"x" * 1_000_000 + b"\n" + b"so sad\n" * 3000)
     rows = same(predict, tmp_path, "t.txt", "--model", tiny_model)
     assert rows[0]["text"] == "café so glad"
@@ -390,7 +388,7 @@ class Death(BaseException):
 
 
 def rigged(worker: Worker, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    """The recogniser fails wherever a text is "boom"."""
+    """The predictor fails wherever a text is "boom"."""
     real = worker.model.predict_many
 
     def fails(items: list[str], **options: Any) -> Any:
@@ -404,7 +402,7 @@ def rigged(worker: Worker, monkeypatch: pytest.MonkeyPatch, error: BaseException
 BATCH = {"part": [0], "inputs": [json.dumps([[text, {}] for text in ("glad", "so sad", "boom", "", "angry")]).encode()]}
 
 
-def test_an_input_that_breaks_a_recogniser_has_an_error_and_the_others_do_not(
+def test_an_input_that_breaks_a_predictor_has_an_error_and_the_others_do_not(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     worker, parts = worker_of(tiny_model, tmp_path / "parts", batch_size=8)
@@ -456,7 +454,7 @@ def test_inputs_are_cut_into_those_parts_that_are_wanted():
 
 # --------------------------------------------------------------------------------------------------- with Ray
 
-START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from mien.cli import main; main()"
+START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from mien.cli.app import main; main()"
 
 
 @pytest.mark.slow

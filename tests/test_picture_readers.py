@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.data import Dataset, fer2013, images, open_dataset
-from mien.data.checks import check, stats
-from mien.emotions import SPACES, make_space
+from mien.datasets import Dataset, fer2013, images, open_dataset
+from mien.datasets.checks import check, stats
 from mien.errors import DataError
+from mien.labels import SPACES, make_space
 
 FER7, FERPLUS8 = SPACES["fer7"].names, SPACES["ferplus8"].names
 USAGES = ("Training", "PublicTest", "PrivateTest")
@@ -453,7 +453,7 @@ def test_sizes_in_the_statistics(tmp_path: Path) -> None:
 
 def test_faces_of_photographs_are_cut_out(tmp_path, monkeypatch):
     """With a detector that finds a small and a large face in bright pictures and none in dark ones."""
-    from mien.face.detect import Face, FaceDetector
+    from mien.modalities.face.detect import Face, FaceDetector
 
     def find(self, photograph):
         if photograph.mean() < 50:

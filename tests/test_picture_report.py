@@ -20,14 +20,14 @@ from rich.console import Console
 import mien
 from conftest import RunCli, one_line
 from face_model import FER, PLUS, expected, face_model
-from mien.data.dataset import Dataset
-from mien.display import show_metrics, show_stats
-from mien.emotions import SPACES
+from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError
 from mien.evaluation import Report, evaluate, layout, sheets
 from mien.evaluation.plots import png
 from mien.evaluation.samples import SAMPLES, data_uri, evenly, thumbnail
+from mien.labels import SPACES
 from mien.model import LabelsEntry, Manifest, read_manifest
+from mien.output.terminal import show_metrics, show_stats
 from mien.training.card import card
 from mien.training.publish import figures_key, headline, publish
 
@@ -46,7 +46,7 @@ def model(folder: Path) -> Any:
 
 
 def shade(label: int, of: int = 7, more: int = 0) -> np.ndarray:
-    """A picture of one grey, uint8 (16, 16), that the model takes for this label; *more* makes it another picture."""
+    """A picture of one gray, uint8 (16, 16), that the model takes for this label; *more* makes it another picture."""
     return np.full((16, 16), round(255 * (label + 0.5) / of) + more, np.uint8)
 
 
@@ -292,7 +292,7 @@ def test_a_sheet_for_pictures_only(model: Any) -> None:
 
 
 def near(picture: np.ndarray, color: str) -> int:
-    """How many pixels have this colour, or nearly."""
+    """How many pixels have this color, or nearly."""
     wanted = [int(color[at : at + 2], 16) for at in (1, 3, 5)]
     return int((np.abs(picture.astype(int) - wanted).max(2) <= 3).sum())
 
@@ -521,7 +521,7 @@ def test_evaluate_pictures_by_hand(run_cli: RunCli, folder: Path, tiny_model: Pa
 
 
 def test_stats_tell_the_size_of_pictures() -> None:
-    from mien.data.checks import stats
+    from mien.datasets.checks import stats
 
     def told(*shapes: tuple[int, int]) -> str:
         data = faces([np.zeros(shape, np.uint8) for shape in shapes], [0] * len(shapes), ["test"] * len(shapes))

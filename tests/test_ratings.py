@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 from scipy import stats as reference
 
-from mien.data.dataset import Dataset
-from mien.display import show_metrics
-from mien.emotions import SPACES, LabelSpace, make_space
+from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError, ModelError
 from mien.evaluation import Report, evaluate
 from mien.evaluation.ratings import all_rating_metrics, rating_metrics, rescaled, scatter
+from mien.labels import SPACES, LabelSpace, make_space
 from mien.media.images import Region
 from mien.model import LabelsEntry, Manifest, RatingEntry
+from mien.output.terminal import show_metrics
 from mien.training.card import card
 from mien.training.publish import headline
 from test_report import Page

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import mien
-from mien.data import ravdess
-from mien.data.archives import members, unpack
-from mien.data.checks import check
+from mien.datasets import ravdess
+from mien.datasets.archives import members, unpack
+from mien.datasets.checks import check
 from mien.errors import DataError
 
 
@@ -246,7 +246,7 @@ def test_a_table_of_action_units(tmp_path: Path) -> None:
     assert more.features == ("AU01_r", "AU12_c", "speech")
 
 
-def test_centred_by_actor_and_named_so(tmp_path: Path) -> None:
+def test_centered_by_actor_and_named_so(tmp_path: Path) -> None:
     data = mien.open_dataset(f"ravdess:{table(tmp_path / 'units.csv')}?centre=actor")
     np.testing.assert_allclose(np.stack(data.inputs)[:, 0], [-0.5, 0.5, -0.5, 0.5, 0])
     assert data.name == "ravdess-less-actor-means"

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.data import Dataset, open_dataset, table
-from mien.emotions import SPACES, make_space
+from mien.datasets import Dataset, open_dataset, table
 from mien.errors import DataError
+from mien.labels import SPACES, make_space
 
 EKMAN = SPACES["ekman7"].names
 

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.data.dataset import Dataset
-from mien.emotions import SPACES, LabelSpace, make_space, rollup_scores
+from mien.datasets.dataset import Dataset
 from mien.errors import DataError, MienError, ModelError
 from mien.evaluation import Report, evaluate
 from mien.evaluation.evaluate import rollup_probabilities
+from mien.labels import SPACES, LabelSpace, make_space, rollup_scores
 
 HOSTILE = 'i am <script>alert("x")</script> & fine'
 CARER, EKMAN, GO = SPACES["carer6"], SPACES["ekman7"], SPACES["goemotions28"]

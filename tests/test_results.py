@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mien.emotions import SPACES
+from mien.labels import SPACES
 from mien.results import ClipSummary, Moment, Person, Prediction, Result, Segment
 
 CARER, GO = SPACES["carer6"], SPACES["goemotions28"]

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from conftest import RunCli, change_manifest, cli_env, one_line, single_rows, write_csv
-from mien.cli import app
+from mien.cli.app import app
 from mien.errors import MienError
 
 ROWS = 70  # in chunks of 16, the last of which is not full
@@ -61,7 +61,7 @@ def test_ctrl_c_while_the_file_is_made_keeps_its_rows(place: Path, tiny_model: P
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("mien.journal.Journal.finish", stop)
+        patch.setattr("mien.output.journal.Journal.finish", stop)
         assert f"stopped: the {ROWS} rows done are kept in " in refusal(predict(*asked(place, tiny_model)))
     assert predict(*asked(place, tiny_model)).exit_code == 0
     assert (place / "out.csv").read_bytes() == (place / "expected.csv").read_bytes()
@@ -182,7 +182,7 @@ LONG = 6_000
 
 
 def start(folder: Path, *args: object, first: str = "pass") -> subprocess.Popen[str]:
-    code = f"{first}; from mien.cli import main; main()"
+    code = f"{first}; from mien.cli.app import main; main()"
     line = [sys.executable, "-c", code, "predict", *map(str, args)]
     return subprocess.Popen(
         line, cwd=folder, env=cli_env(), text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -277,7 +277,7 @@ def test_of_two_trainings_in_one_folder_the_second_is_told(run_cli: RunCli, tmp_
 
 @pytest.mark.parametrize("name", ["seen.png", "one.jsonl"])
 def test_a_file_that_another_process_is_writing_is_left_to_it(tmp_path: Path, name: str) -> None:
-    from mien.sinks import whole
+    from mien.output.writer import whole
 
     scratch = tmp_path / f"{name}.tmp"
     scratch.write_bytes(b"half")

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import mien
-from mien.cli import app
+from mien.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 DOCS = (ROOT / "docs/scenes.md").read_text("utf-8")

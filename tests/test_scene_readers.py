@@ -15,11 +15,11 @@ from scipy.io import savemat
 
 from conftest import RunCli, one_line
 from emotic import cell, entry, person, struct, structs, write_emotic, write_mat
-from mien.data import Dataset, open_dataset
-from mien.data.checks import check, stats
-from mien.data.splits import strata
-from mien.emotions import SPACES
+from mien.datasets import Dataset, open_dataset
+from mien.datasets.checks import check, stats
+from mien.datasets.splits import strata
 from mien.errors import DataError, InputError
+from mien.labels import SPACES
 from mien.media.images import Region, picture_size, read_picture
 
 #: The categories as the paper lists them (Kosti et al. 2019, table 1).
@@ -484,7 +484,7 @@ def test_ratings_go_along_with_their_rows_and_into_the_fingerprint() -> None:
 
 
 def test_labels_rolled_up_keep_their_ratings(tmp_path: Path) -> None:
-    from mien.emotions import SPACES as KNOWN
+    from mien.labels import SPACES as KNOWN
 
     go = KNOWN["goemotions28"]
     targets = np.zeros((3, 28), np.float32)

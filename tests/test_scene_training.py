@@ -19,17 +19,17 @@ from torch import nn
 
 import emotic
 import mien
-from mien.data import Dataset, open_dataset
-from mien.emotions import SPACES, make_space
+from mien.datasets import Dataset, open_dataset
 from mien.errors import RecipeError
 from mien.evaluation import evaluate
-from mien.face.augment import AugmentSettings, augment
+from mien.labels import SPACES, make_space
 from mien.media.images import Region
+from mien.modalities.face.augment import AugmentSettings, augment
+from mien.modalities.scene import sampler as tasks
+from mien.modalities.scene.preprocess import prepare
+from mien.modalities.scene.sampler import SceneTask
 from mien.networks import alexnet
 from mien.networks.kernel import KernelHead
-from mien.scene import task as tasks
-from mien.scene.preprocess import prepare
-from mien.scene.task import SceneTask
 from mien.training.export import Answers
 from mien.training.finish import halved
 from mien.training.objective import Objective, source, weighted_squares
@@ -73,8 +73,8 @@ def test_crop_shows_a_part_of_the_picture_without_its_border_filled():
     assert 1.15 < max(shapes) < 1.4
 
 
-def test_saturation_takes_colours_to_and_from_grey():
-    picture = np.full((8, 8, 3), (200, 100, 60), np.uint8)  # grey: 120
+def test_saturation_takes_colors_to_and_from_gray():
+    picture = np.full((8, 8, 3), (200, 100, 60), np.uint8)  # gray: 120
     spans = []
     for seed in range(30):
         changed = augment(picture, 8, AugmentSettings(saturation=0.5), np.random.default_rng(seed))[4, 4].astype(float)
@@ -82,8 +82,8 @@ def test_saturation_takes_colours_to_and_from_grey():
         spans.append((changed.max() - changed.min()) / 140)
     assert 0.48 < min(spans) < 0.7
     assert 1.3 < max(spans) < 1.52
-    grey = np.full((8, 8), 90, np.uint8)
-    np.testing.assert_array_equal(augment(grey, 8, AugmentSettings(saturation=1), np.random.default_rng(0)), grey)
+    gray = np.full((8, 8), 90, np.uint8)
+    np.testing.assert_array_equal(augment(gray, 8, AugmentSettings(saturation=1), np.random.default_rng(0)), gray)
 
 
 # ------------------------------------------------------------------------------------------------------ the task
@@ -229,7 +229,7 @@ def test_correlations_leave_out_what_is_not_known():
 
 
 class Means(nn.Module):
-    """Features: the mean of each channel, as they are or standardised."""
+    """Features: the mean of each channel, as they are or standardized."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
@@ -245,8 +245,8 @@ class Means(nn.Module):
 def test_a_head_begins_as_scikit_learns_ridge_regression():
     rng = np.random.default_rng(1)
     inputs = list(rng.integers(0, 256, (60, 1, 1, 3)).repeat(32, 1).repeat(32, 2).astype(np.uint8))
-    colours = np.array([picture[0, 0] for picture in inputs]) / 50
-    valence = np.clip(4 + 0.5 * colours[:, 0] - 0.4 * colours[:, 2] + rng.normal(0, 0.05, 60), 1, 7)
+    colors = np.array([picture[0, 0] for picture in inputs]) / 50
+    valence = np.clip(4 + 0.5 * colors[:, 0] - 0.4 * colors[:, 2] + rng.normal(0, 0.05, 60), 1, 7)
     valence[7] = np.nan
     part, network = rated_set(inputs, valence), Means(3)
     before = network.head.weight[:2].detach().clone()
@@ -254,10 +254,10 @@ def test_a_head_begins_as_scikit_learns_ridge_regression():
     start_head(network, SceneTask(recipe("preprocess.views=[picture]")), part, ratings, 16)
     torch.testing.assert_close(network.head.weight[:2], before)  # those of labels stay
     known = ~np.isnan(valence)
-    reference = Ridge(1.0).fit(colours[known], (valence[known] - 4) / 3)
+    reference = Ridge(1.0).fit(colors[known], (valence[known] - 4) / 3)
     given = network(torch.from_numpy(np.stack(inputs)))[:, 2].detach().numpy()
-    assert np.corrcoef(given, reference.predict(colours))[0, 1] > 0.999
-    assert np.abs(given - reference.predict(colours)).max() < 0.05
+    assert np.corrcoef(given, reference.predict(colors))[0, 1] > 0.999
+    assert np.abs(given - reference.predict(colors)).max() < 0.05
 
 
 class Bent(Means):
@@ -269,16 +269,16 @@ class Bent(Means):
 
 
 def test_a_kernel_head_begins_as_scikit_learns_kernel_regression():
-    """A rating that no line follows, how far a colour is from grey; width and strength by leaving one out."""
+    """A rating that no line follows, how far a color is from gray; width and strength by leaving one out."""
     rng = np.random.default_rng(1)
     inputs = list(rng.integers(0, 256, (80, 1, 1, 3)).repeat(32, 1).repeat(32, 2).astype(np.uint8))
-    colours = np.array([picture[0, 0] for picture in inputs]) / 50
-    valence = np.clip(1 + 2 * np.abs(colours - 2.55).max(1) + rng.normal(0, 0.1, 80), 1, 7)
+    colors = np.array([picture[0, 0] for picture in inputs]) / 50
+    valence = np.clip(1 + 2 * np.abs(colors - 2.55).max(1) + rng.normal(0, 0.1, 80), 1, 7)
     valence[7] = np.nan
     part, network = rated_set(inputs, valence), Bent()
     start_head(network, SceneTask(recipe("preprocess.views=[picture]")), part, Ratings.rated_in(part), 16)
     known = ~np.isnan(valence)
-    x, y = colours[known], (valence[known] - 4) / 3
+    x, y = colors[known], (valence[known] - 4) / 3
 
     def missed(gamma: float, alpha: float) -> float:
         held = cross_val_predict(KernelRidge(kernel="rbf", gamma=gamma, alpha=alpha), x, y - y.mean(), cv=LeaveOneOut())
@@ -287,7 +287,7 @@ def test_a_kernel_head_begins_as_scikit_learns_kernel_regression():
     gamma = float(network.head.gamma)
     alpha = min(np.geomspace(1e-3, 10, 9), key=lambda alpha: missed(gamma, alpha))
     assert missed(gamma, alpha) < 1.1 * min(missed(wide * gamma, alpha) for wide in (0.3, 0.6, 1.6))
-    reference = KernelRidge(kernel="rbf", gamma=gamma, alpha=alpha).fit(x, y - y.mean()).predict(colours) + y.mean()
+    reference = KernelRidge(kernel="rbf", gamma=gamma, alpha=alpha).fit(x, y - y.mean()).predict(colors) + y.mean()
     given = network(torch.from_numpy(np.stack(inputs)))[:, 0].detach().numpy()
     assert np.corrcoef(given, reference)[0, 1] > 0.98
     line = Ridge(1.0).fit(x, y).predict(x)

@@ -11,13 +11,13 @@ from typing import Any, cast
 
 import pytest
 
-from mien.recognizer import Recognizer
+from mien.modality import Predictor
 from mien.results import Result
 from mien.serve.batching import Batcher, Busy, TooMuch, units
 
 TEXT = SimpleNamespace(modality="text")
-MODEL = cast(Recognizer, SimpleNamespace(name="model", manifest=TEXT))
-TWIN = cast(Recognizer, SimpleNamespace(name="twin", manifest=TEXT))
+MODEL = cast(Predictor, SimpleNamespace(name="model", manifest=TEXT))
+TWIN = cast(Predictor, SimpleNamespace(name="twin", manifest=TEXT))
 
 
 class Worker:
@@ -29,13 +29,13 @@ class Worker:
         self.gate.set()
         self.seconds = seconds
 
-    def __call__(self, recognizer: Recognizer, inputs: Sequence[Any]) -> list[Result]:
+    def __call__(self, predictor: Predictor, inputs: Sequence[Any]) -> list[Result]:
         self.batches.append(list(inputs))
         self.gate.wait(10)
         time.sleep(self.seconds)
         if "poison" in inputs:
             raise RuntimeError("broken")
-        return [Result(str(item), "text", recognizer.name) for item in inputs]
+        return [Result(str(item), "text", predictor.name) for item in inputs]
 
 
 def run(worker: Worker, play: Callable[[Batcher], Awaitable[None]], **settings: Any) -> None:

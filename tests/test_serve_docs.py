@@ -123,7 +123,7 @@ def test_every_file_of_the_page_is_served_under_its_name_and_type(server: Server
 
 
 def test_every_setting_is_an_option_with_the_same_default_and_the_limits_stand_in_the_docs() -> None:
-    from mien.cli_serve import serve
+    from mien.cli.serve import serve
     from mien.serve.settings import ServeSettings
 
     renamed = {"model": "models", "origin": "origins", "allow_host": "allow_hosts"}

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from face_model import drawn_face
-from mien.emotions import SPACES
+from mien.labels import SPACES
 from mien.results import Box, Prediction, Result
 from mien.serve.live import Smoother, overlap
 from serving import serving, until

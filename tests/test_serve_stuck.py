@@ -18,7 +18,7 @@ HANG = "import {0}, time; {0}.{1} = lambda *_, **__: time.sleep(1000)"
 
 @pytest.mark.parametrize("asking", [False, True], ids=["nobody waits", "a client waits"])
 def test_a_stuck_worker_is_reported_and_does_not_outlive_sigterm(asking: bool) -> None:
-    hang = HANG.format("mien.text.recognizer", "TextRecognizer.predict_many")
+    hang = HANG.format("mien.modalities.text.predictor", "TextPredictor.predict_many")
     seconds = 30 if asking else 0.5
     with serving("--model", "text-carer", "--timeout-s", seconds, before=hang) as server:
         assert server.get("/readyz").status == 200
@@ -52,7 +52,7 @@ def test_a_stuck_worker_is_reported_and_does_not_outlive_sigterm(asking: bool) -
 
 @pytest.mark.skipif(sys.platform != "linux", reason="files without a name are Linux's")
 def test_a_kill_leaves_nothing_of_uploads() -> None:
-    hang = HANG.format("mien.video.recognizer", "VideoRecognizer.read")
+    hang = HANG.format("mien.modalities.video.predictor", "VideoPredictor.read")
     clips = form([(f"{n}.mp4", bytes(2_000_000)) for n in range(4)])
     with serving("--model", "video", "--model", "face", before=hang) as server:
         folder = server.log_file.parent

@@ -24,7 +24,7 @@ class Core(importlib.machinery.PathFinder):
         return None if name.partition(".")[0] in absent else super().find_spec(name, path, target)
 sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Core
 """
-COMMAND = f"{BARE}\nfrom mien.cli import main\nmain()"
+COMMAND = f"{BARE}\nfrom mien.cli.app import main\nmain()"
 EXTRA = re.compile(r'mien: .*"(train|table|report|boost|serve|scale|minilm|scene)" \(pip install "\.\[\1\]"')
 
 
@@ -115,7 +115,7 @@ def test_what_needs_more_names_the_extra_in_one_line(line: str, absent: str, pla
 
 
 def test_the_command_lists_hold_every_verb() -> None:
-    from mien.cli import app
+    from mien.cli.app import app
 
     there = {(command.name or command.callback.__name__) for command in app.registered_commands} | {"data"}
     assert {line.partition("|")[0] for line in (*WORKING, *LACKING)} - {"--version"} == there

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.data.splits import folds, split_rows
+from mien.datasets.splits import folds, split_rows
 
 
 def test_a_hundred_rows_by_hand() -> None:

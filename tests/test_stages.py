@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import drawn
-from mien.data import open_dataset
+from mien.datasets import open_dataset
 from mien.errors import RecipeError
 from mien.networks import cnn, mobilenet
 from mien.training.network import train_network

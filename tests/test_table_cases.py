@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from conftest import RunCli, one_line
-from mien.data import open_dataset
+from mien.datasets import open_dataset
 from mien.errors import DataError
 
 

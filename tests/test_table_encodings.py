@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from conftest import RunCli, one_line
-from mien.data import open_dataset
-from mien.data.tables import open_table
+from mien.datasets import open_dataset
+from mien.datasets.tables import open_table
 from mien.errors import DataError
 
 WESTERN = ["I’m so happy – it works", "café was awful, cost £5", "naïve me, I miss her", "schööööön „so“ 20° €"]

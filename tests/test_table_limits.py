@@ -21,15 +21,15 @@ import pyarrow.parquet
 import pytest
 
 from conftest import RunCli, one_line
-from mien.data.tables import open_table
+from mien.datasets.tables import open_table
 from mien.errors import DataError
 
 MEMORY = 600  # MB that a process may take at its peak
 READ = """
 import re, resource, sys
-from mien.data.tables import open_table
+from mien.datasets.tables import open_table
 from mien.errors import DataError
-from mien.sinks import plain_cell
+from mien.output.writer import plain_cell
 resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))
 try:
     rows = 0

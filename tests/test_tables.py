@@ -17,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mien.data.tables import cell_text, open_table, table_suffix
+from mien.datasets.tables import cell_text, open_table, table_suffix
 from mien.errors import DataError, MissingExtra
-from mien.sinks import FORMATS
+from mien.output.writer import FORMATS
 
 ROWS = {"text": ["one, two", 'say "hi"', "drei\nZeilen", "ünï ❤️"], "label": ["joy", "fear", "joy", "anger"]}
 
@@ -207,7 +207,7 @@ def test_text_formats_need_no_pandas(tmp_path: Path) -> None:
     code = f"""
 import sys
 import tempfile
-from mien.data import open_dataset
+from mien.datasets import open_dataset
 assert len(open_dataset({str(path)!r})) == 4
 assert not {{"pandas", "pyarrow"}} & set(sys.modules)
 """

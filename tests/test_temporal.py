@@ -12,16 +12,16 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import drawn_clips
 import mien
-from mien.data import Dataset
-from mien.emotions import SPACES
+from mien.datasets import Dataset
 from mien.errors import RecipeError
+from mien.labels import SPACES
+from mien.modalities.video.frames import ClipFrames
+from mien.modalities.video.preprocess import VideoSettings
+from mien.modalities.video.sampler import _sequences, frame_model, settings_for
+from mien.modalities.video.sequences import padded, windows
 from mien.model import FRAMES, verify
 from mien.networks.temporal import Network, Settings
 from mien.training.recipe import load_recipe
-from mien.video.frames import ClipFrames
-from mien.video.preprocess import VideoSettings
-from mien.video.sequences import padded, windows
-from mien.video.task import _sequences, frame_model, settings_for
 
 
 def network(**settings) -> Network:

@@ -23,7 +23,7 @@ import mien
 from conftest import cli_env
 from face_model import drawn_face, face_model, video_model
 from filmed import write_clip
-from mien.cli import main
+from mien.cli.app import main
 from mien.errors import InputError, MienError
 from mien.results import Result
 
@@ -71,7 +71,7 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_real_terminal_gets_no_escape_of_an_input(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text(f"i am glad {NAME}\n" * 8, "utf-8")
     inside, outside = pty.openpty()
-    command = [sys.executable, "-m", "mien.cli", "predict", "t.txt", f"so sad {NAME}", "--model", str(tiny_model)]
+    command = [sys.executable, "-m", "mien.cli.app", "predict", "t.txt", f"so sad {NAME}", "--model", str(tiny_model)]
     with subprocess.Popen(command, stdin=outside, stdout=outside, stderr=outside, env=cli_env(), cwd=tmp_path) as child:
         os.close(outside)
         shown = b""
@@ -271,7 +271,7 @@ FOUND = {
 
 @pytest.mark.parametrize("name", [*mien.SPACES, *FOUND])
 def test_the_labels_of_a_space_look_different(name: str) -> None:
-    from mien.emotions import make_space
+    from mien.labels import make_space
 
     space = mien.SPACES[name] if name in mien.SPACES else make_space(name, FOUND[name])
     for one, other in itertools.combinations(space.labels, 2):
@@ -280,7 +280,7 @@ def test_the_labels_of_a_space_look_different(name: str) -> None:
 
 
 def test_labels_of_ones_own_have_a_color_of_their_own() -> None:
-    from mien.emotions import emotion
+    from mien.labels import emotion
 
     colors = [emotion(name).color for name in ("cross", "so-so", "puzzled")]
     assert len(set(colors)) == 3

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 
 import mien
 from mien.errors import InputError
-from mien.text.preprocess import MAX_CHARACTERS, TextPreprocessor, TextSettings, clean
+from mien.modalities.text.preprocess import MAX_CHARACTERS, TextPreprocessor, TextSettings, clean
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ from mien.text.preprocess import MAX_CHARACTERS, TextPreprocessor, TextSettings,
         ("so sad 😭", "so sad loudly crying face"),
         ("😭😭", "loudly crying face loudly crying face"),
         ("👩\u200d👩\u200d👧", "woman woman girl"),  # a family is its members
-        ("👍🏽👍", "thumbs up sign thumbs up sign"),  # whatever the colour of the skin
+        ("👍🏽👍", "thumbs up sign thumbs up sign"),  # whatever the color of the skin
         ("❤️ ❤ 💔", "red heart red heart broken heart"),
         ("☺️", "white smiling face"),
         ("made in 🇩🇪!", "made in !"),
@@ -100,7 +100,7 @@ def test_up_to_thirty_combining_marks_stay_as_unicode_has_them(letters: list[tup
 
 
 @pytest.mark.parametrize("between", ["", "\u200d", "\ufe0f"], ids=["nothing", "joiners", "variation selectors"])
-def test_marks_without_end_are_cut_and_take_linear_time(reader: mien.Recognizer, between: str) -> None:
+def test_marks_without_end_are_cut_and_take_linear_time(reader: mien.Predictor, between: str) -> None:
     marks = f"\u0327{between}\u0300{between}" * (49_000 // (1 + len(between)))  # in the wrong order
     start = time.perf_counter()
     cleaned = clean("so gla" + marks + "d and happy")
@@ -109,7 +109,7 @@ def test_marks_without_end_are_cut_and_take_linear_time(reader: mien.Recognizer,
     assert reader.predict("so happy" + marks).label == "joy"
 
 
-def test_the_limit_counts_emoji_as_they_are_spelled_out(reader: mien.Recognizer) -> None:
+def test_the_limit_counts_emoji_as_they_are_spelled_out(reader: mien.Predictor) -> None:
     longest = "\U0001f468" + "👩‍❤️‍💋‍👨"  # a few words each
     start = time.perf_counter()
     for text in ("😭" * 99_000, longest * 11_000, "xD " * 33_000):
@@ -125,7 +125,7 @@ def test_clean_leaves_plain_words_alone(text: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def reader(tiny_model: Path) -> mien.Recognizer:
+def reader(tiny_model: Path) -> mien.Predictor:
     return mien.load(tiny_model)
 
 
@@ -140,7 +140,7 @@ def test_windows_of_a_long_text_cover_every_token_once(tiny_model: Path, preproc
     (windows,) = preprocessor.encode([text])
     assert [token for window in windows for token in window] == whole
     assert [len(window) for window in windows] == [5, 5, 5, len(whole) - 15]
-    assert preprocessor.encode(["i feel", text])[1] == windows, "neighbours do not matter"
+    assert preprocessor.encode(["i feel", text])[1] == windows, "neighbors do not matter"
 
 
 def test_every_text_has_a_window_even_where_no_token_is_left(preprocessor: TextPreprocessor) -> None:
@@ -180,7 +180,7 @@ def texts_of_all_lengths(count: int = 60) -> list[str]:
     return [" ".join(chance.choices(words, k=chance.randint(1, 40))) for _ in range(count)]
 
 
-def test_company_does_not_change_a_probability(reader: mien.Recognizer) -> None:
+def test_company_does_not_change_a_probability(reader: mien.Predictor) -> None:
     texts = texts_of_all_lengths()
     alone = np.stack([reader.probabilities([text])[0] for text in texts])
     for batch_size in (1, 7, 64):
@@ -189,7 +189,7 @@ def test_company_does_not_change_a_probability(reader: mien.Recognizer) -> None:
     np.testing.assert_allclose(alone.sum(1), 1, atol=1e-5)
 
 
-def test_a_long_text_is_the_mean_of_its_windows_weighted_by_length(reader: mien.Recognizer, tiny_model: Path) -> None:
+def test_a_long_text_is_the_mean_of_its_windows_weighted_by_length(reader: mien.Predictor, tiny_model: Path) -> None:
     text = " ".join(texts_of_all_lengths(6))
     limit = json.loads((tiny_model / "manifest.json").read_text("utf-8"))["preprocess"]["max_length"]
     ids = Tokenizer.from_file(str(tiny_model / "tokenizer.json")).encode(text).ids
@@ -201,7 +201,7 @@ def test_a_long_text_is_the_mean_of_its_windows_weighted_by_length(reader: mien.
     np.testing.assert_allclose(reader.probabilities([text])[0], expected, atol=1e-5)
 
 
-def test_results_come_in_the_order_of_the_inputs(reader: mien.Recognizer) -> None:
+def test_results_come_in_the_order_of_the_inputs(reader: mien.Predictor) -> None:
     texts = texts_of_all_lengths(200)
     results = list(reader.predict_many(iter(texts), batch_size=3))
     assert [result.input for result in results] == texts
@@ -209,7 +209,7 @@ def test_results_come_in_the_order_of_the_inputs(reader: mien.Recognizer) -> Non
     np.testing.assert_allclose([list(result.items[0].scores.values()) for result in results], expected, atol=1e-5)
 
 
-def test_only_so_much_is_read_ahead(reader: mien.Recognizer) -> None:
+def test_only_so_much_is_read_ahead(reader: mien.Predictor) -> None:
     taken = itertools.count()
     last = 0
 
@@ -232,7 +232,7 @@ UNUSABLE = {
 }
 
 
-def test_unusable_inputs_stop_nobody_else(reader: mien.Recognizer) -> None:
+def test_unusable_inputs_stop_nobody_else(reader: mien.Predictor) -> None:
     inputs = ["i am happy", *UNUSABLE, None, 3.5, b"happy", "i am sad"]
     results = list(reader.predict_many(inputs, batch_size=2))  # type: ignore[arg-type]
     assert [result.label for result in results] == ["joy", *[None] * 7, "sadness"]
@@ -244,16 +244,16 @@ def test_unusable_inputs_stop_nobody_else(reader: mien.Recognizer) -> None:
 
 
 @pytest.mark.parametrize("item", [*UNUSABLE, "x " * 500_000, None, 3.5, ["i am happy"]])
-def test_one_unusable_input_is_an_error(reader: mien.Recognizer, item: object) -> None:
+def test_one_unusable_input_is_an_error(reader: mien.Predictor, item: object) -> None:
     with pytest.raises(InputError, match=r"text is empty|the limit is 100,000|text expected, got"):
         reader.predict(item)  # type: ignore[arg-type]
 
 
-def test_the_longest_text_allowed_is_read(reader: mien.Recognizer) -> None:
+def test_the_longest_text_allowed_is_read(reader: mien.Predictor) -> None:
     assert reader.predict(("i am happy " * MAX_CHARACTERS)[:MAX_CHARACTERS]).label == "joy"
 
 
-def test_probabilities_name_the_input_that_is_unusable(reader: mien.Recognizer) -> None:
+def test_probabilities_name_the_input_that_is_unusable(reader: mien.Predictor) -> None:
     with pytest.raises(InputError, match="input 34: text is empty"):
         reader.probabilities(["i am happy"] * 33 + [""], batch_size=2)
     assert reader.probabilities([]).shape == (0, 6)

@@ -15,11 +15,11 @@ from scipy.optimize import linear_sum_assignment
 
 from acted import act, draw_person, draw_scene
 from filmed import write_clip
-from mien.face.detect import Face
 from mien.media.clips import ClipReader
-from mien.video.assign import assign
-from mien.video.look import Look, is_cut, scene
-from mien.video.track import Tracker
+from mien.modalities.face.detect import Face
+from mien.modalities.video.assign import assign
+from mien.modalities.video.look import Look, is_cut, scene
+from mien.modalities.video.track import Tracker
 
 Place = tuple[float, float] | None
 Frames = list[tuple[float, np.ndarray, list[Face], list[int]]]
@@ -266,7 +266,7 @@ def test_looks_at_and_beyond_the_border() -> None:
 def test_cuts_and_what_is_none() -> None:
     scenes = [scene(draw_scene(seed)) for seed in range(8)]
     cuts = [is_cut(one, other) for one, other in itertools.combinations(scenes, 2)]
-    assert sum(cuts) > 0.8 * len(cuts)  # some are alike by chance: blurs of eight by five colours
+    assert sum(cuts) > 0.8 * len(cuts)  # some are alike by chance: blurs of eight by five colors
     assert is_cut(scenes[0], scenes[1])
     moving = draw_scene(0, 400)
     assert not is_cut(scene(moving[:, :320]), scene(moving[:, 40:360]))  # the camera turns
@@ -306,7 +306,7 @@ def test_assignment_by_hand() -> None:
 @pytest.mark.skipif("MIEN_DATA" not in os.environ, reason="MIEN_DATA is not set")
 def test_real_people() -> None:
     """A woman and a man who show much feeling, cut against each other: two people, whatever face they make."""
-    from mien.face.detect import FaceDetector
+    from mien.modalities.face.detect import FaceDetector
 
     root, detector = Path(os.environ["MIEN_DATA"]), FaceDetector()
     shots = []

@@ -21,11 +21,11 @@ from tokenizers import Tokenizer
 
 import mien
 from conftest import cli_env
-from mien.cli import app
-from mien.data import open_dataset
+from mien.cli.app import app
+from mien.datasets import open_dataset
 from mien.errors import DataError, MienError, RecipeError
+from mien.modalities.text.sampler import TextTask
 from mien.networks import gru
-from mien.text.task import TextTask
 from mien.training import run as runs
 from mien.training.folder import claim
 from mien.training.network import teacher_probabilities
@@ -41,7 +41,7 @@ SMALL = [
     "learning_rate=0.02", "typo=0.1",
 ]  # fmt: skip
 STILL = ["network.dropout=0", "embedding_dropout=0", "token_dropout=0", "typo=0"]
-START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from mien.cli import main; main()"
+START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from mien.cli.app import main; main()"
 
 
 def texts(label: str, n: int, seed: int = 0, words: dict[str, str] = WORDS) -> list[str]:

@@ -122,7 +122,7 @@ def test_memory_that_one_input_needs(
 _IN_PYTHON = """
 import json, logging, sys
 import mien
-from mien.scale import Job, Worker
+from mien.distributed import Job, Worker
 kind, folder, items = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 model = mien.load(folder)
 results = [result.to_dict() for result in model.predict_many(iter(items), 1 if len(sys.argv) > 4 else 64)]

@@ -15,10 +15,10 @@ import pytest
 from conftest import RunCli, one_line
 from face_model import FER, face_model, video_model
 from filmed import write_clip
-from mien.data import open_dataset
+from mien.datasets import open_dataset
 from mien.evaluation import evaluate
 from mien.evaluation import samples as looked_at
-from mien.video import reading
+from mien.modalities.video import reading
 from scene_model import scene_model
 
 LABELS = (FER[0], FER[6])

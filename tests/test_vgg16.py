@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 
 import drawn
-from mien.data.pickled_arrays import read_pickled_arrays
+from mien.datasets.pickled_arrays import read_pickled_arrays
 from mien.errors import DataError, MissingExtra, RecipeError
 from mien.networks import vgg16
 from mien.training.export import export_network
@@ -31,9 +31,9 @@ def network(labels: int = 3, size: int = 32, channels: int = 3, **settings) -> v
 
 
 def pictures(side: int = 48, channels: int = 3, each: int = 2) -> np.ndarray:
-    grey = np.stack([cv2.GaussianBlur(drawn.face("happy", seed, side), (0, 0), 1) for seed in range(each)])
+    gray = np.stack([cv2.GaussianBlur(drawn.face("happy", seed, side), (0, 0), 1) for seed in range(each)])
     tint = np.array([1.0, 0.8, 0.6])[:channels]
-    return np.asarray((grey[..., None] * tint).astype(np.uint8))
+    return np.asarray((gray[..., None] * tint).astype(np.uint8))
 
 
 def test_the_names_and_shapes_are_torchvisions():
@@ -98,9 +98,9 @@ def test_it_is_the_network_of_the_paper(pixels, turned, mean, scale):
     np.testing.assert_allclose(found, wanted, atol=2e-3 * np.abs(wanted).max())
 
 
-def test_grey_pictures_count_as_three_equal_channels():
-    net, grey = network(weights="", width=1 / 16), pictures(channels=1)
-    one, three = (net(torch.from_numpy(given)) for given in (grey, np.repeat(grey, 3, 3)))
+def test_gray_pictures_count_as_three_equal_channels():
+    net, gray = network(weights="", width=1 / 16), pictures(channels=1)
+    one, three = (net(torch.from_numpy(given)) for given in (gray, np.repeat(gray, 3, 3)))
     torch.testing.assert_close(one, three)
 
 

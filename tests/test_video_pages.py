@@ -19,15 +19,15 @@ import pytest
 from rich.console import Console
 
 from filmed import number_in, numbered, times_in, write_clip
-from mien.emotions import SPACES
 from mien.errors import InputError, MienError
+from mien.labels import SPACES
 from mien.media.clips import ClipReader
+from mien.modalities.video.timeline import segments_of
+from mien.output.clip_draw import write_marked
+from mien.output.clip_page import write_page
+from mien.output.strip import show_clip, show_clips
+from mien.output.tracks import length, marks, tracks
 from mien.results import ClipSummary, Moment, Person, Prediction, Result
-from mien.video.draw import write_marked
-from mien.video.page import write_page
-from mien.video.strip import show_clip, show_clips
-from mien.video.timeline import segments_of
-from mien.video.tracks import length, marks, tracks
 
 FER = SPACES["fer7"]
 BOX = (8.0, 12.0, 24.0, 36.0)
@@ -116,7 +116,7 @@ def shown(result: Result, width: int = 80, **options: Any) -> str:
     return console.file.getvalue()
 
 
-def test_without_colours_letters_say_what_was_shown(clip: Path) -> None:
+def test_without_colors_letters_say_what_was_shown(clip: Path) -> None:
     lines = shown(of(clip)).splitlines()
     assert max(map(len, lines)) <= 80
     first, second = (next(line for line in lines if line.startswith(f"person {n}")) for n in (1, 2))
@@ -130,7 +130,7 @@ def test_without_colours_letters_say_what_was_shown(clip: Path) -> None:
     assert any("h = 😄 happy" in line and "40% of the time" in line for line in lines)
 
 
-def test_with_colours_blocks_and_emoji(clip: Path) -> None:
+def test_with_colors_blocks_and_emoji(clip: Path) -> None:
     text = shown(of(clip), force_terminal=True, color_system="truecolor")
     red, green, blue = (int(FER["happy"].color[i : i + 2], 16) for i in (1, 3, 5))
     assert f"38;2;{red};{green};{blue}m" in text
@@ -286,9 +286,7 @@ def test_a_clip_that_is_lower_than_the_strip_of_time_is_marked_too(tmp_path: Pat
         assert (clip.info.width, clip.info.height, len(list(clip))) == (640, 4, 5)
 
 
-def test_a_marked_clip_is_whole_or_not_there(
-    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_marked_clip_is_whole_or_not_there(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "o.mp4").write_bytes(b"before")
     with pytest.raises(InputError, match=r"gone\.mp4"):
         write_marked(tmp_path / "o.mp4", clip_result(tmp_path / "gone.mp4", {}, 1.0, 5))

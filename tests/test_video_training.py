@@ -15,12 +15,12 @@ import drawn_clips
 import mien
 from conftest import cli_env, one_line
 from filmed import write_clip
-from mien.data import Dataset, open_dataset
-from mien.emotions import SPACES
+from mien.datasets import Dataset, open_dataset
 from mien.errors import DataError, RecipeError
+from mien.labels import SPACES
+from mien.modalities.video.sampler import VideoTask, unfold
 from mien.model import verify
 from mien.training.recipe import load_recipe
-from mien.video.task import VideoTask, unfold
 
 #: VGG16 with an eighth of its filters, from nothing, on small crops: seconds instead of hours.
 SMALL = [
@@ -109,7 +109,7 @@ def trained(clips, cache, tmp_path_factory):
     settings = [part for setting in SMALL for part in ("--set", setting)]
     asked = ["train", "video-vgg16", "--data", f"ravdess:{clips}", "--out", str(folder), *settings]
     done = subprocess.run(
-        [sys.executable, "-m", "mien.cli", *asked],
+        [sys.executable, "-m", "mien.cli.app", *asked],
         capture_output=True, text=True, env=cli_env() | {"MIEN_CACHE": str(cache)}, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -16,41 +16,41 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from mien.data import open_dataset
-    from mien.emotions import SPACES, Emotion, LabelSpace
+    from mien.datasets import open_dataset
     from mien.errors import MienError
-    from mien.estimators import Embedder, EmotionClassifier
     from mien.evaluation import evaluate
+    from mien.labels import SPACES, Emotion, LabelSpace
     from mien.media.pixels import bgr
+    from mien.modality import Predictor
     from mien.model import load
-    from mien.recognizer import Recognizer
     from mien.results import Prediction, Result
+    from mien.sklearn import Embedder, EmotionClassifier
     from mien.training.run import train
 
 _HOMES = {
-    "SPACES": "mien.emotions",
-    "Embedder": "mien.estimators",
-    "Emotion": "mien.emotions",
-    "EmotionClassifier": "mien.estimators",
-    "LabelSpace": "mien.emotions",
+    "SPACES": "mien.labels",
+    "Embedder": "mien.sklearn",
+    "Emotion": "mien.labels",
+    "EmotionClassifier": "mien.sklearn",
+    "LabelSpace": "mien.labels",
     "MienError": "mien.errors",
     "Prediction": "mien.results",
-    "Recognizer": "mien.recognizer",
+    "Predictor": "mien.modality",
     "Result": "mien.results",
     "bgr": "mien.media.pixels",
     "evaluate": "mien.evaluation",
     "load": "mien.model",
-    "open_dataset": "mien.data",
+    "open_dataset": "mien.datasets",
     "train": "mien.training.run",
 }
 
 __all__ = [
-    "SPACES", "Embedder", "Emotion", "EmotionClassifier", "LabelSpace", "MienError", "Prediction", "Recognizer",
+    "SPACES", "Embedder", "Emotion", "EmotionClassifier", "LabelSpace", "MienError", "Prediction", "Predictor",
     "Result", "__version__", "bgr", "evaluate", "load", "open_dataset", "predict", "predict_many",
     "train",
 ]  # fmt: skip
 
-_loaded: dict[str, Recognizer] = {}
+_loaded: dict[str, Predictor] = {}
 
 
 def predict(item: Any, model: str | None = None) -> Result:
@@ -58,7 +58,7 @@ def predict(item: Any, model: str | None = None) -> Result:
 
     Args:
         item: a text, or a file object opened as text; or a picture: its path, its bytes, a binary file object, a Pillow
-            image, or its pixels, a uint8 array (height, width, 3) red, green, blue or (height, width) grey; or the path
+            image, or its pixels, a uint8 array (height, width, 3) red, green, blue or (height, width) gray; or the path
             of a clip. A string that is taken for a path or an address (see :mod:`mien.inputs`) is never read as a text.
         model: name of a shipped model, or a model folder. Without it "face" for a picture, "video" for a clip and
             "text" for the rest.
@@ -69,8 +69,8 @@ def predict(item: Any, model: str | None = None) -> Result:
     """
     from mien.inputs import checked, kind_of
 
-    recognizer = _shared(model or kind_of(item))
-    return recognizer.predict(checked(item, recognizer.manifest.modality))
+    predictor = _shared(model or kind_of(item))
+    return predictor.predict(checked(item, predictor.manifest.modality))
 
 
 def predict_many(inputs: Iterable[Any], model: str | None = None, batch_size: int = 64) -> Iterator[Result]:
@@ -96,7 +96,7 @@ def predict_many(inputs: Iterable[Any], model: str | None = None, batch_size: in
     return read_many(items, model, _shared, batch_size)
 
 
-def _shared(model: str) -> Recognizer:
+def _shared(model: str) -> Predictor:
     if model not in _loaded:
         from mien.model import load
 

@@ -17,7 +17,7 @@ import importlib
 from types import ModuleType
 from typing import Any
 
-from mien.terminal import cut_message
+from mien.printable import cut_message
 
 
 class MienError(Exception):

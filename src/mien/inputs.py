@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError, MienError
-from mien.terminal import quoted
+from mien.printable import quoted
 
 if TYPE_CHECKING:
-    from mien.recognizer import Recognizer
+    from mien.modality import Predictor
     from mien.results import Result
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/(?=[^/\W]|/)|data:[a-z]+/|www\.", re.IGNORECASE)
@@ -192,7 +192,7 @@ def _kind_of_array(item: Any) -> str:
 
 
 def _kind_of_path(name: str) -> str:
-    from mien.data.tables import table_suffix
+    from mien.datasets.tables import table_suffix
     from mien.media.clips import is_clip
     from mien.media.images import is_picture
 
@@ -206,7 +206,7 @@ def _kind_of_path(name: str) -> str:
 
 def _unreadable(name: str) -> str:
     """What a file or folder is that :func:`mien.predict` does not read, and what to do."""
-    from mien.data.tables import table_suffix
+    from mien.datasets.tables import table_suffix
 
     shown = quoted(name)
     advice = f"give its {{}} to mien.predict_many, or: mien predict {shown}"
@@ -234,7 +234,7 @@ def opened(item: Any) -> Any:
     if not hasattr(item, "read") or isinstance(item, str | bytes | os.PathLike):
         return item
     from mien.media.images import pixel_limit
-    from mien.text.preprocess import MAX_CHARACTERS
+    from mien.modalities.text.preprocess import MAX_CHARACTERS
 
     most = MAX_CHARACTERS if isinstance(item, io.TextIOBase) else 8 * pixel_limit() + 2**26
     try:
@@ -312,7 +312,7 @@ def listed(inputs: Any) -> Iterator[Any]:
 
 
 def read_many(
-    inputs: Iterator[Any], model: str | None, load: Callable[[str], Recognizer], batch_size: int
+    inputs: Iterator[Any], model: str | None, load: Callable[[str], Predictor], batch_size: int
 ) -> Iterator[Result]:
     """Results in order; inputs of one kind that stand together are read in batches."""
     from mien.results import Result

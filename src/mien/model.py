@@ -39,16 +39,16 @@ from pydantic import (
     model_validator,
 )
 
-from mien.emotions import SPACES, LabelSpace, make_space
 from mien.errors import MienError, ModelError, invalid
+from mien.files import flush
 from mien.graphs import check_graph
 from mien.inputs import exists, to_write
+from mien.labels import SPACES, LabelSpace, make_space
 from mien.listed import check_listed, digest_of, read_json, read_listed, sha256
-from mien.locks import flush
-from mien.terminal import quoted
+from mien.printable import quoted
 
 if TYPE_CHECKING:
-    from mien.recognizer import Recognizer
+    from mien.modality import Predictor
 
 FORMAT = 2
 MANIFEST, NETWORK, TOKENIZER, WEIGHTS, CARD = (
@@ -57,13 +57,13 @@ MANIFEST, NETWORK, TOKENIZER, WEIGHTS, CARD = (
 CHOOSER, FRAMES = "chooser.onnx", "frames.onnx"
 SHIPPED = Path(__file__).parent / "models"
 
-#: modality → where its recogniser is. A new modality is a new folder of the same shape and a line here.
-RECOGNIZERS: dict[str, str] = {
-    "text": "mien.text.recognizer:TextRecognizer",
-    "face": "mien.face.recognizer:FaceRecognizer",
-    "scene": "mien.scene.recognizer:SceneRecognizer",
-    "video": "mien.video.recognizer:VideoRecognizer",
-    "features": "mien.features.recognizer:FeatureRecognizer",
+#: modality → where its predictor is. A new modality is a new folder of the same shape and a line here.
+PREDICTORS: dict[str, str] = {
+    "text": "mien.modalities.text.predictor:TextPredictor",
+    "face": "mien.modalities.face.predictor:FacePredictor",
+    "scene": "mien.modalities.scene.predictor:ScenePredictor",
+    "video": "mien.modalities.video.predictor:VideoPredictor",
+    "features": "mien.modalities.features.predictor:FeaturePredictor",
 }
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -143,7 +143,7 @@ class Manifest(BaseModel):
         thresholds: label → smallest probability at which it holds (multi-label models).
         rollups: coarser space → label → threshold there (multi-label models).
         heads: further label spaces that the same network answers in; their probabilities follow its own.
-        experts: the networks for groups of people, where there are such; see :mod:`mien.experts`.
+        experts: the networks for groups of people, where there are such; see :mod:`mien.modalities.face.experts`.
         ratings: what it rates besides, in the order of its output "ratings", each in the units of its scale.
         metrics: figures by data set and split, as measured with this very folder.
         data: what it learned from: specs, fingerprints, rows, licences.
@@ -354,7 +354,7 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     raise ModelError(f"no model {quoted(model)!r}: neither a folder nor a shipped model ({known})")
 
 
-def load(model: str | os.PathLike[str], *, threads: int | None = None, digest: str | None = None) -> Recognizer:
+def load(model: str | os.PathLike[str], *, threads: int | None = None, digest: str | None = None) -> Predictor:
     """Load a model, checked byte for byte, ready to predict. Loads neither torch nor anything from the network.
 
     Args:
@@ -367,9 +367,9 @@ def load(model: str | os.PathLike[str], *, threads: int | None = None, digest: s
     """
     folder = find_model(model)
     manifest = _read_checked(folder, digest)
-    if manifest.modality not in RECOGNIZERS:
+    if manifest.modality not in PREDICTORS:
         raise ModelError(f"{folder}: this mien has no modality {manifest.modality!r}; upgrade mien")
-    module, _, name = RECOGNIZERS[manifest.modality].partition(":")
+    module, _, name = PREDICTORS[manifest.modality].partition(":")
     files: dict[str, bytes] = {}
     for file, entry in manifest.files.items():
         if file.endswith(".onnx") or file == TOKENIZER:
@@ -379,5 +379,5 @@ def load(model: str | os.PathLike[str], *, threads: int | None = None, digest: s
     for file, data in files.items():
         if file.endswith(".onnx"):
             check_graph(data, folder / file)
-    made: Recognizer = getattr(importlib.import_module(module), name)(folder, manifest, files, threads=threads)
+    made: Predictor = getattr(importlib.import_module(module), name)(folder, manifest, files, threads=threads)
     return made

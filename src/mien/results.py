@@ -9,8 +9,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from mien.emotions import Emotion, LabelSpace, get_space, rollup_scores
-from mien.terminal import cut, cut_message
+from mien.labels import Emotion, LabelSpace, get_space, rollup_scores
+from mien.printable import cut, cut_message
 
 _SHOWN = 3  # predictions in a result's repr
 Box = tuple[float, float, float, float]
@@ -83,7 +83,7 @@ class Prediction:
 
     @property
     def color(self) -> str:
-        """The colour of the strongest label, #rrggbb; grey where there is none."""
+        """The color of the strongest label, #rrggbb; gray where there is none."""
         return self.space[self.label].color if self.label is not None else Emotion("").color
 
     def rollup(self, space: str | LabelSpace, thresholds: Mapping[str, float] | None = None) -> Prediction:
@@ -324,7 +324,7 @@ class Result:
         items = tuple(map(roll, self.items))
         if self.clip is None:
             return replace(self, items=items)
-        from mien.video.timeline import segments_of
+        from mien.modalities.video.timeline import segments_of
 
         timeline = tuple(replace(moment, prediction=roll(moment.prediction)) for moment in self.timeline)
         people = tuple(replace(person, prediction=roll(person.prediction)) for person in self.people)

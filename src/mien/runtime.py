@@ -16,7 +16,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 from mien.errors import ModelError
-from mien.terminal import cut
+from mien.printable import cut
 from mien.threads import side_by_side, usable_threads
 
 if os.environ["ORT_DISABLE_TELEMETRY"] != "0":

@@ -8,7 +8,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
 from unittest import mock
 
-from mien.cli import main
+from mien.cli.app import main
 
 
 class Done(NamedTuple):

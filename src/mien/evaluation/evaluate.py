@@ -12,8 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mien.data.dataset import TRAIN, Dataset
-from mien.emotions import SPACES, LabelSpace, get_space, groups
+from mien.datasets.dataset import TRAIN, Dataset
 from mien.errors import DataError, ModelError
 from mien.evaluation.metrics import multi_label_metrics, single_label_metrics
 from mien.evaluation.notes import (
@@ -31,7 +30,8 @@ from mien.evaluation.notes import (
 from mien.evaluation.ratings import all_rating_metrics, rescaled, scatter
 from mien.evaluation.report import Report
 from mien.evaluation.samples import Answers, further_unreadable, unreadable
-from mien.recognizer import why_unread
+from mien.labels import SPACES, LabelSpace, get_space, groups
+from mien.modality import why_unread
 
 MISTAKES = 20
 DETAILED = 8  # groups of which all figures are given, not the main ones alone
@@ -45,7 +45,7 @@ DETAILS = ("per_label", "averages", "confusion", "cooccurrence")
 
 
 class Model(Protocol):
-    """What is needed of a recogniser; those of :func:`mien.load` have it.
+    """What is needed of a predictor; those of :func:`mien.load` have it.
 
     One whose manifest lists ratings also has ``ratings(inputs, batch_size, progress)``, which gives floats of shape
     (n, ratings). One that has no labels is not asked for probabilities. A method ``answers`` of the same arguments may
@@ -77,7 +77,7 @@ def evaluate(
     batch_size: int = 64,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
-    """Predict a labelled data set and report how right the model is.
+    """Predict a labeled data set and report how right the model is.
 
     Where model and data have different labels, the finer are rolled up to the coarser: probabilities of labels that
     exclude each other add up, those of labels that can hold together become 1 - Π(1 - p). The data decide what is
@@ -96,7 +96,7 @@ def evaluate(
             the model was trained on a part of it.
         by: a column of the data set; the main figures are also given for each of its values, and where they are few,
             those of each label and what goes together.
-        labels: roll both up to this space, such as "ekman7"; or a space in which several annotators labelled the
+        labels: roll both up to this space, such as "ekman7"; or a space in which several annotators labeled the
             data (``Dataset.also``): then the label that most of them gave counts.
         mirror: read each picture together with its mirror image, and average.
         known_groups: each sample is read by the expert for the group that the data say it is of, instead of the one
@@ -115,7 +115,7 @@ def evaluate(
 
         model = load(model)
     if isinstance(data, str):
-        from mien.data import open_dataset
+        from mien.datasets import open_dataset
 
         data = open_dataset(data)
     if by is not None and by not in data.columns:
@@ -131,14 +131,14 @@ def evaluate(
         had = list(data.ratings) or data.space.names
         raise DataError(f"{asked.name} gives {', '.join(given)}, {data.name} has {', '.join(had)}: nothing in common")
     space = _common_space(asked.space, data, labels, bool(rated))
-    labelled = _labelled(_marked(data, split), space, list(rated))
-    if not len(labelled):
+    labeled = _labeled(_marked(data, split), space, list(rated))
+    if not len(labeled):
         what = f"a label of {space.name}" if len(space) else "a rating that the model gives"
         raise DataError(f"{data.name} has no samples with {what} in {split!r}")
     start = time.perf_counter()
-    lost, raw, numbers = _predicted(asked, labelled, len(space) > 0, rated, batch_size, progress, by_group)
+    lost, raw, numbers = _predicted(asked, labeled, len(space) > 0, rated, batch_size, progress, by_group)
     seconds = time.perf_counter() - start
-    part = _without(labelled, lost)
+    part = _without(labeled, lost)
     if len(space) and (raw.shape != (len(part), len(asked.space)) or not np.isfinite(raw).all()):
         raise ModelError(f"{asked.name} gave no probabilities of shape {(len(part), len(asked.space))} for {data.name}")
     if numbers.shape != (len(part), len(rated)) or not np.isfinite(numbers).all():
@@ -177,12 +177,12 @@ def evaluate(
         mistakes=mistakes,
         samples=samples,
         thumbnails=answers.thumbnails(*mistakes, *samples),
-        left_out=dict(Counter(labelled.left_out) + Counter(unreadable=len(lost))),
+        left_out=dict(Counter(labeled.left_out) + Counter(unreadable=len(lost))),
         rows=len(data) + sum(data.left_out.values()),
-        unread=[{"where": place_of(labelled, row), "what": why} for row, why in lost.items()],
+        unread=[{"where": place_of(labeled, row), "what": why} for row, why in lost.items()],
         notes=[
-            *unread(labelled, lost),
-            *notes(asked, data, labelled, split, space, rated),
+            *unread(labeled, lost),
+            *notes(asked, data, labeled, split, space, rated),
             *expert_notes(model, by_group),
         ],
         made=made(seconds),
@@ -222,7 +222,7 @@ def _rated(model: Model, data: Dataset) -> dict[str, tuple[int, tuple[float, flo
     return {name: given[name.casefold()] for name in data.ratings if name.casefold() in given}
 
 
-def _labelled(part: Dataset, space: LabelSpace, rated: list[str]) -> Dataset:
+def _labeled(part: Dataset, space: LabelSpace, rated: list[str]) -> Dataset:
     """The samples that have a label of *space*, with that label; where it has none, those that have a rating."""
     if not len(space):
         known = np.asarray((~np.isnan([part.ratings[name] for name in rated])).any(0))
@@ -315,7 +315,7 @@ def _without_seen(seen: np.ndarray, figures: Callable[[np.ndarray], dict[str, An
 
 
 def rollup_probabilities(probabilities: np.ndarray, source: LabelSpace, target: LabelSpace) -> np.ndarray:
-    """:func:`mien.emotions.rollup_scores` for many samples at once.
+    """:func:`mien.labels.rollup_scores` for many samples at once.
 
     Args:
         probabilities: (n, labels of *source*) floats in 0..1.

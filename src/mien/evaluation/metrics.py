@@ -41,7 +41,7 @@ def single_label_metrics(targets: np.ndarray, probabilities: np.ndarray, names: 
     if targets.shape != (n,) or not np.issubdtype(targets.dtype, np.integer) or targets.min() < 0 or targets.max() >= k:
         raise ValueError(f"targets must be {n} integers in 0..{k - 1}, got {targets.dtype} of shape {targets.shape}")
     predicted = probabilities.argmax(1)
-    shares = normalised(probabilities)
+    shares = normalized(probabilities)
     counts = confusion_matrix(targets, predicted, k)
     per_label = precision_recall_f1(counts.diagonal(), counts.sum(0), counts.sum(1))
     correct = int(counts.trace())
@@ -254,7 +254,7 @@ def roc_auc(truth: np.ndarray, scores: np.ndarray) -> float | None:
 def best_thresholds(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Per label the threshold of highest F1, for a label that holds where probability ≥ threshold.
 
-    Exact: every cut between two neighbouring distinct scores is tried, at their midpoint, as is the cut below them all
+    Exact: every cut between two neighboring distinct scores is tried, at their midpoint, as is the cut below them all
     (half the lowest score). Of cuts of equal F1 the highest is taken. Choose on validation data, never on test data.
 
     Args:
@@ -271,11 +271,11 @@ def best_thresholds(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarra
         best = int(np.argmax(2 * hits / (said + hits[-1])))  # the first best, that is the highest cut
         below = scores[best + 1] if best + 1 < len(scores) else 0.0
         middle = (scores[best] + below) / 2
-        thresholds[j] = middle if middle > below else scores[best]  # neighbours so near that nothing lies between
+        thresholds[j] = middle if middle > below else scores[best]  # neighbors so near that nothing lies between
     return thresholds
 
 
-def normalised(probabilities: np.ndarray) -> np.ndarray:
+def normalized(probabilities: np.ndarray) -> np.ndarray:
     """Rows made to sum to 1 where they do not (by more than 1e-3); rows of zeros become even."""
     sums = probabilities.sum(1, keepdims=True)
     if (np.abs(sums - 1) <= 1e-3).all():

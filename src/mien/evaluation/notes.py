@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
-from mien.data.dataset import Dataset
-from mien.emotions import LabelSpace, groups
+from mien.datasets.dataset import Dataset
+from mien.labels import LabelSpace, groups
 
 
 def heads(model: Any) -> list[str]:
@@ -18,14 +18,14 @@ def heads(model: Any) -> list[str]:
     return [head.space for head in getattr(model.manifest, "heads", [])]
 
 
-def unread(labelled: Dataset, lost: Mapping[int, str]) -> list[str]:
+def unread(labeled: Dataset, lost: Mapping[int, str]) -> list[str]:
     """A note of the samples that could not be read, naming the first of them; *lost* are their places."""
     if not lost:
         return []
-    names = ", ".join(place_of(labelled, row) for row in list(lost)[:3])
+    names = ", ".join(place_of(labeled, row) for row in list(lost)[:3])
     more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-    what = called(labelled).capitalize()
-    return [f"{what} that cannot be read were left out, {len(lost)} of {len(labelled)}: {names}{more}."]
+    what = called(labeled).capitalize()
+    return [f"{what} that cannot be read were left out, {len(lost)} of {len(labeled)}: {names}{more}."]
 
 
 def place_of(part: Dataset, row: int) -> str:
@@ -95,7 +95,7 @@ def notes(
     """What a reader must know to take the figures rightly.
 
     Args:
-        part: the samples that were asked for, labelled in *space*.
+        part: the samples that were asked for, labeled in *space*.
         rated: each rating that was measured → its place among the model's, and the model's scale.
     """
     notes = _of_ratings(model, data, rated)

@@ -1,7 +1,7 @@
 """Figures of an evaluation. Each function returns a matplotlib ``Figure`` on white; :func:`png` makes it a picture.
 
 No pyplot and no display: figures are made as objects and drawn by Agg, so the same report gives the same bytes.
-Arguments are parts of ``Report.to_dict()`` and the label space, whose colours mark the labels.
+Arguments are parts of ``Report.to_dict()`` and the label space, whose colors mark the labels.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
-from mien.emotions import LabelSpace
 from mien.errors import require
+from mien.labels import LabelSpace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -154,7 +154,7 @@ def cooccurrence_difference(together: dict[str, Any], space: LabelSpace) -> Figu
 
 @styled
 def confusion_per_label(cells: dict[str, dict[str, int]], space: LabelSpace) -> Figure:
-    """One 2×2 confusion matrix per label; colour is the share within each row.
+    """One 2×2 confusion matrix per label; color is the share within each row.
 
     Args:
         cells: label → counts "tp", "fp", "fn", "tn".
@@ -301,7 +301,7 @@ def _matrix(
     low: float = 0.0,
     ramp: Sequence[str] = RAMP,
 ) -> None:
-    """Draw a k × k matrix with the labels' names and colours at its sides, and a text in each cell."""
+    """Draw a k × k matrix with the labels' names and colors at its sides, and a text in each cell."""
     k = len(space)
     axes.imshow(values, cmap=_ramp(ramp), vmin=low, vmax=high)
     size = (10 if k <= 8 else 8.5) if k <= 10 else 7.5 if k <= 16 else 6

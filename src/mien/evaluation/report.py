@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien.emotions import LabelSpace
 from mien.errors import MienError, require
 from mien.evaluation import plots, scatter, sheets
 from mien.evaluation.samples import data_uri
 from mien.inputs import to_write
+from mien.labels import LabelSpace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

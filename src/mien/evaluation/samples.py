@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from mien.data.dataset import PICTURES, Dataset
-from mien.emotions import LabelSpace
+from mien.datasets.dataset import PICTURES, Dataset
 from mien.errors import InputError
 from mien.evaluation.notes import place_of
+from mien.labels import LabelSpace
 from mien.media.images import Region
-from mien.recognizer import why_unread
+from mien.modality import why_unread
 
 SAMPLES = 24  # right ones on the sheet, and as many wrong ones
 SIDE = 96  # pixels of a thumbnail, at most
@@ -214,9 +214,7 @@ def unreadable(inputs: Sequence[Any], modality: str) -> dict[int, str]:
     return found
 
 
-def further_unreadable(
-    part: Dataset, lost: Mapping[int, str], answers: Callable[[Dataset], object]
-) -> dict[int, str]:
+def further_unreadable(part: Dataset, lost: Mapping[int, str], answers: Callable[[Dataset], object]) -> dict[int, str]:
     """Which further samples cannot be read, and why: at first pictures are only decoded, then all are read by one."""
     if not lost and (found := unreadable(part.inputs, part.modality)):
         return found

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien.emotions import LabelSpace
 from mien.evaluation.plots import BLUE, INK, LINE, MUTED, ORANGE, new_figure, styled
+from mien.labels import LabelSpace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

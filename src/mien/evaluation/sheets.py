@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien.emotions import LabelSpace
 from mien.errors import require
 from mien.evaluation.layout import Block, blocks
 from mien.evaluation.plots import BLUE, INK, MUTED, new_figure, styled
+from mien.labels import LabelSpace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ RIGHT, WRONG = "#1a8f4a", "#d0342c"
 _COLUMNS = 8
 _CELL = 1.2  # of a picture with the gap beside it
 _RATINGS = 3  # told below a picture
-_KINDS = (  # the first that a block has a layer of gives its colour
+_KINDS = (  # the first that a block has a layer of gives its color
     ("Attention", "#8d62c9"), ("Conv", BLUE), ("GRU", "#2f9e77"), ("LSTM", "#2f9e77"), ("Embedding", "#c2578b"),
     ("Tfidf", "#c2578b"), ("Linear", "#e08a1e"), ("Logistic", "#e08a1e"), ("Pool", "#3aa0a8"),
 )  # fmt: skip

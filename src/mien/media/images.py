@@ -26,7 +26,7 @@ from mien.inputs import local, opened
 from mien.media.ffmpeg import jpeg2000, sixteen_bits
 from mien.media.pixels import checked, eight_bits, to_rgb
 from mien.media.png import is_short
-from mien.terminal import cut
+from mien.printable import cut
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile

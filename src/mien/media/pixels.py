@@ -18,7 +18,7 @@ def bgr(frame: np.ndarray) -> np.ndarray:
         result = mien.predict(mien.bgr(frame))
 
     Args:
-        frame: uint8 of shape (height, width, 3), blue, green, red; (height, width, 4), those and alpha; or grey,
+        frame: uint8 of shape (height, width, 3), blue, green, red; (height, width, 4), those and alpha; or gray,
             (height, width) or (height, width, 1), which stays as it is.
 
     Raises:

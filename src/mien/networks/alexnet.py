@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from mien.errors import RecipeError
-from mien.networks.weights import fill, normalised, read_weights
+from mien.networks.weights import fill, normalized, read_weights
 
 _MAP = 6  # side of the map of features that the dense layers see
 
@@ -35,7 +35,7 @@ class Settings(BaseModel):
 
 
 class AlexNet(nn.Module):
-    """Normalised pictures, float (batch, 3, size, size), to features, float (batch, dense); torchvision's names."""
+    """Normalized pictures, float (batch, 3, size, size), to features, float (batch, dense); torchvision's names."""
 
     def __init__(self, settings: Settings, size: int) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class Network(nn.Module):
 
     def features(self, pictures: Tensor) -> Tensor:
         """What the head sees, float32 (batch, dense)."""
-        features: Tensor = self.alexnet(normalised(pictures))
+        features: Tensor = self.alexnet(normalized(pictures))
         return features.float()
 
     def forward(self, pictures: Tensor) -> Tensor:

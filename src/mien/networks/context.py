@@ -4,7 +4,7 @@ one the person; what both found is joined, and gives labels and ratings together
 As in the authors' code both inputs have 224 pixels a side, the joined features go through a dense layer of 256 with
 batch norm, ReLU and dropout of a half, and the outputs are linear. It differs in the branches: they are ResNet-18, for
 which ImageNet's weights (person) and those of Places365 (picture) can be had, where the papers' are 16 layers of
-one-dimensional filters whose weights were published for Torch7 alone; and pictures are normalised as those weights
+one-dimensional filters whose weights were published for Torch7 alone; and pictures are normalized as those weights
 want them.
 """
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mien.errors import RecipeError
 from mien.networks.resnet import ResNet18
-from mien.networks.weights import fill, normalised, read_weights
+from mien.networks.weights import fill, normalized, read_weights
 
 
 class Settings(BaseModel):
@@ -73,7 +73,7 @@ class Network(nn.Module):
 
     def features(self, pictures: Tensor) -> Tensor:
         """What the head sees, float32 (batch, joined)."""
-        seen = [self.picture(normalised(pictures[:, 0])), self.person(normalised(pictures[:, 1]))]
+        seen = [self.picture(normalized(pictures[:, 0])), self.person(normalized(pictures[:, 1]))]
         features: Tensor = self.join(torch.cat(seen, 1))
         return features.float()
 

@@ -20,8 +20,8 @@ from torch.nn import functional
 from mien.errors import RecipeError, how_to_install
 from mien.networks.depthwise import depthwise
 from mien.networks.kernel import KernelHead
+from mien.networks.packages import package_file
 from mien.networks.weights import fill, read_weights
-from mien.packages import package_file
 
 #: Stages of Lite0: how much wider a block is inside, channels it gives, blocks, stride of the first, side of filters.
 STAGES = (
@@ -154,7 +154,7 @@ class Network(nn.Module):
         self.head = KernelHead(width, labels) if settings.head == "kernel" else nn.Linear(width, labels)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        self._standardises = bool(settings.weights)
+        self._standardizes = bool(settings.weights)
         if settings.weights:
             self._start_from(settings.weights)
         else:
@@ -176,21 +176,21 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, pictures: Tensor) -> None:
-        """Set by what features are standardised: their means and spreads over these pictures.
+        """Set by what features are standardized: their means and spreads over these pictures.
 
         Those of a network that begins from nothing will change too much for that: they stay as they are.
 
         Args:
             pictures: uint8 (n, size, size, channels), a few hundred of the training data.
         """
-        if not self._standardises:
+        if not self._standardizes:
             return
         self.eval()
-        self.standardise(torch.cat([self.features(part) for part in torch.split(pictures, _AT_ONCE)]))
+        self.standardize(torch.cat([self.features(part) for part in torch.split(pictures, _AT_ONCE)]))
         self.train()
 
     @torch.no_grad()
-    def standardise(self, seen: Tensor) -> Tensor:
+    def standardize(self, seen: Tensor) -> Tensor:
         """Bring features that the network gives, float32 (n, width), to mean 0 and spread 1, here and from now on."""
         mean, spread = seen.mean(0), seen.std(0, correction=0) + 1e-3 / self.spreads
         self.means += self.spreads * mean

@@ -24,7 +24,7 @@ class Settings(BaseModel):
         ngrams: longest run of tokens that counts as a feature.
         min_texts: in how many training texts a feature must stand.
         features: the most frequent so many are kept.
-        c: scikit-learn's inverse of the regularisation; the best of these on validation data is taken.
+        c: scikit-learn's inverse of the regularization; the best of these on validation data is taken.
         balanced: weigh labels by the inverse of their frequency.
     """
 

@@ -17,7 +17,7 @@ class Settings(RowSettings):
 
     Attributes:
         shape: how large values are drawn in before scaling.
-        c: scikit-learn's inverse of the regularisation.
+        c: scikit-learn's inverse of the regularization.
         balanced: whether labels are weighed by the inverse of their frequency.
     """
 

@@ -96,7 +96,7 @@ class Network(nn.Module):
         for (weights, bias), step in zip(folded, self.steps, strict=True):
             conv: Any = step.conv
             first = conv.groups == 1 and conv.weight.shape[2] == 3
-            # One channel for three: the answer to grey pictures stays the same.
+            # One channel for three: the answer to gray pictures stays the same.
             fitting = weights.sum(1, keepdims=True) if first and channels == 1 else weights
             conv.weight.data = torch.tensor(fitting).reshape(conv.weight.shape)
             self._biases.append(torch.tensor(bias))

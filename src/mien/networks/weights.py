@@ -15,10 +15,10 @@ from mien.errors import RecipeError
 MEANS, SPREADS = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
-def normalised(pictures: Tensor) -> Tensor:
+def normalized(pictures: Tensor) -> Tensor:
     """uint8 pictures (batch, side, side, channels) as torchvision's weights want them, float32 (batch, 3, side, side).
 
-    A grey channel stands for all three.
+    A gray channel stands for all three.
     """
     x = pictures.permute(0, 3, 1, 2).float().expand(-1, 3, -1, -1)
     means, spreads = (torch.tensor(values, device=x.device).view(3, 1, 1) for values in (MEANS, SPREADS))

@@ -1,4 +1,4 @@
-"""The HTTP server: the recognisers behind an API, for many clients at once. Needs the extra "serve".
+"""The HTTP server: the predictors behind an API, for many clients at once. Needs the extra "serve".
 
 ::
 

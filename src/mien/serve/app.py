@@ -79,10 +79,10 @@ def _add_reader(app: FastAPI, modality: str, models: Models, settings: ServeSett
     async def read(request: Request) -> Response:
         async with reading(request, modality, settings, room) as asked:
             served = models.choose((modality,), asked.model)
-            recognizer, roll = served.view(asked.labels)
+            predictor, roll = served.view(asked.labels)
             request.scope["mien"] = {"model": served.name, "inputs": len(asked.inputs)}
             costs = await apart(8 * served.length(asked.inputs), lambda: served.costs(asked.inputs))
-            work = served.batcher.predict(recognizer, asked.inputs, costs)
+            work = served.batcher.predict(predictor, asked.inputs, costs)
             try:
                 results = await _while_wanted(work, request.receive, settings.timeout_s)
             except Busy as error:

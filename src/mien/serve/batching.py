@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, cast
 
-from mien.recognizer import Recognizer
+from mien.modality import Predictor
 from mien.results import Result
 from mien.serve.observe import log, where
 
-Compute = Callable[[Recognizer, Sequence[Any]], list[Result]]
+Compute = Callable[[Predictor, Sequence[Any]], list[Result]]
 Observe = Callable[[int, float], None]  # inputs and seconds of a batch
 
 _UNIT = 256  # characters that cost about as much as one more short text
@@ -45,8 +45,8 @@ def units(length: int) -> int:
 class _Job:
     """The inputs of one request, which may be spread over several batches."""
 
-    def __init__(self, recognizer: Recognizer, inputs: Sequence[Any], costs: Sequence[int], arrived: float) -> None:
-        self.recognizer, self.inputs, self.costs, self.arrived = recognizer, inputs, costs, arrived
+    def __init__(self, predictor: Predictor, inputs: Sequence[Any], costs: Sequence[int], arrived: float) -> None:
+        self.predictor, self.inputs, self.costs, self.arrived = predictor, inputs, costs, arrived
         self.taken = 0  # inputs that are in a batch, or were
         self.results: list[Result | None] = [None] * len(inputs)
         self.missing = len(inputs)
@@ -140,12 +140,12 @@ class Batcher:
         return time.monotonic() - min(self._begun.values()) if self._begun else 0.0
 
     async def predict(
-        self, recognizer: Recognizer, inputs: Sequence[Any], costs: Sequence[int] | None = None
+        self, predictor: Predictor, inputs: Sequence[Any], costs: Sequence[int] | None = None
     ) -> list[Result]:
         """Results of the inputs, in their order. Cancel it, and what was not computed yet will not be.
 
         Args:
-            recognizer: the model, or a twin of it that answers in other labels.
+            predictor: the model, or a twin of it that answers in other labels.
             inputs: at least one.
             costs: units of each; by default 1.
 
@@ -160,7 +160,7 @@ class Batcher:
             raise TooMuch(f"the inputs count as {cost:,}{more}; {self._queue:,} are taken in one request")
         if self.waiting + cost > self._queue:
             raise Busy(max(1, min(60, math.ceil(self.waiting * self._pace))))
-        job = _Job(recognizer, inputs, costs, asyncio.get_running_loop().time())
+        job = _Job(predictor, inputs, costs, asyncio.get_running_loop().time())
         self._jobs.append(job)
         self.waiting += cost
         self._arrival.set()
@@ -214,24 +214,24 @@ class Batcher:
         found: list[list[Result]] = [[]] * len(parts)
         groups: dict[int, list[int]] = {}
         for place, part in enumerate(parts):
-            groups.setdefault(id(part.job.recognizer), []).append(place)
+            groups.setdefault(id(part.job.predictor), []).append(place)
         for places in groups.values():
-            results = self._results(parts[places[0]].job.recognizer, [item for p in places for item in parts[p].inputs])
+            results = self._results(parts[places[0]].job.predictor, [item for p in places for item in parts[p].inputs])
             for place in places:
                 found[place], results = results[: (n := len(parts[place].inputs))], results[n:]
         return found
 
-    def _results(self, recognizer: Recognizer, inputs: Sequence[Any]) -> list[Result]:
+    def _results(self, predictor: Predictor, inputs: Sequence[Any]) -> list[Result]:
         """Results of the inputs; one that breaks the model has an error, and takes those of others not with it."""
         try:
-            results = self._compute(recognizer, inputs)
+            results = self._compute(predictor, inputs)
             if len(results) != len(inputs):
                 raise ValueError(f"{len(results)} results of {len(inputs)} inputs")
             return results
         except Exception as error:
             if len(inputs) > 1:
-                return [result for item in inputs for result in self._results(recognizer, [item])]
-            log.error("failed", extra={"fields": {"model": recognizer.name, **where(error)}})
+                return [result for item in inputs for result in self._results(predictor, [item])]
+            log.error("failed", extra={"fields": {"model": predictor.name, **where(error)}})
             text = f"mien failed on this input ({type(error).__name__}); its log says where"
             name = inputs[0] if isinstance(inputs[0], str) else "input"
-            return [Result(name, recognizer.manifest.modality, recognizer.name, error=text)]
+            return [Result(name, predictor.manifest.modality, predictor.name, error=text)]

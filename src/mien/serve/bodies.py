@@ -41,7 +41,7 @@ class Asked:
     """What a request asks for.
 
     Attributes:
-        inputs: as the recognisers take them: texts, bytes of pictures, clips.
+        inputs: as the predictors take them: texts, bytes of pictures, clips.
         names: what each is called in its result; None where it stands for itself.
         places: where each stood in the request.
         model: name of the model, or None for the first.

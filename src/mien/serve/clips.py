@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from mien.errors import InputError
 from mien.media.clips import work_ends
-from mien.recognizer import Recognizer
+from mien.modality import Predictor
 from mien.results import Result
 from mien.serve.settings import ServeSettings
 
@@ -29,18 +29,18 @@ class Clip:
     given_up: threading.Event = field(default_factory=threading.Event)
 
 
-def read_clips(recognizer: Recognizer, clips: Sequence[Clip], limits: ServeSettings) -> list[Result]:
+def read_clips(predictor: Predictor, clips: Sequence[Clip], limits: ServeSettings) -> list[Result]:
     """Results of clips; one that is too long has none, and one that takes too long that of its beginning."""
-    return [_read(recognizer, clip, limits) for clip in clips]
+    return [_read(predictor, clip, limits) for clip in clips]
 
 
-def _read(recognizer: Recognizer, clip: Clip, limits: ServeSettings) -> Result:
-    from mien.video.recognizer import VideoRecognizer
+def _read(predictor: Predictor, clip: Clip, limits: ServeSettings) -> Result:
+    from mien.modalities.video.predictor import VideoPredictor
 
-    assert isinstance(recognizer, VideoRecognizer)
+    assert isinstance(predictor, VideoPredictor)
     before = work_ends.set(time.monotonic() + max(limits.max_clip_work_s, _OPENING))
     try:
-        reading = recognizer.read(clip.path)
+        reading = predictor.read(clip.path)
         length = reading.info.duration
         if length > limits.max_clip_s:
             raise InputError(f"{clip.path} is {length:.1f} s long; up to {limits.max_clip_s:g} s are read")
@@ -52,6 +52,6 @@ def _read(recognizer: Recognizer, clip: Clip, limits: ServeSettings) -> Result:
                 return reading.result(f"stopped after {at:.1f} s: the server spends no more time on one clip")
         return reading.result()
     except Exception as error:
-        return recognizer.failed(clip.path, error)
+        return predictor.failed(clip.path, error)
     finally:
         work_ends.reset(before)

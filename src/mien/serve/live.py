@@ -138,7 +138,7 @@ class _Session:
     ) -> None:
         self._socket, self._served, self._smoother, self._frames = socket, served, smoother, frames
         self._max_pixels = max_pixels
-        self._recognizer, self._roll = view
+        self._predictor, self._roll = view
         self._newest: bytes | None = None
         self._came = asyncio.Event()
         self._count, self._answered = 0, 0
@@ -192,9 +192,9 @@ class _Session:
         self._newest = None
         try:
             picture = await asyncio.to_thread(read_picture, frame, max_pixels=self._max_pixels)
-            (result,) = await self._served.batcher.predict(self._recognizer, [picture])
+            (result,) = await self._served.batcher.predict(self._predictor, [picture])
         except InputError as error:
-            result = self._recognizer.result("live", error=str(error))
+            result = self._predictor.result("live", error=str(error))
         except Busy:
             await asyncio.sleep(_AGAIN)
             if self._newest is None:  # no newer one came: this one again

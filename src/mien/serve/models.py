@@ -8,58 +8,58 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-from mien.emotions import SPACES, LabelSpace, groups
 from mien.errors import InputError, ModelError
-from mien.model import RECOGNIZERS, find_model, load, read_card, read_manifest, shipped
-from mien.recognizer import Recognizer, answer_in
+from mien.labels import SPACES, LabelSpace, groups
+from mien.modalities.text.predictor import TextPredictor
+from mien.modalities.text.preprocess import cleaned_length
+from mien.modality import Predictor, answer_in
+from mien.model import PREDICTORS, find_model, load, read_card, read_manifest, shipped
 from mien.results import Result
 from mien.serve.batching import Batcher, units
 from mien.serve.clips import read_clips
 from mien.serve.problems import Problem
 from mien.serve.settings import BATCH, ServeSettings
-from mien.text.preprocess import cleaned_length
-from mien.text.recognizer import TextRecognizer
 from mien.threads import usable_threads
 
-View = tuple[Recognizer, Callable[[Result], Result]]
+View = tuple[Predictor, Callable[[Result], Result]]
 
 
 class Served:
     """A loaded model and its queue.
 
     Attributes:
-        recognizer: the model.
+        predictor: the model.
         batcher: where inputs for it go.
         spaces: names of the label spaces it can answer in, its own first.
     """
 
-    def __init__(self, recognizer: Recognizer, batcher: Batcher) -> None:
-        self.recognizer, self.batcher = recognizer, batcher
-        manifest = recognizer.manifest
+    def __init__(self, predictor: Predictor, batcher: Batcher) -> None:
+        self.predictor, self.batcher = predictor, batcher
+        manifest = predictor.manifest
         own = [entry.space for entry in (manifest.labels, *manifest.heads)]
-        self.spaces = [*own, *(name for name in SPACES if name not in own and _leads_to(recognizer, name))]
+        self.spaces = [*own, *(name for name in SPACES if name not in own and _leads_to(predictor, name))]
         self._views: dict[str | None, View] = {}
-        self._card = read_card(recognizer.folder, manifest)
+        self._card = read_card(predictor.folder, manifest)
 
     @property
     def name(self) -> str:
         """The model's name."""
-        return self.recognizer.name
+        return self.predictor.name
 
     @property
     def modality(self) -> str:
         """What it reads."""
-        return self.recognizer.manifest.modality
+        return self.predictor.manifest.modality
 
     def view(self, labels: str | None) -> View:
-        """The recogniser for a label space, and what brings its results there.
+        """The predictor for a label space, and what brings its results there.
 
         Raises:
             Problem: 422, it does not answer in those labels.
         """
         if labels not in self._views:
             try:
-                view = answer_in(self.recognizer, labels and labels[:80])
+                view = answer_in(self.predictor, labels and labels[:80])
             except InputError as error:
                 wrong = str(error).partition("; there are:")[0]  # not all that mien knows: those that this model can
                 raise Problem(422, f"labels: {wrong}; {self.name} answers in: {', '.join(self.spaces)}") from None
@@ -72,14 +72,14 @@ class Served:
 
     def costs(self, inputs: Sequence[Any]) -> list[int]:
         """What the inputs cost in units; a text is measured with its emoji spelled out."""
-        if not isinstance(self.recognizer, TextRecognizer):
+        if not isinstance(self.predictor, TextPredictor):
             return [1] * len(inputs)
-        most = self.recognizer.preprocessor.max_characters
+        most = self.predictor.preprocessor.max_characters
         return [units(cleaned_length(text, most)) for text in inputs]
 
     def label_spaces(self) -> dict[str, list[dict[str, str]]]:
         """The labels of each space it can answer in, as clients learn of them."""
-        manifest = self.recognizer.manifest
+        manifest = self.predictor.manifest
         own = {entry.space: entry.as_space() for entry in (manifest.labels, *manifest.heads)}
         return {name: _told(own.get(name) or SPACES[name]) for name in self.spaces}
 
@@ -164,7 +164,7 @@ class Models:
 
     def facts(self, served: Served) -> dict[str, Any]:
         """What clients learn of one of them."""
-        manifest = served.recognizer.manifest
+        manifest = served.predictor.manifest
         return {
             **manifest.model_dump(mode="json", include={"name", "modality", "summary", "metrics"}),
             "default": self._first[served.modality] is served,
@@ -189,28 +189,28 @@ def _serve(place: str, settings: ServeSettings, observe: Callable[[str, int, flo
     threads = settings.threads or usable_threads()
     # Texts come in many small batches: several at a time on one thread each keep the cores busier than one on all.
     workers, threads = (threads, 1) if modality == "text" else (1, threads)
-    recognizer = load(place, threads=threads)
-    getattr(recognizer, "detector", None)  # the network that finds faces: loaded now, and shared with all twins
+    predictor = load(place, threads=threads)
+    getattr(predictor, "detector", None)  # the network that finds faces: loaded now, and shared with all twins
     compute = partial(read_clips, limits=settings) if modality == "video" else _predict
     batcher = Batcher(
         compute, settings.batch or BATCH.get(modality, 8), settings.window_ms / 1e3, settings.queue, workers,
-        partial(observe, recognizer.name),
+        partial(observe, predictor.name),
     )  # fmt: skip
-    return Served(recognizer, batcher)
+    return Served(predictor, batcher)
 
 
-def _predict(recognizer: Recognizer, inputs: Sequence[Any]) -> list[Result]:
-    return list(recognizer.predict_many(inputs))
+def _predict(predictor: Predictor, inputs: Sequence[Any]) -> list[Result]:
+    return list(predictor.predict_many(inputs))
 
 
 def _shipped_first() -> list[str]:
     """The shipped models, those first that are named as what they read."""
-    return sorted(shipped(), key=lambda name: name not in RECOGNIZERS)
+    return sorted(shipped(), key=lambda name: name not in PREDICTORS)
 
 
-def _leads_to(recognizer: Recognizer, space: str) -> bool:
+def _leads_to(predictor: Predictor, space: str) -> bool:
     try:
-        groups(recognizer.manifest.space, space)
+        groups(predictor.manifest.space, space)
     except ValueError:
         return False
     return True

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from mien.data import Dataset
+from mien.datasets import Dataset
 from mien.errors import DataError
 from mien.training.ratings import Ratings
-from mien.training.task import Task
+from mien.training.sampler import Task
 
 _POOL = 50  # batches that are sorted by length together: little padding, and still a fresh mixture in each epoch
 

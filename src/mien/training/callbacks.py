@@ -13,7 +13,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
-from mien.sinks import whole
+from mien.output.writer import whole
 
 HISTORY = "history.json"
 

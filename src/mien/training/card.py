@@ -114,11 +114,11 @@ def _measured(manifest: Manifest) -> list[str]:
 def _figures(metrics: dict[str, Any]) -> list[str]:
     if not metrics:
         return ["None yet."]
-    labelled = {name: figures for name, figures in metrics.items() if "accuracy" in figures or "ratings" not in figures}
-    return [*(_labelled(labelled) if labelled else []), *_rated(metrics), *_how(metrics)]
+    labeled = {name: figures for name, figures in metrics.items() if "accuracy" in figures or "ratings" not in figures}
+    return [*(_labeled(labeled) if labeled else []), *_rated(metrics), *_how(metrics)]
 
 
-def _labelled(metrics: dict[str, Any]) -> list[str]:
+def _labeled(metrics: dict[str, Any]) -> list[str]:
     repeated = any("n_seen" in figures for figures in metrics.values())
     heads = ["data", "labels", "n", "accuracy", "macro-F1", "mAP", "ECE"]
     rows = []
@@ -214,7 +214,7 @@ def _to_know(manifest: Manifest) -> list[str]:
     if manifest.modality == "text":
         return [
             "- It reads what an English text expresses, not what its writer felt; irony often escapes it.",
-            "- Its training texts carry the biases of where they were written and of the people who labelled them.",
+            "- Its training texts carry the biases of where they were written and of the people who labeled them.",
             "  Do not use it to judge a person.",
             "- Scores are calibrated on validation data of the same kind; on other writing trust them less.",
         ]
@@ -243,12 +243,12 @@ def _to_know(manifest: Manifest) -> list[str]:
     if manifest.modality in ("face", "video"):
         lines += [
             "- It is worse on faces turned to the side, covered in part, badly lit or only a few pixels large.",
-            "- How well it reads people of each age, sex or skin colour is not known unless the figures above say so;",
+            "- How well it reads people of each age, sex or skin color is not known unless the figures above say so;",
             "  expect that it reads some worse than others.",
         ]
     if any(re.match(r"(fer2013|ferplus)\b", str(entry.get("spec", ""))) for entry in manifest.data):
         lines += [
-            "- FER2013's pictures are grey crops of 48 × 48 pixels, found by searching the web for words of emotion.",
+            "- FER2013's pictures are gray crops of 48 × 48 pixels, found by searching the web for words of emotion.",
             "  Their labels hold many errors: people agree with them in about 65 of 100 (Goodfellow et al. 2013).",
             "  A quarter of the faces are happy, 1.5 in 100 disgusted: it says the common ones more readily.",
         ]

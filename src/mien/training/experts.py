@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from mien.data import Dataset
-from mien.emotions import make_space
+from mien.datasets import Dataset
 from mien.errors import DataError, InputError, RecipeError
-from mien.experts import DeepFaceChooser, genders
-from mien.face.preprocess import FaceSettings
+from mien.labels import make_space
+from mien.modalities.face.experts import DeepFaceChooser, genders
+from mien.modalities.face.preprocess import FaceSettings
 from mien.model import CHOOSER, NETWORK
-from mien.packages import package_file
+from mien.networks.packages import package_file
 from mien.runtime import Session
 from mien.training.recipe import NetworkSettings, Recipe, settings_of
-from mien.training.task import Task, unfold
+from mien.training.sampler import Task, unfold
 
 Say = Callable[[str], None]
 
@@ -141,13 +141,13 @@ def _silent(_: str) -> None:
 
 
 def _task(recipe: Recipe, held: Dataset) -> Task:
-    from mien.training.task import open_task
+    from mien.training.sampler import open_task
 
     return open_task(recipe, held.inputs)
 
 
 def _by_group(part: Dataset, by: str, names: Sequence[str]) -> Dataset:
-    """The samples labelled with their group instead of what they show."""
+    """The samples labeled with their group instead of what they show."""
     values = np.array([str(value) for value in part.columns[by]])
     known = part.take(np.isin(values, names))
     targets = np.searchsorted(names, values[np.isin(values, names)]).astype(np.int64)
@@ -234,12 +234,12 @@ def gender_chooser(source: Path, groups: Sequence[str], face: FaceSettings) -> b
     node = helper.make_node
     before = [
         node("Cast", ["inputs"], ["floats"], to=TensorProto.FLOAT),
-        node("Concat", ["floats"] * (3 // face.channels), ["colours"], axis=3),
-        node("Transpose", ["colours"], ["planes"], perm=[0, 3, 1, 2]),
+        node("Concat", ["floats"] * (3 // face.channels), ["colors"], axis=3),
+        node("Transpose", ["colors"], ["planes"], perm=[0, 3, 1, 2]),
         node("MatMul", ["down", "planes"], ["rows"]),
         node("MatMul", ["rows", "across"], ["chips"]),
-        node("Sub", ["chips", "mean"], ["centred"]),
-        node("Div", ["centred", "range"], [inner]),
+        node("Sub", ["chips", "mean"], ["centered"]),
+        node("Div", ["centered", "range"], [inner]),
     ]
     graph = helper.make_graph(
         [*before, *network.graph.node, node("Gather", [outer, "columns"], ["groups"], axis=1)],

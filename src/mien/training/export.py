@@ -19,7 +19,7 @@ from mien.networks.graph import OPSET
 from mien.runtime import Session
 from mien.training.ranges import fix_ranges, products_in_8_bits
 from mien.training.ratings import Ratings
-from mien.training.task import Task
+from mien.training.sampler import Task
 
 Reference = Callable[[np.ndarray], np.ndarray]
 ANSWERS = ("probabilities", "ratings")  # outputs that are answers, in the order in which a reference gives them
@@ -143,7 +143,7 @@ def export_network(
     fixed = [axis.dim_value for axis in shape if not axis.dim_param]
     if fixed:  # torch does so without a word where it cannot keep an axis free
         raise ExportError(f"the network cannot be written as ONNX: it takes only batches with an axis of {fixed[0]}")
-    del model.graph.value_info[:]  # shapes that the exporter noted, which the quantiser would trip over
+    del model.graph.value_info[:]  # shapes that the exporter noted, which the quantizer would trip over
     for node in model.graph.node:  # traces of the source files it came from
         del node.metadata_props[:]
         node.doc_string = ""

@@ -11,17 +11,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from mien import model as folders
-from mien.data import Dataset
-from mien.emotions import MAPS, LabelSpace, get_space
+from mien.datasets import Dataset
 from mien.errors import ExportError
 from mien.evaluation.evaluate import rollup_probabilities
 from mien.evaluation.metrics import best_thresholds, tuned_metrics
+from mien.labels import MAPS, LabelSpace, get_space
 from mien.model import Manifest
 from mien.training.card import card
 from mien.training.experts import expert_files
 from mien.training.ratings import Ratings, mean_correlation
 from mien.training.recipe import Recipe
-from mien.training.task import Task, evaluation_batch
+from mien.training.sampler import Task, evaluation_batch
 
 CALIBRATION = 512  # samples on which the ranges of an 8-bit network are measured
 Say = Callable[[str], None]
@@ -99,7 +99,7 @@ def write(
 
 
 def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say: Say) -> np.ndarray:
-    """Calibrate, export, prove and quantise if asked; notes about it go into the manifest.
+    """Calibrate, export, prove and quantize if asked; notes about it go into the manifest.
 
     Returns:
         The network's probabilities on the validation samples, float32 (n, labels).

@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from mien.data import Dataset
+from mien.datasets import Dataset
 from mien.errors import MienError
 from mien.evaluation.metrics import tuned_metrics
 from mien.training.batches import Batches
@@ -29,8 +29,8 @@ from mien.training.export import ANSWERS, Answers, Reference, export_network, pr
 from mien.training.objective import Objective
 from mien.training.ratings import Ratings, correlations
 from mien.training.recipe import TrainSettings
+from mien.training.sampler import Task, evaluation_batch
 from mien.training.stages import Stages
-from mien.training.task import Task, evaluation_batch
 
 CHECKPOINTS = "checkpoints"
 

@@ -14,8 +14,8 @@ import yaml
 from pydantic import ValidationError
 
 from mien.errors import MienError, RecipeError
-from mien.locks import Held
-from mien.sinks import whole, written
+from mien.files import Held
+from mien.output.writer import whole, written
 from mien.training.plain_yaml import read_yaml
 from mien.training.recipe import Recipe
 

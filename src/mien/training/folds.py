@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from mien import model as folders
-from mien.data import Dataset, Problem, open_dataset
-from mien.data.splits import folds as deal_folds
-from mien.data.splits import strata
+from mien.datasets import Dataset, Problem, open_dataset
+from mien.datasets.splits import folds as deal_folds
+from mien.datasets.splits import strata
 from mien.errors import DataError, MienError
 from mien.evaluation import evaluate
 from mien.evaluation.held_out import HeldOut
@@ -186,10 +186,10 @@ def _answers(model: Path, held: Dataset, path: Path) -> tuple[np.ndarray, np.nda
     labels, ratings = len(manifest.space), len(manifest.ratings)
 
     def ask() -> np.ndarray:
-        recognizer: Any = folders.load(model)
+        predictor: Any = folders.load(model)
         if held.features:
-            recognizer = recognizer.reading(held.features)
-        return np.hstack(recognizer.answers(held.inputs) if ratings else [recognizer.probabilities(held.inputs)])
+            predictor = predictor.reading(held.features)
+        return np.hstack(predictor.answers(held.inputs) if ratings else [predictor.probabilities(held.inputs)])
 
     answers = computed_once(kept, (len(held), labels + ratings), ask)
     return answers[:, :labels], answers[:, labels:]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.data import Dataset
+from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
 from mien.evaluation.metrics import tuned_metrics
 from mien.networks import open_network
@@ -17,7 +17,7 @@ from mien.networks.linear import LinearModel
 from mien.training.export import Reference, probabilities_of
 from mien.training.ratings import Ratings
 from mien.training.recipe import Recipe
-from mien.training.task import Task, open_task
+from mien.training.sampler import Task, open_task
 
 
 @dataclass
@@ -70,7 +70,7 @@ class TrainedLinear:
 def train_linear(
     recipe: Recipe, sets: list[Dataset], valid: Dataset, say: Callable[[str], None]
 ) -> tuple[TrainedLinear, Task]:
-    """Train with each regularisation of the recipe and keep the best on validation data.
+    """Train with each regularization of the recipe and keep the best on validation data.
 
     Raises:
         DataError: several data sets were given; this baseline learns from one.

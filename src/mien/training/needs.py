@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from mien.errors import RecipeError, require
-from mien.experts import deepface
+from mien.modalities.face.experts import deepface
 from mien.model import find_model
 from mien.networks import OF_ROWS, open_network
 from mien.training.experts import gender_network

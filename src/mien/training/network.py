@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from mien import model as folders
-from mien.data import Dataset
-from mien.emotions import LabelSpace
+from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
 from mien.evaluation.evaluate import rollup_probabilities
+from mien.labels import LabelSpace
 from mien.networks import open_network
 from mien.training.batches import Batches
 from mien.training.fit import Module, TrainedNetwork, fit
@@ -22,8 +22,8 @@ from mien.training.folder import computed_once
 from mien.training.objective import Objective, source
 from mien.training.ratings import Ratings
 from mien.training.recipe import DistillSettings, Recipe
+from mien.training.sampler import Task, evaluation_batch, open_task
 from mien.training.start import start_from, start_head
-from mien.training.task import Task, evaluation_batch, open_task
 
 _CALIBRATION = 1024  # samples by which a network adjusts what its pretrained weights do not tell
 
@@ -117,13 +117,13 @@ def _heads(names: list[str], part: Dataset, start: int) -> dict[str, slice]:
     """The columns of the network's output in which each further label space stands.
 
     Raises:
-        DataError: the data set is not labelled in one of them.
+        DataError: the data set is not labeled in one of them.
     """
     heads = {}
     for name in names:
         if name not in part.also:
             have = ", ".join(part.also) or "no further label space"
-            raise DataError(f"train.also: {part.name} is not labelled in {name!r}; it has: {have}")
+            raise DataError(f"train.also: {part.name} is not labeled in {name!r}; it has: {have}")
         heads[name] = slice(start, start := start + part.also[name].shape[1])
     return heads
 

@@ -1,4 +1,4 @@
-"""What training minimises: for each sample the negative log-likelihood of its labels, summed over labels, or the EMOTIC
+"""What training minimizes: for each sample the negative log-likelihood of its labels, summed over labels, or the EMOTIC
 paper's squares; and how far its ratings are missed.
 """
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mien.emotions import LabelSpace, get_space, groups
+from mien.labels import LabelSpace, get_space, groups
 from mien.training.ratings import Ratings
 from mien.training.recipe import DistillSettings, TrainSettings
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mien import model as folders
-from mien.data import Dataset, open_dataset
+from mien.datasets import Dataset, open_dataset
 from mien.errors import DataError, ModelError, require
-from mien.face.preprocess import FaceSettings
-from mien.text.preprocess import TextPreprocessor, TextSettings
+from mien.modalities.face.preprocess import FaceSettings
+from mien.modalities.text.preprocess import TextPreprocessor, TextSettings
+from mien.modalities.video.preprocess import VideoSettings
 from mien.training.card import card
-from mien.video.preprocess import VideoSettings
 
 
 def publish(run: str | Path, to: str | Path, *, name: str | None = None, weights: bool = True) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.data import Dataset
+from mien.datasets import Dataset
 from mien.evaluation.ratings import pearson
 from mien.model import RatingEntry
 

@@ -18,14 +18,26 @@ SHIPPED = Path(__file__).parent.parent / "recipes"
 
 #: modality → its settings for the parts of a recipe that differ by modality.
 PARTS: dict[str, dict[str, str]] = {
-    "text": {"preprocess": "mien.text.preprocess:TextSettings", "augment": "mien.text.augment:AugmentSettings"},
-    "face": {"preprocess": "mien.face.preprocess:FaceSettings", "augment": "mien.face.augment:AugmentSettings"},
-    "video": {"preprocess": "mien.video.preprocess:VideoSettings", "augment": "mien.face.augment:AugmentSettings"},
-    "features": {
-        "preprocess": "mien.features.preprocess:FeatureSettings",
-        "augment": "mien.features.preprocess:AugmentSettings",
+    "text": {
+        "preprocess": "mien.modalities.text.preprocess:TextSettings",
+        "augment": "mien.modalities.text.augment:AugmentSettings",
     },
-    "scene": {"preprocess": "mien.scene.preprocess:SceneSettings", "augment": "mien.face.augment:AugmentSettings"},
+    "face": {
+        "preprocess": "mien.modalities.face.preprocess:FaceSettings",
+        "augment": "mien.modalities.face.augment:AugmentSettings",
+    },
+    "video": {
+        "preprocess": "mien.modalities.video.preprocess:VideoSettings",
+        "augment": "mien.modalities.face.augment:AugmentSettings",
+    },
+    "features": {
+        "preprocess": "mien.modalities.features.preprocess:FeatureSettings",
+        "augment": "mien.modalities.features.preprocess:AugmentSettings",
+    },
+    "scene": {
+        "preprocess": "mien.modalities.scene.preprocess:SceneSettings",
+        "augment": "mien.modalities.face.augment:AugmentSettings",
+    },
 }
 
 
@@ -84,7 +96,7 @@ class TrainSettings(_Strict):
         label_smoothing: share of a label's certainty spread over the others (Szegedy et al. 2016).
         class_weights: weigh labels by 1 / sqrt(their share), so that rare ones count more.
         start: a run or model folder with ``weights.safetensors`` to go on from; "" for the network's own start.
-        also: further label spaces that the data set is labelled in (such as fer2013's "ferplus8", ten people's votes);
+        also: further label spaces that the data set is labeled in (such as fer2013's "ferplus8", ten people's votes);
             the network gets a head for each, and learns from the shares of the votes.
         also_weight: share of the loss on those heads together.
         label_loss: of several labels at a time: "likelihood", or "squares", the EMOTIC papers' weighted squares.

@@ -10,7 +10,7 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
-from mien.data import Dataset
+from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
 from mien.networks import OF_ROWS, open_network
 from mien.networks.graph import row_model, save_model
@@ -20,8 +20,8 @@ from mien.training.embed import Embedding
 from mien.training.export import Reference, probabilities_of
 from mien.training.ratings import Ratings
 from mien.training.recipe import Recipe
+from mien.training.sampler import Task
 from mien.training.search import Chosen, choose
-from mien.training.task import Task
 
 _BATCH = 64
 _TINY = 1e-9  # keeps the logarithm of a probability finite
@@ -187,10 +187,10 @@ def rows_of(inputs: Sequence[Any], task: Task, embedding: Embedding | None) -> n
 
 def _opened(recipe: Recipe, embed: str, data: Dataset) -> tuple[Task, Embedding | None]:
     if not embed:
-        from mien.features.task import FeatureTask
+        from mien.modalities.features.sampler import FeatureTask
 
         return cast(Task, FeatureTask(recipe, data.inputs, features=data.features)), None
-    from mien.face.task import FaceTask
+    from mien.modalities.face.sampler import FaceTask
 
     embedding = Embedding(embed)
     return cast(Task, FaceTask(recipe.model_copy(update={"preprocess": embedding.preprocess}))), embedding

@@ -24,15 +24,15 @@ from typing import Any
 import numpy as np
 
 from mien import model as folders
-from mien.data import Dataset, open_dataset
-from mien.data.dataset import account
-from mien.data.splits import split_rows, strata
-from mien.emotions import SPACES
+from mien.datasets import Dataset, open_dataset
+from mien.datasets.dataset import account
+from mien.datasets.splits import split_rows, strata
 from mien.errors import DataError
 from mien.evaluation import evaluate
 from mien.evaluation.held_out import HeldOut
 from mien.evaluation.report import Report
 from mien.inputs import to_write
+from mien.labels import SPACES
 from mien.model import ExpertsEntry, LabelsEntry, Manifest
 from mien.networks import OF_ROWS
 from mien.training.card import INNER, card
@@ -42,7 +42,7 @@ from mien.training.folder import claim, machine, next_folder, versions
 from mien.training.needs import check_needs
 from mien.training.publish import headline
 from mien.training.recipe import Recipe, as_setting, load_recipe
-from mien.training.task import Task, unfold
+from mien.training.sampler import Task, unfold
 
 
 @dataclass(frozen=True)

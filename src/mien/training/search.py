@@ -13,11 +13,11 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 from threadpoolctl import threadpool_limits
 
-from mien.data.splits import folds
-from mien.display import progress
+from mien.datasets.splits import folds
 from mien.errors import DataError, require
 from mien.networks import open_network
 from mien.networks.rows import spread
+from mien.output.terminal import progress
 from mien.threads import usable_threads
 from mien.training.recipe import SearchSettings
 

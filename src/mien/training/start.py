@@ -11,16 +11,16 @@ from safetensors.torch import load_file
 from torch import nn
 
 from mien import model as folders
-from mien.data import Dataset
-from mien.emotions import LabelSpace
+from mien.datasets import Dataset
 from mien.errors import RecipeError
+from mien.labels import LabelSpace
 from mien.networks.kernel import COMPONENTS, VECTORS, KernelHead
 from mien.training.ratings import Ratings
-from mien.training.task import Task
+from mien.training.sampler import Task
 
 _HEAD = "head"  # what the last layer of every network is called
 _FEWEST = 2  # samples with a rating
-_STRENGTHS = np.geomspace(1.0, 1e6, 25)  # of the ridge regression, for standardised features
+_STRENGTHS = np.geomspace(1.0, 1e6, 25)  # of the ridge regression, for standardized features
 _KERNEL_STRENGTHS = np.geomspace(1e-3, 10, 17)  # for a kernel that is 1 of a sample and itself
 _GAMMAS = np.array([0.3, 0.6, 1.0, 1.6])  # tried, in units of 1 / the mean square of a sample's length
 _SMALLEST = 1e-8  # eigenvalue of a kernel that is no rounding error
@@ -99,8 +99,8 @@ def start_head(network: Any, task: Task, part: Dataset, ratings: Ratings, batch:
     if not len(ratings):
         raise RecipeError(f"train.head_start: {part.name} has no ratings")
     features = features_of(network, task, part, batch)
-    if hasattr(network, "standardise"):
-        features = network.standardise(torch.from_numpy(features)).numpy()
+    if hasattr(network, "standardize"):
+        features = network.standardize(torch.from_numpy(features)).numpy()
     wanted = ratings.of(part)
     rows = features.astype(np.float64)
     fitted = _fit_kernel(head, rows, wanted, seed) if isinstance(head, KernelHead) else _fit_linear(rows, wanted)

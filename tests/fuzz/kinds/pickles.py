@@ -16,7 +16,7 @@ import pandas as pd
 
 from fuzz import Case
 from fuzz.bend import bend, number, rearranged
-from mien.data.tables import open_table
+from mien.datasets.tables import open_table
 
 SECONDS, SECONDS_PER_MB, MEGABYTES, MEGABYTES_PER_MB = 3.0, 8.0, 150.0, 60.0
 _FUNCTIONS = (

@@ -24,7 +24,7 @@ from fuzz import Case, Finding
 from fuzz.bend import bend, number
 from fuzz.command import run
 from fuzz.words import text
-from mien.data.tables import open_table
+from mien.datasets.tables import open_table
 from mien.errors import MienError
 
 SECONDS, SECONDS_PER_MB, MEGABYTES, MEGABYTES_PER_MB = 3.0, 8.0, 150.0, 60.0

@@ -12,7 +12,7 @@ from random import Random
 import mien
 from fuzz import Case, Finding
 from fuzz.words import text
-from mien.recognizer import Recognizer
+from mien.modality import Predictor
 
 SECONDS, SECONDS_PER_MB, MEGABYTES, MEGABYTES_PER_MB = 3.0, 15.0, 200.0, 300.0
 _MODELS = ("text-carer", "text")
@@ -45,7 +45,7 @@ _SIGNS = (
     "日",
 )
 _COMPANY = ("no", "i love this so much, thank you", "what a horrible day " * 30, "", "why? " * 9, "👍", "fine.")
-_models: list[Recognizer] = []
+_models: list[Predictor] = []
 
 
 def prepare() -> None:
@@ -78,7 +78,7 @@ def _check_shown(content: str) -> None:
     """A result in a terminal obeys nothing that stands in the text."""
     from rich.console import Console
 
-    from mien.display import show_results
+    from mien.output.terminal import show_results
 
     if len(content) > 5000:
         return

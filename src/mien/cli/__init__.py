@@ -1,0 +1,3 @@
+"""The command line."""
+
+from mien.cli.app import main as main

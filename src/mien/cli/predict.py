@@ -1,0 +1,361 @@
+"""The verb ``predict``: texts with a text model, pictures with one of faces or scenes; clips: cli_clips.py.
+
+Tables of numbers are read with a model of features, which has to be named.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.cli.counts import Unread, print_results, say_left_out
+from mien.cli.inputs import Source, are_clips, files, kind_of, left_out_of, numbers, stopped, texts
+from mien.cli.usage import target
+from mien.errors import InputError
+from mien.inputs import exists
+from mien.printable import cut, print_line, quoted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mien.modality import Predictor
+    from mien.results import Result
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
+
+_MODALITIES = ("text", "face", "video", "scene", "features")
+_PICTURES = ("face", "scene")
+_UNITS = {"face": "faces", "scene": "readings", "features": "rows"}  # what is counted; texts of the rest
+_SHOWN = 20  # results kept to be shown; more are only counted
+
+
+def console(*, stderr: bool = False) -> Console:
+    """The terminal, or the file that stands for it."""
+    from mien.output.terminal import Terminal
+
+    return Terminal(stderr=stderr, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+
+
+def say(line: str) -> None:
+    """Tell a person something, on standard error."""
+    print_line(line, sys.stderr)
+
+
+def predict(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Texts, files of lines (.txt), tables, - for standard input; or pictures, clips, and folders of them."
+        ),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A shipped model's name, or a model or run folder. "
+            "[default: face for pictures, video for clips, else text]"
+        ),
+    ] = None,
+    modality: Annotated[
+        str | None, typer.Option("--as", help="Take every input as this: text, face, video, scene or features.")
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="Answer in another label space, such as ekman7.")] = None,
+    column: Annotated[
+        str | None, typer.Option(help="The table's column with the text, if its name does not tell.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of text files; found out if not given.")] = None,
+    crops: Annotated[bool, typer.Option("--crops", help="Each picture is a ready crop of one face.")] = False,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--box", help="Of one scene: a person's left,top,right,bottom in pixels; may be given several times."
+        ),
+    ] = None,
+    fps: Annotated[float | None, typer.Option(help="Of clips: frames a second to look at.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Of clips: so many frames of each, spread evenly.")] = None,
+    as_json: AsJson = False,
+    out: Annotated[
+        Path | None,
+        target("Write FILE.{jsonl,csv,tsv,parquet,html}; of one picture also .jpg or .png, of one clip .json or .mp4."),
+    ] = None,
+    scores: Annotated[bool, typer.Option(help="With --out: a column for the probability of every label.")] = False,
+    timeline: Annotated[
+        bool | None,
+        typer.Option(
+            help="Tables of clips: a row for each moment, or one for each clip. "
+            "[default: moments of a single clip, one row for each of several or of a folder]"
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts or faces computed at once.")] = 64,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: in several processes, into a folder --out of Parquet parts.")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Of --engine ray: how many processes. [default: one for each core]")
+    ] = None,
+) -> None:
+    """Read emotion in texts, files of lines and tables, in the faces of pictures and clips, or in tables of numbers."""
+    given = dict(locals())
+    if problem := _misused(as_json, out, modality, fps, frames) or _no_engine(engine, workers, out):
+        raise typer.BadParameter(problem)
+    from mien.model import load
+
+    kind = kind_of(inputs, model, modality)
+    clips_given = are_clips(inputs, kind)
+    if problem := _unfit(kind, crops, None if clips_given else (fps, frames, timeline)):
+        raise typer.BadParameter(problem)
+    literal = modality == "text"
+    if out and any(os.path.samefile(item, out) for item in inputs if exists(item) and out.exists()):
+        raise InputError(f"{out} is an input, which would be lost: name another file")
+    sources = _sources(inputs, "video" if clips_given else kind, model or kind, column, encoding, literal=literal)
+    predictor = load(model or kind)
+    if predictor.manifest.modality != kind:
+        raise InputError(f"the model {predictor.name} reads {predictor.manifest.modality}, not {kind}")
+    predictor, roll = _answer_in(predictor, labels)
+    settings: dict[str, Any] = {"scores": scores, "labels": labels}
+    if out:
+        from mien.output.journal import asked
+
+        settings["asked"] = asked(predictor, sources, given)
+    if clips_given:
+        single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
+        settings["timeline"] = single if timeline is None else timeline
+    if engine == "ray" and out:
+        from mien.cli.ray import predict_on_ray
+
+        if kind == "features" or box or "-" in inputs:
+            raise InputError("--engine ray is for texts, pictures and clips: not for numbers, --box or standard input")
+        how: dict[str, Any] = {"fps": fps, "frames": frames} if clips_given else {"crops": True} if crops else {}
+        predict_on_ray(predictor, roll, sources, out, workers, {**how, "batch_size": batch_size}, settings)
+        return
+    if clips_given:
+        from mien.cli.clips import Clips, predict_clips
+        from mien.modalities.scene.predictor import ScenePredictor
+        from mien.modalities.video.predictor import VideoPredictor
+
+        assert isinstance(predictor, VideoPredictor | ScenePredictor)
+        clips = Clips(predictor, sources[0], roll, {"fps": fps, "frames": frames, "batch_size": batch_size}, single)
+        predict_clips(clips, as_json, out, settings)
+        return
+    options: dict[str, Any] = {"crops": True} if crops else {}
+    boxes = _boxes(box, inputs, kind) if box else None
+
+    def read(items: Iterable[Any]) -> Iterator[Result]:
+        if boxes:
+            told: Any = predictor  # one of scenes
+            return (roll(told.predict(item, boxes=boxes)) for item in items)
+        from mien.output.terminal import with_notes
+
+        return map(roll, with_notes(predictor.predict_many(items, batch_size, **options), say))
+
+    if out and kind in _PICTURES and out.suffix.lower() in (".jpg", ".jpeg", ".png"):
+        _draw(predictor, sources[0], read, out)
+    elif out:
+        size = 1 if boxes else 64 if kind in _PICTURES else 16 * batch_size
+        _predict_to_file(predictor, read, sources, out, settings, size)
+    else:
+        _predict_to_screen(predictor, read, sources, as_json)
+
+
+def _misused(
+    as_json: bool, out: Path | None, modality: str | None, fps: float | None, frames: int | None
+) -> str | None:
+    """What is wrong with the options themselves, whatever the inputs; None if nothing is."""
+    if as_json and out:
+        return "--json prints and --out writes; take one of them"
+    if modality not in (None, *_MODALITIES):
+        return f"--as {modality!r}; there are: {', '.join(_MODALITIES)}"
+    if fps is not None and frames is not None:
+        return "--fps or --frames; take one of them"
+    if fps is not None and not 0 < fps <= 1000:
+        return f"--fps must be above 0 and at most 1000, not {fps:g}"
+    return None
+
+
+def _sources(
+    inputs: list[str], kind: str, model: str, column: str | None, encoding: str | None, *, literal: bool
+) -> list[Source]:
+    """The inputs as what they are; *literal*: every one is a text."""
+    if kind == "text":
+        return list(texts(inputs, column, literal=literal, encoding=encoding))
+    if kind == "features":
+        return [numbers(Path(item), model, encoding) for item in inputs]
+    return [files(inputs, kind)]
+
+
+def _unfit(kind: str, crops: bool, of_clips: tuple[Any, ...] | None) -> str | None:
+    """Which options are for inputs of another kind; *of_clips* are those for clips, where none are given."""
+    if crops and kind != "face":
+        return "--crops is for pictures"
+    if of_clips and any(value is not None for value in of_clips):
+        return "--fps, --frames and --timeline are for clips"
+    return None
+
+
+def _no_engine(engine: str, workers: int | None, out: Path | None) -> str | None:
+    """What is wrong with the options that say where to compute; None if nothing is."""
+    if engine not in ("local", "ray"):
+        return f"--engine {engine!r}; there are: local, ray"
+    if engine == "ray" and out is None:
+        return "--engine ray needs --out FOLDER"
+    return "--workers is for --engine ray" if workers and engine == "local" else None
+
+
+def _boxes(box: list[str], inputs: list[str], kind: str) -> list[tuple[float, ...]]:
+    """The boxes of ``--box``, as numbers."""
+    if kind != "scene" or len(inputs) != 1:
+        raise typer.BadParameter("--box is for one picture, read as a scene", param_hint="--box")
+    try:
+        found = [tuple(float(side) for side in text.split(",")) for text in box]
+    except ValueError:
+        found = [()]
+    if any(len(sides) != 4 for sides in found):
+        raise typer.BadParameter("a box is left,top,right,bottom", param_hint="--box")
+    return found
+
+
+def _predict_to_screen(
+    predictor: Predictor, read: Callable[[Iterable[Any]], Iterator[Result]], sources: list[Source], as_json: bool
+) -> None:
+    counts: Counter[str] = Counter()
+    shown: list[Result] = []
+    unread = Unread()
+    results = unread.watch(read(_texts(sources)))
+    left_out, given = left_out_of(sources), sum(not source.name.strip() for source in sources)
+    if as_json:
+        print_results(predictor.name, results, lambda: unread.left_out(given, left_out))
+    else:
+        from mien.output.scene_show import show_scenes
+        from mien.output.terminal import progress, show_pictures, show_results
+
+        pictures = predictor.manifest.modality in _PICTURES
+        total = sources[0].total if len(sources) == 1 else None
+        with progress("reading", total) as step:
+            for result in results:
+                if pictures:
+                    counts.update(item.label or "—" for item in result.items)
+                else:
+                    counts[result.label or "—"] += 1
+                if len(shown) < _SHOWN:
+                    shown.append(result)
+                elif result.error and pictures:
+                    say(f"mien: {result.error}")
+                step(1)
+        if predictor.manifest.modality == "scene":
+            show_scenes(console(), shown, sources[0].total or len(shown), predictor.manifest.scales)
+        elif pictures:
+            show_pictures(console(), shown, counts, sources[0].total or len(shown))
+        else:
+            show_results(console(), shown, counts, _UNITS.get(predictor.manifest.modality, "texts"))
+    unread.tell(given, left_out)
+
+
+def _texts(sources: Iterable[Source]) -> Iterator[Any]:
+    return (text for source in sources for text, _ in source.rows())
+
+
+def _answer_in(predictor: Predictor, labels: str | None) -> tuple[Predictor, Callable[[Result], Result]]:
+    from mien.modality import answer_in
+
+    try:
+        return answer_in(predictor, labels)
+    except InputError as error:
+        raise InputError(f"--labels {quoted(cut(labels or '', 40))}: {error}") from error
+
+
+# ---------------------------------------------------------------------------------------------------- into files
+
+
+def _draw(predictor: Predictor, source: Source, read: Callable[[Iterable[Any]], Iterator[Result]], out: Path) -> None:
+    """One picture with its faces marked, or with what was read in the scene."""
+    from mien.media.images import read_picture
+    from mien.output.face_draw import annotate, write_picture
+    from mien.output.terminal import show_pictures
+    from mien.output.writer import check_target
+
+    check_target(out, (out.suffix,))
+    if source.total != 1:
+        raise InputError(f"{out} holds one picture, and {source.total} are given; .html holds several")
+    path = next(source.rows())[0]
+    (result,) = read([path])
+    if result.error:
+        raise InputError(result.error)
+    if result.modality == "scene":
+        from mien.output import scene_draw as draw
+        from mien.output import scene_show as show
+
+        scales = predictor.manifest.scales
+        write_picture(out, draw.annotate(read_picture(path), result, scales))
+        show.show_scenes(console(stderr=True), [result], 1, scales)
+    else:
+        write_picture(out, annotate(read_picture(path), result))
+        show_pictures(console(stderr=True), [result], Counter(item.label or "—" for item in result.items), 1)
+    say(f"wrote {out}")
+
+
+def _predict_to_file(
+    predictor: Predictor,
+    read: Callable[[Iterable[Any]], Iterator[Result]],
+    sources: list[Source],
+    out: Path,
+    settings: dict[str, Any],
+    size: int,
+) -> None:
+    """A table of any length, in chunks of *size* inputs: a run that is resumed reads the same ones together."""
+    from itertools import islice
+
+    from mien.modality import in_chunks
+    from mien.output.journal import Journal
+    from mien.output.terminal import progress, show_counts
+    from mien.output.writer import FORMATS, check_target, own_name, picture_writer, row_of
+
+    check_target(out)
+    modality = predictor.manifest.modality
+    pictures, scales = modality in _PICTURES, predictor.manifest.scales if modality == "scene" else None
+    again = all(source.name != "-" for source in sources)
+    totals = [source.total for source in sources if source.total is not None]
+    total = sum(totals) if len(totals) == len(sources) else None
+    suffix = ".jsonl" if pictures else out.suffix  # a picture has many faces: whole until the file is made
+    write = picture_writer(out.suffix, settings["scores"], scales) if pictures else FORMATS[out.suffix]
+    taken = {name for source in sources for name in source.columns}
+    label, error = (own_name(name, () if suffix == ".jsonl" else taken) for name in ("label", "error"))
+    counts, errors, done = Counter[str](), 0, 0
+    with Journal(out, settings["asked"], write, say, again=again) as journal:
+        done = journal.done
+        try:
+            with progress(f"reading into {out}", total, journal.done) as step:
+                for chunk in in_chunks(islice((row for source in sources for row in source.rows()), done, None), size):
+                    results = zip(read(text for text, _ in chunk), chunk, strict=True)
+                    rows = list[dict[str, Any]]()
+                    for result, (_, cells) in results:
+                        rows.append(row_of(result, cells, suffix, settings["scores"], taken))
+                        if pictures:
+                            step(1)
+                    journal.append(rows)
+                    done += len(chunk)
+                    step(0 if pictures else len(chunk))
+            for row in journal.rows():
+                if pictures:
+                    counts.update(item["label"] for item in row["items"] if item["label"] is not None)
+                    if row[error] and errors < _SHOWN:
+                        say(f"mien: {row[error]}")
+                else:
+                    counts[row[label] or "—"] += 1
+                errors += row[error] is not None
+            journal.finish()
+        except KeyboardInterrupt:
+            kept = f"the {done:,} rows done are kept in {journal.path}"
+            raise stopped(kept if again else f"{kept}; standard input is read from its start again") from None
+    unit = _UNITS.get(modality, "texts")
+    if counts or modality != "scene":
+        show_counts(console(stderr=True), counts, unit)
+    say_left_out(left_out_of(sources))
+    if errors:
+        what = f"{errors:,} of {done:,} {'pictures' if pictures else unit}"
+        say(f"{what} could not be read: their rows have no label and say why")
+    say(f"wrote {out}")

@@ -1,0 +1,67 @@
+"""The verb ``train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.inputs import stopped
+from mien.cli.predict import say
+from mien.cli.usage import target
+from mien.errors import MienError
+from mien.printable import print_line
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe or a YAML file; 'list' lists the shipped.")],
+    data: Annotated[
+        list[str] | None, typer.Option("--data", help="READER:PATH; further ones are learned from besides the first.")
+    ] = None,
+    out: Annotated[Path | None, target("The run folder; runs/RECIPE-N if not given.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as train.epochs=3")] = None,
+    folds: Annotated[
+        str | None, typer.Option(help="Cross-validate: a column that names the folds, or how many to make.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Begin with this run's or model folder's weights of the same network; other labels get a new head.",
+        ),
+    ] = None,
+) -> None:
+    """Train a model: run folder with config, history, checkpoints, report and model."""
+    from mien.training.recipe import as_setting, load_recipe, shipped
+
+    if recipe == "list":
+        for name in shipped():
+            print_line(f"{name:18} {load_recipe(name).summary}")
+        return
+    if not data:
+        raise typer.BadParameter("name the data to train on, such as --data carer:emotion/", param_hint="--data")
+    if resume and not out:
+        raise typer.BadParameter("name the run to go on with", param_hint="--out")
+    from mien.training import run
+    from mien.training.folder import CONFIG, next_folder
+
+    chosen = [*(settings or []), *([as_setting("train.start", start)] if start else [])]
+    folder = out or next_folder(load_recipe(recipe, chosen).name)
+    try:
+        done = run.train(recipe, data, folder, resume=resume, say=say, settings=chosen, folds=folds)
+    except KeyboardInterrupt:
+        if not (folder / CONFIG).exists():
+            raise MienError("stopped before training began") from None
+        added = [*([] if out else ["--out", str(folder)]), *([] if resume else ["--resume"])]
+        raise stopped(f"the {'folds and ' if folds else ''}epochs done are kept", *added) from None
+    found = {name: done.metrics.get(name) for name in ("accuracy", "macro_f1", "map")}
+    found |= {f"{name}_pearson": row["pearson"] for name, row in done.metrics.get("ratings", {}).items()}
+    figures = "  ".join(f"{name} {value:.4f}" for name, value in found.items() if value is not None)
+    over = done.metrics.get("folds")
+    say(f"{'held-out folds' if over else 'validation'}: {figures}")
+    if over:
+        told = (f"{name} {mean:.4f} (± {over['std'][name]:.4f})" for name, mean in over["mean"].items())
+        say("mean over folds: " + "  ".join(told))
+    print_line(done.folder)

@@ -1,0 +1,104 @@
+"""Files in zips: their lists without unpacking, and those that are needed unpacked once."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from mien.errors import DataError
+
+
+class Member(NamedTuple):
+    """A file in a zip.
+
+    Attributes:
+        archive: the zip.
+        name: the file's name in it, folders and all.
+        size: bytes when unpacked.
+    """
+
+    archive: Path
+    name: str
+    size: int
+
+
+def members(archive: Path) -> list[Member]:
+    """The files that a zip lists, in the order of their names.
+
+    Raises:
+        DataError: it is no zip, or cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            entries = [entry for entry in packed.infolist() if not entry.is_dir()]
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"{archive} is no readable zip: {error}") from error
+    return sorted(Member(archive, entry.filename, entry.file_size) for entry in entries)
+
+
+def unpack(wanted: Sequence[Member], cache: Path | None) -> dict[Member, Path | str]:
+    """Unpack files, each to ``cache/<zip>/<file>``; those that are there already, whole, are taken as they are.
+
+    Args:
+        cache: the folder; None for a temporary one that is removed when the program ends.
+
+    Returns:
+        Each file's path, or why it cannot be unpacked.
+
+    Raises:
+        DataError: there is no room for them, or the folder cannot be written.
+    """
+    from mien.output.terminal import progress
+
+    if not wanted:
+        return {}
+    try:
+        if cache is None:
+            cache = Path(tempfile.mkdtemp(prefix="mien-"))
+            atexit.register(shutil.rmtree, cache, ignore_errors=True)
+        cache.mkdir(parents=True, exist_ok=True)
+        targets = {member: cache / member.archive.stem / PurePosixPath(member.name).name for member in wanted}
+        lacking = [member for member, path in targets.items() if not _whole(path, member.size)]
+        needed, free = sum(member.size for member in lacking), shutil.disk_usage(cache).free
+        if needed > free:
+            raise DataError(
+                f"unpacking {len(lacking)} files takes {needed / 1e9:.1f} GB, and {cache} has room for "
+                f"{free / 1e9:.1f}: name another folder with cache=FOLDER"
+            )
+        found: dict[Member, Path | str] = dict(targets)
+        with progress("unpacking", len(lacking)) as step:
+            for archive in dict.fromkeys(member.archive for member in lacking):
+                with zipfile.ZipFile(archive) as packed:
+                    for member in (member for member in lacking if member.archive == archive):
+                        if fault := _extract(packed, member, targets[member]):
+                            found[member] = fault
+                        step(1)
+    except OSError as error:
+        raise DataError(f"cannot unpack into {cache}: {error.strerror or error}") from error
+    return found
+
+
+def _whole(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def _extract(packed: zipfile.ZipFile, member: Member, target: Path) -> str:
+    """Write one file whole or not at all; returns what is wrong with it, "" for nothing."""
+    target.parent.mkdir(exist_ok=True)
+    scratch = target.with_name(target.name + ".part")
+    try:
+        with packed.open(member.name) as source, scratch.open("wb") as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+        os.replace(scratch, target)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        return f"cannot be unpacked: {error}"  # damaged, encrypted, or packed in an unknown way
+    finally:
+        scratch.unlink(missing_ok=True)
+    return ""

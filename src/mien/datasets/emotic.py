@@ -1,0 +1,199 @@
+"""EMOTIC (Kosti et al. 2019): photographs with the people in them marked, 26 categories, valence, arousal, dominance.
+
+As its authors hand it out, on request: ``Annotations/Annotations.mat`` beside the pictures in
+``emotic/{mscoco,framesdb,emodb_small,ade20k}/images``. Each person of train was labeled by one annotator, each of val
+and test by several; there the combined labels count (categories that any of them gave, means of the three ratings).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.datasets.collect import Collector, given_flag, whole
+from mien.datasets.dataset import SPLITS, Dataset
+from mien.errors import DataError, InputError, require
+from mien.labels import SPACES
+from mien.media.images import Region, picture_size
+
+RATINGS = ("valence", "arousal", "dominance")
+SCALE = (1.0, 10.0)
+_LICENCE = "given on request, for research"
+_MAT = "Annotations.mat"
+_FIELDS = ("filename", "folder", "person")
+
+
+def read(path: str | Path, *, strict: str | bool = False) -> Dataset:
+    """Read the people of EMOTIC, each a region of its picture, with the authors' splits.
+
+    Boxes are cut off at the edge of the picture; where a picture has another size than the annotations say, but the
+    same shape, they are scaled along. Left out and noted: pictures that are missing or unreadable (once for all its
+    people), boxes without an area in their picture, people without a category or with one that is none of the 26.
+
+    Args:
+        path: the folder that holds ``Annotations``, or the .mat file.
+        strict: whether to refuse the set where anything has to be left out.
+
+    Returns:
+        Modality "scene", space "emotic26"; ratings "valence", "arousal" and "dominance" from 1 to 10; columns
+        "gender", "age" (kid, teenager or adult) and "source" (which of the four sets the picture comes from).
+
+    Raises:
+        DataError: no such file, another kind or layout of .mat (it says which), or *strict* and something left out.
+        MissingExtra: scipy is not installed.
+    """
+    mat = _mat(Path(path))
+    pictures = _pictures(mat)
+    content = _loaded(mat)
+    scales = dict.fromkeys(RATINGS, SCALE)
+    rows = Collector("emotic", SPACES["emotic26"], _LICENCE, "scene", scales)
+    for split in SPLITS:
+        entries = _several(content[split])
+        if not entries:
+            rows.problem("empty", f"{mat.name} {split}", f"the {split} split is empty", 0)
+        for number, entry in enumerate(entries, 1):
+            _take(rows, entry, split, f"{split}:{number}", pictures, mat)
+    return whole(rows.dataset(), given_flag(mat, "strict", strict))
+
+
+def _take(rows: Collector, entry: Any, split: str, number: str, pictures: Path, mat: Path) -> None:
+    """The people of one picture."""
+    if not isinstance(entry, Mapping) or any(name not in entry for name in _FIELDS):
+        have = ", ".join(entry) if isinstance(entry, Mapping) else f"no struct but {type(entry).__name__}"
+        raise DataError(f"{mat} has another layout: {number} lacks {', '.join(_FIELDS)}; it has: {have}")
+    folder = str(entry["folder"]).replace("\\", "/").strip("/")
+    name = f"{folder}/{entry['filename']}"
+    file, people = pictures / name, _several(entry["person"])
+    where = f"{number} {name}"
+    if not people:
+        rows.problem("empty", where, "no person in this picture", 0)
+        return
+    try:
+        size = picture_size(file, shown=True)
+    except InputError as error:
+        count = f"{len(people)} {'person' if len(people) == 1 else 'people'} left out"
+        rows.problem("missing" if not file.exists() else "unreadable", where, f"{error}; {count}", len(people))
+        return
+    for place, person in enumerate(people, 1):
+        here = f"{where} person {place}"
+        try:
+            region = _region(str(file), person, _size(entry), size)
+        except InputError as error:
+            rows.problem("box", here, str(error).removeprefix(f"{file}: "))
+            continue
+        columns = {
+            "gender": _word(person.get("gender")),
+            "age": _word(person.get("age")),
+            "source": folder.split("/")[0],
+        }
+        rows.add(region, _categories(person), split, here, columns, _ratings(person))
+
+
+def _region(file: str, person: Any, stated: tuple[float, float] | None, size: tuple[int, int]) -> Region:
+    """Where a person is in the picture, which has that width and height.
+
+    Raises:
+        InputError: that cannot be told, or no part of the box lies in the picture.
+    """
+    box = person.get("body_bbox") if isinstance(person, Mapping) else None
+    try:
+        sides = [float(side) for side in np.ravel(box)]  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise InputError(f"{file}: a person has no box (body_bbox)") from None
+    if stated is not None and stated != size:
+        across, down = size[0] / stated[0], size[1] / stated[1]
+        if abs(math.log(across / down)) > 0.03:  # turned or cut, not just made larger or smaller
+            said = f"{stated[0]:g} x {stated[1]:g}"
+            raise InputError(f"{file}: the picture is {size[0]} x {size[1]}, the annotations are of one of {said}")
+        sides = [side * (down if place % 2 else across) for place, side in enumerate(sides)]
+    return Region.within(file, sides, size)
+
+
+def _size(entry: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Width and height of the picture that was annotated, where that is told."""
+    size = entry.get("image_size")
+    with suppress(TypeError, KeyError, ValueError):
+        width, height = float(size["n_col"]), float(size["n_row"])  # type: ignore[index]
+        return (width, height) if width > 0 and height > 0 else None
+    return None
+
+
+def _categories(person: Mapping[str, Any]) -> list[str]:
+    """The combined categories where there are such, else those of the annotator."""
+    said = person.get("combined_categories")
+    if said is None:
+        one = _several(person.get("annotations_categories"))
+        said = one[0].get("categories") if len(one) == 1 and isinstance(one[0], Mapping) else None
+    return list(dict.fromkeys(str(name) for name in _several(said) if str(name).strip()))
+
+
+def _ratings(person: Mapping[str, Any]) -> dict[str, float]:
+    said = _several(person.get("combined_continuous", person.get("annotations_continuous")))
+    if len(said) != 1 or not isinstance(said[0], Mapping):
+        return {}
+    found = {}
+    for name in RATINGS:
+        with suppress(TypeError, ValueError):
+            found[name] = float(said[0].get(name, math.nan))
+    return found
+
+
+def _word(value: Any) -> str:
+    return value.strip().casefold() if isinstance(value, str) else ""
+
+
+def _several(value: Any) -> list[Any]:
+    """The elements of a struct or cell array. MATLAB keeps no difference between one element and an array of one."""
+    if value is None or isinstance(value, Mapping | str):
+        return [] if value is None or value == "" else [value]
+    return list(np.asarray(value, object).ravel()) if isinstance(value, list | np.ndarray) else [value]
+
+
+def _mat(path: Path) -> Path:
+    for candidate in (path, path / "Annotations" / _MAT, path / _MAT):
+        if candidate.is_file():
+            return candidate
+    if not path.exists():
+        raise DataError(f"there is no file or folder {path}")
+    raise DataError(f"{path} has no Annotations/{_MAT}")
+
+
+def _pictures(mat: Path) -> Path:
+    """The folder that the folders of the pictures are in: ``emotic``, beside ``Annotations`` or the file itself."""
+    return next((folder for folder in _homes(mat) if folder.is_dir()), mat.parent)
+
+
+def _homes(mat: Path) -> Iterator[Path]:
+    for top in (mat.parent.parent, mat.parent):
+        yield top / "emotic"
+
+
+def _loaded(mat: Path) -> dict[str, Any]:
+    """The three splits as lists and dicts.
+
+    Raises:
+        DataError: the file is of another kind, damaged, or holds other variables.
+    """
+    with mat.open("rb") as file:
+        head = file.read(520)
+    if head.startswith(b"MATLAB 7.3") or b"\x89HDF\r\n\x1a\n" in head:
+        raise DataError(f"{mat} is a MATLAB 7.3 file (HDF5), which is not read; in MATLAB save it again with '-v7'")
+    scipy = require("scipy.io", "train")
+    try:
+        content: dict[str, Any] = scipy.loadmat(str(mat), simplify_cells=True, variable_names=list(SPLITS))
+        if not any(split in content for split in SPLITS):
+            found = ", ".join(f"{name} ({kind})" for name, _, kind in scipy.whosmat(str(mat)))
+            raise DataError(
+                f"{mat} has another layout: it must hold train, val and test; it holds: {found or 'nothing'}"
+            )
+    except DataError:
+        raise
+    except Exception as error:  # scipy raises a dozen classes, down to those of zlib, for every kind of damage
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{mat} cannot be read as a .mat file of MATLAB 5 to 7.2: {reason}") from error
+    return {split: content.get(split) for split in SPLITS}

@@ -1,1 +1,0 @@
-"""Rows of numbers, such as action units of a face measured by another program: read, align, recognise."""

@@ -1,0 +1,33 @@
+"""How a clip is gone through: the settings that training and prediction share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mien.modalities.face.preprocess import FaceSettings
+
+
+class VideoSettings(BaseModel):
+    """The ``preprocess`` part of the manifest of a model of clips.
+
+    Attributes:
+        face: how each face is prepared for the network.
+        fps: frames a second in which faces are looked for.
+        frames: so many frames, spread evenly over the clip, instead of ``fps``.
+        aggregate: the rule that makes one answer of a person's moments, and of all moments of a clip; see
+            :data:`mien.modalities.video.aggregate.RULES`.
+            "learned": a network was trained to read a person's moments together.
+        window: seconds of a person that such a network reads at once.
+        smooth: seconds before and after a moment over which a person's probabilities are averaged, near ones more than
+            far ones, against flicker; 0 for none. See :func:`mien.modalities.video.aggregate.smooth`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    face: FaceSettings = FaceSettings()
+    fps: float = Field(5, gt=0, le=240)
+    frames: int | None = Field(None, ge=1)
+    aggregate: Literal["sum", "vote", "mean", "learned"] = "sum"
+    window: float = Field(10, gt=0, le=600)
+    smooth: float = Field(0.6, ge=0, le=60)

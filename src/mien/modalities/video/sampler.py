@@ -1,0 +1,214 @@
+"""What training needs to know of clips: their faces, frame by frame or as sequences of features. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien import model as folders
+from mien.datasets import Dataset
+from mien.errors import DataError, RecipeError
+from mien.modalities.face.detect import FaceDetector
+from mien.modalities.face.preprocess import FaceSettings
+from mien.modalities.face.sampler import FaceTask
+from mien.modalities.video.aggregate import RULES
+from mien.modalities.video.frames import ClipFrames, Crops, FrameStore, Sequences
+from mien.modalities.video.preprocess import VideoSettings
+from mien.modalities.video.sequences import padded, windows
+from mien.modalities.video.timeline import smoothed
+from mien.model import FRAMES, Manifest
+from mien.training.export import probabilities_of
+from mien.training.recipe import Recipe, settings_of
+
+_TOGETHER = "temporal"  # the network that reads sequences of features
+_CLIP, _TIME, _PERSON = "clip", "time", "person"  # columns of what clips were unfolded to
+_NAMED = 20  # clips left out that are named one by one
+
+
+class VideoTask(FaceTask):
+    """The faces in the frames of clips, each a sample with the label of its clip.
+
+    See :class:`mien.modalities.face.sampler.FaceTask`; what is read are the crops that :func:`unfold` gives.
+    """
+
+    evaluation_batch = 32
+
+    def __init__(self, recipe: Recipe, inputs: Sequence[Any] = (), pretrained: Path | None = None) -> None:
+        super().__init__(recipe, inputs, pretrained)
+        if self.settings.aggregate == "learned":
+            raise RecipeError(f"preprocess.aggregate: learned is what the network {_TOGETHER} does")
+
+    def _face(self) -> FaceSettings:
+        settings: VideoSettings = self.settings
+        return settings.face
+
+    def pool(self, logits: np.ndarray, samples: Dataset) -> tuple[np.ndarray, Dataset]:
+        """From frames to clips, as prediction does it: smoothed for each person, then taken together by the rule.
+
+        Args:
+            logits: float (n, labels) of the frames.
+            samples: the n frames, as :func:`unfold` gives them.
+
+        Returns:
+            The logarithms of the clips' probabilities, float32 (clips, labels), and the clips with their labels.
+        """
+        return _pooled(logits, samples, self.settings.aggregate, self.settings.smooth)
+
+
+class SequenceTask:
+    """The people in clips, each a sequence of what a network of faces makes of the frames.
+
+    Attributes: as those of :class:`mien.modalities.face.sampler.FaceTask`.
+    """
+
+    free_axes = ("batch", "length")
+
+    def __init__(self, recipe: Recipe, inputs: Sequence[Any] = (), pretrained: Path | None = None) -> None:
+        folder, manifest = frame_model(recipe)
+        self.settings = settings_for(recipe, manifest)
+        self.network_arguments = {"width": len(inputs[0][0])}
+        self.files = {FRAMES: (folder / folders.NETWORK).read_bytes()}
+        self.built_on = [manifest]
+
+    def lengths(self, inputs: Sequence[Any]) -> np.ndarray:
+        """Frames of each sequence, int64 (n,)."""
+        return inputs.lengths if isinstance(inputs, Sequences) else np.array([len(item) for item in inputs], np.int64)
+
+    def collate(self, inputs: Sequence[Any], seeds: Sequence[int] | None = None) -> np.ndarray:
+        """A batch of sequences, padded: see ``sequences.padded``. They are left as they are."""
+        return padded(inputs)
+
+    def pool(self, logits: np.ndarray, samples: Dataset) -> tuple[np.ndarray, Dataset]:
+        """From stretches to clips: see :meth:`VideoTask.pool`."""
+        return _pooled(logits, samples, "sum", 0.0)
+
+
+def video_task(recipe: Recipe, inputs: Sequence[Any], pretrained: Path | None = None) -> VideoTask | SequenceTask:
+    """The task of the recipe's network."""
+    return (SequenceTask if recipe.network.kind == _TOGETHER else VideoTask)(recipe, inputs, pretrained)
+
+
+def _pooled(logits: np.ndarray, samples: Dataset, rule: str, seconds: float) -> tuple[np.ndarray, Dataset]:
+    who, times = samples.columns[_PERSON], samples.columns[_TIME]
+    _, first = np.unique(samples.columns[_CLIP], return_index=True)  # the samples of a clip follow each other
+    probabilities = probabilities_of(np.asarray(logits, np.float32), multilabel=False)
+    rows = [
+        RULES[rule](smoothed(times[of], who[of], probabilities[of], seconds))
+        for of in np.split(np.arange(len(samples)), first[1:])
+    ]
+    targets, split = samples.targets[first], samples.split[first]
+    whole = replace(
+        samples, inputs=range(len(rows)), targets=targets, split=split, where=(), columns={}, group="", also={},
+        ratings={}, scales={},
+    )  # fmt: skip
+    return np.log(np.maximum(np.array(rows), 1e-9)).astype(np.float32), whole
+
+
+def frame_model(recipe: Recipe) -> tuple[Path, Manifest]:
+    """The model whose network reads the single frames for a network that reads sequences.
+
+    Raises:
+        ModelError: there is no such model, or its folder is damaged.
+        RecipeError: it reads no faces, or has several networks.
+    """
+    folder = folders.find_model(recipe.network.options.get("faces", "face"))
+    manifest = folders.verify(folder)
+    if manifest.modality != "face" or manifest.experts:
+        raise RecipeError(f"network.faces: {folder} is not one network that reads faces")
+    return folder, manifest
+
+
+def settings_for(recipe: Recipe, frames: Manifest) -> VideoSettings:
+    """How clips are gone through for a network that reads sequences: faces as the network of frames wants them."""
+    if "face" in recipe.preprocess:
+        raise RecipeError(f"preprocess.face: the model {frames.name}, which reads the frames, says how faces are cut")
+    settings: VideoSettings = settings_of(recipe, "preprocess")
+    face = folders.preprocess_settings(frames, FaceSettings, frames.name)
+    return settings.model_copy(update={"face": face, "aggregate": "learned", "smooth": 0.0})
+
+
+def unfold(recipe: Recipe, sets: Sequence[Dataset], say: Callable[[str], None]) -> list[Dataset]:
+    """Each set of clips as one of the faces in their frames, or of sequences of those, cut and kept on disk.
+
+    Clips without a face, or that cannot be read, are named and left out.
+
+    Raises:
+        DataError: a set is left without a clip.
+        RecipeError: clips have several labels at a time.
+        MienError: the crops cannot be kept.
+    """
+    from mien.output.terminal import progress
+
+    together = recipe.network.kind == _TOGETHER
+    settings = settings_for(recipe, frame_model(recipe)[1]) if together else settings_of(recipe, "preprocess")
+    if any(part.space.multilabel for part in sets):
+        raise RecipeError("clips are read with one label at a time")
+    store = FrameStore(settings, FaceDetector())
+    paths = list(dict.fromkeys(str(path) for part in sets for path in part.inputs))
+    say(f"faces of {len(paths):,} clips are kept in {store.folder}")
+    with progress("cutting faces", len(paths)) as step:
+        held = dict(zip(paths, store.add(paths, step), strict=True))
+    lost = [clip.problem for clip in held.values() if not clip.times]
+    if store.dropped:
+        say(f"{store.dropped:,} clips in it had lost their crops, which were cut again where they are needed")
+    if lost:
+        more = f" … and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+        say(f"{len(lost):,} of {len(paths):,} clips are left out: {'; '.join(lost[:_NAMED])}{more}")
+    if together:
+        folder = frame_model(recipe)[0]
+        with progress("reading faces", store.end) as step:
+            features = store.features(folder / folders.NETWORK, step)
+        return [_sequences(part, [held[str(path)] for path in part.inputs], features, settings) for part in sets]
+    return [_frames(part, [held[str(path)] for path in part.inputs], store) for part in sets]
+
+
+def _kept(part: Dataset, clips: Sequence[ClipFrames]) -> list[int]:
+    kept = [row for row, clip in enumerate(clips) if clip.times]
+    if not kept:
+        raise DataError(f"{part.name}: no face was found in any of {len(part)} clips")
+    return kept
+
+
+def _frames(part: Dataset, clips: Sequence[ClipFrames], store: FrameStore) -> Dataset:
+    kept = _kept(part, clips)
+    rows = np.repeat(kept, [len(clips[row].times) for row in kept])
+    places = np.concatenate([np.arange(clips[row].start, clips[row].end) for row in kept])
+    columns = {
+        _CLIP: rows,
+        _TIME: np.concatenate([clips[row].times for row in kept]),
+        _PERSON: np.concatenate([clips[row].people for row in kept]),
+    }
+    return _samples(part, rows, Crops(store.rows, places), columns)
+
+
+def _sequences(part: Dataset, clips: Sequence[ClipFrames], features: Any, settings: VideoSettings) -> Dataset:
+    """The person seen most often in each clip, in stretches of ``window`` seconds; the last one ends with the clip."""
+    rows: list[int] = []
+    places: list[np.ndarray] = []
+    for row in _kept(part, clips):
+        clip = clips[row]
+        numbers, seen = np.unique(clip.people, return_counts=True)
+        of = np.flatnonzero(np.array(clip.people) == numbers[seen.argmax()])
+        times = np.array(clip.times)[of]
+        count = max(1, int(np.ceil((times[-1] - times[0]) / settings.window)))
+        centres = times[0] + (np.arange(count) + 0.5) * settings.window
+        for first, last in windows(times, centres, settings.window):
+            if last > first:  # the person may have been away for longer than that
+                rows.append(row)
+                places.append(clip.start + of[first:last])
+    index = np.array(rows, np.int64)
+    columns = {_CLIP: index, _TIME: np.arange(len(index), dtype=float), _PERSON: np.ones(len(index), np.int64)}
+    return _samples(part, index, Sequences(features, places), columns)
+
+
+def _samples(part: Dataset, rows: np.ndarray, inputs: Sequence[Any], columns: dict[str, np.ndarray]) -> Dataset:
+    """What the clips at *rows* were unfolded to, with their labels."""
+    targets, split = part.targets[rows], part.split[rows]
+    return replace(
+        part, inputs=inputs, targets=targets, split=split, where=(), columns=columns, group="", also={},
+        ratings={}, scales={},
+    )  # fmt: skip

@@ -1,0 +1,289 @@
+"""Results to look at: a picture with its faces marked, and a page of such pictures.
+
+The font of marked pictures has no emoji: there each emotion has its color, on the page its emoji as well.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mien.errors import InputError, MienError
+from mien.labels import emotion
+from mien.media.encode import encode_image
+from mien.media.images import read_picture
+from mien.media.pixels import resize
+from mien.output.pages import PICTURES, bars, data_uri, head, unread, write_cards
+from mien.results import Result
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw, ImageFont
+
+_INK, _PANEL, _TRACK = (255, 255, 255), (24, 26, 30), (70, 74, 82)
+_TEXT = 17  # pixels of the letters where the picture has 1000
+_FINER = 3  # drawn so many times as large, for soft edges
+_BARS = 3  # labels shown for each face
+_READABLE = 640  # pixels of the longer side
+_PAGE_PICTURES = 200  # more would make a page that no browser likes
+_PAGE_PIXELS = 1000  # longest side of a picture on the page
+
+
+def annotate(picture: np.ndarray, result: Result) -> np.ndarray:
+    """The picture with a box around every face, its label, and bars for the strongest labels where there is room.
+
+    Args:
+        picture: uint8 (height, width, 3) red, green, blue.
+        result: of that picture.
+
+    Returns:
+        uint8 of the same shape; a picture with a side under 640 pixels is enlarged, so that words can be read.
+    """
+    canvas, grow = enlarged(picture)
+    unit = max(canvas.shape[:2]) / 1000  # what is drawn grows with the picture
+    faces = [(item, [value * grow for value in item.box]) for item in result.items if item.box]
+    for item, box in reversed(faces):  # the largest come last and lie on top
+        color = rgb(item.color)
+        frame(canvas, box, color, max(3, round(3 * unit)))
+    taken: list[Sequence[float]] = [box for _, box in faces]
+    for item, box in faces:
+        ranked = sorted(item.scores, key=item.scores.__getitem__, reverse=True)[:_BARS]
+        roomy = box[2] - box[0] >= 75 * unit
+        names = ranked if roomy else ranked[:1]
+        rows = [
+            (f"{plain(name)} {item.scores[name]:.0%}", item.scores[name], rgb(item.space[name].color)) for name in names
+        ]
+        taken.append(panel(canvas, box, rows, unit * (1.0 if roomy else 0.75), bars=roomy, taken=taken))
+    return canvas
+
+
+def enlarged(picture: np.ndarray) -> tuple[np.ndarray, float]:
+    """A copy of a picture, large enough for words, and by how much it was enlarged."""
+    grow = max(1.0, _READABLE / max(picture.shape[:2]))
+    height, width = picture.shape[:2]
+    canvas = resize(picture, round(width * grow), round(height * grow)) if grow > 1 else picture
+    return np.array(canvas), grow
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write an RGB picture; the ending of its name says the format.
+
+    Raises:
+        MienError: the file cannot be written.
+    """
+    data = encode_image(picture, "png" if path.suffix.lower() == ".png" else "jpeg")
+    scratch = path.with_name(path.name + ".tmp")
+    try:
+        scratch.write_bytes(data)
+        os.replace(scratch, path)
+    except OSError as error:
+        raise MienError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def rgb(color: str) -> tuple[int, int, int]:
+    """A color of a label, "#rrggbb", as three numbers."""
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
+
+
+@cache
+def _font(pixels: int) -> ImageFont.FreeTypeFont:
+    """Pillow's own letters at a size."""
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(pixels)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font
+
+
+def _paint(canvas: np.ndarray, box: Sequence[int], draw: Callable[[ImageDraw.ImageDraw, int], object]) -> None:
+    """Draw on a part of the canvas with soft edges.
+
+    Args:
+        box: left, top, right and bottom of the part; what of it lies outside is left out.
+        draw: is given a drawing of the part, so many times as large, and how many.
+    """
+    from PIL import Image, ImageDraw
+
+    height, width = canvas.shape[:2]
+    left, top, right, bottom = max(0, box[0]), max(0, box[1]), min(width, box[2]), min(height, box[3])
+    if left >= right or top >= bottom:
+        return
+    size = (box[2] - box[0], box[3] - box[1])
+    sheet = Image.new("RGBA", (size[0] * _FINER, size[1] * _FINER), (*_PANEL, 0))
+    draw(ImageDraw.Draw(sheet), _FINER)
+    # Reduced with the color weighted by how opaque it is: no dark rim where it meets nothing.
+    ink = np.asarray(sheet.convert("RGBa").reduce(_FINER), np.float32)
+    ink = ink[top - box[1] : bottom - box[1], left - box[0] : right - box[0]]
+    part = canvas[top:bottom, left:right]
+    part[:] = (part * (1 - ink[..., 3:] / 255) + ink[..., :3] + 0.5).clip(0, 255).astype(np.uint8)
+
+
+def frame(canvas: np.ndarray, box: Sequence[float], color: tuple[int, int, int], thick: int) -> None:
+    """A rectangle with round corners and a dark edge, to be seen on light and dark pictures."""
+    left, top, right, bottom = (round(value) for value in box)
+    edge = thick // 2 + 2
+    radius = max(1, min(right - left, bottom - top) // 8)
+
+    def draw(sheet: ImageDraw.ImageDraw, finer: int) -> None:
+        for wide, ink in ((thick + 2, _PANEL), (thick, color)):
+            gap = (edge - wide / 2) * finer
+            inner = (gap, gap, (right - left + 2 * edge) * finer - gap, (bottom - top + 2 * edge) * finer - gap)
+            sheet.rounded_rectangle(inner, radius * finer, outline=ink, width=round(wide * finer))
+
+    _paint(canvas, (left - edge, top - edge, right + edge, bottom + edge), draw)
+
+
+def panel(
+    canvas: np.ndarray,
+    box: Sequence[float],
+    rows: list[tuple[str, float, tuple[int, int, int]]],
+    unit: float,
+    *,
+    bars: bool,
+    taken: Sequence[Sequence[float]] = (),
+) -> tuple[int, int, int, int]:
+    """Rows of text, share for a bar and color: below a box, above it or at its sides, or else inside it.
+
+    Args:
+        taken: left, top, right and bottom of what should stay in sight, such as faces; where there is no room beside
+            the box, the first row alone is written, if need be over it.
+
+    Returns:
+        Left, top, right and bottom of the panel.
+    """
+    height, width = canvas.shape[:2]
+    pad, gap, edge = round(7 * unit), round(22 * unit), round(5 * unit)
+    wide, tall = _measure(rows, unit, bars)
+    place = _place(canvas, box, (wide, tall), edge, taken)
+    if place is None and taken:
+        rows, bars = rows[:1], False
+        wide, tall = _measure(rows, unit, bars)
+        place = _place(canvas, box, (wide, tall), edge, taken)
+    if place is None:
+        place = (box[0] + box[2] - wide) / 2, min(box[3], height) - tall - edge
+    left, top = (round(min(max(0.0, at), most)) for at, most in zip(place, (width - wide, height - tall), strict=True))
+    left, top = max(0, left), max(0, top)
+    right, bottom = min(width, left + wide), min(height, top + tall)
+
+    def draw(sheet: ImageDraw.ImageDraw, finer: int) -> None:
+        font, size = _font(round(_TEXT * unit * finer)), (wide * finer, tall * finer)
+        sheet.rounded_rectangle((0, 0, *size), round(5 * unit * finer), fill=(*_PANEL, 200))
+        line, dot, thick = pad * finer, 4.5 * unit * finer, max(3, round(6 * unit)) * finer
+        for text, score, color in rows:
+            middle = line + 10 * unit * finer
+            x = pad * finer + dot
+            sheet.ellipse((x - dot, middle - dot, x + dot, middle + dot), fill=color)
+            sheet.text((pad * finer + 14 * unit * finer, middle), text, _INK, font, anchor="lm")
+            line += gap * finer
+            if bars:
+                start, end = pad * finer, size[0] - pad * finer
+                for share, ink in ((1.0, _TRACK), (score, color)):
+                    if share >= 0.01:
+                        bar = (start, line, start + (end - start) * share, line + thick)
+                        sheet.rounded_rectangle(bar, thick / 2, fill=ink)
+                line += round(0.55 * gap) * finer
+
+    _paint(canvas, (left, top, left + wide, top + tall), draw)
+    return left, top, right, bottom
+
+
+def _measure(rows: list[tuple[str, float, tuple[int, int, int]]], unit: float, bars: bool) -> tuple[int, int]:
+    """Width and height of a panel of these rows."""
+    font = _font(max(1, round(_TEXT * unit)))
+    wide = max(round(font.getlength(text)) for text, _, _ in rows) + round(30 * unit)
+    tall = round(22 * unit) * len(rows) * (1.55 if bars else 1.0) + 7 * unit
+    return max(wide, round(150 * unit) if bars else 0), round(tall)
+
+
+def _place(
+    canvas: np.ndarray, box: Sequence[float], size: tuple[int, int], edge: int, taken: Sequence[Sequence[float]]
+) -> tuple[float, float] | None:
+    """Where beside a box something of that size hides the least of what is taken; None where there is no room."""
+    (left, top, right, bottom), (wide, tall) = box, size
+    most = canvas.shape[1] - wide, canvas.shape[0] - tall
+    across, along = ((a + b - c) / 2 for a, b, c in ((left, right, wide), (top, bottom, tall)))
+    across, along = min(max(0.0, across), most[0]), min(max(0.0, along), most[1])
+    beside = [
+        (across, bottom + edge), (across, top - edge - tall), (right + edge, along), (left - edge - wide, along),
+    ]  # fmt: skip
+    inside = [(x, y) for x, y in beside if 0 <= x <= most[0] and 0 <= y <= most[1]]
+    hidden = [sum(_shared((x, y, x + wide, y + tall), other) for other in taken) for x, y in inside]
+    if not inside or min(hidden) > 0.1 * wide * tall:
+        return None
+    return inside[hidden.index(min(hidden))]
+
+
+def _shared(one: Sequence[float], other: Sequence[float]) -> float:
+    """How many pixels lie in both of two boxes."""
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    tall = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, wide) * max(0.0, tall)
+
+
+def plain(label: str) -> str:
+    """The label in letters that the font of marked pictures has."""
+    letters = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()
+    return letters if letters.strip() else "?"
+
+
+def write_page(target: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """A page that shows pictures with their faces; it stands alone, the pictures are in it.
+
+    Args:
+        rows: results as :meth:`mien.results.Result.to_dict` gives them. Pictures are read again from ``input``; the
+            first 200 are shown and all are counted.
+    """
+    start = head("mien: faces", PICTURES + _STYLE)
+    write_cards(target, rows, card, head=start, summary=_summary, most=_PAGE_PICTURES, what="pictures")
+
+
+def _summary(total: int, counts: Counter[str]) -> str:
+    faces = sum(counts.values())
+    return f"{faces:,} {'face' if faces == 1 else 'faces'} in {total:,} {'picture' if total == 1 else 'pictures'}"
+
+
+def card(row: Mapping[str, Any]) -> str:
+    """One picture of a page, as HTML; *row* as :meth:`mien.results.Result.to_dict` gives it."""
+    name = html.escape(str(row["input"]))
+    if row["error"]:
+        return unread(row, row["error"])
+    try:
+        picture = read_picture(str(row["input"]))
+    except InputError as error:  # it was there a moment ago
+        return unread(row, str(error))
+    height, width = picture.shape[:2]
+    boxes, faces = [], []
+    for number, item in enumerate(row["items"], 1):
+        color, label, percent = emotion(item["label"]).color, html.escape(item["label"]), f"{item['score']:.0%}"
+        left, top, right, bottom = item["box"]
+        kind = " small" if (right - left) < 0.08 * width else " low" if bottom > 0.9 * height else ""
+        place = (
+            f"left:{left / width:.3%};top:{top / height:.3%};width:{(right - left) / width:.3%};"
+            f"height:{(bottom - top) / height:.3%}"
+        )
+        boxes.append(
+            f'<div class="box{kind}" style="{place};--c:{color}" title="{number}: {label} {percent}">'
+            f"<span><u>{number}</u> <i>{item['emoji']}</i><b> {label} {percent}</b></span></div>"
+        )
+        faces.append(f'<section style="--c:{color}"><h3>face {number}</h3>{bars(item["scores"], _BARS)}</section>')
+    none = "" if faces else '<p class="none">no face</p>'
+    return (
+        f'<article><h2>{name}</h2><div class="shot" style="max-width:{max(width, 420)}px">'
+        f'<img src="{data_uri(picture, _PAGE_PIXELS)}" width="{width}" height="{height}" alt="{name}">'
+        f'{"".join(boxes)}</div>{none}<div class="faces">{"".join(faces)}</div></article>\n'
+    )
+
+
+_STYLE = """
+.faces{display:grid;gap:.6rem;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));margin-top:.8rem}
+section{border-left:4px solid var(--c);padding-left:.7rem}
+"""

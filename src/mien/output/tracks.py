@@ -1,0 +1,113 @@
+"""A clip's timeline person by person, as arrays: what strips, pages and marked clips are drawn from."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from mien.results import Result
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """One person of a clip.
+
+    Attributes:
+        person: the number.
+        names: the labels.
+        times: float (n,), seconds, rising.
+        scores: float (n, labels).
+        boxes: float (n, 4), left, top, right, bottom in pixels.
+        step: seconds from one frame that was looked at to the next.
+    """
+
+    person: int
+    names: tuple[str, ...]
+    times: np.ndarray
+    scores: np.ndarray
+    boxes: np.ndarray
+    step: float
+
+    def at(self, time: float, before: float = 0.5, after: float = 0.5) -> tuple[np.ndarray, np.ndarray] | None:
+        """Probabilities (labels,) and box (4,) at a time; None if the person is not there.
+
+        Between two frames that follow on each other they go evenly from one to the other.
+
+        Args:
+            before, after: shares of ``step`` for which a moment without a neighbor stands.
+        """
+        place = int(np.searchsorted(self.times, time, side="right"))
+        last, following = max(0, place - 1), min(place, len(self.times) - 1)
+        start, end = float(self.times[last]), float(self.times[following])
+        if start <= time < end <= start + 1.5 * self.step:
+            share = (time - start) / (end - start)
+        elif start <= time <= start + after * self.step + 1e-6:
+            share = 0.0
+        elif end - before * self.step - 1e-6 <= time <= end:
+            share = 1.0
+        else:
+            return None
+        scores, boxes = self.scores, self.boxes
+        return (
+            scores[last] * (1 - share) + scores[following] * share,
+            boxes[last] * (1 - share) + boxes[following] * share,
+        )
+
+    def over(self, edges: np.ndarray) -> np.ndarray:
+        """Mean probabilities between each edge of time and the next, float (edges - 1, labels).
+
+        A moment stands until the next frame that was looked at. NaN where the person is not there.
+        """
+        parts = np.full((len(edges) - 1, len(self.names)), np.nan)
+        places = np.searchsorted(self.times, edges)
+        for part, (first, last) in enumerate(pairwise(places)):
+            if last > first:
+                parts[part] = self.scores[first:last].mean(axis=0)
+            elif (found := self.at(float(edges[part] + edges[part + 1]) / 2, after=1.0)) is not None:
+                parts[part] = found[0]
+        return parts
+
+
+def tracks(row: Row, timeline: Iterable[Row] = ()) -> list[Track]:
+    """The people of a clip's result, as :meth:`mien.results.Result.to_dict` gives it, in the order of their numbers.
+
+    Args:
+        timeline: the moments, where they are not in the row.
+    """
+    clip, names = row["clip"] or {}, tuple(row["items"][0]["scores"]) if row["items"] else ()
+    step = clip["duration"] / max(1, clip["frames"]) if clip.get("duration") else 0.0
+    people: dict[int, array[float]] = {}  # of each moment: time, probabilities, box
+    for moment in row["timeline"] or timeline:
+        values = people.setdefault(moment["person"], array("d"))
+        values.append(moment["time"])
+        values.extend(moment["scores"].values())
+        values.extend(moment["box"])
+    found = []
+    for person, values in sorted(people.items()):
+        table = np.array(values).reshape(-1, 1 + len(names) + 4)
+        found.append(Track(person, names, table[:, 0], table[:, 1:-4], table[:, -4:], step))
+    return found
+
+
+def tracks_of(result: Result) -> list[Track]:
+    """The same of a result, without all of its moments as dictionaries at a time."""
+    return tracks(result.to_dict(timeline=False), (moment.to_dict() for moment in result.timeline))
+
+
+def length(row: Row) -> float:
+    """Seconds that a clip's timeline covers."""
+    return float(max((row["clip"] or {}).get("duration") or 0, *(person["end"] for person in row["people"]), 0))
+
+
+def marks(end: float, most: int) -> list[int]:
+    """Seconds at which an axis from 0 to *end* has its marks: round ones, at most so many."""
+    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+    step = next((step for step in steps if end / step < most), 3600 * max(1, round(end / 3600 / most)))
+    return list(range(0, int(end) + 1, step))

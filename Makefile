@@ -28,6 +28,7 @@ test: .venv/installed lint
 lint: .venv/installed
 	.venv/bin/ruff check src tests benchmarks examples docs tools
 	.venv/bin/mypy
+	.venv/bin/lint-imports
 	.venv/bin/python tools/installed.py licences
 
 sbom: .venv/installed

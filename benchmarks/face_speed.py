@@ -103,7 +103,7 @@ def main() -> None:
 
     rng = np.random.default_rng(0)
     crops = list(rng.integers(0, 256, (64, 48, 48), np.uint8))
-    batch = timed(lambda: model.probabilities(crops), options.runs)
+    batch = timed(lambda: model.predict_proba(crops), options.runs)
     told("mien: 64 ready crops", batch, f"{64 / statistics.median(batch):,.0f} crops/s")
 
     with tempfile.TemporaryDirectory() as folder:

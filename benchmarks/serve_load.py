@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import mien
-from mien.threads import usable_threads
+from mien.runtime import usable_threads
 
 # ------------------------------------------------------------------------------------------------------- the client
 

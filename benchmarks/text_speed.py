@@ -20,7 +20,7 @@ from itertools import cycle, islice
 from typing import Any
 
 import mien
-from mien.threads import usable_threads
+from mien.runtime import usable_threads
 
 
 def pipeline_of_distilroberta_size(texts: list[str], labels: int) -> Any:

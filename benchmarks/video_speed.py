@@ -83,7 +83,7 @@ def main() -> None:
 
     import mien
     from mien.modalities.video.predictor import VideoPredictor
-    from mien.threads import usable_threads
+    from mien.runtime import usable_threads
 
     model = mien.load(options.model)
     if not isinstance(model, VideoPredictor):

@@ -99,7 +99,8 @@ def tiny_model(tiny_run: Path) -> Path:
 def tiny_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder for goemotions28, several labels at a time, made without a run. Not to be changed."""
     from mien.datasets import open_dataset
-    from mien.model import NETWORK, LabelsEntry, Manifest, load, write_model
+    from mien.modality import load
+    from mien.model import NETWORK, LabelsEntry, Manifest, write_model
     from mien.training.finish import choose_thresholds
     from mien.training.linear import train_linear
     from mien.training.recipe import load_recipe
@@ -114,7 +115,7 @@ def tiny_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = {NETWORK: folder / NETWORK, **task.files}
     model = write_model(folder / "model", manifest, files, "# tiny-multi")
     manifest.thresholds, manifest.rollups = choose_thresholds(
-        data.space, data.targets, load(model).probabilities(data.inputs)
+        data.space, data.targets, load(model).predict_proba(data.inputs)
     )
     return write_model(folder / "model", manifest, files, "# tiny-multi")
 

@@ -26,7 +26,7 @@ def other_run(tmp_path_factory):
 
 def test_the_mean_of_two(tiny_run, other_run, tmp_path):
     made = combine([tiny_run, other_run], tmp_path / "both", "both")
-    one, two, both = (mien.load(model).probabilities(TEXTS) for model in (tiny_run, other_run, made))
+    one, two, both = (mien.load(model).predict_proba(TEXTS) for model in (tiny_run, other_run, made))
     assert np.abs(one - two).max() > 0.1
     np.testing.assert_allclose(both, (one + two) / 2, atol=1e-6)
     manifest = mien.load(made).manifest
@@ -38,7 +38,7 @@ def test_the_mean_of_two(tiny_run, other_run, tmp_path):
 def test_in_eight_bits_it_stays_near(tiny_run, other_run, tmp_path):
     whole = combine([tiny_run, other_run], tmp_path / "whole", "whole")
     small = combine([tiny_run, other_run], tmp_path / "small", "small", int8=True)
-    np.testing.assert_allclose(mien.load(whole).probabilities(TEXTS), mien.load(small).probabilities(TEXTS), atol=0.1)
+    np.testing.assert_allclose(mien.load(whole).predict_proba(TEXTS), mien.load(small).predict_proba(TEXTS), atol=0.1)
 
 
 def test_models_that_differ_are_refused(tiny_run, tiny_multi, other_run, tmp_path):

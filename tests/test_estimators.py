@@ -313,7 +313,7 @@ def test_a_search_over_settings_and_a_folder_for_the_runs(tmp_path: Path) -> Non
     assert "seed: 1\n" in config
     kept = mien.load(tmp_path / "runs" / "text-linear-5")
     np.testing.assert_array_equal(
-        kept.probabilities(TEXTS[:3])[:, [kept.space.index(name) for name in search.classes_]],
+        kept.predict_proba(TEXTS[:3])[:, [kept.space.index(name) for name in search.classes_]],
         search.predict_proba(TEXTS[:3]),
     )
 

@@ -121,8 +121,8 @@ def test_a_model_of_faces_reads_each_by_its_expert(tmp_path):
     faces = mien.load(model(tmp_path / "m"))
     pictures = [gray(250), gray(5), gray(240)]
     assert [result.label for result in faces.predict_many(pictures, crops=True)] == ["happy", "sad", "happy"]
-    assert faces.probabilities(pictures).argmax(1).tolist() == [0, 1, 0]
-    told = faces.probabilities(pictures, batch_size=2, groups=["male", "male", "female"])
+    assert faces.predict_proba(pictures).argmax(1).tolist() == [0, 1, 0]
+    told = faces.predict_proba(pictures, batch_size=2, groups=["male", "male", "female"])
     assert told.argmax(1).tolist() == [1, 1, 0]
     with pytest.raises(ModelError, match="gives no features"):
         faces.features(pictures)
@@ -133,7 +133,7 @@ def test_a_model_of_clips_settles_it_for_each_person(tmp_path):
     change_manifest(folder, preprocess={"face": {"size": SIZE, "channels": 3}})
     clips = mien.load(folder)
     crops = np.stack([gray(level) for level in (250, 5, 250, 5)])
-    found = clips.settled(clips.classify(crops), np.array([1, 2, 1, 1]), np.arange(4.0))
+    found = clips.select_experts(clips.classify(crops), np.array([1, 2, 1, 1]), np.arange(4.0))
     assert found.argmax(1).tolist() == [0, 1, 0, 0]
 
 
@@ -197,7 +197,7 @@ def test_deepface_is_asked_crop_by_crop_and_only_if_wanted(tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "deepface", types.SimpleNamespace(DeepFace=types.SimpleNamespace(analyze=analyze)))
     red, blue = gray(0), gray(0)
     red[:, :, 0] = blue[:, :, 2] = 255
-    assert mien.load(folder).probabilities([red, blue]).argmax(1).tolist() == [0, 1]
+    assert mien.load(folder).predict_proba([red, blue]).argmax(1).tolist() == [0, 1]
     assert asked[0][1] == {"actions": ["gender"], "detector_backend": "skip", "silent": True}
     assert asked[0][0].shape == (SIZE, SIZE, 3)
 

@@ -136,14 +136,14 @@ def test_probabilities_of_ready_crops(model: FacePredictor, tmp_path: Path) -> N
         str(tmp_path / "white.png"),
     ]  # fmt: skip
     steps: list[int] = []
-    scores = model.probabilities(inputs, batch_size=3, progress=steps.append)
+    scores = model.predict_proba(inputs, batch_size=3, progress=steps.append)
     assert (scores.dtype, scores.shape) == (np.float32, (4, 7))
     for row, level in zip(scores, (30, 100, 255, 255), strict=True):
         assert row == pytest.approx(expected(level / 255), abs=1e-5)
     assert steps == [3, 1]
-    assert model.probabilities([]).shape == (0, 7)
+    assert model.predict_proba([]).shape == (0, 7)
     with pytest.raises(InputError, match=r"input 5: .*none\.png"):
-        model.probabilities([*inputs, tmp_path / "none.png"], batch_size=3)
+        model.predict_proba([*inputs, tmp_path / "none.png"], batch_size=3)
 
 
 def test_features_and_a_network_without_them(model: FacePredictor, tmp_path: Path) -> None:
@@ -169,29 +169,29 @@ def test_a_mirrored_look_is_the_mean_of_both(model: FacePredictor, monkeypatch: 
     monkeypatch.setattr(model._session, "run", spy)
     monkeypatch.setattr(model, "mirror", True)
     crop = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
-    (row,) = model.probabilities([crop])
+    (row,) = model.predict_proba([crop])
     assert [look[:, :, 0].tolist() for look in seen] == [crop.tolist(), crop[:, ::-1].tolist()]
     assert row == pytest.approx(1.5 * expected(crop.mean() / 255), abs=1e-4)
 
 
 def test_another_head_of_the_same_network(model: FacePredictor) -> None:
-    twin = model.answering("ferplus8")
+    twin = model.with_labels("ferplus8")
     assert (twin.space, model.space) == (mien.SPACES["ferplus8"], mien.SPACES["fer7"])
     assert twin._session is model._session
     crop = np.full((8, 8), 200, np.uint8)
-    assert twin.probabilities([crop])[0] == pytest.approx(expected(200 / 255, 8), abs=1e-5)
+    assert twin.predict_proba([crop])[0] == pytest.approx(expected(200 / 255, 8), abs=1e-5)
     assert twin.predict(crop, crops=True).label == PLUS[6]
     assert model.predict(crop, crops=True).label == FER[5]
-    assert twin.answering(mien.SPACES["fer7"]).probabilities([crop]).shape == (1, 7)
+    assert twin.with_labels(mien.SPACES["fer7"]).predict_proba([crop]).shape == (1, 7)
     with pytest.raises(ModelError, match="bright does not answer in carer6; it does in: fer7, ferplus8"):
-        model.answering("carer6")
+        model.with_labels("carer6")
 
 
 def test_a_text_model_has_no_further_heads(tiny_model: Path) -> None:
     text = mien.load(tiny_model, threads=1)
     with pytest.raises(ModelError, match="tiny does not answer in fer7; it does in: carer6"):
-        text.answering("fer7")
-    assert text.answering("carer6").predict("i am glad").label == "joy"
+        text.with_labels("fer7")
+    assert text.with_labels("carer6").predict("i am glad").label == "joy"
 
 
 def test_settings_that_no_network_has_are_refused(tmp_path: Path) -> None:

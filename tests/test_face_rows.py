@@ -54,7 +54,7 @@ def test_one_graph_gives_scikit_learns_answer(run: mien.training.run.Run, bright
     margin = reference.decision_function(embed.transform(other.inputs).astype(float))
     heat = model.manifest.training["temperature"]
     wanted = 1 / (1 + np.exp(-2 * margin / heat))  # two labels: the margins are each other's opposite
-    np.testing.assert_allclose(model.probabilities(other.inputs)[:, 1], wanted, atol=1e-4)
+    np.testing.assert_allclose(model.predict_proba(other.inputs)[:, 1], wanted, atol=1e-4)
     assert model.manifest.training["export_difference"] < 1e-5
     assert run.metrics["accuracy"] == 1.0
 

@@ -20,7 +20,7 @@ from mien.errors import DataError, RecipeError
 from mien.media.images import read_picture
 from mien.modalities.face.augment import AugmentSettings, augment
 from mien.modalities.face.preprocess import FaceSettings, prepare
-from mien.modalities.face.sampler import FaceTask
+from mien.modalities.face.sampler import FaceSampler
 from mien.networks import cnn, mobilenet
 from mien.training.fit import mixed, running_mean
 from mien.training.objective import Objective, soft_loss, source
@@ -99,7 +99,7 @@ def test_any_settings_give_a_picture_and_the_same_one_again(side, size, channels
     np.testing.assert_array_equal(one, two)
 
 
-# --------------------------------------------------------------------------------------------------- the task
+# --------------------------------------------------------------------------------------------------- the sampler
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -107,7 +107,7 @@ def test_the_task_prepares_files_and_arrays_as_prediction_does(tmp_path, channel
     recipe = load_recipe("face-folders", [f"preprocess.channels={channels}", "preprocess.size=32"])
     gray = drawn.face("sad", 2)
     cv2.imwrite(str(tmp_path / "a.png"), gray)
-    given = FaceTask(recipe).collate([str(tmp_path / "a.png"), gray])
+    given = FaceSampler(recipe).collate([str(tmp_path / "a.png"), gray])
     assert given.shape == (2, 32, 32, channels)
     assert given.dtype == np.uint8
     settings = FaceSettings(size=32, channels=channels)
@@ -123,19 +123,19 @@ def test_whatever_its_shape_a_picture_is_one_to_training_and_prediction(tmp_path
     cv2.imwrite(path, rng(7).integers(0, 256, (*shape, 3), dtype=np.uint8))
     given = [f"preprocess.channels={channels}", "preprocess.size=64", f"preprocess.source={source}"]
     settings = FaceSettings(size=64, channels=channels, source=source)
-    task = FaceTask(load_recipe("face-folders", given))
-    np.testing.assert_array_equal(task.collate([path])[0], prepare(read_picture(path), settings))
-    assert task.collate([path], seeds=[1]).shape == (1, 64, 64, channels)
+    sampler = FaceSampler(load_recipe("face-folders", given))
+    np.testing.assert_array_equal(sampler.collate([path])[0], prepare(read_picture(path), settings))
+    assert sampler.collate([path], seeds=[1]).shape == (1, 64, 64, channels)
 
 
 def test_a_file_is_read_once(tmp_path):
     path = tmp_path / "a.png"
     cv2.imwrite(str(path), drawn.face("sad", 2))
-    task = FaceTask(load_recipe("face-folders"))
-    before = task.collate([str(path)], seeds=[1])
+    sampler = FaceSampler(load_recipe("face-folders"))
+    before = sampler.collate([str(path)], seeds=[1])
     path.unlink()
-    np.testing.assert_array_equal(task.collate([str(path)], seeds=[1]), before)
-    assert not np.array_equal(task.collate([str(path)], seeds=[2]), before)
+    np.testing.assert_array_equal(sampler.collate([str(path)], seeds=[1]), before)
+    assert not np.array_equal(sampler.collate([str(path)], seeds=[2]), before)
 
 
 # ------------------------------------------------------------------------------------------------- the networks
@@ -362,7 +362,7 @@ def test_a_network_with_two_heads_in_8_bits_answers_in_both(tmp_path):
     assert own["accuracy"] >= 0.7
     assert votes["accuracy"] >= 0.7
     faces = [drawn.face("happy", 5), drawn.face("sad", 6)]
-    both = model.probabilities(faces), model.answering("ferplus8").probabilities(faces)
+    both = model.predict_proba(faces), model.with_labels("ferplus8").predict_proba(faces)
     assert [part.shape for part in both] == [(2, 7), (2, 8)]
     for part in both:
         np.testing.assert_allclose(part.sum(1), 1, atol=1e-5)

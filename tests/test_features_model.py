@@ -118,7 +118,7 @@ def test_the_run_says_what_was_tried(run: mien.training.run.Run) -> None:
 def test_columns_go_by_name_in_any_order(run: mien.training.run.Run) -> None:
     model = mien.load(run.model)
     numbers = rows(people=2, seed=5)[0]
-    wanted = model.probabilities(list(numbers))
+    wanted = model.predict_proba(list(numbers))
     assert wanted.shape == (len(numbers), 3)
     np.testing.assert_allclose(wanted.sum(1), 1, atol=1e-6)
     given = [dict(zip("edcba", row[::-1].tolist(), strict=True)) | {"more": "x"} for row in numbers]
@@ -129,8 +129,8 @@ def test_columns_go_by_name_in_any_order(run: mien.training.run.Run) -> None:
     order = [3, 1, 4, 0, 2]
     turned = model.reading([*(("abcde")[i] for i in order), "extra"])
     wider = [np.append(row[order], 9).astype(np.float32) for row in numbers]
-    np.testing.assert_array_equal(turned.probabilities(wider), wanted)
-    np.testing.assert_array_equal(model.probabilities(list(numbers)), wanted)
+    np.testing.assert_array_equal(turned.predict_proba(wider), wanted)
+    np.testing.assert_array_equal(model.predict_proba(list(numbers)), wanted)
 
 
 def test_unusable_rows_are_told_and_stop_no_other(run: mien.training.run.Run) -> None:
@@ -149,7 +149,7 @@ def test_unusable_rows_are_told_and_stop_no_other(run: mien.training.run.Run) ->
     with pytest.raises(InputError, match="needs the columns a"):
         model.reading("bcde")
     with pytest.raises(InputError, match="input 2: a row of 5 numbers"):
-        model.probabilities([np.zeros(5), np.zeros(4)])
+        model.predict_proba([np.zeros(5), np.zeros(4)])
 
 
 def test_wrong_settings_in_a_manifest_are_one_line_of_ours(run: mien.training.run.Run, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_vote_is_the_mean_of_calibrated_members(tmp_path: Path) -> None:
     matrix = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
     said.append(matrix.fit(parts[0].held_out, learned.targets).predict_proba(parts[0].logits(new)))
     wanted = softmax(np.log(np.mean(said, axis=0)) / model.manifest.training["temperature"])
-    np.testing.assert_allclose(model.probabilities(list(new)), wanted, atol=1e-4)
+    np.testing.assert_allclose(model.predict_proba(list(new)), wanted, atol=1e-4)
 
 
 def test_a_label_that_was_never_shown_stays_unsaid() -> None:
@@ -269,7 +269,7 @@ def test_predicting_on_a_table_at_the_command_line(
         found = list(csv.DictReader(file))
     assert list(found[0])[:8] == ["mood", *"abcde", "person", "label"]
     numbers = [[np.float32(line[name]) for name in "abcde"] for line in found]
-    sure = mien.load(run.model).probabilities(numbers)
+    sure = mien.load(run.model).predict_proba(numbers)
     np.testing.assert_allclose([[float(line[f"score_{n}"]) for n in LABELS] for line in found], sure, atol=2e-6)
     lacking = tmp_path / "lacking.csv"
     lacking.write_text("a,b,c,d\n1,2,3,4\n")

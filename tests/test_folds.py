@@ -62,7 +62,7 @@ def test_a_model_for_each_fold_and_one_of_everything(done: mien.training.run.Run
     assert [line["fold"] for line in lines] == list(data.columns["part"])
     for fold in "123":
         held = data.take(data.columns["part"] == fold)
-        wanted = mien.load(done.folder / f"fold-{fold}").probabilities(held.inputs)
+        wanted = mien.load(done.folder / f"fold-{fold}").predict_proba(held.inputs)
         told = [[float(line[f"score_{label}"]) for label in LABELS] for line in lines if line["fold"] == fold]
         np.testing.assert_allclose(told, wanted, atol=1e-6)
 
@@ -104,7 +104,7 @@ def test_nothing_of_a_fold_is_seen_by_the_model_for_it(
     probe = list(data.inputs)
     for fold, same in (("1", False), ("2", True), ("3", False)):
         before, after = (mien.load(folder / f"fold-{fold}") for folder in (done.folder, spoiled.folder))
-        difference = np.abs(before.probabilities(probe) - after.probabilities(probe)).max()
+        difference = np.abs(before.predict_proba(probe) - after.predict_proba(probe)).max()
         figures = [model.manifest.training["search"][0]["tried"] for model in (before, after)]
         temperatures = [model.manifest.training["temperature"] for model in (before, after)]
         assert bool(difference < 1e-5) is same

@@ -283,7 +283,7 @@ def test_what_none_of_miens_networks_holds_is_refused(tmp_path: Path, data: byte
 
 def test_the_same_without_any_of_that_runs(tmp_path: Path) -> None:
     model = mien.load(model_of(tmp_path / "m", network(PLAIN, WEIGHTS)))
-    np.testing.assert_allclose(model.probabilities([[1, 2, 3]]), [[0.5, 0.5]])
+    np.testing.assert_allclose(model.predict_proba([[1, 2, 3]]), [[0.5, 0.5]])
 
 
 def test_data_beside_the_network_cannot_change_its_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +291,7 @@ def test_data_beside_the_network_cannot_change_its_answers(tmp_path: Path, monke
     for name in ("w", "weights.bin", "model.onnx.data", "model.onnx_data"):
         (folder / name).write_bytes(np.full(6, 9, np.float32).tobytes())
     monkeypatch.chdir(folder)
-    np.testing.assert_allclose(mien.load(folder).probabilities([[1, 2, 3]]), [[0.5, 0.5]])
+    np.testing.assert_allclose(mien.load(folder).predict_proba([[1, 2, 3]]), [[0.5, 0.5]])
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_data_beside_the_network_cannot_change_its_answers(tmp_path: Path, monke
 def test_answers_that_are_none_are_one_line(tmp_path: Path, nodes: list[Any], width: Any, message: str) -> None:
     folder = model_of(tmp_path / "m", network(nodes, WEIGHTS, width=width))
     with pytest.raises(ModelError, match=message) as caught:
-        mien.load(folder).probabilities([[-1, -2, -3], [-1, -2, -3]])
+        mien.load(folder).predict_proba([[-1, -2, -3], [-1, -2, -3]])
     assert "\n" not in str(caught.value)
 
 

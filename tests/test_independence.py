@@ -114,7 +114,7 @@ def test_a_text_has_the_same_answer_beside_any_others(model: str | Path) -> None
     crowd = [*few, *texts(1000 - len(few))]
     same(list(two.predict_many(crowd, batch_size=1000))[: len(few)], alone)
     scores = [numbers(result)[0] for result in alone]
-    np.testing.assert_allclose(two.probabilities(few), scores, atol=CLOSE, rtol=0)
+    np.testing.assert_allclose(two.predict_proba(few), scores, atol=CLOSE, rtol=0)
 
 
 def test_an_older_model_is_written_anew_with_fixed_ranges(older: Path, tmp_path: Path, run_cli: RunCli) -> None:
@@ -128,7 +128,7 @@ def test_an_older_model_is_written_anew_with_fixed_ranges(older: Path, tmp_path:
     assert (new.name, new.manifest.metrics) == ("new", {})
     assert set(new.manifest.thresholds) == set(new.space.names)
     some = [text for text, _, _ in rows[::4]]
-    assert np.abs(new.probabilities(some) - old.probabilities(some)).mean() < 0.04, "it is the same network"
+    assert np.abs(new.predict_proba(some) - old.predict_proba(some)).mean() < 0.04, "it is the same network"
     same(list(new.predict_many(some)), [new.predict(text) for text in some])
     faces = run_cli("export", "face", "--ranges", "data.csv", "--to", "never")
     assert "only models of text" in one_line(faces)

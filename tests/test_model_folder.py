@@ -16,7 +16,8 @@ import mien
 from conftest import change_manifest
 from mien import model as folders
 from mien.errors import MienError, ModelError
-from mien.model import FORMAT, LabelsEntry, Manifest, find_model, load, read_manifest, verify, write_model
+from mien.modality import load
+from mien.model import FORMAT, LabelsEntry, Manifest, find_model, read_manifest, verify, write_model
 
 FILES = ("README.md", "model.onnx", "tokenizer.json", "weights.safetensors")
 CONTENT: dict[str, Path | bytes] = {"model.onnx": b"network", "tokenizer.json": b"{}"}

@@ -29,8 +29,8 @@ from typer.testing import CliRunner
 from conftest import RunCli, cli_env
 from face_model import PLUS, drawn_face, face_model, video_model
 from filmed import write_clip
-from mien.cli.app import app
 from mien.cli import ray as cli_ray
+from mien.cli.app import app
 from mien.distributed import Job, Worker, batches
 from mien.errors import MienError, how_to_install
 from mien.model import verify

@@ -106,7 +106,7 @@ def test_nothing_seen_and_all_seen(model: Any, leaky: Dataset) -> None:
 def test_the_mark_stays_with_its_row_when_others_are_left_out(model: Any, leaky: Dataset) -> None:
     """ferplus8's contempt has no place in a space of one's own: its row goes, and the marks must not shift."""
     plus = replace(leaky, space=SPACES["ferplus8"], targets=np.array([0, 4, 6, 7, 1, 2, 3, 0]))
-    report = evaluate(model.answering("ferplus8"), plus, labels="ekman7")
+    report = evaluate(model.with_labels("ferplus8"), plus, labels="ekman7")
     assert report.without_seen is not None
     assert report.without_seen["seen"] + report.without_seen["n"] == report.figures["n"] == 5
     texts = Dataset(
@@ -126,7 +126,7 @@ class Said:
         self.rows, self.name, self.space = rows, "said", SPACES["carer6"]
         self.manifest = Manifest(name="said", modality="text", labels=LabelsEntry(space="carer6", names=["x"]))
 
-    def probabilities(self, inputs: Any, batch_size: int = 64, progress: Any = None) -> np.ndarray:
+    def predict_proba(self, inputs: Any, batch_size: int = 64, progress: Any = None) -> np.ndarray:
         return np.array([self.rows[text] for text in inputs], np.float32)
 
 

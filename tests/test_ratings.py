@@ -115,7 +115,7 @@ class Rater:
         labels = LabelsEntry(space=space.name, names=list(space.names), multilabel=True)
         self.manifest = Manifest(name="rater", modality="scene", labels=labels, ratings=rated)
 
-    def probabilities(self, inputs: Any, batch_size: int = 64, progress: Any = None) -> np.ndarray:
+    def predict_proba(self, inputs: Any, batch_size: int = 64, progress: Any = None) -> np.ndarray:
         return self._rows("probabilities", self.scores, inputs, progress)
 
     def ratings(self, inputs: Any, batch_size: int = 64, progress: Any = None) -> np.ndarray:
@@ -205,7 +205,7 @@ def test_labels_and_ratings_together_and_what_they_have_in_common() -> None:
     assert all("ratings" in sample and "label" in sample for sample in found["samples"])
 
     once = Rater(GIVEN, SCALES, own, scores)
-    once.answers = lambda inputs, **rest: (once.probabilities(inputs), once.ratings(inputs))  # type: ignore[attr-defined]
+    once.answers = lambda inputs, **rest: (once.predict_proba(inputs), once.ratings(inputs))  # type: ignore[attr-defined]
     again = evaluate(once, both).to_dict()
     assert once.asked == ["probabilities", "ratings"]
     assert {key: again[key] for key in ("ratings", "map", "samples")} == {

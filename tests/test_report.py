@@ -34,7 +34,7 @@ class FakeModel:
         empty: dict[str, Any] = {"thresholds": {}, "rollups": {}, "metrics": {}, "data": [], "training": {}}
         self.manifest = SimpleNamespace(files={}, name="fake", modality="text", **(empty | manifest))
 
-    def probabilities(self, inputs, batch_size=64, progress=None):
+    def predict_proba(self, inputs, batch_size=64, progress=None):
         assert batch_size == 64
         if progress:
             progress(len(inputs))

@@ -277,15 +277,15 @@ def test_of_two_trainings_in_one_folder_the_second_is_told(run_cli: RunCli, tmp_
 
 @pytest.mark.parametrize("name", ["seen.png", "one.jsonl"])
 def test_a_file_that_another_process_is_writing_is_left_to_it(tmp_path: Path, name: str) -> None:
-    from mien.output.writer import whole
+    from mien.files import atomic_write
 
     scratch = tmp_path / f"{name}.tmp"
     scratch.write_bytes(b"half")
     told = pytest.raises(MienError, match=f"another process is writing .*{name}")
-    with held(scratch), told, whole(tmp_path / name):
+    with held(scratch), told, atomic_write(tmp_path / name):
         raise AssertionError("got in")
     assert scratch.read_bytes() == b"half"
-    with whole(tmp_path / name) as made:  # the lock is gone with its process, what it left is no obstacle
+    with atomic_write(tmp_path / name) as made:  # the lock is gone with its process, what it left is no obstacle
         made.write_bytes(b"whole")
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == b"whole"

@@ -97,7 +97,7 @@ def test_files_bytes_and_arrays_are_one(whole, tmp_path):
     for result in found[1:]:
         assert result.items[0].ratings == found[0].items[0].ratings
     np.testing.assert_allclose(
-        whole.probabilities(given, batch_size=2), [list(r.items[0].scores.values()) for r in found], atol=1e-6
+        whole.predict_proba(given, batch_size=2), [list(r.items[0].scores.values()) for r in found], atol=1e-6
     )
     np.testing.assert_allclose(
         whole.ratings(given, batch_size=3), [list(r.items[0].ratings.values()) for r in found], atol=1e-5
@@ -122,7 +122,7 @@ def test_ratings_alone(tmp_path):
     result = model.predict(GRAY)
     assert (result.label, result.score, result.items[0].scores) == (None, None, {})
     assert result.items[0].ratings["light"] == pytest.approx(1 + 6 * 128 / 255, abs=1e-4)
-    assert model.probabilities([GRAY]).shape == (1, 0)
+    assert model.predict_proba([GRAY]).shape == (1, 0)
 
 
 def test_a_model_of_pictures_takes_no_boxes(whole):
@@ -151,7 +151,7 @@ def test_a_region_is_one_person(persons, tmp_path):
     result = persons.predict(region)
     assert result.input == f"{path}#30,0,60,40"
     assert [item.box for item in result.items] == [(30, 0, 60, 40)]
-    np.testing.assert_allclose(persons.probabilities([region])[0], scene_model.expected(1.0), atol=1e-5)
+    np.testing.assert_allclose(persons.predict_proba([region])[0], scene_model.expected(1.0), atol=1e-5)
 
 
 class Faces:
@@ -196,7 +196,7 @@ def test_an_unusable_picture_does_not_stop_the_others(whole, tmp_path):
     assert [bool(result.error) for result in found] == [False, True, True, False]
     assert "no.jpg" in str(found[2].error)
     with pytest.raises(InputError, match="input 2"):
-        whole.probabilities([GRAY, str(tmp_path / "no.jpg")])
+        whole.predict_proba([GRAY, str(tmp_path / "no.jpg")])
     with pytest.raises(InputError, match=r"no\.jpg"):
         whole.predict(str(tmp_path / "no.jpg"))
 

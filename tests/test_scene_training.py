@@ -27,7 +27,7 @@ from mien.media.images import Region
 from mien.modalities.face.augment import AugmentSettings, augment
 from mien.modalities.scene import sampler as tasks
 from mien.modalities.scene.preprocess import prepare
-from mien.modalities.scene.sampler import SceneTask
+from mien.modalities.scene.sampler import SceneSampler
 from mien.networks import alexnet
 from mien.networks.kernel import KernelHead
 from mien.training.export import Answers
@@ -86,7 +86,7 @@ def test_saturation_takes_colors_to_and_from_gray():
     np.testing.assert_array_equal(augment(gray, 8, AugmentSettings(saturation=1), np.random.default_rng(0)), gray)
 
 
-# ------------------------------------------------------------------------------------------------------ the task
+# ------------------------------------------------------------------------------------------------------ the sampler
 
 
 def recipe(*settings: str, name: str = "scene-context"):
@@ -96,12 +96,12 @@ def recipe(*settings: str, name: str = "scene-context"):
 def test_the_task_prepares_as_prediction_does(tmp_path):
     (path,) = written(tmp_path, 1)
     region, picture = Region(path, (4, 10, 30, 60)), cv2.imread(path)[:, :, ::-1]
-    task = SceneTask(recipe(), [region])
-    batch = task.collate([region, region])
+    sampler = SceneSampler(recipe(), [region])
+    batch = sampler.collate([region, region])
     assert batch.shape == (2, 2, 32, 32, 3)
     for sample in batch:
-        np.testing.assert_array_equal(sample, prepare(picture, region.box, task.settings))
-    alone = SceneTask(recipe("preprocess.views=[person]"), [region])
+        np.testing.assert_array_equal(sample, prepare(picture, region.box, sampler.settings))
+    alone = SceneSampler(recipe("preprocess.views=[person]"), [region])
     assert alone.views == 1
     np.testing.assert_array_equal(alone.collate([region])[0], batch[0, 1])
     np.testing.assert_array_equal(alone.collate([picture])[0], prepare(picture, None, alone.settings))
@@ -110,8 +110,8 @@ def test_the_task_prepares_as_prediction_does(tmp_path):
 def test_both_views_are_changed_alike():
     picture = np.zeros((64, 64, 3), np.uint8)
     picture[:, :32] = 255
-    task = SceneTask(recipe("augment={flip: 0.5}"), [Region("a", (0, 0, 1, 1))])
-    views = [task.collate([picture], seeds=[seed])[0] for seed in range(12)]
+    sampler = SceneSampler(recipe("augment={flip: 0.5}"), [Region("a", (0, 0, 1, 1))])
+    views = [sampler.collate([picture], seeds=[seed])[0] for seed in range(12)]
     sides = [[view[16, 4, 0] > 128 for view in pair] for pair in views]
     assert all(first == second for first, second in sides)
     assert len({first for first, _ in sides}) == 2
@@ -119,23 +119,23 @@ def test_both_views_are_changed_alike():
 
 def test_without_boxes_a_person_is_the_whole_picture(tmp_path):
     paths = written(tmp_path, 2)
-    task = SceneTask(recipe("preprocess.views=[person]"), paths)
-    assert task.settings.views == ("picture",)
+    sampler = SceneSampler(recipe("preprocess.views=[person]"), paths)
+    assert sampler.settings.views == ("picture",)
     with pytest.raises(RecipeError, match="the data mark no persons"):
-        SceneTask(recipe(), paths)
+        SceneSampler(recipe(), paths)
 
 
 def test_memory_does_not_grow_with_the_set(tmp_path, monkeypatch):
     """56 more pictures of 256 × 256 are 11 MB: going through them takes what a batch does."""
     monkeypatch.setenv("MIEN_THREADS", "1")  # how many pictures are read at once, a busy machine would decide
-    monkeypatch.setattr(SceneTask, "kept_bytes", 600_000)
+    monkeypatch.setattr(SceneSampler, "kept_bytes", 600_000)
     paths, peaks = written(tmp_path, 64, 256), []
     for count in (8, 64):
-        task = SceneTask(recipe("preprocess.views=[picture]", "preprocess.source=256"))
+        sampler = SceneSampler(recipe("preprocess.views=[picture]", "preprocess.source=256"))
         tracemalloc.start()
         for _ in range(2):
             for at in range(0, count, 4):
-                task.collate(paths[at : at + 4], seeds=[1, 2, 3, 4])
+                sampler.collate(paths[at : at + 4], seeds=[1, 2, 3, 4])
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert 600_000 < peaks[0] < 6_000_000
@@ -147,10 +147,10 @@ def test_what_fits_is_read_once(tmp_path, monkeypatch):
     real = tasks.read
     monkeypatch.setattr(tasks, "read", lambda item: reads.append(str(item)) or real(item))
     paths = written(tmp_path, 4)
-    monkeypatch.setattr(SceneTask, "kept_bytes", 2 * 32 * 32 * 3)
-    task = SceneTask(recipe("preprocess.views=[picture]"))
-    first = task.collate(paths, seeds=[1, 2, 3, 4])
-    np.testing.assert_array_equal(task.collate(paths, seeds=[1, 2, 3, 4]), first)
+    monkeypatch.setattr(SceneSampler, "kept_bytes", 2 * 32 * 32 * 3)
+    sampler = SceneSampler(recipe("preprocess.views=[picture]"))
+    first = sampler.collate(paths, seeds=[1, 2, 3, 4])
+    np.testing.assert_array_equal(sampler.collate(paths, seeds=[1, 2, 3, 4]), first)
     assert sorted(map(reads.count, paths)) == [1, 1, 2, 2]
 
 
@@ -251,7 +251,7 @@ def test_a_head_begins_as_scikit_learns_ridge_regression():
     part, network = rated_set(inputs, valence), Means(3)
     before = network.head.weight[:2].detach().clone()
     ratings = Ratings.rated_in(part)
-    start_head(network, SceneTask(recipe("preprocess.views=[picture]")), part, ratings, 16)
+    start_head(network, SceneSampler(recipe("preprocess.views=[picture]")), part, ratings, 16)
     torch.testing.assert_close(network.head.weight[:2], before)  # those of labels stay
     known = ~np.isnan(valence)
     reference = Ridge(1.0).fit(colors[known], (valence[known] - 4) / 3)
@@ -276,7 +276,7 @@ def test_a_kernel_head_begins_as_scikit_learns_kernel_regression():
     valence = np.clip(1 + 2 * np.abs(colors - 2.55).max(1) + rng.normal(0, 0.1, 80), 1, 7)
     valence[7] = np.nan
     part, network = rated_set(inputs, valence), Bent()
-    start_head(network, SceneTask(recipe("preprocess.views=[picture]")), part, Ratings.rated_in(part), 16)
+    start_head(network, SceneSampler(recipe("preprocess.views=[picture]")), part, Ratings.rated_in(part), 16)
     known = ~np.isnan(valence)
     x, y = colors[known], (valence[known] - 4) / 3
 

@@ -179,9 +179,9 @@ def test_closing_lets_the_batch_at_hand_finish() -> None:
     worker = Worker(0.2)
 
     async def play(batcher: Batcher) -> None:
-        task = asyncio.create_task(batcher.predict(MODEL, ["a"]))
+        sampler = asyncio.create_task(batcher.predict(MODEL, ["a"]))
         await asyncio.sleep(0.05)
-        task.cancel()
+        sampler.cancel()
 
     start = time.perf_counter()
     run(worker, play)
@@ -195,11 +195,11 @@ def test_a_batch_that_does_not_end_is_seen_and_does_not_keep_the_batcher_open(mo
 
     async def play(batcher: Batcher) -> None:
         assert batcher.busy == 0
-        task = asyncio.create_task(batcher.predict(MODEL, ["a"]))
+        sampler = asyncio.create_task(batcher.predict(MODEL, ["a"]))
         await asyncio.sleep(0.1)
         assert 0.05 < batcher.busy < 5
-        task.cancel()
-        await asyncio.wait([task])
+        sampler.cancel()
+        await asyncio.wait([sampler])
         assert batcher.busy  # the thread is at work, whoever waits
 
     start = time.perf_counter()

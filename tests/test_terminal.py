@@ -195,7 +195,7 @@ def test_no_message_quotes_a_long_input(run: Run, tiny_model: Path, given: str) 
         lambda: mien.load(tiny_model).predict(Path(given)),
         lambda: mien.open_dataset(given),
         lambda: mien.open_dataset(f"table:{given}.csv"),
-        lambda: mien.load(tiny_model).answering(given),
+        lambda: mien.load(tiny_model).with_labels(given),
     ):
         with pytest.raises(MienError) as raised:
             call()

@@ -182,9 +182,9 @@ def texts_of_all_lengths(count: int = 60) -> list[str]:
 
 def test_company_does_not_change_a_probability(reader: mien.Predictor) -> None:
     texts = texts_of_all_lengths()
-    alone = np.stack([reader.probabilities([text])[0] for text in texts])
+    alone = np.stack([reader.predict_proba([text])[0] for text in texts])
     for batch_size in (1, 7, 64):
-        np.testing.assert_allclose(reader.probabilities(texts, batch_size=batch_size), alone, atol=1e-5)
+        np.testing.assert_allclose(reader.predict_proba(texts, batch_size=batch_size), alone, atol=1e-5)
     assert alone.dtype == np.float32
     np.testing.assert_allclose(alone.sum(1), 1, atol=1e-5)
 
@@ -198,14 +198,14 @@ def test_a_long_text_is_the_mean_of_its_windows_weighted_by_length(reader: mien.
     session = onnxruntime.InferenceSession(str(tiny_model / "model.onnx"), providers=["CPUExecutionProvider"])
     rows = [session.run(None, {"inputs": np.array([window])})[0][0] for window in windows]
     expected = np.average(rows, axis=0, weights=[len(window) for window in windows])
-    np.testing.assert_allclose(reader.probabilities([text])[0], expected, atol=1e-5)
+    np.testing.assert_allclose(reader.predict_proba([text])[0], expected, atol=1e-5)
 
 
 def test_results_come_in_the_order_of_the_inputs(reader: mien.Predictor) -> None:
     texts = texts_of_all_lengths(200)
     results = list(reader.predict_many(iter(texts), batch_size=3))
     assert [result.input for result in results] == texts
-    expected = reader.probabilities(texts, batch_size=200)
+    expected = reader.predict_proba(texts, batch_size=200)
     np.testing.assert_allclose([list(result.items[0].scores.values()) for result in results], expected, atol=1e-5)
 
 
@@ -255,8 +255,8 @@ def test_the_longest_text_allowed_is_read(reader: mien.Predictor) -> None:
 
 def test_probabilities_name_the_input_that_is_unusable(reader: mien.Predictor) -> None:
     with pytest.raises(InputError, match="input 34: text is empty"):
-        reader.probabilities(["i am happy"] * 33 + [""], batch_size=2)
-    assert reader.probabilities([]).shape == (0, 6)
+        reader.predict_proba(["i am happy"] * 33 + [""], batch_size=2)
+    assert reader.predict_proba([]).shape == (0, 6)
 
 
 def test_several_labels_at_a_time(tiny_multi: Path) -> None:

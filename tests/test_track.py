@@ -189,8 +189,8 @@ def test_one_who_comes_in_half_hidden_is_known_again(fps: int) -> None:
 
     tracker = Tracker()
     found = follow(act(9, fps, {1: coming}), tracker)
-    settled = [{who: tracker.known_as.get(n, n) for who, n in frame.items()} for _, frame in found]
-    assert {number for frame in settled for number in frame.values()} == {1}
+    select_experts = [{who: tracker.known_as.get(n, n) for who, n in frame.items()} for _, frame in found]
+    assert {number for frame in select_experts for number in frame.values()} == {1}
     assert found[-1][1] == {1: 1}
 
 

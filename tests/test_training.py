@@ -24,7 +24,7 @@ from conftest import cli_env
 from mien.cli.app import app
 from mien.datasets import open_dataset
 from mien.errors import DataError, MienError, RecipeError
-from mien.modalities.text.sampler import TextTask
+from mien.modalities.text.sampler import TextSampler
 from mien.networks import gru
 from mien.training import run as runs
 from mien.training.folder import claim
@@ -83,7 +83,7 @@ def history(run: Path) -> list[dict]:
 
 
 def probabilities(run: Path) -> np.ndarray:
-    return mien.load(run).probabilities([text for label in WORDS for text in texts(label, 20, seed=9)])
+    return mien.load(run).predict_proba([text for label in WORDS for text in texts(label, 20, seed=9)])
 
 
 def start(*args: object, cwd: Path | None = None) -> subprocess.Popen[str]:
@@ -148,7 +148,7 @@ def test_the_model_folder_gives_the_networks_probabilities(done):
     with torch.inference_mode():
         logits = torch.cat([network.eval()(row) for row in rows])
     wanted = (logits / manifest.training["temperature"]).softmax(1)
-    np.testing.assert_allclose(mien.load(done.folder).probabilities(sentences), wanted, atol=1e-4)
+    np.testing.assert_allclose(mien.load(done.folder).predict_proba(sentences), wanted, atol=1e-4)
 
 
 def test_the_same_seed_gives_the_same_model_and_another_another(done, data, tmp_path):
@@ -324,10 +324,10 @@ def test_going_on_from_an_earlier_run(done, data, tmp_path):
 
 def test_going_on_takes_the_tokens_that_the_weights_were_learned_with(tiny_run):
     recipe = load_recipe("text-gru", [f"train.start={tiny_run}"])
-    task = TextTask(recipe, ["words that the first run never saw"])
-    assert task.tokenizer_json == Tokenizer.from_file(str(tiny_run / "model" / "tokenizer.json")).to_str().encode()
-    learned = TextTask(load_recipe("text-gru"), ["words that the first run never saw"])
-    assert learned.network_arguments["vocabulary"] != task.network_arguments["vocabulary"]
+    sampler = TextSampler(recipe, ["words that the first run never saw"])
+    assert sampler.tokenizer_json == Tokenizer.from_file(str(tiny_run / "model" / "tokenizer.json")).to_str().encode()
+    learned = TextSampler(load_recipe("text-gru"), ["words that the first run never saw"])
+    assert learned.network_arguments["vocabulary"] != sampler.network_arguments["vocabulary"]
 
 
 def test_several_labels_with_a_second_set_of_other_labels_and_a_teacher(tmp_path):
@@ -374,7 +374,7 @@ def test_what_a_teacher_said_is_kept_whole_or_asked_anew(done, data, tmp_path, m
                 ask()
         assert not list((tmp_path / "teacher").iterdir())
     first, asked = ask(), len(told)
-    np.testing.assert_allclose(first, mien.load(done.folder).probabilities(part.inputs), atol=1e-6)
+    np.testing.assert_allclose(first, mien.load(done.folder).predict_proba(part.inputs), atol=1e-6)
     np.testing.assert_array_equal(ask(), first)
     assert len(told) == asked  # what was kept is read again
     (kept,) = (tmp_path / "teacher").iterdir()

@@ -197,7 +197,7 @@ def test_a_clip_without_a_face_is_an_empty_result(model: VideoPredictor, tmp_pat
     assert result.clip.frames == 5
     assert result.rollup("ekman7").label is None
     steps: list[float] = []
-    rows = model.probabilities([clip, film(tmp_path / "b.mp4", lambda time: [255], 1)], progress=steps.append)
+    rows = model.predict_proba([clip, film(tmp_path / "b.mp4", lambda time: [255], 1)], progress=steps.append)
     assert (rows.dtype, rows.shape, steps) == (np.float32, (2, 7), [1, 1])
     assert rows[0] == pytest.approx(np.full(7, 1 / 7))
     assert rows[1] == pytest.approx(told(255), abs=0.03)
@@ -214,7 +214,7 @@ def test_clips_that_cannot_be_read_do_not_stop_the_others(model: VideoPredictor,
     with pytest.raises(InputError, match=r"none\.mp4"):
         model.predict(tmp_path / "none.mp4")
     with pytest.raises(InputError, match=r"input 2: .*text\.mp4"):
-        model.probabilities([turning, tmp_path / "text.mp4"])
+        model.predict_proba([turning, tmp_path / "text.mp4"])
 
 
 def test_a_clip_that_is_cut_off_gives_what_there_is(model: VideoPredictor, tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_an_interruption_loses_and_doubles_nothing(
 
 
 def test_another_head_and_mirror_images(model: VideoPredictor, turning: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    twin = model.answering("ferplus8")
+    twin = model.with_labels("ferplus8")
     result = twin.predict(turning)
     assert result.timeline[0].prediction.label == PLUS[7]
     assert set(result.items[0].scores) == set(PLUS)

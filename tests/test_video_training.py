@@ -18,7 +18,7 @@ from filmed import write_clip
 from mien.datasets import Dataset, open_dataset
 from mien.errors import DataError, RecipeError
 from mien.labels import SPACES
-from mien.modalities.video.sampler import VideoTask, unfold
+from mien.modalities.video.sampler import VideoSampler, unfold
 from mien.model import verify
 from mien.training.recipe import load_recipe
 
@@ -80,18 +80,20 @@ def test_frames_are_pooled_as_prediction_does():
         "f", "video", space, [0] * 5, np.array([happy] * 2 + [sad] * 3), np.array(["val"] * 5, object),
         columns={"clip": np.array([0, 0, 3, 3, 3]), "time": np.arange(5.0), "person": np.ones(5, int)},
     )  # fmt: skip
-    logits, whole = VideoTask(recipe).pool(np.log(rows), frames)
+    logits, whole = VideoSampler(recipe).pool(np.log(rows), frames)
     assert whole.targets.tolist() == [happy, sad]
     assert logits.argmax(1).tolist() == [happy, sad]
     np.testing.assert_allclose(np.exp(logits), [rows[:2].mean(0), rows[2:].mean(0)], rtol=1e-5)
-    by_vote = VideoTask(load_recipe("video-vgg16", [*SMALL, "aggregate=vote", "smooth=0"])).pool(np.log(rows), frames)
+    by_vote = VideoSampler(load_recipe("video-vgg16", [*SMALL, "aggregate=vote", "smooth=0"])).pool(
+        np.log(rows), frames
+    )
     assert by_vote[0].argmax(1).tolist() == [happy, angry]
 
 
 def test_what_clips_cannot_have_is_refused(clips, cache, monkeypatch):
     monkeypatch.setenv("MIEN_CACHE", str(cache))
     with pytest.raises(RecipeError, match="learned is what the network temporal does"):
-        VideoTask(load_recipe("video-vgg16", [*SMALL, "aggregate=learned"]))
+        VideoSampler(load_recipe("video-vgg16", [*SMALL, "aggregate=learned"]))
     data = open_dataset(f"ravdess:{clips}")
     both = data.space.as_multilabel(True)
     several = Dataset("s", "video", both, ["a.mp4"], np.ones((1, 8), np.float32), np.array([""]))

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from mien.evaluation import evaluate
     from mien.labels import SPACES, Emotion, LabelSpace
     from mien.media.pixels import bgr
-    from mien.modality import Predictor
-    from mien.model import load
+    from mien.modality import Predictor, load
     from mien.results import Prediction, Result
     from mien.sklearn import Embedder, EmotionClassifier
     from mien.training.run import train
@@ -39,7 +38,7 @@ _HOMES = {
     "Result": "mien.results",
     "bgr": "mien.media.pixels",
     "evaluate": "mien.evaluation",
-    "load": "mien.model",
+    "load": "mien.modality",
     "open_dataset": "mien.datasets",
     "train": "mien.training.run",
 }
@@ -98,7 +97,7 @@ def predict_many(inputs: Iterable[Any], model: str | None = None, batch_size: in
 
 def _shared(model: str) -> Predictor:
     if model not in _loaded:
-        from mien.model import load
+        from mien.modality import load
 
         _loaded[model] = load(model)
     return _loaded[model]

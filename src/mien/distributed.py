@@ -18,8 +18,7 @@ import numpy as np
 from mien.cli.inputs import Source
 from mien.errors import MienError
 from mien.modalities.text.predictor import BATCHES_AHEAD
-from mien.modality import Predictor, answer_in, count_characters
-from mien.model import load
+from mien.modality import Predictor, answer_in, count_characters, load
 from mien.output.clip_tables import clip_row, moment_rows
 from mien.output.shards import Parts, Plan, Trail, cut
 from mien.output.writer import Row, face_rows, parquet_types, plain_cell, row_of

@@ -17,8 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import InputError, MienError
-from mien.printable import quoted
+from mien.errors import InputError, MienError, quoted
 
 if TYPE_CHECKING:
     from mien.modality import Predictor

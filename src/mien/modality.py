@@ -1,24 +1,27 @@
-"""What the predictors of all modalities share."""
+"""The shape of a modality: what prediction, training, the command line and the server ask of it."""
 
 from __future__ import annotations
 
 import copy
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 
-from mien.errors import InputError, MienError, ModelError
+from mien.errors import InputError, MienError, ModelError, quoted
 from mien.inputs import name_of
 from mien.labels import LabelSpace, get_space, groups
-from mien.model import Manifest
-from mien.printable import quoted
+from mien.model import Manifest, read_model
+from mien.plugins import import_object, load_plugin, plugin_names
 from mien.results import Box, Prediction, Result
-from mien.threads import readers, side_by_side
+from mien.runtime import parallel_map, readers
 
 _PICTURES_AHEAD = 64  # looked at before what they show is computed, however little that is
 
@@ -27,6 +30,91 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Progress = Callable[[int], None]  # called with the number of inputs done since the last call
+
+
+Kind = Literal["text", "picture", "clip", "row"]  # what an input is
+
+
+@dataclass(frozen=True)
+class Modality:
+    """What every modality brings, as ``MODALITY`` of its folder in ``mien.modalities``, or of a plug-in.
+
+    Classes are named as ``"module:Class"`` and imported when they are first needed.
+
+    Attributes:
+        name: as models, recipes and data sets name it, such as "face".
+        summary: what its models read, such as "the faces of pictures".
+        reads: the kinds of its inputs, the usual one first.
+        unit: what one prediction is of, such as "face"; in output several are counted as "faces".
+        preprocess: the pydantic settings of its preprocessing.
+        augment: the pydantic settings of its augmentation.
+        predictor: a :class:`Predictor`.
+        sampler: a :class:`Sampler`, or a function that returns one.
+        example: an input as the model card shows it, in Python.
+        batch: inputs that the server computes at once.
+        default: whether its shipped model reads inputs of the first kind of ``reads`` where no model is named.
+    """
+
+    name: str
+    summary: str
+    reads: tuple[Kind, ...]
+    unit: str
+    preprocess: str
+    augment: str
+    predictor: str
+    sampler: str
+    example: str
+    batch: int = 8
+    default: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """The usual kind of its inputs."""
+        return self.reads[0]
+
+    def count(self, n: int) -> str:
+        """A number of predictions in words: "1 face", "2,000 faces"."""
+        return f"{n:,} {self.unit}{'' if n == 1 else 's'}"
+
+
+_BUILT_IN = ("text", "face", "video", "scene", "features")
+
+
+def modality_names() -> tuple[str, ...]:
+    """The modalities that there are: those built in, then those of plug-ins."""
+    return tuple(dict.fromkeys((*_BUILT_IN, *plugin_names("mien.modalities"))))
+
+
+@cache
+def get_modality(name: str) -> Modality:
+    """The modality of that name. The one place that looks a modality up.
+
+    Raises:
+        ModelError: there is none; the message names those that there are.
+    """
+    if name in _BUILT_IN:
+        found = import_object(f"mien.modalities.{name}:MODALITY")
+    else:
+        found = load_plugin("mien.modalities", name)
+    if not isinstance(found, Modality):
+        raise ModelError(f"this mien has no modality {quoted(name)!r}; there are: {', '.join(modality_names())}")
+    return found
+
+
+def load(model: str | os.PathLike[str], *, threads: int | None = None, digest: str | None = None) -> Predictor:
+    """Load a model, checked byte for byte, ready to predict. Loads neither torch nor anything from the network.
+
+    Args:
+        model: name of a shipped model, or the path of a model or run folder.
+        threads: threads to compute with; by default as many as the process may use.
+        digest: that the model must have, "sha256:…", as ``mien models verify`` prints it; any if not given.
+
+    Raises:
+        ModelError: no such model, its folder is damaged, or its network holds what none of mien's does.
+    """
+    folder, manifest, files = read_model(model, digest)
+    made: Predictor = import_object(get_modality(manifest.modality).predictor)(folder, manifest, files, threads=threads)
+    return made
 
 
 class Predictor(ABC):
@@ -53,7 +141,7 @@ class Predictor(ABC):
         """The model's name."""
         return self.manifest.name
 
-    def answering(self, space: str | LabelSpace) -> Self:
+    def with_labels(self, space: str | LabelSpace) -> Self:
         """The same loaded model, answering in another of the label spaces its network has outputs for.
 
         Raises:
@@ -130,7 +218,7 @@ class Predictor(ABC):
                 yield result
 
     @abstractmethod
-    def probabilities(
+    def predict_proba(
         self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None
     ) -> np.ndarray:
         """The scores alone: float32 of shape (n, labels), rows in the order of the inputs.
@@ -188,7 +276,7 @@ def answer_in(predictor: Predictor, labels: str | None) -> tuple[Predictor, Call
         InputError: there is no such space, or no way from the model's labels to it.
     """
     if labels is None or predictor.manifest.columns(labels) is not None:
-        return (predictor if labels is None else predictor.answering(labels)), lambda result: result
+        return (predictor if labels is None else predictor.with_labels(labels)), lambda result: result
     try:
         space = get_space(labels)
         groups(predictor.space, space)
@@ -303,7 +391,7 @@ def prepared_batches(
     for chunk in in_chunks(inputs, batch_size):
         samples: list[np.ndarray] = []
         try:
-            samples.extend(side_by_side(prepare, chunk, readers(threads)))
+            samples.extend(parallel_map(prepare, chunk, readers(threads)))
         except InputError as error:
             raise InputError(f"input {done + len(samples) + 1}: {error}") from None
         yield np.stack(samples)

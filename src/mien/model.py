@@ -14,12 +14,11 @@
 
 It never holds a pickle. A changed byte, a newer format or a missing file is a :class:`~mien.errors.ModelError`. Files
 that the manifest does not list are never opened. The manifest has a digest of itself (from format 2 on), which stands
-for the whole folder: to know that it is the one that was meant, keep the digest and give it to :func:`load`.
+for the whole folder: to know that it is the one that was meant, keep the digest and give it to :func:`mien.load`.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import os
@@ -27,7 +26,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -39,16 +38,11 @@ from pydantic import (
     model_validator,
 )
 
-from mien.errors import MienError, ModelError, invalid
-from mien.files import flush
+from mien.errors import MienError, ModelError, invalid, quoted
+from mien.files import check_listed, digest_of, flush, read_json, read_listed, sha256
 from mien.graphs import check_graph
 from mien.inputs import exists, to_write
 from mien.labels import SPACES, LabelSpace, make_space
-from mien.listed import check_listed, digest_of, read_json, read_listed, sha256
-from mien.printable import quoted
-
-if TYPE_CHECKING:
-    from mien.modality import Predictor
 
 FORMAT = 2
 MANIFEST, NETWORK, TOKENIZER, WEIGHTS, CARD = (
@@ -56,15 +50,6 @@ MANIFEST, NETWORK, TOKENIZER, WEIGHTS, CARD = (
 )  # fmt: skip
 CHOOSER, FRAMES = "chooser.onnx", "frames.onnx"
 SHIPPED = Path(__file__).parent / "models"
-
-#: modality → where its predictor is. A new modality is a new folder of the same shape and a line here.
-PREDICTORS: dict[str, str] = {
-    "text": "mien.modalities.text.predictor:TextPredictor",
-    "face": "mien.modalities.face.predictor:FacePredictor",
-    "scene": "mien.modalities.scene.predictor:ScenePredictor",
-    "video": "mien.modalities.video.predictor:VideoPredictor",
-    "features": "mien.modalities.features.predictor:FeaturePredictor",
-}
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -354,22 +339,18 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     raise ModelError(f"no model {quoted(model)!r}: neither a folder nor a shipped model ({known})")
 
 
-def load(model: str | os.PathLike[str], *, threads: int | None = None, digest: str | None = None) -> Predictor:
-    """Load a model, checked byte for byte, ready to predict. Loads neither torch nor anything from the network.
+def read_model(model: str | os.PathLike[str], digest: str | None = None) -> tuple[Path, Manifest, dict[str, bytes]]:
+    """The folder of a model, its manifest, and the content of its networks and tokenizer; all checked byte for byte.
 
     Args:
         model: name of a shipped model, or the path of a model or run folder.
-        threads: threads to compute with; by default as many as the process may use.
-        digest: that the model must have, "sha256:…", as ``mien models verify`` prints it; any if not given.
+        digest: that the model must have; any if not given.
 
     Raises:
         ModelError: no such model, its folder is damaged, or its network holds what none of mien's does.
     """
     folder = find_model(model)
     manifest = _read_checked(folder, digest)
-    if manifest.modality not in PREDICTORS:
-        raise ModelError(f"{folder}: this mien has no modality {manifest.modality!r}; upgrade mien")
-    module, _, name = PREDICTORS[manifest.modality].partition(":")
     files: dict[str, bytes] = {}
     for file, entry in manifest.files.items():
         if file.endswith(".onnx") or file == TOKENIZER:
@@ -379,5 +360,4 @@ def load(model: str | os.PathLike[str], *, threads: int | None = None, digest: s
     for file, data in files.items():
         if file.endswith(".onnx"):
             check_graph(data, folder / file)
-    made: Predictor = getattr(importlib.import_module(module), name)(folder, manifest, files, threads=threads)
-    return made
+    return folder, manifest, files

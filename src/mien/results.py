@@ -9,8 +9,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
+from mien.errors import cut, cut_message
 from mien.labels import Emotion, LabelSpace, get_space, rollup_scores
-from mien.printable import cut, cut_message
 
 _SHOWN = 3  # predictions in a result's repr
 Box = tuple[float, float, float, float]

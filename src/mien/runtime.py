@@ -1,11 +1,14 @@
-"""ONNX Runtime, set up once: threads, providers, errors."""
+"""ONNX Runtime, set up once: sessions, threads, errors; and work that is done in several threads."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,20 +16,16 @@ import numpy as np
 # network only where asked. It looks at the variable when it is loaded. ORT_DISABLE_TELEMETRY=0 lets it report.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-import onnxruntime
+from mien.errors import ModelError, cut
 
-from mien.errors import ModelError
-from mien.printable import cut
-from mien.threads import side_by_side, usable_threads
-
-if os.environ["ORT_DISABLE_TELEMETRY"] != "0":
-    onnxruntime.disable_telemetry_events()  # on Windows, where it does not look at the variable
-
-
+_READERS = 4  # threads that read pictures or clips
 _SLACK = 1e-3  # by which a probability may be beside 0 and 1, as 8 bits make it
 _CODE = re.compile(r"\[ONNXRuntimeError\] : \d+ : ")
 ROWS = 8  # that a thread computes together
 _DYNAMIC = b"DynamicQuantize"  # operators that measure the range of their 8 bits over all of a batch
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Session:
@@ -47,7 +46,7 @@ class Session:
         network: the ``.onnx`` file, or its bytes.
         name: what errors call it.
         widths: outputs that it must have, and how many numbers in a row of each; from 0 to 1, but for ratings.
-        threads: threads to compute with; by default :func:`mien.threads.usable_threads`.
+        threads: threads to compute with; by default :func:`mien.runtime.usable_threads`.
         rows: the most in a part. None: all threads on all rows, for a network that sees one at a time, or a tiny one.
         providers: ONNX Runtime's execution providers, CPU by default.
 
@@ -66,6 +65,10 @@ class Session:
         widths: Mapping[str, int] | None = None,
     ) -> None:
         self._threads, self.rows = threads or usable_threads(), 1 if _is_dynamic(network) else rows
+        import onnxruntime  # late: who only wants threads does not load it
+
+        if os.environ["ORT_DISABLE_TELEMETRY"] != "0":
+            onnxruntime.disable_telemetry_events()  # on Windows, where it does not look at the variable
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads if self.rows is None else 1
         options.inter_op_num_threads = 1
@@ -125,7 +128,7 @@ class Session:
             return found
 
         alone = self.rows is None or len(batches) < 2
-        return list(side_by_side(compute, batches, 1 if alone else min(self._threads, len(batches))))
+        return list(parallel_map(compute, batches, 1 if alone else min(self._threads, len(batches))))
 
     def _check(self, name: str, output: np.ndarray, rows: int) -> None:
         if (width := self._widths.get(name)) is None:
@@ -153,3 +156,49 @@ def _is_dynamic(network: str | Path | bytes) -> bool:
         return _DYNAMIC in (network if isinstance(network, bytes) else Path(network).read_bytes())
     except OSError:  # ONNX Runtime names what is wrong with it
         return False
+
+
+def usable_threads() -> int:
+    """How many threads to compute with: ``MIEN_THREADS``, else the cores this process may run on.
+
+    Raises:
+        ModelError: ``MIEN_THREADS`` is not a positive number.
+    """
+    setting = os.environ.get("MIEN_THREADS")
+    if setting:
+        if not setting.isdecimal() or int(setting) < 1:
+            raise ModelError(f"MIEN_THREADS must be a positive number, got {setting!r}")
+        return int(setting)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def readers(threads: int | None = None) -> int:
+    """How many of those threads may read pictures or clips: few, as each may hold hundreds of megabytes."""
+    return min(_READERS, threads or usable_threads())
+
+
+def parallel_map(function: Callable[[T], R], items: Iterable[T], threads: int | None = None) -> Iterator[R]:
+    """What the function makes of each item, in their order, computed in threads.
+
+    Items are taken as they are wanted, one more than there are threads ahead. For functions that spend their time
+    without Python's lock: Pillow's, PyAV's and ONNX Runtime's.
+
+    Args:
+        threads: how many; by default :func:`usable_threads`.
+    """
+    if (threads := threads or usable_threads()) == 1:
+        yield from map(function, items)
+        return
+    pool = ThreadPoolExecutor(threads)  # made anew each time: threads do not survive a fork of the process
+    begun = deque[Future[R]]()
+    try:
+        for item in items:
+            begun.append(pool.submit(function, item))
+            if len(begun) > threads:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

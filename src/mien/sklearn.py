@@ -22,9 +22,8 @@ import numpy as np
 from mien import model as folders
 from mien.datasets import Dataset
 from mien.datasets.splits import split_rows
-from mien.errors import DataError, MienError, MissingExtra, ModelError, require
-from mien.modality import Predictor
-from mien.printable import print_line
+from mien.errors import DataError, MienError, MissingExtra, ModelError, print_line, require
+from mien.modality import Predictor, load
 from mien.sklearn_data import as_list, refuse_names, targets_of, usable
 
 _NAME = "memory"  # what data handed over in memory is called in a run folder and a manifest
@@ -268,7 +267,7 @@ class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
         model = self.predictor
         inputs = as_list(X, model.manifest.modality)
         columns = [model.space.index(name) for name in map(str, self.classes_)]
-        return model.probabilities(inputs, self.batch_size)[:, columns]
+        return model.predict_proba(inputs, self.batch_size)[:, columns]
 
     @property
     def predictor(self) -> Predictor:
@@ -286,7 +285,7 @@ class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
         with tempfile.TemporaryDirectory() as scratch:  # loaded for good: nothing is read from it later
             for name, content in self.model_files_.items():
                 (Path(scratch) / name).write_bytes(content)
-            return folders.load(scratch, threads=self.threads)
+            return load(scratch, threads=self.threads)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in super().__getstate__().items() if key != "_predictor"}
@@ -351,7 +350,7 @@ def _tell(line: str) -> None:
 @lru_cache(maxsize=4)
 def _shared(folder: Path, threads: int | None, stamp: tuple[int, int]) -> Predictor:
     """A loaded model, one for all clones of an estimator; *stamp* tells whether the folder was written anew."""
-    return folders.load(folder, threads=threads)
+    return load(folder, threads=threads)
 
 
 def _network(model: Predictor) -> str:

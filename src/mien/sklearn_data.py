@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from mien.datasets.collect import known_space
-from mien.errors import DataError, InputError, require
+from mien.errors import DataError, InputError, quoted, require
 from mien.inputs import taken_for_path
 from mien.labels import LabelSpace, make_space
-from mien.printable import quoted
 
 
 def as_list(X: Any, modality: str) -> list[Any]:  # noqa: N803

@@ -14,8 +14,7 @@ from mien.cli.predict import AsJson, console, predict, say
 from mien.cli.serve import serve
 from mien.cli.train import train
 from mien.cli.usage import Verbs, target
-from mien.errors import DataError, MienError, require
-from mien.printable import cut_message, print_json, print_line, printable, quoted
+from mien.errors import DataError, MienError, cut_message, print_json, print_line, printable, quoted, require
 
 if TYPE_CHECKING:
     from mien.datasets import Dataset
@@ -105,7 +104,7 @@ def evaluate(
 ) -> None:
     """Measure a model on labeled data."""
     from mien.evaluation import evaluate as measure
-    from mien.model import load
+    from mien.modality import load
     from mien.output.terminal import progress, show_metrics
 
     for package in ("matplotlib", "jinja2") if out else ():

@@ -18,8 +18,8 @@ from mien.datasets import open_dataset
 from mien.errors import InputError
 from mien.media.images import Region, read_picture
 from mien.media.pixels import resize
-from mien.model import load
-from mien.threads import usable_threads
+from mien.modality import load
+from mien.runtime import usable_threads
 
 #: modality → what is counted.
 UNITS = {"text": "texts", "face": "crops", "features": "rows", "scene": "pictures"}

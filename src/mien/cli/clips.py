@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.cli.counts import head, say_left_out, tail, with_left_out
 from mien.cli.inputs import Source, left_out_of, stopped
-from mien.errors import InputError, MienError
-from mien.printable import print_json
+from mien.errors import InputError, MienError, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -250,8 +249,9 @@ def _draw(result: Result, out: Path) -> None:
 
 def _write(clips: Clips, result: Result, out: Path, settings: dict[str, Any]) -> None:
     """Moment by moment, where the file allows it: those of a long clip are not all in memory as text."""
+    from mien.files import atomic_write
     from mien.output.clip_tables import clip_row, moment_rows
-    from mien.output.writer import FORMATS, whole
+    from mien.output.writer import FORMATS
 
     scores = settings["scores"]
     result = replace(result, input=result.input.encode("utf-8", "replace").decode())  # a name need not be text
@@ -263,7 +263,7 @@ def _write(clips: Clips, result: Result, out: Path, settings: dict[str, Any]) ->
         timeline = (moment.to_dict() for moment in result.timeline)
         return moment_rows(result.to_dict(timeline=False), scores, timeline if result.timeline else ())
 
-    with whole(out) as scratch:
+    with atomic_write(out) as scratch:
         if out.suffix in (".json", ".jsonl"):
             with scratch.open("w", encoding="utf-8") as file:
                 file.writelines(_json(result, lines=out.suffix == ".json"))

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mien.cli.inputs import counted
-from mien.errors import InputError, MienError
+from mien.errors import InputError, MienError, print_json, print_line
 from mien.modalities.text import EMPTY
-from mien.printable import print_json, print_line
 
 if TYPE_CHECKING:
     from mien.results import Result

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mien.errors import MienError
-from mien.model import load
+from mien.modality import load
 from mien.output.terminal import show_pictures, show_prediction
 from mien.results import Result
 

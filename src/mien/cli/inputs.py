@@ -14,11 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mien.errors import InputError, MienError
+from mien.errors import InputError, MienError, print_line, quoted
 from mien.inputs import exists, is_address, refuse_path
 from mien.modalities.face import names_picture
 from mien.modalities.video import names_clip
-from mien.printable import print_line, quoted
 
 #: modality → what an input of it is called.
 NAMES = {"text": "text", "face": "picture", "video": "clip", "scene": "picture"}

@@ -17,9 +17,8 @@ import typer
 from mien.cli.counts import Unread, print_results, say_left_out
 from mien.cli.inputs import Source, are_clips, files, kind_of, left_out_of, numbers, stopped, texts
 from mien.cli.usage import target
-from mien.errors import InputError
+from mien.errors import InputError, cut, print_line, quoted
 from mien.inputs import exists
-from mien.printable import cut, print_line, quoted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -103,7 +102,7 @@ def predict(
     given = dict(locals())
     if problem := _misused(as_json, out, modality, fps, frames) or _no_engine(engine, workers, out):
         raise typer.BadParameter(problem)
-    from mien.model import load
+    from mien.modality import load
 
     kind = kind_of(inputs, model, modality)
     clips_given = are_clips(inputs, kind)

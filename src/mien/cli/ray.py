@@ -25,7 +25,7 @@ from mien.modality import Predictor
 from mien.output.shards import Parts, check_folder, open_parts, opened
 from mien.output.writer import own_name
 from mien.results import Result
-from mien.threads import usable_threads
+from mien.runtime import usable_threads
 
 _SHOWN = 20  # problems told one by one
 _AHEAD = 256 * 2**20  # bytes of parts that wait for a worker

@@ -10,8 +10,7 @@ import typer
 from mien.cli.inputs import stopped
 from mien.cli.predict import say
 from mien.cli.usage import target
-from mien.errors import MienError
-from mien.printable import print_line
+from mien.errors import MienError, print_line
 
 
 def train(

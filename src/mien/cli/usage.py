@@ -9,8 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from mien.errors import cut, printable
 from mien.inputs import to_write
-from mien.printable import cut, printable
 
 
 class Verbs(TyperGroup):

@@ -7,9 +7,8 @@ import inspect
 from urllib.parse import parse_qsl
 
 from mien.datasets.dataset import SPLITS, Dataset, Problem
-from mien.errors import DataError, InputError
+from mien.errors import DataError, InputError, quoted
 from mien.inputs import local
-from mien.printable import quoted
 
 __all__ = ["READERS", "SPLITS", "Dataset", "Problem", "open_dataset"]
 

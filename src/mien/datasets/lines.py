@@ -23,8 +23,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from mien.errors import DataError
-from mien.printable import quoted
+from mien.errors import DataError, quoted
 
 ROW_LIMIT = 4 * 2**20  # bytes of a row: a longer one is no text, but a file of another kind
 CHUNK_LIMIT = 8 * 2**20  # bytes of the rows that are handed on together

@@ -18,10 +18,9 @@ from mien.datasets.dataset import PICTURES, SPLITS, Dataset
 from mien.datasets.lines import shown
 from mien.datasets.splits import SPLIT_NAMES
 from mien.datasets.tables import Table, cell_text, open_table, table_suffix
-from mien.errors import DataError, InputError
+from mien.errors import DataError, InputError, quoted
 from mien.labels import SPACES, LabelSpace, _key
 from mien.media.images import Region, picture_size
-from mien.printable import quoted
 
 TEXT_NAMES = ("text", "texts", "comment", "sentence", "content", "review", "message", "tweet", "utterance", "post")
 LABEL_NAMES = ("label", "labels", "emotion", "emotions", "sentiment", "mood", "feeling", "category", "class", "target")

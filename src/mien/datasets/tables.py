@@ -29,8 +29,7 @@ from mien.datasets.lines import CHUNK_LIMIT, PACKED, ROW_LIMIT, allowed_size, ch
 from mien.datasets.parquet import open_parquet, read_rows
 from mien.datasets.table_file import COLUMN_LIMIT, Chunk, Options, Record, Table
 from mien.datasets.unpickle import LIMIT, read_pickled_table
-from mien.errors import DataError, require
-from mien.printable import quoted
+from mien.errors import DataError, quoted, require
 
 __all__ = ["Table", "cell_text", "open_table", "table_suffix"]
 

@@ -59,7 +59,7 @@ class Model(Protocol):
     space: LabelSpace
     manifest: Any
 
-    def probabilities(
+    def predict_proba(
         self, inputs: Sequence[Any], batch_size: int = 64, progress: Callable[[int], None] | None = None
     ) -> np.ndarray:
         """float32 of shape (n, labels), in 0..1."""
@@ -111,7 +111,7 @@ def evaluate(
         ModelError: no such model, its folder is damaged, or it gives numbers that are no probabilities.
     """
     if isinstance(model, str | Path):
-        from mien.model import load
+        from mien.modality import load
 
         model = load(model)
     if isinstance(data, str):
@@ -193,7 +193,7 @@ def _asked(model: Any, data: Dataset, labels: str | LabelSpace | None, mirror: b
     """The model as it is to be asked: in the label space wanted, where it has a head for it, and by how many views."""
     wanted = data.space.name if labels is None else getattr(labels, "name", labels)
     if wanted != model.space.name and wanted in heads(model):
-        model = model.answering(wanted)
+        model = model.with_labels(wanted)
     if data.features and hasattr(model, "reading"):
         model = model.reading(data.features)
     if mirror:
@@ -266,7 +266,7 @@ def _predicted(
         if labels and rated and hasattr(model, "answers"):
             scores, given = model.answers(inputs, batch_size=batch_size, progress=step, **told)
         elif labels:
-            scores, step = model.probabilities(inputs, batch_size=batch_size, progress=step, **told), None
+            scores, step = model.predict_proba(inputs, batch_size=batch_size, progress=step, **told), None
         if rated:
             if not given.size:
                 given = np.asarray(model.ratings(inputs, batch_size=batch_size, progress=step))

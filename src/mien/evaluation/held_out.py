@@ -29,7 +29,7 @@ class HeldOut:
         self.manifest = manifest.model_copy(update={"data": [], "files": {}})
         self._answers, self._rated = answers, answers[:, :0] if rated is None else rated
 
-    def probabilities(
+    def predict_proba(
         self, inputs: Sequence[Any], batch_size: int = 64, progress: Callable[[int], None] | None = None
     ) -> np.ndarray:
         """The answers, float (n, labels).

@@ -21,7 +21,7 @@ from mien.inputs import local
 from mien.media.containers import check_counts, is_complete
 from mien.media.images import check_size, pixel_limit, require_file
 from mien.media.sampling import EachSecond, Spread, check_sampling
-from mien.threads import readers
+from mien.runtime import readers
 
 if TYPE_CHECKING:
     import av

@@ -21,12 +21,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mien.errors import InputError
+from mien.errors import InputError, cut
 from mien.inputs import local, opened
 from mien.media.ffmpeg import jpeg2000, sixteen_bits
 from mien.media.pixels import checked, eight_bits, to_rgb
 from mien.media.png import is_short
-from mien.printable import cut
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile

@@ -18,8 +18,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from mien import __version__
 from mien.errors import MienError
-from mien.files import flush, open_locked
-from mien.output.writer import FORMATS, Row, Rows, whole, written
+from mien.files import atomic_write, flush, open_locked, translate_os_errors
+from mien.output.writer import FORMATS, Row, Rows
 
 if TYPE_CHECKING:
     from mien.cli.inputs import Source
@@ -62,7 +62,7 @@ class Journal:
         self.target, self.path, self.done = target, target.with_name(target.name + ".part"), 0
         head = _line({"mien": _FORMAT, "asked": dict(asked)})
         busy = f"another process is writing {target}: wait for it, or name another file"
-        with written(self.path):
+        with translate_os_errors(self.path):
             self._file = open_locked(self.path, busy)
             try:
                 if not self._resume(head, say, unit, again):
@@ -109,7 +109,7 @@ class Journal:
 
     def append(self, rows: Iterable[Row]) -> None:
         """Add a chunk of rows and see it to the disk."""
-        with written(self.path):
+        with translate_os_errors(self.path):
             self._add([_line(row) for row in rows])
 
     def _add(self, lines: Sequence[bytes]) -> None:
@@ -146,7 +146,7 @@ class Journal:
 
     def finish(self) -> None:
         """Turn the rows into the target file and remove them."""
-        with whole(self.target) as scratch:
+        with atomic_write(self.target) as scratch:
             self._write(scratch, self.rows)
         if os.name == "nt":  # which removes no open file
             os.close(self._file)

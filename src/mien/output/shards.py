@@ -26,10 +26,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mien.errors import MienError
-from mien.files import locked
-from mien.listed import sha256
+from mien.files import atomic_write, locked, scratch_path, sha256, translate_os_errors
 from mien.output.journal import differing
-from mien.output.writer import FORMATS, Row, scratch, whole, write_parquet, written
+from mien.output.writer import FORMATS, Row, write_parquet
 
 RECORD = "_mien.json"
 _FORMAT = 2
@@ -86,7 +85,7 @@ class Parts:
         """Remove what workers that were ended left: parts half written, their sums, and trails."""
         for number in self.missing():
             for left in (self.path(number), self.sum(number)):
-                scratch(left).unlink(missing_ok=True)
+                scratch_path(left).unlink(missing_ok=True)
             self.sum(number).unlink(missing_ok=True)
             self.trail(number).unlink(missing_ok=True)
 
@@ -106,9 +105,9 @@ class Parts:
         """
         # As they would come out of a journal (see mien.output.writer): half of a surrogate pair is no text.
         plain = (json.loads(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace")) for row in rows)
-        with whole(self.path(number), _PATIENCE) as made:
+        with atomic_write(self.path(number), _PATIENCE) as made:
             write_parquet(made, lambda: plain, self.plan.columns)
-            with whole(self.sum(number)) as note:  # before the part, which counts with it alone
+            with atomic_write(self.sum(number)) as note:  # before the part, which counts with it alone
                 note.write_text(sha256(made) + "\n")
 
 
@@ -122,7 +121,7 @@ class Trail:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with written(path):
+        with translate_os_errors(path):
             lines = path.read_text().split() if path.exists() else []
         last = Counter(line for line, following in pairwise([*lines, "begun"]) if following == "begun")
         self.again = bool(lines)
@@ -138,7 +137,7 @@ class Trail:
         self._path.unlink(missing_ok=True)
 
     def _tell(self, what: object) -> None:
-        with written(self._path), self._path.open("a") as file:
+        with translate_os_errors(self._path), self._path.open("a") as file:
             print(what, file=file)
 
 
@@ -163,7 +162,7 @@ def opened(folder: Path) -> Iterator[None]:
     Raises:
         MienError: another process does; or it cannot be written.
     """
-    with written(folder):
+    with translate_os_errors(folder):
         folder.mkdir(exist_ok=True)
     try:
         with locked(folder, f"another process is writing {folder}: wait for it, or name another folder"):
@@ -201,9 +200,9 @@ def open_parts(
     if folder.exists() and any(folder.iterdir()):
         raise MienError(f"{folder} holds files that are no results of this; name another folder")
     parts = Parts(folder, plan())
-    with written(folder):
+    with translate_os_errors(folder):
         folder.mkdir(exist_ok=True)
-    with whole(record) as made:
+    with atomic_write(record) as made:
         document = {"mien": _FORMAT, "asked": wanted, "plan": vars(parts.plan)}
         document["sha256"] = _sum(document)
         made.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", "utf-8", "replace")

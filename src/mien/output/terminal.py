@@ -23,8 +23,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from mien.errors import printable
 from mien.labels import LabelSpace, emotion
-from mien.printable import printable
 from mien.results import Prediction, Result
 
 Step = Callable[[float], None]  # called with how much was done since the last call

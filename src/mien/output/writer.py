@@ -6,15 +6,12 @@ import csv
 import html
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError, require
-from mien.files import flush, locked
 from mien.labels import emotion
 from mien.results import Result
 
@@ -22,43 +19,6 @@ Row = dict[str, Any]
 Rows = Callable[[], Iterator[Row]]
 _OWN = ("label", "emoji", "score", "labels", "error")
 _PAGE_ROWS = 2_000
-
-
-@contextmanager
-def whole(target: Path, wait: float = 0.0) -> Iterator[Path]:
-    """A scratch file that takes the target's place when the block is through, and is gone when it fails.
-
-    Args:
-        wait: seconds to wait for another process that is writing the same.
-    """
-    made = scratch(target)
-    with written(target), locked(made, f"another process is writing {target}", wait):
-        try:
-            yield made
-            flush(made)
-            os.replace(made, target)
-            flush(target.parent)
-        finally:
-            made.unlink(missing_ok=True)
-
-
-def scratch(target: Path) -> Path:
-    """Where a file is written before it takes its place."""
-    return target.with_name(target.name + ".tmp")
-
-
-class written:  # noqa: N801 - reads as a word: with written(path): ...
-    """Turns an OSError in its block into one clear line that names the file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, OSError):
-            raise MienError(f"cannot write {self.path}: {error.strerror or error}") from error
 
 
 def check_target(target: Path, endings: Sequence[str] = ()) -> None:

@@ -12,14 +12,14 @@ from mien.errors import InputError, ModelError
 from mien.labels import SPACES, LabelSpace, groups
 from mien.modalities.text.predictor import TextPredictor
 from mien.modalities.text.preprocess import cleaned_length
-from mien.modality import Predictor, answer_in
-from mien.model import PREDICTORS, find_model, load, read_card, read_manifest, shipped
+from mien.modality import Predictor, answer_in, load, modality_names
+from mien.model import find_model, read_card, read_manifest, shipped
 from mien.results import Result
+from mien.runtime import usable_threads
 from mien.serve.batching import Batcher, units
 from mien.serve.clips import read_clips
 from mien.serve.problems import Problem
 from mien.serve.settings import BATCH, ServeSettings
-from mien.threads import usable_threads
 
 View = tuple[Predictor, Callable[[Result], Result]]
 
@@ -205,7 +205,7 @@ def _predict(predictor: Predictor, inputs: Sequence[Any]) -> list[Result]:
 
 def _shipped_first() -> list[str]:
     """The shipped models, those first that are named as what they read."""
-    return sorted(shipped(), key=lambda name: name not in PREDICTORS)
+    return sorted(shipped(), key=lambda name: name not in modality_names())
 
 
 def _leads_to(predictor: Predictor, space: str) -> bool:

@@ -13,7 +13,7 @@ import torch
 from mien.datasets import Dataset
 from mien.errors import DataError
 from mien.training.ratings import Ratings
-from mien.training.sampler import Task
+from mien.training.sampler import Sampler
 
 _POOL = 50  # batches that are sorted by length together: little padding, and still a fresh mixture in each epoch
 
@@ -32,7 +32,7 @@ class Batches:
         rank, world: which process of how many.
     """
 
-    task: Task
+    sampler: Sampler
     sets: Sequence[Dataset]
     teachers: Sequence[np.ndarray | None]
     batch_size: int
@@ -44,7 +44,7 @@ class Batches:
     epoch: int = 0
 
     def __post_init__(self) -> None:
-        self._lengths = [self.task.lengths(part.inputs) for part in self.sets]
+        self._lengths = [self.sampler.lengths(part.inputs) for part in self.sets]
         self._rated = [self.ratings.of(part) for part in self.sets]
 
     def __len__(self) -> int:
@@ -75,7 +75,7 @@ class Batches:
             part, teacher = self.sets[place], self.teachers[place]
             seeds = [hash((self.seed, self.epoch, place, int(row))) & 0xFFFFFFFF for row in taken]
             yield {
-                "inputs": torch.from_numpy(self.task.collate([part.inputs[row] for row in taken], seeds)),
+                "inputs": torch.from_numpy(self.sampler.collate([part.inputs[row] for row in taken], seeds)),
                 "targets": torch.from_numpy(part.targets[taken]),
                 "also": {name: torch.from_numpy(part.also[name][taken]) for name in self.also if name in part.also},
                 "rated": torch.from_numpy(self._rated[place][taken]),

@@ -13,7 +13,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
-from mien.output.writer import whole
+from mien.files import atomic_write
 
 HISTORY = "history.json"
 
@@ -37,7 +37,7 @@ class History(Callback):
         row = {"epoch": trainer.current_epoch + 1, **figures, "seconds": round(time.monotonic() - self._since, 1)}
         self.epochs = [*self.epochs[: trainer.current_epoch], row]
         if trainer.is_global_zero:
-            with whole(self._folder / HISTORY) as made:
+            with atomic_write(self._folder / HISTORY) as made:
                 made.write_text(json.dumps(self.epochs, indent=1) + "\n")
 
     def report(self, trainer: lightning.Trainer) -> None:

@@ -19,7 +19,7 @@ from mien.model import CHOOSER, NETWORK
 from mien.networks.packages import package_file
 from mien.runtime import Session
 from mien.training.recipe import NetworkSettings, Recipe, settings_of
-from mien.training.sampler import Task, unfold
+from mien.training.sampler import Sampler, unfold
 
 Say = Callable[[str], None]
 
@@ -116,15 +116,15 @@ def make_chooser(
     choose: Callable[[np.ndarray], np.ndarray]
     if kind == "deepface":
         choose = DeepFaceChooser(names)
-        task = _task(recipe, held)
+        sampler = _task(recipe, held)
     else:
         if kind == "learned":
-            files[CHOOSER], task = _learn(recipe, learned, held, face, folder / "chooser", resume, say)
+            files[CHOOSER], sampler = _learn(recipe, learned, held, face, folder / "chooser", resume, say)
         else:
-            files[CHOOSER], task = gender_chooser(gender_network(), names, face), _task(recipe, held)
+            files[CHOOSER], sampler = gender_chooser(gender_network(), names, face), _task(recipe, held)
         content = files[CHOOSER]
         choose = Session(content).run
-    right = _right(choose, task, held)
+    right = _right(choose, sampler, held)
     say(f"the {kind} chooser picks the right {by} for {right:.4f} of the validation data")
     return files, {"accuracy": round(right, 6)}
 
@@ -140,10 +140,10 @@ def _silent(_: str) -> None:
     """What unfolding has to say was said before."""
 
 
-def _task(recipe: Recipe, held: Dataset) -> Task:
-    from mien.training.sampler import open_task
+def _task(recipe: Recipe, held: Dataset) -> Sampler:
+    from mien.training.sampler import open_sampler
 
-    return open_task(recipe, held.inputs)
+    return open_sampler(recipe, held.inputs)
 
 
 def _by_group(part: Dataset, by: str, names: Sequence[str]) -> Dataset:
@@ -156,7 +156,7 @@ def _by_group(part: Dataset, by: str, names: Sequence[str]) -> Dataset:
 
 def _learn(
     recipe: Recipe, learned: list[Dataset], held: Dataset, face: FaceSettings, folder: Path, resume: bool, say: Say
-) -> tuple[Path, Task]:
+) -> tuple[Path, Sampler]:
     """Train a small network to tell the groups, on the experts' own crops."""
     from mien.training.export import prove
     from mien.training.network import train_network
@@ -171,17 +171,17 @@ def _learn(
         precision=recipe.train.precision, accelerator=recipe.train.accelerator,
     )  # fmt: skip
     small.distill = type(recipe.distill)()
-    trained, task = train_network(small, learned, held, folder, resume, lambda line: say(f"chooser: {line}"))
-    batch = task.collate(list(held.inputs[:8]))
+    trained, sampler = train_network(small, learned, held, folder, resume, lambda line: say(f"chooser: {line}"))
+    batch = sampler.collate(list(held.inputs[:8]))
     path = folder / CHOOSER
     trained.write(path, 1.0, batch)
     prove(trained.reference(1.0), path, [batch], recipe.export.tolerance)
-    return path, task
+    return path, sampler
 
 
-def _right(choose: Callable[[np.ndarray], np.ndarray], task: Task, held: Dataset, size: int = 64) -> float:
+def _right(choose: Callable[[np.ndarray], np.ndarray], sampler: Sampler, held: Dataset, size: int = 64) -> float:
     """The share of things, such as clips, whose crops' mean probability is highest for their own group."""
-    parts = [choose(task.collate(held.inputs[at : at + size])) for at in range(0, len(held), size)]
+    parts = [choose(sampler.collate(held.inputs[at : at + size])) for at in range(0, len(held), size)]
     probabilities = np.concatenate(parts)
     things = held.columns.get("clip", np.arange(len(held)))
     _, which = np.unique(things, return_inverse=True)

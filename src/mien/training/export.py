@@ -19,7 +19,7 @@ from mien.networks.graph import OPSET
 from mien.runtime import Session
 from mien.training.ranges import fix_ranges, products_in_8_bits
 from mien.training.ratings import Ratings
-from mien.training.sampler import Task
+from mien.training.sampler import Sampler
 
 Reference = Callable[[np.ndarray], np.ndarray]
 ANSWERS = ("probabilities", "ratings")  # outputs that are answers, in the order in which a reference gives them
@@ -219,19 +219,21 @@ def _first_convolutions(path: Path) -> list[str]:
     return convolutions[: min(3, len(convolutions) // 4)]
 
 
-def run_network(path: Path, task: Task, inputs: Sequence[Any], output: str | None = None, size: int = 64) -> np.ndarray:
+def run_network(
+    path: Path, sampler: Sampler, inputs: Sequence[Any], output: str | None = None, size: int = 64
+) -> np.ndarray:
     """What an exported network gives, float32 (n, labels or ratings), in the order of the inputs.
 
     Args:
         output: name of one of its outputs; by default its first.
     """
     session = Session(path)
-    order = np.argsort(task.lengths(inputs), kind="stable")
+    order = np.argsort(sampler.lengths(inputs), kind="stable")
     rows: list[Any] = [None] * len(order)
     for start in range(0, len(order), size):
         alike = defaultdict[tuple[int, ...], list[tuple[int, np.ndarray]]](list)  # as where the model is used
         for place in order[start : start + size]:
-            sample = task.collate([inputs[place]])
+            sample = sampler.collate([inputs[place]])
             alike[sample.shape].append((place, sample))
         for samples in alike.values():
             found = session.run(np.concatenate([sample for _, sample in samples]), output)

@@ -21,7 +21,7 @@ from mien.training.card import card
 from mien.training.experts import expert_files
 from mien.training.ratings import Ratings, mean_correlation
 from mien.training.recipe import Recipe
-from mien.training.sampler import Task, evaluation_batch
+from mien.training.sampler import Sampler, evaluation_batch
 
 CALIBRATION = 512  # samples on which the ranges of an 8-bit network are measured
 Say = Callable[[str], None]
@@ -56,7 +56,7 @@ class Fitted:
     """A trained network, and the samples that it was trained and validated on."""
 
     trained: Trained
-    task: Task
+    sampler: Sampler
     learned: Dataset
     valid: Dataset | None
 
@@ -81,7 +81,7 @@ def write(
         probabilities.append(_made(recipe, one, notebook, path, partial(about, group, say) if group else say))
         held = one.learned if one.valid is None else one.valid
         targets.append(held.targets)
-        content |= {name: path, **one.task.files}
+        content |= {name: path, **one.sampler.files}
         notes[group] = notebook.training | {"history": one.trained.history}
     manifest.training |= next(iter(notes.values()))
     if manifest.experts:
@@ -106,7 +106,7 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say
     """
     from mien.training.export import fit_temperature, prove, quantize
 
-    trained, task, learned = fitted.trained, fitted.task, fitted.learned
+    trained, sampler, learned = fitted.trained, fitted.sampler, fitted.learned
     temperature, labels = 1.0, len(learned.space)
     if recipe.export.calibrate and trained.held_out is not None:  # all of the data tells more than a share of it
         temperature = fit_temperature(trained.held_out, learned.targets)
@@ -119,15 +119,15 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say
             known = votes.any(1)
             heat = fit_temperature(logits[known, columns], votes[known].argmax(1))
             trained.heads[place] = len(head.names), heat
-    shown, most = list(valid.inputs[:256]), evaluation_batch(task)
+    shown, most = list(valid.inputs[:256]), evaluation_batch(sampler)
     sizes = [(at, min(size, most)) for at, size in ((0, 1), (1, 7), (8, 64), (72, 184)) if shown[at:]]
-    batches = (task.collate(shown[at : at + size]) for at, size in sizes)
-    example = task.collate(shown[:2])
+    batches = (sampler.collate(shown[at : at + size]) for at, size in sizes)
+    example = sampler.collate(shown[:2])
     trained.write(network, temperature, example)
     difference = prove(trained.reference(temperature), network, batches, recipe.export.tolerance)
     what = "answers" if len(trained.ratings) else "probabilities"
     say(f"model.onnx gives the trained model's {what} within {difference:.1e}")
-    figure, before, probabilities = _quality(network, task, valid, trained.ratings)
+    figure, before, probabilities = _quality(network, sampler, valid, trained.ratings)
     manifest.training |= {
         "layout": trained.layout(example[:1]),
         "temperature": round(temperature, 4),
@@ -138,8 +138,8 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say
         small = network.with_suffix(".int8.onnx")
         taken = learned.inputs[:: -(-len(learned) // CALIBRATION)]
         most = 1 if learned.modality == "text" else 64  # padding would be measured too
-        quantize(network, small, [task.collate(taken[at : at + most]) for at in range(0, len(taken), most)])
-        _, after, probabilities = _quality(small, task, valid, trained.ratings)
+        quantize(network, small, [sampler.collate(taken[at : at + most]) for at in range(0, len(taken), most)])
+        _, after, probabilities = _quality(small, sampler, valid, trained.ratings)
         say(f"in 8 bits: validation {figure} {after:.4f}, before {before:.4f}")
         if before - after > recipe.export.quantize_tolerance:
             allowed = recipe.export.quantize_tolerance
@@ -150,14 +150,14 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say
     return probabilities
 
 
-def _quality(network: Path, task: Task, valid: Dataset, ratings: Ratings) -> tuple[str, float, np.ndarray]:
+def _quality(network: Path, sampler: Sampler, valid: Dataset, ratings: Ratings) -> tuple[str, float, np.ndarray]:
     """What an exported network is judged by on validation data, its value, and the probabilities of its own labels.
 
     Macro-F1 of the labels; where there are none, the mean correlation of the ratings.
     """
     from mien.training.export import run_network
 
-    answers = run_network(network, task, valid.inputs)  # ratings, where these are all
+    answers = run_network(network, sampler, valid.inputs)  # ratings, where these are all
     if not len(valid.space):
         return "correlation", mean_correlation(ratings.of(valid), answers), answers[:, :0]
     probabilities = answers[:, : len(valid.space)]

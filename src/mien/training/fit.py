@@ -29,20 +29,22 @@ from mien.training.export import ANSWERS, Answers, Reference, export_network, pr
 from mien.training.objective import Objective
 from mien.training.ratings import Ratings, correlations
 from mien.training.recipe import TrainSettings
-from mien.training.sampler import Task, evaluation_batch
+from mien.training.sampler import Sampler, evaluation_batch
 from mien.training.stages import Stages
 
 CHECKPOINTS = "checkpoints"
 
 
-def logits_of(network: nn.Module, task: Task, inputs: Sequence[Any], device: torch.device | str = "cpu") -> Tensor:
+def logits_of(
+    network: nn.Module, sampler: Sampler, inputs: Sequence[Any], device: torch.device | str = "cpu"
+) -> Tensor:
     """Logits float32 (n, labels) on the CPU, in the order of the inputs, without gradients."""
     network.eval()
-    order = np.argsort(task.lengths(inputs), kind="stable")
-    size, parts = evaluation_batch(task), []
+    order = np.argsort(sampler.lengths(inputs), kind="stable")
+    size, parts = evaluation_batch(sampler), []
     with torch.inference_mode():
         for start in range(0, len(order), size):
-            batch = task.collate([inputs[i] for i in order[start : start + size]])
+            batch = sampler.collate([inputs[i] for i in order[start : start + size]])
             parts.append(network(torch.from_numpy(batch).to(device)).float().cpu())
     return torch.cat(parts)[torch.from_numpy(np.argsort(order))]
 
@@ -59,14 +61,14 @@ class Module(lightning.LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        task: Task,
+        sampler: Sampler,
         objective: Objective,
         batches: Batches,
         valid: Dataset,
         settings: TrainSettings,
     ) -> None:
         super().__init__()
-        self.network, self.task, self.objective = network, task, objective
+        self.network, self.sampler, self.objective = network, sampler, objective
         self.batches, self.valid, self.settings = batches, valid, settings
         self.stages = Stages(network, settings)
 
@@ -118,8 +120,8 @@ class Module(lightning.LightningModule):
         return self.objective(logits, targets, batch["source"], teacher, also, rated)
 
     def validation_step(self, _: Any, __: int) -> None:
-        logits = logits_of(self.network, self.task, self.valid.inputs, self.device)
-        figures = validation_figures(*pooled(self.task, logits, self.valid), self.objective)
+        logits = logits_of(self.network, self.sampler, self.valid.inputs, self.device)
+        figures = validation_figures(*pooled(self.sampler, logits, self.valid), self.objective)
         self.network.train()
         self.log_dict({name: torch.tensor(value) for name, value in figures.items()}, prog_bar=True, batch_size=1)
 
@@ -160,9 +162,9 @@ def _hits(logits: Tensor, targets: Tensor) -> Tensor:
     return ((logits > 0) == (targets > 0)).all(1).float()
 
 
-def pooled(task: Task, logits: Tensor, samples: Dataset) -> tuple[Tensor, Dataset]:
+def pooled(sampler: Sampler, logits: Tensor, samples: Dataset) -> tuple[Tensor, Dataset]:
     """Logits and samples by which a model is judged: those of whole clips, where it is trained on their frames."""
-    pool = getattr(task, "pool", None)
+    pool = getattr(sampler, "pool", None)
     if pool is None:
         return logits, samples
     whole, things = pool(logits.numpy(), samples)
@@ -200,7 +202,7 @@ class TrainedNetwork:
     """A trained torch network, with what the rest of a run asks of a trained model."""
 
     network: nn.Module
-    task: Task
+    sampler: Sampler
     multilabel: bool
     history: list[dict[str, float]]
     heads: list[tuple[int, float]] = field(default_factory=list)  # size and temperature of each further head
@@ -211,7 +213,7 @@ class TrainedNetwork:
 
     def logits(self, inputs: Sequence[Any]) -> np.ndarray:
         """float32 (n, labels, then those of the heads, then ratings)."""
-        logits: np.ndarray = logits_of(self.network, self.task, inputs).numpy()
+        logits: np.ndarray = logits_of(self.network, self.sampler, inputs).numpy()
         return logits
 
     def reference(self, temperature: float) -> Reference:
@@ -237,7 +239,7 @@ class TrainedNetwork:
         if callable(own):
             own(path, temperature, self.multilabel)
         else:
-            export_network(self._answers(temperature), example, path, self.task.free_axes)
+            export_network(self._answers(temperature), example, path, self.sampler.free_axes)
 
     def layout(self, example: np.ndarray) -> list[dict[str, Any]]:
         """One row per layer: name, type, output shape, parameters of its own."""
@@ -368,8 +370,8 @@ def _read(checkpoint: Path) -> dict[str, Any]:
 def _begun(module: Module, folder: Path, say: Callable[[str], None]) -> TrainedNetwork:
     """The network as it began, where that is all there is to learn."""
     since = time.monotonic()
-    logits = logits_of(module.network, module.task, module.valid.inputs)
-    figures = validation_figures(*pooled(module.task, logits, module.valid), module.objective)
+    logits = logits_of(module.network, module.sampler, module.valid.inputs)
+    figures = validation_figures(*pooled(module.sampler, logits, module.valid), module.objective)
     figures = {name: round(value, 6) for name, value in figures.items()}
     row = {"epoch": 0, **figures, "seconds": round(time.monotonic() - since, 1), "kept": True}
     (folder / HISTORY).write_text(json.dumps([row], indent=1) + "\n")
@@ -392,6 +394,6 @@ def _trained(module: Module, network: nn.Module, epochs: list[dict[str, float]])
     sizes = [columns.stop - columns.start for columns in module.objective.heads.values()]
     objective = module.objective
     return TrainedNetwork(
-        network, module.task, objective.multilabel, epochs, [(size, 1.0) for size in sizes],
+        network, module.sampler, objective.multilabel, epochs, [(size, 1.0) for size in sizes],
         ratings=objective.ratings, labels=objective.labels > 0,
     )  # fmt: skip

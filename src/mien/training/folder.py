@@ -14,8 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from mien.errors import MienError, RecipeError
-from mien.files import Held
-from mien.output.writer import whole, written
+from mien.files import Held, atomic_write, translate_os_errors
 from mien.training.plain_yaml import read_yaml
 from mien.training.recipe import Recipe
 
@@ -58,7 +57,7 @@ def claim(folder: Path, config: dict[str, Any], resume: bool, begun: bool) -> He
             if parts:
                 raise RecipeError(f"{folder} holds a run with another {' and '.join(parts)}; resume it with its own")
             return held
-        with whole(path) as made:
+        with atomic_write(path) as made:
             made.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), "utf-8")
         return held
     except OSError as error:
@@ -112,16 +111,16 @@ def computed_once(path: Path, shape: tuple[int, ...], compute: Callable[[], np.n
         if found.shape == shape:
             return found
     found = compute()
-    with written(path):
+    with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as made, made.open("wb") as file:  # so that a kill half-way leaves no file that looks done
+    with atomic_write(path) as made, made.open("wb") as file:  # so that a kill half-way leaves no file that looks done
         np.save(file, found)
     return found
 
 
 def machine() -> str:
     """The machine in words: processor kind, cores, GPU if there is one."""
-    from mien.threads import usable_threads
+    from mien.runtime import usable_threads
 
     words = f"{platform.system()} {platform.machine()}, {usable_threads()} cores"
     try:

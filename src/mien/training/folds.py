@@ -31,6 +31,7 @@ from mien.evaluation.held_out import HeldOut
 from mien.evaluation.report import Report
 from mien.evaluation.samples import unreadable
 from mien.inputs import to_write
+from mien.modality import load
 from mien.training.card import card
 from mien.training.folder import CONFIG, claim, computed_once, next_folder
 from mien.training.needs import check_needs
@@ -186,10 +187,10 @@ def _answers(model: Path, held: Dataset, path: Path) -> tuple[np.ndarray, np.nda
     labels, ratings = len(manifest.space), len(manifest.ratings)
 
     def ask() -> np.ndarray:
-        predictor: Any = folders.load(model)
+        predictor: Any = load(model)
         if held.features:
             predictor = predictor.reading(held.features)
-        return np.hstack(predictor.answers(held.inputs) if ratings else [predictor.probabilities(held.inputs)])
+        return np.hstack(predictor.answers(held.inputs) if ratings else [predictor.predict_proba(held.inputs)])
 
     answers = computed_once(kept, (len(held), labels + ratings), ask)
     return answers[:, :labels], answers[:, labels:]

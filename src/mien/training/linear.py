@@ -17,7 +17,7 @@ from mien.networks.linear import LinearModel
 from mien.training.export import Reference, probabilities_of
 from mien.training.ratings import Ratings
 from mien.training.recipe import Recipe
-from mien.training.sampler import Task, open_task
+from mien.training.sampler import Sampler, open_sampler
 
 
 @dataclass
@@ -25,7 +25,7 @@ class TrainedLinear:
     """A trained linear model, with what a run asks of a trained model."""
 
     model: LinearModel
-    task: Task
+    sampler: Sampler
     multilabel: bool
     history: list[dict[str, float]] = field(default_factory=list)
     heads: list[tuple[int, float]] = field(default_factory=list)  # it has none
@@ -35,7 +35,7 @@ class TrainedLinear:
 
     def logits(self, inputs: Sequence[str]) -> np.ndarray:
         """float32 (n, labels)."""
-        return self.model.logits(_ids(self.task, inputs))
+        return self.model.logits(_ids(self.sampler, inputs))
 
     def reference(self, temperature: float) -> Reference:
         """Prepared batch → probabilities, by scikit-learn."""
@@ -69,7 +69,7 @@ class TrainedLinear:
 
 def train_linear(
     recipe: Recipe, sets: list[Dataset], valid: Dataset, say: Callable[[str], None]
-) -> tuple[TrainedLinear, Task]:
+) -> tuple[TrainedLinear, Sampler]:
     """Train with each regularization of the recipe and keep the best on validation data.
 
     Raises:
@@ -83,10 +83,10 @@ def train_linear(
     if len(sets) > 1:
         raise DataError("the linear baseline learns from one data set")
     _, settings = open_network(recipe.network.kind, recipe.network.options)
-    task = open_task(recipe, sets[0].inputs)
-    ids, valid_ids = _ids(task, sets[0].inputs), _ids(task, valid.inputs)
-    model = LinearModel(settings, task.network_arguments["pad_id"], recipe.train.seed)
-    trained, history, best, best_c = TrainedLinear(model, task, valid.space.multilabel), [], -1.0, settings.c[0]
+    sampler = open_sampler(recipe, sets[0].inputs)
+    ids, valid_ids = _ids(sampler, sets[0].inputs), _ids(sampler, valid.inputs)
+    model = LinearModel(settings, sampler.network_arguments["pad_id"], recipe.train.seed)
+    trained, history, best, best_c = TrainedLinear(model, sampler, valid.space.multilabel), [], -1.0, settings.c[0]
     for number, c in enumerate(settings.c, 1):
         try:
             model.fit(ids, sets[0].targets, len(valid.space), c)
@@ -100,9 +100,9 @@ def train_linear(
             best, best_c = figure, c
     model.fit(ids, sets[0].targets, len(valid.space), best_c)
     trained.history = history
-    return trained, task
+    return trained, sampler
 
 
-def _ids(task: Task, inputs: Sequence[str]) -> list[list[int]]:
+def _ids(sampler: Sampler, inputs: Sequence[str]) -> list[list[int]]:
     """Token ids of each text as the network would be given them: of a long one its first window."""
-    return [task.collate([text])[0].tolist() for text in inputs]
+    return [sampler.collate([text])[0].tolist() for text in inputs]

@@ -15,6 +15,7 @@ from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
 from mien.evaluation.evaluate import rollup_probabilities
 from mien.labels import LabelSpace
+from mien.modality import load
 from mien.networks import open_network
 from mien.training.batches import Batches
 from mien.training.fit import Module, TrainedNetwork, fit
@@ -22,7 +23,7 @@ from mien.training.folder import computed_once
 from mien.training.objective import Objective, source
 from mien.training.ratings import Ratings
 from mien.training.recipe import DistillSettings, Recipe
-from mien.training.sampler import Task, evaluation_batch, open_task
+from mien.training.sampler import Sampler, evaluation_batch, open_sampler
 from mien.training.start import start_from, start_head
 
 _CALIBRATION = 1024  # samples by which a network adjusts what its pretrained weights do not tell
@@ -30,7 +31,7 @@ _CALIBRATION = 1024  # samples by which a network adjusts what its pretrained we
 
 def train_network(
     recipe: Recipe, sets: list[Dataset], valid: Dataset, folder: Path, resume: bool, say: Callable[[str], None]
-) -> tuple[TrainedNetwork, Task]:
+) -> tuple[TrainedNetwork, Sampler]:
     """Train the recipe's network; see :func:`mien.training.run.train`."""
     module, options = open_network(recipe.network.kind, recipe.network.options)
     pretrained = None
@@ -48,23 +49,25 @@ def train_network(
     if heads and hasattr(module.Network, "write_onnx"):
         raise RecipeError(f"train.also: the network {recipe.network.kind} answers in one label space")
     text = recipe.modality == "text"  # of other modalities the inputs may lie on disk, and are not to be gathered
-    task = open_task(recipe, [item for part in sets for item in part.inputs] if text else sets[0].inputs, pretrained)
-    if (seen := getattr(task, "views", 1)) != (wanted := getattr(module.Network, "views", 1)):
+    sampler = open_sampler(
+        recipe, [item for part in sets for item in part.inputs] if text else sets[0].inputs, pretrained
+    )
+    if (seen := getattr(sampler, "views", 1)) != (wanted := getattr(module.Network, "views", 1)):
         raise RecipeError(f"preprocess.views: the network {recipe.network.kind} looks at {wanted}, not at {seen}")
     ratings = _ratings(recipe, sets[0], module)
     options = _at_start(recipe, options, own, pretrained)
-    network = module.Network(options, labels=_width(own, heads) + len(ratings), **task.network_arguments)
+    network = module.Network(options, labels=_width(own, heads) + len(ratings), **sampler.network_arguments)
     if recipe.train.start:
         start_from(network, recipe.train.start, own, list(heads), ratings, say)
     elif hasattr(network, "calibrate") and not recipe.train.head_start:  # which sees to that
-        network.calibrate(torch.from_numpy(task.collate(sets[0].inputs[:_CALIBRATION])))
+        network.calibrate(torch.from_numpy(sampler.collate(sets[0].inputs[:_CALIBRATION])))
     if recipe.train.head_start:
-        start_head(network, task, sets[0], ratings, evaluation_batch(task), recipe.train.seed)
+        start_head(network, sampler, sets[0], ratings, evaluation_batch(sampler), recipe.train.seed)
     given = recipe.train.mix_weight
     weights = [1.0, *(given if isinstance(given, list) else [given] * (len(sets) - 1))]
     if len(weights) != len(sets):
         raise RecipeError(f"train.mix_weight has {len(weights) - 1} numbers for {len(sets) - 1} further data sets")
-    longest, wanted = getattr(network, "longest", None), getattr(task.settings, "max_length", 0)
+    longest, wanted = getattr(network, "longest", None), getattr(sampler.settings, "max_length", 0)
     if longest is not None and wanted > longest:
         raise RecipeError(f"preprocess.max_length: {wanted} tokens; the network: {longest}")
     try:
@@ -75,9 +78,9 @@ def train_network(
     objective = Objective(own, sources, recipe.train, recipe.distill, shares, heads, ratings)
     taught = teacher_probabilities(recipe.distill, sets[0], own, folder / "teacher", say)
     teachers = [taught, *(None for _ in sets[1:])]
-    batches = Batches(task, sets, teachers, recipe.train.batch_size, recipe.train.seed, list(heads), ratings)
-    lightning_module = Module(network, task, objective, batches, valid, recipe.train)
-    return fit(lightning_module, folder, resume=resume, say=say), task
+    batches = Batches(sampler, sets, teachers, recipe.train.batch_size, recipe.train.seed, list(heads), ratings)
+    lightning_module = Module(network, sampler, objective, batches, valid, recipe.train)
+    return fit(lightning_module, folder, resume=resume, say=say), sampler
 
 
 def _at_start(recipe: Recipe, options: Any, own: LabelSpace, pretrained: Path | None) -> Any:
@@ -154,7 +157,7 @@ def teacher_probabilities(
 
         def ask(folder: Path = folder, manifest: folders.Manifest = manifest) -> np.ndarray:
             say(f"asking the teacher {manifest.name} about {len(part):,} samples")
-            return folders.load(folder).probabilities(part.inputs)
+            return load(folder).predict_proba(part.inputs)
 
         answers = computed_once(kept, (len(part), len(manifest.space)), ask)
         parts.append(rollup_probabilities(answers, manifest.space, space))

@@ -12,6 +12,7 @@ from mien.errors import DataError, ModelError, require
 from mien.modalities.face.preprocess import FaceSettings
 from mien.modalities.text.preprocess import TextPreprocessor, TextSettings
 from mien.modalities.video.preprocess import VideoSettings
+from mien.modality import load
 from mien.training.card import card
 
 
@@ -89,7 +90,7 @@ def with_fixed_ranges(model: str | Path, data: str | Dataset, to: str | Path, *,
     files[folders.NETWORK] = network.SerializeToString()
     made = folders.write_model(to, manifest, files, card(manifest))
     if manifest.space.multilabel:
-        probabilities = folders.load(made).probabilities(valid.inputs)
+        probabilities = load(made).predict_proba(valid.inputs)
         manifest.thresholds, manifest.rollups = choose_thresholds(manifest.space, valid.targets, probabilities)
         folders.write_model(to, manifest, files, card(manifest))
     return made

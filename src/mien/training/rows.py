@@ -20,7 +20,7 @@ from mien.training.embed import Embedding
 from mien.training.export import Reference, probabilities_of
 from mien.training.ratings import Ratings
 from mien.training.recipe import Recipe
-from mien.training.sampler import Task
+from mien.training.sampler import Sampler
 from mien.training.search import Chosen, choose
 
 _BATCH = 64
@@ -39,7 +39,7 @@ class TrainedRows:
     """
 
     members: list[tuple[Chosen, Calibration]]
-    task: Task
+    sampler: Sampler
     embedding: Embedding | None = None
     history: list[dict[str, float]] = field(default_factory=list)  # there are no epochs
     heads: list[tuple[int, float]] = field(default_factory=list)
@@ -57,7 +57,7 @@ class TrainedRows:
 
     def logits(self, inputs: Sequence[Any]) -> np.ndarray:
         """float64 (n, labels)."""
-        return self._logits(rows_of(inputs, self.task, self.embedding))
+        return self._logits(rows_of(inputs, self.sampler, self.embedding))
 
     def reference(self, temperature: float) -> Reference:
         """Prepared batch → probabilities, by scikit-learn and XGBoost."""
@@ -116,7 +116,7 @@ class TrainedRows:
         return np.asarray(np.log(np.mean(said, axis=0) + _TINY))
 
 
-def train_rows(recipe: Recipe, sets: list[Dataset], say: Callable[[str], None]) -> tuple[TrainedRows, Task]:
+def train_rows(recipe: Recipe, sets: list[Dataset], say: Callable[[str], None]) -> tuple[TrainedRows, Sampler]:
     """Choose the settings inside the training data and learn from all of it.
 
     Raises:
@@ -130,8 +130,8 @@ def train_rows(recipe: Recipe, sets: list[Dataset], say: Callable[[str], None]) 
     if data.space.multilabel:
         raise DataError(f"{data.name} has several labels at a time; the network {recipe.network.kind} gives one")
     _, settings = open_network(recipe.network.kind, recipe.network.options)
-    task, embedding = _opened(recipe, settings.embed, data)
-    rows = rows_of(data.inputs, task, embedding)
+    sampler, embedding = _opened(recipe, settings.embed, data)
+    rows = rows_of(data.inputs, sampler, embedding)
     labels, seed = len(data.space), recipe.train.seed
     chosen: dict[str, Chosen] = {}
     voices = []
@@ -140,7 +140,7 @@ def train_rows(recipe: Recipe, sets: list[Dataset], say: Callable[[str], None]) 
         if key not in chosen:
             chosen[key] = choose(kind, options, rows, data.targets, data.groups, labels, recipe.search, seed, say)
         voices.append((chosen[key], calibrate(how, chosen[key].held_out, data.targets)))
-    return TrainedRows(voices, task, embedding), task
+    return TrainedRows(voices, sampler, embedding), sampler
 
 
 def members(recipe: Recipe) -> list[tuple[str, dict[str, Any], Kind]]:
@@ -176,21 +176,21 @@ def members(recipe: Recipe) -> list[tuple[str, dict[str, Any], Kind]]:
     return found
 
 
-def rows_of(inputs: Sequence[Any], task: Task, embedding: Embedding | None) -> np.ndarray:
+def rows_of(inputs: Sequence[Any], sampler: Sampler, embedding: Embedding | None) -> np.ndarray:
     """What is learned from, float32 (n, d)."""
     parts = []
     for at in range(0, len(inputs), _BATCH):
-        batch = task.collate(inputs[at : at + _BATCH])
+        batch = sampler.collate(inputs[at : at + _BATCH])
         parts.append(batch if embedding is None else embedding.rows(batch))
     return np.concatenate(parts)
 
 
-def _opened(recipe: Recipe, embed: str, data: Dataset) -> tuple[Task, Embedding | None]:
+def _opened(recipe: Recipe, embed: str, data: Dataset) -> tuple[Sampler, Embedding | None]:
     if not embed:
-        from mien.modalities.features.sampler import FeatureTask
+        from mien.modalities.features.sampler import FeatureSampler
 
-        return cast(Task, FeatureTask(recipe, data.inputs, features=data.features)), None
-    from mien.modalities.face.sampler import FaceTask
+        return cast(Sampler, FeatureSampler(recipe, data.inputs, features=data.features)), None
+    from mien.modalities.face.sampler import FaceSampler
 
     embedding = Embedding(embed)
-    return cast(Task, FaceTask(recipe.model_copy(update={"preprocess": embedding.preprocess}))), embedding
+    return cast(Sampler, FaceSampler(recipe.model_copy(update={"preprocess": embedding.preprocess}))), embedding

@@ -33,6 +33,7 @@ from mien.evaluation.held_out import HeldOut
 from mien.evaluation.report import Report
 from mien.inputs import to_write
 from mien.labels import SPACES
+from mien.modality import load
 from mien.model import ExpertsEntry, LabelsEntry, Manifest
 from mien.networks import OF_ROWS
 from mien.training.card import INNER, card
@@ -42,7 +43,7 @@ from mien.training.folder import claim, machine, next_folder, versions
 from mien.training.needs import check_needs
 from mien.training.publish import headline
 from mien.training.recipe import Recipe, as_setting, load_recipe
-from mien.training.sampler import Task, unfold
+from mien.training.sampler import Sampler, unfold
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def train(
     say(f"training {checked.name} on {sum(map(len, train_sets)):,} samples{held}, in {folder}")
     space = train_sets[0].space
     fitted = _fit_all(checked, train_sets, valid, folder, resume, say)
-    trained, task = next((one.trained, one.task) for one in fitted.values())
+    trained, sampler = next((one.trained, one.sampler) for one in fitted.values())
     if trained.search:
         (folder / "search.json").write_text(json.dumps(trained.search, indent=1) + "\n", "utf-8")
     manifest = Manifest(
@@ -135,7 +136,7 @@ def train(
         modality=checked.modality,
         summary=checked.summary,
         labels=LabelsEntry(space=space.name, names=list(space.names), multilabel=space.multilabel),
-        preprocess=task.settings.model_dump(),
+        preprocess=sampler.settings.model_dump(),
         heads=[LabelsEntry(space=name, names=list(SPACES[name].names)) for name in checked.train.also],
         ratings=trained.ratings.entries,
         data=list({part.fingerprint: _described(spec, part) for spec, part in zip(specs, sets, strict=True)}.values()),
@@ -152,7 +153,7 @@ def train(
     )
     if checked.train.start:
         remember_start(manifest, folders.read_manifest(folders.find_model(checked.train.start)))
-    for earlier in getattr(task, "built_on", []):
+    for earlier in getattr(sampler, "built_on", []):
         remember_frames(manifest, earlier)
     choosers: dict[str, Path | bytes] = {}
     if checked.experts.by and valid is not None:
@@ -161,7 +162,7 @@ def train(
             by=checked.experts.by, networks=expert_files(fitted), chooser=checked.experts.chooser, figures=figures
         )
     write(checked, fitted, manifest, finished, choosers, say)
-    measured = _measured(trained, manifest, finished, sets[0], min(64, getattr(task, "evaluation_batch", 64)))
+    measured = _measured(trained, manifest, finished, sets[0], min(64, getattr(sampler, "evaluation_batch", 64)))
     if report:
         measured.write(folder / "report")
     on = "val" if valid is not None else INNER
@@ -177,7 +178,7 @@ def train(
 def _measured(trained: Trained, manifest: Manifest, finished: Path, data: Dataset, size: int) -> Report:
     """The figures on the validation data; without any, those of the inner folds, each by a model of the others."""
     if "val" in data.splits:
-        return evaluate(folders.load(finished), data, split="val", batch_size=size)
+        return evaluate(load(finished), data, split="val", batch_size=size)
     from mien.training.export import probabilities_of
 
     assert trained.held_out is not None  # see with_splits
@@ -242,7 +243,7 @@ def with_splits(dataset: Dataset, seed: int, validate: bool = True) -> Dataset:
 
 def _fit(
     recipe: Recipe, sets: list[Dataset], valid: Dataset | None, folder: Path, resume: bool, say: Say
-) -> tuple[Trained, Task]:
+) -> tuple[Trained, Sampler]:
     if recipe.network.kind in OF_ROWS:
         from mien.training.rows import train_rows
 
@@ -270,8 +271,8 @@ def _fit_all(
         home, tell = folder, say
         if group:
             home, tell = folder / names[group], partial(about, group, say)
-        trained, task = _fit(recipe, learned, held, home, resume, tell)
-        fitted[group] = Fitted(trained, task, learned[0], held)
+        trained, sampler = _fit(recipe, learned, held, home, resume, tell)
+        fitted[group] = Fitted(trained, sampler, learned[0], held)
     return fitted
 
 

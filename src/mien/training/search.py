@@ -18,7 +18,7 @@ from mien.errors import DataError, require
 from mien.networks import open_network
 from mien.networks.rows import spread
 from mien.output.terminal import progress
-from mien.threads import usable_threads
+from mien.runtime import usable_threads
 from mien.training.recipe import SearchSettings
 
 _TOLD = 500  # settings whose figures a manifest keeps, the best ones

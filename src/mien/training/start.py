@@ -16,7 +16,7 @@ from mien.errors import RecipeError
 from mien.labels import LabelSpace
 from mien.networks.kernel import COMPONENTS, VECTORS, KernelHead
 from mien.training.ratings import Ratings
-from mien.training.sampler import Task
+from mien.training.sampler import Sampler
 
 _HEAD = "head"  # what the last layer of every network is called
 _FEWEST = 2  # samples with a rating
@@ -69,19 +69,19 @@ def _head(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
     return {name: value.shape for name, value in weights.items() if name.startswith(_HEAD)}
 
 
-def features_of(network: Any, task: Task, part: Dataset, batch: int) -> np.ndarray:
+def features_of(network: Any, sampler: Sampler, part: Dataset, batch: int) -> np.ndarray:
     """What the head sees of each sample, not augmented: float32 (n, width)."""
     network.eval()
     with torch.inference_mode():
         parts = [
-            network.features(torch.from_numpy(task.collate(part.inputs[at : at + batch]))).float().numpy()
+            network.features(torch.from_numpy(sampler.collate(part.inputs[at : at + batch]))).float().numpy()
             for at in range(0, len(part), batch)
         ]
     return np.concatenate(parts)
 
 
 @torch.no_grad()
-def start_head(network: Any, task: Task, part: Dataset, ratings: Ratings, batch: int, seed: int = 0) -> None:
+def start_head(network: Any, sampler: Sampler, part: Dataset, ratings: Ratings, batch: int, seed: int = 0) -> None:
     """Set the head's outputs for ratings to their ridge regression on the features that the network begins with.
 
     Each rating's strength is that of the best leave-one-out predictions (Golub et al. 1979); so is the width of the
@@ -98,7 +98,7 @@ def start_head(network: Any, task: Task, part: Dataset, ratings: Ratings, batch:
         raise RecipeError("train.head_start: the head of this network is no linear layer on its features")
     if not len(ratings):
         raise RecipeError(f"train.head_start: {part.name} has no ratings")
-    features = features_of(network, task, part, batch)
+    features = features_of(network, sampler, part, batch)
     if hasattr(network, "standardize"):
         features = network.standardize(torch.from_numpy(features)).numpy()
     wanted = ratings.of(part)

@@ -25,7 +25,7 @@ from fuzz import Case, Finding, child
 from fuzz.bend import bend, number
 from fuzz.command import run
 from fuzz.words import text
-from mien.listed import digest_of
+from mien.files import digest_of
 from mien.model import NETWORK, TOKENIZER, LabelsEntry, Manifest, verify, write_model
 
 SECONDS, SECONDS_PER_MB, MEGABYTES, MEGABYTES_PER_MB = 3.0, 10.0, 200.0, 60.0

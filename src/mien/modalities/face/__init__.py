@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
+from mien.modality import Modality
+
+MODALITY = Modality(
+    name="face",
+    summary="the faces of pictures",
+    reads=("picture",),
+    unit="face",
+    preprocess="mien.modalities.face.preprocess:FaceSettings",
+    augment="mien.modalities.face.augment:AugmentSettings",
+    predictor="mien.modalities.face.predictor:FacePredictor",
+    sampler="mien.modalities.face.sampler:FaceSampler",
+    example='"photo.jpg"',
+    batch=8,
+    default=True,
+)
+
 
 def names_picture(item: str) -> bool:
     """Whether a string means a picture file and is no text: it ends like one, and exists or has no space in it."""

@@ -39,7 +39,7 @@ class FaceClassifier(Predictor):
         return FaceDetector(threads=self._threads)
 
     def classify(self, crops: np.ndarray) -> np.ndarray:
-        """What the network, or all experts and their chooser, say of prepared crops; see :meth:`settled`.
+        """What the network, or all experts and their chooser, say of prepared crops; see :meth:`select_experts`.
 
         Args:
             crops: uint8 (n, size, size, channels), as :func:`mien.modalities.face.preprocess.align` makes them.
@@ -53,7 +53,7 @@ class FaceClassifier(Predictor):
         averaged: np.ndarray = np.mean(np.split(said, 2), axis=0)
         return averaged
 
-    def settled(
+    def select_experts(
         self, rows: np.ndarray, who: np.ndarray, times: np.ndarray | None = None, known: Sequence[str] | None = None
     ) -> np.ndarray:
         """Probabilities float (n, labels): those of the network, or of the expert for each person.

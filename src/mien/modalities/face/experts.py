@@ -18,7 +18,7 @@ _MEN = ("male", "m", "man", "men", "boy", "masculine")
 class Experts:
     """The networks of a model folder with experts.
 
-    Every expert reads every crop; which one counts is settled when it is known whose crops belong together.
+    Every expert reads every crop; which one counts is select_experts when it is known whose crops belong together.
 
     Attributes:
         groups: their names, in order.
@@ -87,11 +87,11 @@ class Experts:
             return np.asarray(answers[np.arange(len(rows)), [self._place(group) for group in known]])
         if self._chooser == "known":
             return np.asarray(answers.mean(1))
-        settled = np.empty_like(answers[:, 0])
+        select_experts = np.empty_like(answers[:, 0])
         for person in np.unique(who):
             of = who == person
-            settled[of] = answers[of, rows[of, -count:].mean(0).argmax()]
-        return settled
+            select_experts[of] = answers[of, rows[of, -count:].mean(0).argmax()]
+        return select_experts
 
     def _place(self, group: str) -> int:
         if group not in self.groups:

@@ -17,7 +17,7 @@ from mien.modalities.face.preprocess import FaceSettings, align, prepare
 from mien.modality import Progress, Seen, gathered, in_chunks, prepared_batches
 from mien.model import Manifest, preprocess_settings
 from mien.results import Box, Result
-from mien.threads import readers, side_by_side
+from mien.runtime import parallel_map, readers
 
 _FEATURES = "features"
 
@@ -70,21 +70,21 @@ class FacePredictor(FaceClassifier):
                 return Seen(name_of(item), error=str(error))
 
         def read(some: Iterable[Any]) -> Iterator[Result]:
-            for pictures in gathered(side_by_side(look, some, readers(self._threads)), batch_size):
+            for pictures in gathered(parallel_map(look, some, readers(self._threads)), batch_size):
                 yield from self._results(pictures, batch_size)
 
         if not crops:
             _ = self.detector  # loaded before several threads want it
         yield from self._guarded(inputs, read)
 
-    def probabilities(
+    def predict_proba(
         self,
         inputs: Sequence[Any],
         batch_size: int = 64,
         progress: Progress | None = None,
         groups: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """Scores of ready crops, none looked for; see :meth:`mien.modality.Predictor.probabilities`.
+        """Scores of ready crops, none looked for; see :meth:`mien.modality.Predictor.predict_proba`.
 
         Args:
             groups: of each face, for a model with experts for groups: which one answers, instead of what it chooses.
@@ -92,7 +92,7 @@ class FacePredictor(FaceClassifier):
         parts, done = [], 0
         for batch in self._batches(inputs, batch_size, progress):
             known = None if groups is None else groups[done : done + len(batch)]
-            parts.append(self.settled(self.classify(batch), np.arange(len(batch)), known=known))
+            parts.append(self.select_experts(self.classify(batch), np.arange(len(batch)), known=known))
             done += len(batch)
         return np.concatenate(parts) if parts else np.zeros((0, len(self.space)), np.float32)
 
@@ -130,7 +130,7 @@ class FacePredictor(FaceClassifier):
         rows = (
             row
             for chunk in in_chunks(faces, batch_size)
-            for row in self.settled(self.classify(np.stack(chunk)), np.arange(len(chunk)))
+            for row in self.select_experts(self.classify(np.stack(chunk)), np.arange(len(chunk)))
         )
         for seen in pictures:
             yield self.result(seen.name, [next(rows) for _ in seen.boxes], seen.error, seen.boxes, notes=seen.notes)

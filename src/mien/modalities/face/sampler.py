@@ -16,7 +16,7 @@ from mien.training.recipe import Recipe, settings_of
 _KEPT_BYTES = 1 << 30  # of pictures read from files; beyond that they are read again in each epoch
 
 
-class FaceTask:
+class FaceSampler:
     """Ready crops of faces as a network is trained on them; prepared exactly as for prediction.
 
     Attributes:

@@ -69,10 +69,10 @@ class FeaturePredictor(Predictor):
             for item, problem in zip(chunk, problems, strict=True):
                 yield self.result(self.name_of(item), [] if problem else [next(scores)], problem)
 
-    def probabilities(
+    def predict_proba(
         self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None
     ) -> np.ndarray:
-        """See :meth:`mien.modality.Predictor.probabilities`."""
+        """See :meth:`mien.modality.Predictor.predict_proba`."""
         parts, done = [], 0
         for chunk in in_chunks(inputs, batch_size):
             rows = []

@@ -13,7 +13,7 @@ from mien.modalities.features.preprocess import FeatureSettings, check_columns, 
 from mien.training.recipe import Recipe, settings_of
 
 
-class FeatureTask:
+class FeatureSampler:
     """Rows of numbers as a network is trained on them; prepared exactly as for prediction.
 
     Attributes:

@@ -21,8 +21,7 @@ from mien.modalities.scene.preprocess import SceneSettings, body, prepare, read
 from mien.modality import Predictor, Progress, Seen, gathered, in_chunks, prepared_batches
 from mien.model import NETWORK, Manifest, preprocess_settings
 from mien.results import Box, ClipSummary, Moment, Person, Prediction, Result
-from mien.runtime import Session
-from mien.threads import readers, side_by_side
+from mien.runtime import Session, parallel_map, readers
 
 _FEATURES = "features"
 
@@ -114,10 +113,10 @@ class ScenePredictor(Predictor):
         """
         return self._predict(((item, None) for item in inputs), batch_size)
 
-    def probabilities(
+    def predict_proba(
         self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None
     ) -> np.ndarray:
-        """Scores of samples, each a whole picture or a region; see :meth:`mien.modality.Predictor.probabilities`."""
+        """Scores of samples, each a whole picture or a region; see :meth:`mien.modality.Predictor.predict_proba`."""
         return self.answers(inputs, batch_size, progress)[0]
 
     def ratings(self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None) -> np.ndarray:
@@ -166,7 +165,7 @@ class ScenePredictor(Predictor):
                 return Seen(name_of(item), error=str(error))
 
         def answers(some: Iterable[tuple[Any, Sequence[Box] | None]]) -> Iterator[Result]:
-            looks = side_by_side(look, some, readers(self._threads))
+            looks = parallel_map(look, some, readers(self._threads))
             for are_pictures, of_a_kind in groupby(looks, lambda one: isinstance(one, Seen)):
                 if are_pictures:
                     for pictures in gathered(of_a_kind, batch_size):

@@ -13,13 +13,13 @@ from mien.media.images import Region
 from mien.modalities.face.augment import AugmentSettings, augment
 from mien.modalities.face.preprocess import resize
 from mien.modalities.scene.preprocess import CHANNELS, SceneSettings, finish, look, read, stack
-from mien.threads import readers, side_by_side
+from mien.runtime import parallel_map, readers
 from mien.training.recipe import Recipe, settings_of
 
 _KEPT_BYTES = 1 << 28  # of pictures read from files; beyond that they are read again in each epoch
 
 
-class SceneTask:
+class SceneSampler:
     """Photographs as a network is trained on them; prepared exactly as for prediction.
 
     A set of any size is streamed: only the batch at hand and 256 MiB of reduced pictures are in memory.
@@ -65,7 +65,7 @@ class SceneTask:
                 changed alike.
         """
         given = seeds if seeds is not None else [None] * len(inputs)
-        return np.stack(list(side_by_side(self._sample, zip(inputs, given, strict=True), readers())))
+        return np.stack(list(parallel_map(self._sample, zip(inputs, given, strict=True), readers())))
 
     def _sample(self, given: tuple[Any, int | None]) -> np.ndarray:
         item, seed = given

@@ -54,10 +54,10 @@ class TextPredictor(Predictor):
                 else:
                     yield self.result(text if isinstance(text, str) else "", error=problem)
 
-    def probabilities(
+    def predict_proba(
         self, inputs: Sequence[str], batch_size: int = 64, progress: Progress | None = None
     ) -> np.ndarray:
-        """See :meth:`mien.modality.Predictor.probabilities`."""
+        """See :meth:`mien.modality.Predictor.predict_proba`."""
         parts, done = [], 0
         for chunk in in_chunks(inputs, batch_size * BATCHES_AHEAD):
             prepared = []

@@ -17,7 +17,7 @@ from mien.training.recipe import Recipe, TokenizerSettings, settings_of
 _PAD, _UNKNOWN = "[PAD]", "[UNK]"
 
 
-class TextTask:
+class TextSampler:
     """Texts as a network is trained on them; prepared exactly as for prediction.
 
     Attributes:

@@ -107,7 +107,7 @@ class VideoPredictor(FaceClassifier):
             except Exception as error:
                 yield self.failed(item, error)
 
-    def probabilities(
+    def predict_proba(
         self,
         inputs: Sequence[Any],
         batch_size: int = 64,
@@ -139,14 +139,14 @@ class VideoPredictor(FaceClassifier):
         """The result of a clip of that name."""
         return replace(self.result(name), **timeline._asdict(), clip=clip)
 
-    def settled(
+    def select_experts(
         self, rows: np.ndarray, who: np.ndarray, times: np.ndarray | None = None, known: Sequence[str] | None = None
     ) -> np.ndarray:
-        """See ``FaceClassifier.settled``. A network that reads a person's moments together
+        """See ``FaceClassifier.select_experts``. A network that reads a person's moments together
         answers about each moment by what is seen of the person around it.
         """
         if self._frames is None or times is None:
-            return super().settled(rows, who, times, known)
+            return super().select_experts(rows, who, times, known)
         answers = np.empty((len(rows), len(self.manifest.space)), np.float32)
         for person in np.unique(who):
             of = np.flatnonzero(who == person)

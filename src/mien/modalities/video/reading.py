@@ -134,7 +134,7 @@ class Reading(ClipReading[Sighting]):
         if found:
             said = np.stack([one.row for one in found if one.row is not None])
             times = np.array([one.time for one in found])
-            rows = model.settled(said, who, times, None if group is None else [group] * len(found))
+            rows = model.select_experts(said, who, times, None if group is None else [group] * len(found))
         timeline = assemble(found, who, rows, clip, model.prediction, model.rule, smooth)
         return model.clip_result(str(self._path), timeline, clip)
 

@@ -14,7 +14,7 @@ from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
 from mien.modalities.face.detect import FaceDetector
 from mien.modalities.face.preprocess import FaceSettings
-from mien.modalities.face.sampler import FaceTask
+from mien.modalities.face.sampler import FaceSampler
 from mien.modalities.video.aggregate import RULES
 from mien.modalities.video.frames import ClipFrames, Crops, FrameStore, Sequences
 from mien.modalities.video.preprocess import VideoSettings
@@ -29,10 +29,10 @@ _CLIP, _TIME, _PERSON = "clip", "time", "person"  # columns of what clips were u
 _NAMED = 20  # clips left out that are named one by one
 
 
-class VideoTask(FaceTask):
+class VideoSampler(FaceSampler):
     """The faces in the frames of clips, each a sample with the label of its clip.
 
-    See :class:`mien.modalities.face.sampler.FaceTask`; what is read are the crops that :func:`unfold` gives.
+    See :class:`mien.modalities.face.sampler.FaceSampler`; what is read are the crops that :func:`unfold` gives.
     """
 
     evaluation_batch = 32
@@ -59,10 +59,10 @@ class VideoTask(FaceTask):
         return _pooled(logits, samples, self.settings.aggregate, self.settings.smooth)
 
 
-class SequenceTask:
+class SequenceSampler:
     """The people in clips, each a sequence of what a network of faces makes of the frames.
 
-    Attributes: as those of :class:`mien.modalities.face.sampler.FaceTask`.
+    Attributes: as those of :class:`mien.modalities.face.sampler.FaceSampler`.
     """
 
     free_axes = ("batch", "length")
@@ -83,13 +83,15 @@ class SequenceTask:
         return padded(inputs)
 
     def pool(self, logits: np.ndarray, samples: Dataset) -> tuple[np.ndarray, Dataset]:
-        """From stretches to clips: see :meth:`VideoTask.pool`."""
+        """From stretches to clips: see :meth:`VideoSampler.pool`."""
         return _pooled(logits, samples, "sum", 0.0)
 
 
-def video_task(recipe: Recipe, inputs: Sequence[Any], pretrained: Path | None = None) -> VideoTask | SequenceTask:
-    """The task of the recipe's network."""
-    return (SequenceTask if recipe.network.kind == _TOGETHER else VideoTask)(recipe, inputs, pretrained)
+def video_sampler(
+    recipe: Recipe, inputs: Sequence[Any], pretrained: Path | None = None
+) -> VideoSampler | SequenceSampler:
+    """The sampler of the recipe's network."""
+    return (SequenceSampler if recipe.network.kind == _TOGETHER else VideoSampler)(recipe, inputs, pretrained)
 
 
 def _pooled(logits: np.ndarray, samples: Dataset, rule: str, seconds: float) -> tuple[np.ndarray, Dataset]:

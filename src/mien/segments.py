@@ -1,0 +1,1 @@
+"""Arrays over time: smoothing, and the stretches in which a label stands."""

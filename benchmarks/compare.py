@@ -50,7 +50,7 @@ seconds = (time.perf_counter() - start) / {repeat}
 print(seconds, int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0]) / 1024)
 """
 #: job → a whole process that is timed from outside.
-COLD = {"import": ["-c", "import mien"], "cold": ["-m", "mien.cli.app", "predict", "i feel so loved today"]}
+COLD = {"import": ["-c", "import mien"], "cold": ["-m", "mien.cli", "predict", "i feel so loved today"]}
 
 
 def write_inputs(folder: Path) -> None:

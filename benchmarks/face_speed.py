@@ -109,7 +109,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "photo.png")
         cv2.imwrite(str(path), picture[:, :, ::-1])
-        command = [sys.executable, "-m", "mien.cli.app", "predict", str(path), "--model", options.model]
+        command = [sys.executable, "-m", "mien.cli", "predict", str(path), "--model", options.model]
         cold = timed(lambda: subprocess.run(command, capture_output=True, check=True), 5)
         told("mien predict photo.png, cold", cold)
         figures = run_fer(options.fer_python, path, options.runs)

@@ -178,7 +178,7 @@ def server(*options: str) -> Iterator[tuple[int, int]]:
     with TemporaryDirectory() as folder:
         log = Path(folder, "log")
         with log.open("wb") as file:
-            command = [sys.executable, "-m", "mien.cli.app", "serve", "--port", "0", *options]
+            command = [sys.executable, "-m", "mien.cli", "serve", "--port", "0", *options]
             process = subprocess.Popen(command, stderr=file)
         try:
             while not (found := [line for line in log.read_text().splitlines() if '"listening"' in line]):

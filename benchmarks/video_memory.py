@@ -75,7 +75,7 @@ def main() -> None:
         command = [
             sys.executable,
             "-m",
-            "mien.cli.app",
+            "mien.cli",
             "train",
             given.recipe,
             "--data",

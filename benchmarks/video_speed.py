@@ -66,7 +66,7 @@ def repeated(clip: Path, path: Path, seconds: float) -> Path:
 
 def peak(clip: Path, model: str) -> float:
     """Megabytes that `mien predict` takes on a clip, at most."""
-    command = [sys.executable, "-m", "mien.cli.app", "predict", str(clip), "--model", model, "--json"]
+    command = [sys.executable, "-m", "mien.cli", "predict", str(clip), "--model", model, "--json"]
     done = subprocess.run([sys.executable, "-c", PEAK, *command], capture_output=True, text=True, check=True)
     return int(done.stdout) / (1024 if sys.platform == "linux" else 1024**2)
 

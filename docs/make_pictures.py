@@ -61,7 +61,7 @@ def draw_page(target: Path) -> None:
     from mien.media.images import read_picture
     from mien.media.pixels import resize
 
-    command = [sys.executable, "-m", "mien.cli.app", "serve", "--port", "0", "--model", "text", "--model", "face"]
+    command = [sys.executable, "-m", "mien.cli", "serve", "--port", "0", "--model", "text", "--model", "face"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert server.stderr is not None
     try:

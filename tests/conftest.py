@@ -128,7 +128,7 @@ def run_cli(tmp_path: Path) -> RunCli:
         *args: object, input: str | bytes | None = None, env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "mien.cli.app", *map(str, args)],
+            [sys.executable, "-m", "mien.cli", *map(str, args)],
             input=input.encode() if isinstance(input, str) else input,
             stdin=subprocess.DEVNULL if input is None else None,
             capture_output=True,

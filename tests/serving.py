@@ -121,7 +121,7 @@ def serving(*options: object, env: Mapping[str, str] | None = None, before: str 
     """``mien serve`` on a free port, after a line of Python in its process; stopped by SIGTERM."""
     with TemporaryDirectory() as folder:
         log = Path(folder, "log")
-        code = f"{before}\nimport mien.cli.app\nmien.cli.main()"
+        code = f"{before}\nimport mien.cli.app\nmien.cli.app.main()"
         command = [sys.executable, "-c", code, "serve", "--port", "0", *map(str, options)]
         with log.open("wb") as file:
             process = subprocess.Popen(

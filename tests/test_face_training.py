@@ -389,5 +389,5 @@ def test_a_stopped_run_with_mixing_and_mean_weights_goes_on_as_if_it_had_not(tmp
 
 def test_a_head_for_labels_that_the_data_lacks_is_refused(tmp_path):
     data = f"images:{drawn.folders(tmp_path / 'faces', 5)}"
-    with pytest.raises(DataError, match="not labelled in 'ferplus8'"):
+    with pytest.raises(DataError, match="not labeled in 'ferplus8'"):
         mien.train("face-folders", data, tmp_path / "run", settings=[*SMALL, "train.also=[ferplus8]"])

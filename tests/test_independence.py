@@ -210,7 +210,7 @@ def test_a_text_has_the_same_answer_after_a_resume(tmp_path: Path) -> None:
     some = texts(300)[:-2]
     write_csv(tmp_path / "in.csv", [(text, str(number)) for number, text in enumerate(some)])
     args = ["predict", "in.csv", "--model", "text", "--batch-size", "2", "--out", "out.jsonl"]
-    command = [sys.executable, "-m", "mien.cli.app", *args]
+    command = [sys.executable, "-m", "mien.cli", *args]
     run = partial(subprocess.Popen, command, cwd=tmp_path, env=cli_env(), stderr=subprocess.PIPE, text=True)
     part, end = tmp_path / "out.jsonl.part", time.monotonic() + 60
     process = run()

@@ -70,7 +70,7 @@ def test_hostile_recipes_and_settings_take_little_memory_and_time(tmp_path: Path
     (tmp_path / "deep.yaml").write_text("[" * 60_000, "utf-8")
     for args in (["laugh.yaml"], ["deep.yaml"], ["text-gru", "--set", f"train.epochs={'[' * BRACKETS}"]):
         done = subprocess.run(
-            [sys.executable, "-m", "mien.cli.app", "train", *args, "--data", "table:not-there.csv"],
+            [sys.executable, "-m", "mien.cli", "train", *args, "--data", "table:not-there.csv"],
             capture_output=True, text=True, cwd=tmp_path, env=cli_env(), check=False, timeout=60,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)),
         )  # fmt: skip

@@ -507,7 +507,7 @@ def test_what_is_wrong_with_ratings_and_people_is_told(tmp_path: Path) -> None:
     same = [np.zeros((2, 2), np.uint8)] * 2
     assert [(p.kind, p.what) for p in check(rated([1, 5], inputs=same))] == [
         ("duplicate", "the same again in one split: row 2"),
-        ("contradiction", "the same is labelled valence 1 but valence 5: row 2"),
+        ("contradiction", "the same is labeled valence 1 but valence 5: row 2"),
     ]
     assert [p.kind for p in check(rated([1, 1], inputs=same))] == ["duplicate"]
     assert [(p.kind, p.where, p.what) for p in check(rated([1, np.nan]))] == [

@@ -354,7 +354,7 @@ def test_what_cannot_be_served(run_cli: RunCli, tmp_path: Path) -> None:
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['fastapi'] = None; sys.argv = ['mien', 'serve']; from mien.cli import main; main()"
+    code = "import sys; sys.modules['fastapi'] = None; sys.argv = ['mien', 'serve']; import mien.cli.__main__"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == f"mien: this needs fastapi: {how_to_install('serve')}\n"

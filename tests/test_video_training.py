@@ -111,7 +111,7 @@ def trained(clips, cache, tmp_path_factory):
     settings = [part for setting in SMALL for part in ("--set", setting)]
     asked = ["train", "video-vgg16", "--data", f"ravdess:{clips}", "--out", str(folder), *settings]
     done = subprocess.run(
-        [sys.executable, "-m", "mien.cli.app", *asked],
+        [sys.executable, "-m", "mien.cli", *asked],
         capture_output=True, text=True, env=cli_env() | {"MIEN_CACHE": str(cache)}, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -1,3 +1,1 @@
 """The command line."""
-
-from mien.cli.app import main as main

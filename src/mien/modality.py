@@ -51,6 +51,7 @@ class Modality:
         predictor: a :class:`Predictor`.
         sampler: a :class:`Sampler`, or a function that returns one.
         example: an input as the model card shows it, in Python.
+        options: what its predictors can be told of inputs: "crops", "boxes", "fps", "frames".
         batch: inputs that the server computes at once.
         default: whether its shipped model reads inputs of the first kind of ``reads`` where no model is named.
     """
@@ -64,6 +65,7 @@ class Modality:
     predictor: str
     sampler: str
     example: str
+    options: tuple[str, ...] = ()
     batch: int = 8
     default: bool = False
 

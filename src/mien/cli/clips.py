@@ -145,7 +145,7 @@ def _show_clip(clips: Clips, console: Console, result: Result) -> None:
 
 
 def _show(clips: Clips) -> list[str]:
-    from mien.cli.predict import console, say
+    from mien.cli.usage import console, log
     from mien.output.strip import show_clips
 
     shown: list[Result] = []
@@ -163,7 +163,7 @@ def _show(clips: Clips) -> list[str]:
             shown.append(replace(result, timeline=(), segments=()))
         else:
             for line in _trouble(result):
-                say(f"mien: {line}")
+                log(f"mien: {line}")
     if not each:
         show_clips(console(), shown, counts, total)
     return failed
@@ -182,7 +182,7 @@ def _trouble(result: Result) -> list[str]:
 
 def _several(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
     """A table, JSONL or a page: rows that are done stand in a journal."""
-    from mien.cli.predict import console, say
+    from mien.cli.usage import console, log
     from mien.output.clip_tables import clip_row
     from mien.output.journal import Journal
     from mien.output.terminal import show_counts
@@ -190,7 +190,7 @@ def _several(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
     scores, flat = settings["scores"], out.suffix in _TABLES and not settings["timeline"]
     keep = partial(clip_row, scores=scores) if flat else dict
     counts, errors, parts = Counter[str](), 0, 0
-    with Journal(out, settings["asked"], _writer(clips, out.suffix, scores, flat), say, "clips") as journal:
+    with Journal(out, settings["asked"], _writer(clips, out.suffix, scores, flat), log, "clips") as journal:
         done = journal.done
         for result in clips.after(done):
             if clips.stopped:
@@ -203,20 +203,20 @@ def _several(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
             errors, parts = errors + bool(row["error"]), parts + bool(problem)
             if errors + parts <= SHOWN and (row["error"] or problem):
                 name = row["file"] if flat else row["input"]
-                say(f"mien: {row['error'] or f'{name}: {problem}'}")
+                log(f"mien: {row['error'] or f'{name}: {problem}'}")
         journal.finish()
     show_counts(console(stderr=True), counts, "clips")
     say_left_out(left_out_of([clips.source]))
     if errors:
-        say(f"{errors:,} of {done:,} clips could not be read: their rows have no label and say why")
+        log(f"{errors:,} of {done:,} clips could not be read: their rows have no label and say why")
     if parts:
-        say(f"{parts:,} of {done:,} clips were not read to their end")
-    say(f"wrote {out}")
+        log(f"{parts:,} of {done:,} clips were not read to their end")
+    log(f"wrote {out}")
 
 
 def _one(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
     """A file of one clip; after Ctrl-C of what was read of it by then."""
-    from mien.cli.predict import console, say
+    from mien.cli.usage import console, log
 
     if clips.source.total != 1:
         raise InputError(f"{out} holds one clip, and {clips.source.total} are given; .jsonl and .html hold several")
@@ -229,8 +229,8 @@ def _one(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
         _write(clips, result, out, settings)
     _show_clip(clips, console(stderr=True), result)
     for line in _trouble(result) if not clips.stopped else ():
-        say(f"mien: {line}")
-    say(f"wrote {out}")
+        log(f"mien: {line}")
+    log(f"wrote {out}")
     if clips.stopped:
         raise MienError(f"{clips.stopped}; what was read by then is in {out}")
 

@@ -1,4 +1,4 @@
-"""The demo: what the shipped models say to a few sentences, a picture and a clip; drawn ones, or yours."""
+"""The verb ``demo``: what the shipped models read in a few sentences, a picture and a clip; drawn ones, or yours."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
+import typer
 
+from mien.cli.usage import console as terminal
+from mien.cli.usage import log, target
 from mien.errors import MienError
-from mien.modality import load
-from mien.output.terminal import show_pictures, show_prediction
-from mien.results import Result
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mien.results import Result
 
 #: Drawn people, and a clip of one; made by tools/draw_people.py.
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -33,6 +38,17 @@ SENTENCES = (
 )
 
 
+def demo(
+    out: Annotated[Path, target("The folder for the page.")] = Path("demo"),
+    photo: Annotated[
+        list[str] | None, typer.Option("--photo", help="A photograph of yours instead of a drawing; several are fine.")
+    ] = None,
+    clip: Annotated[list[str] | None, typer.Option("--clip", help="A clip of yours instead; several are fine.")] = None,
+) -> None:
+    """Predict on a dozen sentences, drawn people and a drawn clip with the shipped models; write pages of it."""
+    log(f"wrote {run(out, terminal(), photos=photo or (), clips=clip or ())}")
+
+
 def run(
     folder: Path,
     console: Console,
@@ -50,6 +66,9 @@ def run(
         MienError: the folder cannot be written.
         InputError: a photograph or a clip cannot be read.
     """
+    from mien.modality import load
+    from mien.output.terminal import show_prediction
+
     columns: dict[str, list[Result]] = {}
     for name in models:
         columns[name] = list(load(name).predict_many(SENTENCES))
@@ -76,7 +95,9 @@ def _asset(name: str, folder: Path) -> str:
 
 
 def _faces(page: Path, console: Console, photos: Sequence[str]) -> None:
+    from mien.modality import load
     from mien.output.face_draw import write_page
+    from mien.output.terminal import show_pictures
 
     model = load("face")
     results = [model.predict(photo) for photo in photos]
@@ -86,6 +107,7 @@ def _faces(page: Path, console: Console, photos: Sequence[str]) -> None:
 
 
 def _clips(page: Path, console: Console, clips: Sequence[str]) -> None:
+    from mien.modality import load
     from mien.output.clip_page import write_page
     from mien.output.strip import show_clip
 

@@ -6,7 +6,6 @@ Tables of numbers are read with a model of features, which has to be named.
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,34 +15,17 @@ import typer
 
 from mien.cli.counts import Unread, print_results, say_left_out
 from mien.cli.inputs import Source, are_clips, files, kind_of, left_out_of, numbers, stopped, texts
-from mien.cli.usage import target
-from mien.errors import InputError, cut, print_line, quoted
+from mien.cli.usage import SHOWN, AsJson, console, log, target
+from mien.errors import InputError, cut, quoted
 from mien.inputs import exists
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from mien.modality import Predictor
     from mien.results import Result
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
 
 _MODALITIES = ("text", "face", "video", "scene", "features")
 _PICTURES = ("face", "scene")
 _UNITS = {"face": "faces", "scene": "readings", "features": "rows"}  # what is counted; texts of the rest
-_SHOWN = 20  # results kept to be shown; more are only counted
-
-
-def console(*, stderr: bool = False) -> Console:
-    """The terminal, or the file that stands for it."""
-    from mien.output.terminal import Terminal
-
-    return Terminal(stderr=stderr, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
-
-
-def say(line: str) -> None:
-    """Tell a person something, on standard error."""
-    print_line(line, sys.stderr)
 
 
 def predict(
@@ -150,7 +132,7 @@ def predict(
             return (roll(told.predict(item, boxes=boxes)) for item in items)
         from mien.output.terminal import with_notes
 
-        return map(roll, with_notes(predictor.predict_many(items, batch_size, **options), say))
+        return map(roll, with_notes(predictor.predict_many(items, batch_size, **options), log))
 
     if out and kind in _PICTURES and out.suffix.lower() in (".jpg", ".jpeg", ".png"):
         _draw(predictor, sources[0], read, out)
@@ -240,10 +222,10 @@ def _predict_to_screen(
                     counts.update(item.label or "—" for item in result.items)
                 else:
                     counts[result.label or "—"] += 1
-                if len(shown) < _SHOWN:
+                if len(shown) < SHOWN:
                     shown.append(result)
                 elif result.error and pictures:
-                    say(f"mien: {result.error}")
+                    log(f"mien: {result.error}")
                 step(1)
         if predictor.manifest.modality == "scene":
             show_scenes(console(), shown, sources[0].total or len(shown), predictor.manifest.scales)
@@ -294,7 +276,7 @@ def _draw(predictor: Predictor, source: Source, read: Callable[[Iterable[Any]], 
     else:
         write_picture(out, annotate(read_picture(path), result))
         show_pictures(console(stderr=True), [result], Counter(item.label or "—" for item in result.items), 1)
-    say(f"wrote {out}")
+    log(f"wrote {out}")
 
 
 def _predict_to_file(
@@ -324,7 +306,7 @@ def _predict_to_file(
     taken = {name for source in sources for name in source.columns}
     label, error = (own_name(name, () if suffix == ".jsonl" else taken) for name in ("label", "error"))
     counts, errors, done = Counter[str](), 0, 0
-    with Journal(out, settings["asked"], write, say, again=again) as journal:
+    with Journal(out, settings["asked"], write, log, again=again) as journal:
         done = journal.done
         try:
             with progress(f"reading into {out}", total, journal.done) as step:
@@ -341,8 +323,8 @@ def _predict_to_file(
             for row in journal.rows():
                 if pictures:
                     counts.update(item["label"] for item in row["items"] if item["label"] is not None)
-                    if row[error] and errors < _SHOWN:
-                        say(f"mien: {row[error]}")
+                    if row[error] and errors < SHOWN:
+                        log(f"mien: {row[error]}")
                 else:
                     counts[row[label] or "—"] += 1
                 errors += row[error] is not None
@@ -356,5 +338,5 @@ def _predict_to_file(
     say_left_out(left_out_of(sources))
     if errors:
         what = f"{errors:,} of {done:,} {'pictures' if pictures else unit}"
-        say(f"{what} could not be read: their rows have no label and say why")
-    say(f"wrote {out}")
+        log(f"{what} could not be read: their rows have no label and say why")
+    log(f"wrote {out}")

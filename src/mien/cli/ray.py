@@ -52,7 +52,7 @@ def predict_on_ray(
         MissingExtra: the packages of the extra "scale" are not installed.
         MienError: it was stopped, or the folder is not fit; the parts that are done are kept.
     """
-    from mien.cli.predict import say
+    from mien.cli.usage import log
     from mien.output.terminal import progress
 
     for name, value in _QUIET.items():
@@ -69,7 +69,7 @@ def predict_on_ray(
     plan_parts = partial(layout, job, model, roll, sources, workers or usable_threads())
     with opened(out.absolute()):
         with progress("looking through the inputs", None):
-            parts = open_parts(out.absolute(), settings["asked"], plan_parts, say)
+            parts = open_parts(out.absolute(), settings["asked"], plan_parts, log)
         _fill(ray, parts, job, sources, workers, out)
     say_left_out(left_out_of(sources))
     _tell(parts, job, model.manifest.modality, out)
@@ -77,13 +77,13 @@ def predict_on_ray(
 
 def _fill(ray: Any, parts: Parts, job: Job, sources: Sequence[Source], workers: int | None, out: Path) -> None:
     """Make the parts that are missing."""
-    from mien.cli.predict import say
+    from mien.cli.usage import log
     from mien.output.terminal import progress
 
     parts.clean()
     missing, plan = parts.missing(), parts.plan
     if already := plan.inputs - sum(map(plan.held, missing)):
-        say(f"going on after the {already:,} inputs whose results are in {out}")
+        log(f"going on after the {already:,} inputs whose results are in {out}")
     try:
         if missing:
             run = _run(ray, job, parts, missing, sources, workers)
@@ -170,7 +170,7 @@ def _foreseen(error: BaseException, parts: Parts) -> MienError:
 
 def _tell(parts: Parts, job: Job, modality: str, out: Path) -> None:
     """What came out, from the columns of all parts."""
-    from mien.cli.predict import console, say
+    from mien.cli.usage import console, log
     from mien.output.terminal import show_counts
 
     parquet = require("pyarrow.parquet", "scale")
@@ -188,7 +188,7 @@ def _tell(parts: Parts, job: Job, modality: str, out: Path) -> None:
     show_counts(console(stderr=True), counts, what or "texts")
     if modality != "text":
         for problem in problems:
-            say(f"mien: {problem}")
+            log(f"mien: {problem}")
     if failed:
-        say(f"{failed:,} of {parts.plan.inputs:,} inputs could not be read: their rows have no label and say why")
-    say(f"wrote {rows:,} rows in {parts.plan.parts:,} parts into {out}")
+        log(f"{failed:,} of {parts.plan.inputs:,} inputs could not be read: their rows have no label and say why")
+    log(f"wrote {rows:,} rows in {parts.plan.parts:,} parts into {out}")

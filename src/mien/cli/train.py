@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.inputs import stopped
-from mien.cli.predict import say
-from mien.cli.usage import target
+from mien.cli.usage import log, target
 from mien.errors import MienError, print_line
 
 
@@ -49,7 +48,7 @@ def train(
     chosen = [*(settings or []), *([as_setting("train.start", start)] if start else [])]
     folder = out or next_folder(load_recipe(recipe, chosen).name)
     try:
-        done = run.train(recipe, data, folder, resume=resume, say=say, settings=chosen, folds=folds)
+        done = run.train(recipe, data, folder, resume=resume, say=log, settings=chosen, folds=folds)
     except KeyboardInterrupt:
         if not (folder / CONFIG).exists():
             raise MienError("stopped before training began") from None
@@ -59,8 +58,8 @@ def train(
     found |= {f"{name}_pearson": row["pearson"] for name, row in done.metrics.get("ratings", {}).items()}
     figures = "  ".join(f"{name} {value:.4f}" for name, value in found.items() if value is not None)
     over = done.metrics.get("folds")
-    say(f"{'held-out folds' if over else 'validation'}: {figures}")
+    log(f"{'held-out folds' if over else 'validation'}: {figures}")
     if over:
         told = (f"{name} {mean:.4f} (± {over['std'][name]:.4f})" for name, mean in over["mean"].items())
-        say("mean over folds: " + "  ".join(told))
+        log("mean over folds: " + "  ".join(told))
     print_line(done.folder)

@@ -1,40 +1,66 @@
-"""Usage errors of the command line, and the option that names what to write."""
+"""Options, output and usage errors that the verbs share."""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from mien.errors import cut, printable
+from mien.errors import cut, print_json, print_line, printable
 from mien.inputs import to_write
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
+ModelArgument = Annotated[str, typer.Argument(help="A shipped model's name, or a model or run folder.")]
+SHOWN = 20  # results or problems shown one by one; more are only counted
+
+
+def console(*, stderr: bool = False) -> Console:
+    """The terminal, or the file that stands for it."""
+    from mien.output.terminal import Terminal
+
+    return Terminal(stderr=stderr, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+
+
+def log(line: str) -> None:
+    """Print a line for a person, on standard error."""
+    print_line(line, sys.stderr)
+
+
+def print_document(document: Any) -> None:
+    """Print the one JSON document of a verb."""
+    print_json(json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def target(help: str, *names: str) -> Any:
+    """The option for a file or folder to write, which is no address."""
+    return typer.Option(*names, help=help, parser=to_write, metavar="PATH")
 
 
 class Verbs(TyperGroup):
     """The verbs, with usage errors in which nothing can act on the terminal."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        with _usage():
+        with _printable_errors():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        with _usage():
+        with _printable_errors():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _usage() -> Iterator[None]:
+def _printable_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
         if isinstance(message := getattr(error, "message", None), str):  # a usage error
             error.message = printable(cut(message, 300), layout=True)  # type: ignore[attr-defined]
         raise
-
-
-def target(help: str, *names: str) -> Any:
-    """The option for a file or folder to write, which is no address."""
-    return typer.Option(*names, help=help, parser=to_write, metavar="PATH")

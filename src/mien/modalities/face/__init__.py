@@ -14,6 +14,7 @@ MODALITY = Modality(
     predictor="mien.modalities.face.predictor:FacePredictor",
     sampler="mien.modalities.face.sampler:FaceSampler",
     example='"photo.jpg"',
+    options=("crops",),
     batch=8,
     default=True,
 )

@@ -14,6 +14,7 @@ MODALITY = Modality(
     predictor="mien.modalities.scene.predictor:ScenePredictor",
     sampler="mien.modalities.scene.sampler:SceneSampler",
     example='"photo.jpg"',
+    options=("boxes", "fps", "frames"),
     batch=8,
     default=False,
 )

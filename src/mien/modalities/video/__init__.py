@@ -14,6 +14,7 @@ MODALITY = Modality(
     predictor="mien.modalities.video.predictor:VideoPredictor",
     sampler="mien.modalities.video.sampler:video_sampler",
     example='"clip.mp4"',
+    options=("fps", "frames"),
     batch=1,
     default=True,
 )

@@ -1,0 +1,68 @@
+"""The verbs ``data stats`` and ``data check``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from mien.cli.usage import AsJson, console, log, print_document
+from mien.errors import DataError, print_line
+
+data_app = typer.Typer(help="Look at a data set before training on it.", no_args_is_help=True)
+Spec = Annotated[str, typer.Argument(metavar="READER:PATH")]
+
+
+def log_account(spec: str, samples: int, labels: int, left_out: dict[str, int], as_json: bool) -> None:
+    """Begin the output with what was read of the data and what was not; with *as_json* that is in the document."""
+    from mien.datasets.dataset import account
+
+    line, *warnings = account(spec, samples, labels, left_out)
+    if not as_json:
+        print_line(line)
+    for warning in warnings:
+        log(warning)
+
+
+@data_app.command("stats")
+def stats(spec: Spec, as_json: AsJson = False) -> None:
+    """How many samples, of which labels, in which splits."""
+    from mien.datasets import open_dataset
+    from mien.datasets.checks import stats as count
+
+    dataset = open_dataset(spec)
+    log_account(spec, len(dataset), len(dataset.space), dataset.left_out, as_json)
+    document = count(dataset)
+    if as_json:
+        print_document(document)
+    else:
+        from mien.output.terminal import show_stats
+
+        show_stats(console(), document)
+
+
+@data_app.command("check")
+def check(spec: Spec, as_json: AsJson = False) -> None:
+    """Look for unusable samples, duplicates across splits, unknown labels, imbalance. Exit 1 if there are any."""
+    from mien.datasets import open_dataset
+    from mien.datasets.checks import check as find
+
+    dataset = open_dataset(spec)
+    problems = find(dataset)
+    counts = Counter(problem.kind for problem in problems)
+    if as_json:
+        rows = [{"kind": p.kind, "where": p.where, "what": p.what} for p in problems]
+        print_document({"data": spec, "counts": dict(counts), "left_out": dataset.left_out, "problems": rows})
+    else:
+        for kind, count in counts.most_common():
+            print_line(f"{count:6,} {kind}")
+            for problem in [p for p in problems if p.kind == kind][:5]:
+                print_line(f"         {problem.where}: {problem.what}")
+            if count > 5:
+                print_line(f"         … and {count - 5:,} more (--json lists all)")
+        if not problems:
+            print_line("nothing wrong found")
+    if problems:
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in counts.items())
+        raise DataError(f"{spec}: {len(problems):,} problems: {kinds}")

@@ -13,7 +13,9 @@ import importlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from mien import compat
+
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from mien.datasets import open_dataset
@@ -104,9 +106,12 @@ def _shared(model: str) -> Predictor:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    found = name if name in _HOMES else compat.old_attribute(name)
+    if found not in _HOMES:
         raise AttributeError(f"module 'mien' has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(_HOMES[found]), found)
+    if found == name:
+        globals()[name] = value
     return value
 
 

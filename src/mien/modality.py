@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 
+from mien.compat import OldMethods
 from mien.errors import InputError, MienError, ModelError, quoted
 from mien.inputs import name_of
 from mien.labels import LabelSpace, get_space, groups
@@ -119,7 +120,7 @@ def load(model: str | os.PathLike[str], *, threads: int | None = None, digest: s
     return made
 
 
-class Predictor(ABC):
+class Predictor(OldMethods, ABC):
     """A loaded model. Made by :func:`mien.load`.
 
     An input is a text (str), or a picture: its path (str or Path), its file's bytes, or its pixels, uint8 of shape

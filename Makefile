@@ -3,6 +3,7 @@
 #   make serve  the API and its page at http://127.0.0.1:8000; make serve OPTIONS="--port 9000" for another place
 #   make test   everything: lint, types, unit, property and end-to-end tests
 #   make sbom   what is installed for mien, as a CycloneDX document: sbom.json
+#   make dist   wheels and source package in dist/, checked, installed in a fresh environment and tried; prints its size
 #   make fuzz   hostile inputs of all kinds, for MINUTES (10); SEED and KINDS repeat a run: make fuzz SEED=7 KINDS="tables clips"
 PYTHON ?= python3
 PIP_FLAGS = --quiet --disable-pip-version-check -c constraints.txt
@@ -14,7 +15,7 @@ endif
 
 MINUTES ?= 10
 
-.PHONY: demo serve test lint sbom fuzz clean
+.PHONY: demo serve test lint sbom dist fuzz clean
 
 demo: .venv-demo/installed
 	.venv-demo/bin/mien demo --out demo
@@ -33,6 +34,17 @@ lint: .venv/installed
 
 sbom: .venv/installed
 	.venv/bin/python tools/installed.py sbom > sbom.json
+
+dist:
+	rm -rf dist .venv-build .venv-dist
+	$(PYTHON) -m venv .venv-build
+	.venv-build/bin/pip install --quiet --disable-pip-version-check build twine
+	.venv-build/bin/python -m build --outdir dist .
+	.venv-build/bin/python -m build --wheel --outdir dist weights
+	.venv-build/bin/twine check --strict dist/*
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/pip install $(PIP_FLAGS) dist/mien-*.whl
+	.venv-dist/bin/python tools/try_wheel.py
 
 fuzz: .venv/installed
 	PYTHONPATH=tests .venv/bin/python -m fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(KINDS),--kinds "$(KINDS)")
@@ -53,4 +65,4 @@ fuzz: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-serve demo findings sbom.json .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-serve .venv-build .venv-dist dist demo findings sbom.json .pytest_cache .mypy_cache .ruff_cache

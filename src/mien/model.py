@@ -282,8 +282,23 @@ def verify(folder: str | Path, digest: str | None = None) -> Manifest:
     folder = Path(folder)
     manifest = _read_checked(folder, digest)
     for name, entry in manifest.files.items():
-        check_listed(folder, name, entry)
+        if path := find_file(folder, name, entry):
+            check_listed(path.parent, name, entry)
     return manifest
+
+
+def find_file(folder: Path, name: str, entry: FileEntry) -> Path | None:
+    """Where a file of a model lies: in its folder, as it must, unless the model is a shipped one.
+
+    Of shipped models, one may leave a file to another that has the same, and ``weights.safetensors`` may be missing
+    (None): wheels leave it out, as only training reads it.
+    """
+    path = folder / name
+    if folder.resolve().parent != SHIPPED.resolve() or path.exists():
+        return path
+    if name == WEIGHTS:
+        return None
+    return next((other for other in SHIPPED.glob(f"*/{name}") if other.stat().st_size == entry.bytes), path)
 
 
 def _read_checked(folder: Path, digest: str | None) -> Manifest:
@@ -353,10 +368,11 @@ def read_model(model: str | os.PathLike[str], digest: str | None = None) -> tupl
     manifest = _read_checked(folder, digest)
     files: dict[str, bytes] = {}
     for file, entry in manifest.files.items():
-        if file.endswith(".onnx") or file == TOKENIZER:
-            files[file] = read_listed(folder, file, entry)
-        else:
-            check_listed(folder, file, entry)
+        path = find_file(folder, file, entry)
+        if path and (file.endswith(".onnx") or file == TOKENIZER):
+            files[file] = read_listed(path.parent, file, entry)
+        elif path:
+            check_listed(path.parent, file, entry)
     for file, data in files.items():
         if file.endswith(".onnx"):
             check_graph(data, folder / file)

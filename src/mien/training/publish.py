@@ -43,8 +43,10 @@ def publish(run: str | Path, to: str | Path, *, name: str | None = None, weights
                 key += f" ({fingerprint[:8]})"
             manifest.metrics[key] = headline(document)
     manifest.name = name or manifest.name
-    kept = [file for file in manifest.files if file != folders.CARD and (weights or file != folders.WEIGHTS)]
-    return folders.write_model(to, manifest, {file: source / file for file in kept}, card(manifest))
+    left = (folders.CARD,) if weights else (folders.CARD, folders.WEIGHTS)
+    found = {file: folders.find_file(source, file, entry) for file, entry in manifest.files.items()}
+    kept = {file: path for file, path in found.items() if path and file not in left}
+    return folders.write_model(to, manifest, kept, card(manifest))
 
 
 def with_fixed_ranges(model: str | Path, data: str | Dataset, to: str | Path, *, name: str | None = None) -> Path:

@@ -47,7 +47,10 @@ def start_from(
     manifest = folders.verify(model)
     if folders.WEIGHTS not in manifest.files:
         raise RecipeError(f"train.start: {model} keeps no {folders.WEIGHTS} (export.weights was false)")
-    given = load_file(model / folders.WEIGHTS)
+    path = folders.find_file(model, folders.WEIGHTS, manifest.files[folders.WEIGHTS])
+    if path is None:
+        raise RecipeError(f"train.start: the weights of {manifest.name} are not in mien's wheel: install mien-weights")
+    given = load_file(path)
     before = (manifest.space.names, [head.space for head in manifest.heads], manifest.ratings)
     new = before != (space.names, heads, ratings.entries) or _head(given) != _head(network.state_dict())
     if new:

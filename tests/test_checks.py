@@ -124,3 +124,11 @@ def test_fifty_thousand_rows_take_moments() -> None:
     stats(data)
     assert time.perf_counter() - start < 5
     assert len(problems) == 50_000  # every text is there twice, with both labels
+
+
+def test_the_old_names_of_votes_and_of_splits_by_mien() -> None:
+    data = make(clean(), auto_split=True)
+    with pytest.warns(DeprecationWarning, match=r"now Dataset\.votes"):
+        assert data.also == {}
+    with pytest.warns(DeprecationWarning, match=r"now Dataset\.auto_split"):
+        assert data.dealt

@@ -44,7 +44,7 @@ def test_people_stay_in_one_split(tmp_path):
 def test_folders_for_splits(tmp_path):
     data = open_dataset(tree(tmp_path, "train/happy/a.mp4", "validation/happy/b.mp4", "test/sad/c.mp4"))
     assert data.split.tolist() == ["train", "val", "test"]
-    assert not data.dealt
+    assert not data.auto_split
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_rows_pixels_splits_and_labels(tmp_path: Path) -> None:
         assert data.where == [f"fer2013.csv:{row}" for row in range(2, 9)]
         assert all(entry.dtype == np.uint8 for entry in data.inputs)
         np.testing.assert_array_equal(np.stack(list(data.inputs)), [face(i) for i in range(7)])
-        assert (data.also, data.problems, data.licence) == ({}, (), "none stated; research use")
+        assert (data.votes, data.problems, data.licence) == ({}, (), "none stated; research use")
 
 
 @pytest.mark.parametrize(("suffix", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress)])
@@ -95,7 +95,7 @@ def test_columns_by_name(tmp_path: Path) -> None:
     assert (labels(data), data.split.tolist(), data.inputs[0][0, :3].tolist()) == (["sad"], ["val"], [7, 8, 7])
     path.write_text("emotion,pixels\n" + f"4,{' '.join(['7', '8'] * 1152)}\n" * 20)  # as the challenge's train.csv
     data = fer2013.read(tmp_path)
-    assert (labels(data), set(data.split.tolist()), data.dealt) == (["sad"] * 20, {"test", "train", "val"}, True)
+    assert (labels(data), set(data.split.tolist()), data.auto_split) == (["sad"] * 20, {"test", "train", "val"}, True)
     path.write_text("emotion,usage\n1,2\n")
     with pytest.raises(DataError, match=r"icml_face_data.csv has no column 'pixels'; it has: emotion, usage"):
         fer2013.read(tmp_path)
@@ -167,7 +167,7 @@ def test_votes_join_by_row_and_follow_the_rows_that_stay(tmp_path: Path) -> None
     rows = [line(i, face(i), USAGES[0]) for i in range(5)] + [line(6, face(6), USAGES[2])]
     rows[1] = line(1, "1 2 3")  # a row that is left out takes its votes along
     data = fer2013.read(fer(tmp_path, rows, VOTES))
-    shares = data.also["ferplus8"]
+    shares = data.votes["ferplus8"]
     assert shares.dtype == np.float32
     expected = np.zeros((5, 8))
     expected[0, [0, 4, 5]] = np.array([4, 3, 2]) / 9
@@ -176,16 +176,16 @@ def test_votes_join_by_row_and_follow_the_rows_that_stay(tmp_path: Path) -> None
     np.testing.assert_allclose(shares, expected, atol=1e-6)
     assert labels(data) == ["angry", "fear", "happy", "sad", "neutral"]
     assert data.licence.endswith("FER+ votes: MIT")
-    np.testing.assert_array_equal(data.part("test").also["ferplus8"], shares[4:])
-    np.testing.assert_array_equal(data.take(np.array([3, 0])).also["ferplus8"], shares[[3, 0]])
-    np.testing.assert_array_equal(data.rollup("ekman7").also["ferplus8"], shares)
+    np.testing.assert_array_equal(data.part("test").votes["ferplus8"], shares[4:])
+    np.testing.assert_array_equal(data.take(np.array([3, 0])).votes["ferplus8"], shares[[3, 0]])
+    np.testing.assert_array_equal(data.rollup("ekman7").votes["ferplus8"], shares)
 
 
 def test_labels_from_the_votes(tmp_path: Path) -> None:
     rows = [line(0, face(i), USAGES[0] if i < 5 else USAGES[2]) for i in range(6)]
     path = fer(tmp_path, rows, VOTES)
     data = open_dataset(f"fer2013:{path}?labels=ferplus")
-    assert (data.name, data.space, data.also) == ("ferplus", SPACES["ferplus8"], {})
+    assert (data.name, data.space, data.votes) == ("ferplus", SPACES["ferplus8"], {})
     assert labels(data) == ["neutral", "happiness", "contempt"]
     assert data.split.tolist() == ["train", "train", "test"]
     assert [(problem.kind, problem.what.split()[0]) for problem in data.problems] == [("unknown-label", "3")]
@@ -251,7 +251,7 @@ def test_the_real_file() -> None:
     }
     assert data.part("test").counts() == dict(zip(FER7, (491, 55, 528, 879, 594, 416, 626), strict=True))
     assert Counter(problem.kind for problem in data.problems) == {"empty": 12}
-    shares = data.also["ferplus8"]
+    shares = data.votes["ferplus8"]
     np.testing.assert_allclose(shares[shares.any(1)].sum(1), 1, atol=1e-6)
     assert shares.any(1).mean() > 0.98
 
@@ -269,7 +269,7 @@ def test_folders_of_any_names_are_dealt(tmp_path: Path) -> None:
     names = ("anger", "happy", "sad", "surprise", "disgust", "shock", "normal")
     root = tree(tmp_path / "mine", dict.fromkeys(names, 10))
     data = open_dataset(f"images:{root}")
-    assert (data.name, data.modality, data.dealt) == ("mine", "face", True)
+    assert (data.name, data.modality, data.auto_split) == ("mine", "face", True)
     assert data.space.names == tuple(sorted(names))
     assert Counter(data.split) == {"train": 56, "val": 7, "test": 7}
     assert data.part("val").counts() == dict.fromkeys(sorted(names), 1)
@@ -298,7 +298,7 @@ def test_folders_for_splits_of_any_case(tmp_path: Path) -> None:
     data = images.read(root)
     assert data.split.tolist() == ["train"] * 5 + ["val", "test"]
     assert data.where[0] == "Train/a/000.png"
-    assert not data.dealt
+    assert not data.auto_split
     assert data.space.names == ("a", "b")
     tree(tmp_path, {"valid/a": 1})
     with pytest.raises(DataError, match="two folders for val: VALIDATION and valid"):
@@ -405,7 +405,7 @@ def test_rows_that_also_stand_in_training(tmp_path: Path) -> None:
 
 
 def test_nothing_is_read_where_there_is_no_training_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.media.images.read_picture", lambda path: pytest.fail("decoded"))
+    monkeypatch.setattr("mien.datasets.dataset.read_picture", lambda path: pytest.fail("decoded"))
     for split in ("test", "train", ""):
         data = pictures([("a.png", split), ("b.png", split)])
         assert data.seen_in_training.tolist() == [False, False]
@@ -419,7 +419,7 @@ def test_fingerprints_of_pixels_in_memory() -> None:
         pictures([(face(2), "train"), (face(1), "test")]),
         pictures([(face(1).reshape(24, 96), "train"), (face(2), "test")]),
         pictures([(face(1), "train"), (face(2), "val")]),
-        pictures([(face(1), "train"), (face(2), "test")], also={"fer7": np.zeros((2, 7), np.float32)}),
+        pictures([(face(1), "train"), (face(2), "test")], votes={"fer7": np.zeros((2, 7), np.float32)}),
     ]
     assert len({data.fingerprint for data in [first, *others]}) == 6
     assert first.samples_fingerprint == others[3].samples_fingerprint == others[4].samples_fingerprint
@@ -427,13 +427,13 @@ def test_fingerprints_of_pixels_in_memory() -> None:
 
 def test_shares_must_fit() -> None:
     rows = [(face(1), "train"), (face(2), "test")]
-    for also, said in [
+    for votes, said in [
         ({"fer7": np.zeros((2, 8), np.float32)}, r"shares of fer7 must have shape \(2, 7\), got \(2, 8\)"),
         ({"fer7": np.zeros((1, 7), np.float32)}, r"got \(1, 7\)"),
         ({"mine": np.zeros((2, 7), np.float32)}, "no label space 'mine'"),
     ]:
         with pytest.raises(DataError, match=said):
-            pictures(rows, also=also)
+            pictures(rows, votes=votes)
 
 
 def test_sizes_in_the_statistics(tmp_path: Path) -> None:

@@ -434,7 +434,7 @@ def test_a_head_answers_data_in_its_labels(model: Any) -> None:
     assert figures_key(report.to_dict()) == "ferplus/test"
     votes = np.eye(8, dtype=np.float32) * 0.6 + 0.05
     votes[3] = 0  # not known
-    own = faces(inputs, [0] * 8, ["test"] * 8, also={"ferplus8": votes})
+    own = faces(inputs, [0] * 8, ["test"] * 8, votes={"ferplus8": votes})
     voted = evaluate(model, own, labels="ferplus8")
     assert (voted.figures["n"], voted.accuracy) == (7, 1.0)
     assert voted.notes[1:3] == [
@@ -444,7 +444,7 @@ def test_a_head_answers_data_in_its_labels(model: Any) -> None:
     assert figures_key(voted.to_dict()) == "faces/test as ferplus8"
     assert evaluate(model, own).space.name == "fer7"
     with pytest.raises(DataError, match="no map from fer7 to ferplus8"):
-        evaluate(model, replace(own, also={}), labels="ferplus8")
+        evaluate(model, replace(own, votes={}), labels="ferplus8")
 
 
 # ------------------------------------------------------------------------------------------- manifest and card

@@ -73,7 +73,7 @@ def test_a_whole_set(tmp_path: Path) -> None:
         SPACES["emotic26"],
     )
     assert Counter(data.split.tolist()) == {"train": 8, "val": 4, "test": 4}  # every third picture has two people
-    assert (data.problems, data.dealt) == ((), False)
+    assert (data.problems, data.auto_split) == ((), False)
     assert all(isinstance(region, Region) for region in data.inputs)
     assert (data.targets.sum(1) == 4).all()
     assert data.scales == dict.fromkeys(("valence", "arousal", "dominance"), (1, 10))
@@ -276,7 +276,7 @@ def oasis(root: Path, count: int = 60, **changes: str) -> Path:
 
 def test_photographs_and_their_ratings(tmp_path: Path) -> None:
     data = open_dataset(f"oasis:{oasis(tmp_path)}")
-    assert (len(data), data.modality, data.space, data.dealt) == (60, "scene", SPACES["affect"], True)
+    assert (len(data), data.modality, data.space, data.auto_split) == (60, "scene", SPACES["affect"], True)
     assert data.targets.shape == (60, 0)
     assert data.inputs[3] == str(tmp_path / "images" / "Theme01x 1.jpg")
     assert data.ratings["valence"][3] == pytest.approx(1.3)

@@ -105,4 +105,4 @@ def test_pictures_that_cannot_be_read_are_named_and_left_out(kind: str, tmp_path
     assert [entry["where"] for entry in document["unread"]] == ["t.csv:4"]
     assert "bad.png" in document["unread"][0]["what"]
     assert "1 of 3 samples could not be read and are left out" in done.stderr
-    assert not looked_at.unreadable(["a text"], "text")
+    assert not looked_at.unreadable(open_dataset("sample:text"))

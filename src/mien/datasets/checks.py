@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.datasets.dataset import PICTURES, Dataset, Problem
+from mien.datasets.dataset import Dataset, Problem
 from mien.errors import InputError
 from mien.media.images import Region
 
@@ -41,11 +41,11 @@ def stats(dataset: Dataset) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint,
         "splits": {split: _counts(part) for split, part in parts.items()},
     }
-    if dataset.modality == "text" and len(dataset):
+    if dataset.kind == "text" and len(dataset):
         figures["length"] = _quantiles([len(text) for text in dataset.inputs])
     elif dataset.features:
         figures["features"] = list(dataset.features)
-    elif dataset.modality in PICTURES and (sizes := _sizes(dataset.inputs)):
+    elif dataset.kind == "picture" and (sizes := _sizes(dataset.inputs)):
         figures["width"], figures["height"] = map(_quantiles, zip(*sizes, strict=True))
     return figures
 
@@ -61,7 +61,7 @@ def check(dataset: Dataset) -> list[Problem]:
     problems = list(dataset.problems)
     same: dict[Hashable, list[int]] = defaultdict(list)
     for row, entry in enumerate(dataset.inputs):
-        wrong = _unusable_text(entry) if dataset.modality == "text" else _unusable_file(dataset, row)
+        wrong = _unusable_text(entry) if dataset.kind == "text" else _unusable_file(dataset, row)
         if wrong:
             problems.append(Problem(wrong[0], _where(dataset, row), wrong[1]))
         if wrong is None or wrong[1].startswith("bytes"):

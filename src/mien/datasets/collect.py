@@ -191,7 +191,7 @@ def deal(dataset: Dataset, seed: int, groups: Sequence[object] | np.ndarray | No
     """The set with its rows dealt out 80/10/10, where it comes without splits; else as it is."""
     if not len(dataset) or (dataset.split != "").any():
         return dataset
-    return replace(dataset, split=split_rows(strata(dataset), seed=seed, groups=groups), dealt=True)
+    return replace(dataset, split=split_rows(strata(dataset), seed=seed, groups=groups), auto_split=True)
 
 
 def known_space(labels: set[str], several: bool = False) -> LabelSpace | None:

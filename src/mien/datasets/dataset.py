@@ -1,8 +1,9 @@
-"""The one shape in which every reader hands over a data set."""
+"""The one shape of a data set: samples with labels and splits."""
 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from mien.errors import DataError, InputError
+from mien.errors import DataError, InputError, ModelError
 from mien.labels import SPACES, LabelSpace, get_space, groups
-from mien.media.images import Region
+from mien.media.images import Region, read_picture
+from mien.modality import Kind, get_modality
 
 TRAIN, VAL, TEST = "train", "val", "test"
 SPLITS = (TRAIN, VAL, TEST)
-LOSS = 0.05  # share of left out rows above which that is no matter of a few bad ones
-PICTURES = ("face", "scene")  # modalities whose inputs are pictures
+LOSS = 0.05  # share of rows left out above which `account` warns
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Problem:
         kind: "unreadable", "empty", "duplicate", "contradiction", "unknown-label", "imbalance", …
         where: file and line or row, such as "train.txt:17".
         what: one line for a person.
-        rows: samples that are left out for it; 0 where it is only to be known.
+        rows: samples that are left out for it; 0 where it is only a remark.
     """
 
     kind: str
@@ -45,26 +46,25 @@ class Dataset:
 
     Attributes:
         name: such as "carer".
-        modality: "text", "face", "video", "scene", "voice" or "features".
+        modality: such as "text", "face", "video", "scene" or "features".
         space: the labels.
         inputs: n texts (str), or n pictures or clips: each a path (str), or for pictures the pixels themselves as
             uint8 of shape (height, width), gray, or (height, width, 3), RGB. A person in a picture is a
             :class:`mien.media.images.Region`. For features n rows of numbers, float32 of shape (d,).
         targets: for one label at a time int64 of shape (n,); for several float32 of shape (n, labels), 0 or 1.
             A set that has ratings alone is in a space without labels ("affect"): shape (n, 0).
-        split: n times "train", "val" or "test"; all "" where the set comes without a split.
-        dealt: whether mien dealt the splits, because the set comes without.
-        also: what further annotators saw, by the name of a known label space: float32 of shape (n, its labels), the
-            share of them that gave each label; a row of zeros where that is not known.
-        ratings: how strongly, by what was rated, such as "valence": float32 of shape (n,), NaN where not known.
-        scales: the lowest and highest value that each rating can have, such as (1, 9).
+        split: n times "train", "val" or "test"; all "" where the set has no splits.
         where: n places of origin, such as "train.txt:17", for messages.
         columns: further columns by name, each of length n, for ``--by`` and grouped splits.
-        group: the one of *columns* whose values must not be split over training and measuring: who is seen, who
-            wrote. "" where nothing is said of that.
-        features: for features what each of the d numbers is called.
         licence: as its authors state it.
-        problems: what the reader met and left out (unreadable or empty rows, unknown labels).
+        problems: what was left out while it was read (unreadable or empty rows, unknown labels).
+        auto_split: whether mien made the splits, because the set comes without.
+        votes: the votes of further annotators, by the name of a known label space: float32 of shape (n, its labels),
+            the share of them that gave each label; a row of zeros where that is not known.
+        group: the column whose values must stay in one split: who is seen, who wrote. "" where there is none.
+        features: for features what each of the d numbers is called.
+        ratings: how strongly, by what was rated, such as "valence": float32 of shape (n,), NaN where not known.
+        scales: the lowest and highest value that each rating can have, such as (1, 9).
     """
 
     name: str
@@ -77,8 +77,8 @@ class Dataset:
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     licence: str = "not stated"
     problems: tuple[Problem, ...] = ()
-    dealt: bool = False
-    also: dict[str, np.ndarray] = field(default_factory=dict)
+    auto_split: bool = False
+    votes: dict[str, np.ndarray] = field(default_factory=dict)
     group: str = ""
     features: tuple[str, ...] = ()
     ratings: dict[str, np.ndarray] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class Dataset:
                 raise DataError(f"{self.name}: {what} has {len(values)} entries for {n} inputs")
         if self.group and self.group not in self.columns:
             raise DataError(f"{self.name} has no column {self.group!r} to keep together")
-        for name, shares in self.also.items():
+        for name, shares in self.votes.items():
             if name not in SPACES:
                 raise DataError(f"{self.name}: there is no label space {name!r}; there are: {', '.join(SPACES)}")
             if shares.shape != (n, len(SPACES[name])):
@@ -114,8 +114,28 @@ class Dataset:
         return len(self.inputs)
 
     @property
+    def also(self) -> dict[str, np.ndarray]:
+        """The old name of `votes`."""
+        warnings.warn("Dataset.also is now Dataset.votes", DeprecationWarning, stacklevel=2)
+        return self.votes
+
+    @property
+    def dealt(self) -> bool:
+        """The old name of `auto_split`."""
+        warnings.warn("Dataset.dealt is now Dataset.auto_split", DeprecationWarning, stacklevel=2)
+        return self.auto_split
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What an input is: "text", "picture", "clip" or "row"."""
+        try:
+            return get_modality(self.modality).kind
+        except ModelError:  # a modality that this mien lacks, such as voice: its inputs are files
+            return "clip"
+
+    @property
     def left_out(self) -> dict[str, int]:
-        """Kind of problem → how many samples of the whole set its reader left out for it, the most first."""
+        """Kind of problem → how many samples of the whole set are left out for it, the most first."""
         counts: Counter[str] = Counter()
         for problem in self.problems:
             counts[problem.kind] += problem.rows
@@ -150,7 +170,7 @@ class Dataset:
             split=self.split[places],
             where=[self.where[i] for i in places.tolist()] if self.where else (),
             columns={name: values[places] for name, values in self.columns.items()},
-            also={name: shares[places] for name, shares in self.also.items()},
+            votes={name: shares[places] for name, shares in self.votes.items()},
             ratings={name: values[places] for name, values in self.ratings.items()},
         )
 
@@ -216,7 +236,7 @@ class Dataset:
         """sha256 over inputs, targets and ratings in order, whatever the splits. Files enter by their bytes."""
         digest = hashlib.sha256(repr(self.space.names).encode())
         for entry in self.inputs:
-            content = _bytes(entry, self.modality)
+            content = _bytes(entry, self.kind)
             digest.update(len(content).to_bytes(8, "little") + content)
         digest.update(np.ascontiguousarray(self.targets).tobytes())
         for name, values in sorted(self.ratings.items()):
@@ -225,9 +245,9 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over inputs, targets, ratings, splits and `also` in order: the same data gives the same value."""
+        """sha256 over inputs, targets, ratings, splits and votes in order: the same data gives the same value."""
         digest = hashlib.sha256((self.samples_fingerprint + "\n".join(map(str, self.split))).encode())
-        for name, shares in sorted(self.also.items()):
+        for name, shares in sorted(self.votes.items()):
             digest.update(name.encode() + np.ascontiguousarray(shares).tobytes())
         return digest.hexdigest()
 
@@ -266,14 +286,12 @@ class Dataset:
         return np.fromiter(seen, dtype=bool, count=len(self))
 
     def _content(self, entry: Any, unreadable: int) -> Hashable:
-        if self.modality == "text":
+        if self.kind == "text":
             return " ".join(entry.casefold().split())
         try:
-            if isinstance(entry, str) and self.modality in PICTURES:
-                from mien.media.images import read_picture
-
+            if isinstance(entry, str) and self.kind == "picture":
                 entry = read_picture(entry)
-            return hashlib.sha256(_bytes(entry, self.modality)).digest()
+            return hashlib.sha256(_bytes(entry, self.kind)).digest()
         except (InputError, DataError):
             return unreadable
 
@@ -289,13 +307,13 @@ def account(name: str, samples: int, labels: int, left_out: Mapping[str, int]) -
     return [line, f"warning: {share} of {name} are left out, {lost:,} of {rows:,}; 'mien data check' names them"]
 
 
-def _bytes(entry: Any, modality: str) -> bytes:
+def _bytes(entry: Any, kind: Kind) -> bytes:
     """What an input consists of: a text in UTF-8, pixels with their shape, a file as it is, behind a person's box."""
     if isinstance(entry, np.ndarray):
         return repr(entry.shape).encode() + entry.tobytes()
     if isinstance(entry, Region):
-        return repr(entry.box).encode() + _bytes(entry.path, modality)
+        return repr(entry.box).encode() + _bytes(entry.path, kind)
     try:
-        return entry.encode("utf-8", "surrogatepass") if modality == "text" else Path(entry).read_bytes()
+        return entry.encode("utf-8", "surrogatepass") if kind == "text" else Path(entry).read_bytes()
     except OSError as error:
         raise DataError(f"{entry} cannot be read: {error.strerror or error}") from error

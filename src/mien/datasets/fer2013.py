@@ -39,7 +39,7 @@ def read(path: str | Path, *, labels: str = "fer7") -> Dataset:
 
     Args:
         path: the csv, perhaps with .gz, .xz or .bz2 behind, the folder that holds it, or the tree.
-        labels: "fer7": its own labels; where fer2013new.csv lies beside the csv, ``also["ferplus8"]`` holds the
+        labels: "fer7": its own labels; where fer2013new.csv lies beside the csv, ``votes["ferplus8"]`` holds the
             shares of votes, zeros where they are not used. Or "ferplus": the label that most votes gave; rows
             without one are left out and counted.
 
@@ -104,8 +104,8 @@ def _read(file: Path, beside: Path | None, labels: str) -> Dataset:
     if unused:
         what = f"{unused} rows on whose emotion the votes do not settle; left out"
         rows.problem("unknown-label", file.name, what, unused)
-    also = {ferplus.name: votes[taken]} if beside and labels == "fer7" else {}
-    return deal(replace(rows.dataset(), also=also), 0)
+    own_votes = {ferplus.name: votes[taken]} if beside and labels == "fer7" else {}
+    return deal(replace(rows.dataset(), votes=own_votes), 0)
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> Path | None:

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from mien.datasets.collect import Collector, deal, given_flag, given_seed, given_space, plain_name, space_of, whole
-from mien.datasets.dataset import PICTURES, SPLITS, Dataset
+from mien.datasets.dataset import SPLITS, Dataset
 from mien.datasets.lines import shown
 from mien.datasets.splits import SPLIT_NAMES
 from mien.datasets.tables import Table, cell_text, open_table, table_suffix
 from mien.errors import DataError, InputError, quoted
 from mien.labels import SPACES, LabelSpace, _key
 from mien.media.images import Region, picture_size
+from mien.modality import get_modality
 
 TEXT_NAMES = ("text", "texts", "comment", "sentence", "content", "review", "message", "tweet", "utterance", "post")
 LABEL_NAMES = ("label", "labels", "emotion", "emotions", "sentiment", "mood", "feeling", "category", "class", "target")
@@ -109,7 +110,7 @@ def read(
     known, seed = given_space(path, space), given_seed(path, split_seed)
     names = [part.strip() for part in by.split(",")] if isinstance(by, str) else list(by or ())
     keep = list(dict.fromkeys([*names, *([group] if group else [])]))
-    pictures = modality in PICTURES
+    pictures = get_modality(modality).kind == "picture"
     wanted = _Wanted(picture if pictures else text, label, split, keep, list(rated), pictures)
     how: dict[str, Any] = {"encoding": encoding, "raw": not given_flag(path, "quotes", quotes)}
     rows = [row for file, part in split_files(path).items() for row in _rows(open_table(file, **how), part, wanted)]

@@ -97,7 +97,7 @@ def evaluate(
         by: a column of the data set; the main figures are also given for each of its values, and where they are few,
             those of each label and what goes together.
         labels: roll both up to this space, such as "ekman7"; or a space in which several annotators labeled the
-            data (``Dataset.also``): then the label that most of them gave counts.
+            data (``Dataset.votes``): then the label that most of them gave counts.
         mirror: read each picture together with its mirror image, and average.
         known_groups: each sample is read by the expert for the group that the data say it is of, instead of the one
             that the model chooses; to tell mistakes of the experts from those of the chooser.
@@ -122,7 +122,7 @@ def evaluate(
         raise DataError(f"{data.name} has no column {by!r}; it has: {', '.join(data.columns) or 'none'}")
     if data.modality != model.manifest.modality:
         raise DataError(f"{model.name} reads {model.manifest.modality}, but {data.name} holds {data.modality}")
-    split = split or ("all" if data.dealt and not learned_from(model, data) else "test")
+    split = split or ("all" if data.auto_split and not learned_from(model, data) else "test")
     asked: Model = _asked(model, data, labels, mirror)
     by_group = _known_groups(model, data) if known_groups else ""
     rated = _rated(asked, data)
@@ -229,10 +229,10 @@ def _labeled(part: Dataset, space: LabelSpace, rated: list[str]) -> Dataset:
         return replace(part, space=space, targets=np.zeros((len(part), 0), np.float32)).take(known)
     if part.space.names == space.names:
         return part
-    if space.name not in part.also:
+    if space.name not in part.votes:
         return part.rollup(space)
-    voted = part.take(np.flatnonzero(part.also[space.name].any(1)))
-    return replace(voted, space=space, targets=voted.also[space.name].argmax(1).astype(np.int64))
+    voted = part.take(np.flatnonzero(part.votes[space.name].any(1)))
+    return replace(voted, space=space, targets=voted.votes[space.name].argmax(1).astype(np.int64))
 
 
 def _known_groups(model: Any, data: Dataset) -> str:
@@ -275,7 +275,7 @@ def _predicted(
         return scores, numbers
 
     if part.modality == "video" and hasattr(model, "read"):  # clips take too long to be read twice: looked at before
-        lost = unreadable(part.inputs, part.modality)
+        lost = unreadable(part)
         if progress:
             progress(len(lost))
     else:
@@ -353,7 +353,7 @@ def _common_space(model: LabelSpace, dataset: Dataset, labels: str | LabelSpace 
             target = get_space(labels)
         except KeyError as error:
             raise DataError(str(error.args[0])) from None
-        if _joined(model, target) and (_joined(data, target) or target.name in dataset.also):
+        if _joined(model, target) and (_joined(data, target) or target.name in dataset.votes):
             return target
         lacking = data if _joined(model, target) else model
         raise DataError(f"there is no map from {lacking.name} to {target.name}")

@@ -127,7 +127,7 @@ def _of_labels(model: Any, data: Dataset, part: Dataset, space: LabelSpace) -> l
         if empty:
             notes.append(f"The model cannot say {', '.join(empty)}.")
     if space.names != data.space.names:
-        voted = space.name in data.also
+        voted = space.name in data.votes
         how = f"are those that most annotators gave ({space.name})" if voted else f"were rolled up to {space.name}"
         notes.append(f"The data's labels {'' if voted else f'({data.space.name}) '}{how}.")
     if model.space.multilabel and not part.space.multilabel:

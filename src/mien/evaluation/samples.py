@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.datasets.dataset import PICTURES, Dataset
+from mien.datasets.dataset import Dataset
 from mien.errors import InputError
 from mien.evaluation.notes import place_of
 from mien.labels import LabelSpace
@@ -77,7 +77,7 @@ class Answers:
     @property
     def pictures(self) -> bool:
         """Whether the samples can be looked at."""
-        return self.part.modality in PICTURES
+        return self.part.kind == "picture"
 
     def mistakes(self, most: int) -> list[dict[str, Any]]:
         """The samples whose strongest label is not true, most confident first, with what was said and what is true.
@@ -192,31 +192,31 @@ def data_uri(picture: np.ndarray) -> str:
     return encode.data_uri(picture[..., 0] if gray else picture, kind, quality=88)
 
 
-def unreadable(inputs: Sequence[Any], modality: str) -> dict[int, str]:
+def unreadable(data: Dataset) -> dict[int, str]:
     """Which pictures, or clips, cannot be read: place → why, in one line.
 
     Decodes every picture, and of clips the beginning.
     """
     found: dict[int, str] = {}
-    if modality != "video" and modality not in PICTURES:
+    if data.kind not in ("picture", "clip"):
         return found
     from mien.media.clips import ClipReader
     from mien.media.images import read_picture
 
-    for row, entry in enumerate(inputs):
+    for row, entry in enumerate(data.inputs):
         try:
-            if modality == "video":
+            if data.kind == "clip":
                 ClipReader(entry).close()
             else:
                 read_picture(entry)
         except Exception as error:
-            found[row] = why_unread(str(entry), modality, error)
+            found[row] = why_unread(str(entry), data.modality, error)
     return found
 
 
 def further_unreadable(part: Dataset, lost: Mapping[int, str], answers: Callable[[Dataset], object]) -> dict[int, str]:
     """Which further samples cannot be read, and why: at first pictures are only decoded, then all are read by one."""
-    if not lost and (found := unreadable(part.inputs, part.modality)):
+    if not lost and (found := unreadable(part)):
         return found
     found = {}
     for row in range(len(part)):

@@ -77,7 +77,7 @@ class Batches:
             yield {
                 "inputs": torch.from_numpy(self.sampler.collate([part.inputs[row] for row in taken], seeds)),
                 "targets": torch.from_numpy(part.targets[taken]),
-                "also": {name: torch.from_numpy(part.also[name][taken]) for name in self.also if name in part.also},
+                "also": {name: torch.from_numpy(part.votes[name][taken]) for name in self.also if name in part.votes},
                 "rated": torch.from_numpy(self._rated[place][taken]),
                 "teacher": None if teacher is None else torch.from_numpy(teacher[taken]),
                 "source": place,

@@ -151,7 +151,7 @@ def _by_group(part: Dataset, by: str, names: Sequence[str]) -> Dataset:
     values = np.array([str(value) for value in part.columns[by]])
     known = part.take(np.isin(values, names))
     targets = np.searchsorted(names, values[np.isin(values, names)]).astype(np.int64)
-    return replace(known, space=make_space(by, names), targets=targets, also={})
+    return replace(known, space=make_space(by, names), targets=targets, votes={})
 
 
 def _learn(

@@ -115,7 +115,7 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say
         logits = trained.logits(valid.inputs)
         temperature = fit_temperature(logits[:, :labels], valid.targets)
         for place, head in enumerate(manifest.heads):
-            votes, columns = valid.also[head.space], manifest.columns(head.space)
+            votes, columns = valid.votes[head.space], manifest.columns(head.space)
             known = votes.any(1)
             heat = fit_temperature(logits[known, columns], votes[known].argmax(1))
             trained.heads[place] = len(head.names), heat

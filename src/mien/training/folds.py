@@ -131,7 +131,7 @@ def cross_validate(
 
 def _usable(dataset: Dataset, say: Say) -> Dataset:
     """Without the pictures or clips that cannot be read, so that no fold stops the others half-way."""
-    lost = unreadable(dataset.inputs, dataset.modality)
+    lost = unreadable(dataset)
     if not lost:
         return dataset
     what = "clips" if dataset.modality == "video" else "pictures"

@@ -124,10 +124,10 @@ def _heads(names: list[str], part: Dataset, start: int) -> dict[str, slice]:
     """
     heads = {}
     for name in names:
-        if name not in part.also:
-            have = ", ".join(part.also) or "no further label space"
+        if name not in part.votes:
+            have = ", ".join(part.votes) or "no further label space"
             raise DataError(f"train.also: {part.name} is not labeled in {name!r}; it has: {have}")
-        heads[name] = slice(start, start := start + part.also[name].shape[1])
+        heads[name] = slice(start, start := start + part.votes[name].shape[1])
     return heads
 
 

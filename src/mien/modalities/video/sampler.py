@@ -104,7 +104,7 @@ def _pooled(logits: np.ndarray, samples: Dataset, rule: str, seconds: float) -> 
     ]
     targets, split = samples.targets[first], samples.split[first]
     whole = replace(
-        samples, inputs=range(len(rows)), targets=targets, split=split, where=(), columns={}, group="", also={},
+        samples, inputs=range(len(rows)), targets=targets, split=split, where=(), columns={}, group="", votes={},
         ratings={}, scales={},
     )  # fmt: skip
     return np.log(np.maximum(np.array(rows), 1e-9)).astype(np.float32), whole
@@ -211,6 +211,6 @@ def _samples(part: Dataset, rows: np.ndarray, inputs: Sequence[Any], columns: di
     """What the clips at *rows* were unfolded to, with their labels."""
     targets, split = part.targets[rows], part.split[rows]
     return replace(
-        part, inputs=inputs, targets=targets, split=split, where=(), columns=columns, group="", also={},
+        part, inputs=inputs, targets=targets, split=split, where=(), columns=columns, group="", votes={},
         ratings={}, scales={},
     )  # fmt: skip

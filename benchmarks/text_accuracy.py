@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import statistics
 import time
 from pathlib import Path
@@ -23,10 +24,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/seeds"))
     options = parser.parse_args()
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("mien").setLevel(logging.INFO)
     rows = []
     for seed in options.seeds:
         start = time.monotonic()
-        run = mien.train(options.recipe, options.data, options.out / f"{options.recipe}-{seed}", seed=seed, say=print)
+        run = mien.train(options.recipe, options.data, options.out / f"{options.recipe}-{seed}", seed=seed)
         minutes = (time.monotonic() - start) / 60
         report = mien.evaluate(run.model, options.data, split="test")
         report.write(run.folder / "report-test")

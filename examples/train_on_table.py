@@ -10,6 +10,7 @@ Needs the extra "train" (docs/install.md).
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 import mien
@@ -24,6 +25,8 @@ def main() -> None:
     parser.add_argument("--recipe", default="text-linear", help="text-linear (seconds), text-gru or text-minilm")
     parser.add_argument("--out", type=Path, help="the run folder")
     options = parser.parse_args()
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("mien").setLevel(logging.INFO)  # progress, on standard error
 
     spec = "sample:everyday"
     if options.table:
@@ -36,7 +39,7 @@ def main() -> None:
     for problem in problems[:5]:
         print(f"  {problem.kind}: {problem.where}: {problem.what}")
 
-    run = mien.train(options.recipe, spec, options.out, say=print)
+    run = mien.train(options.recipe, spec, options.out)
     if options.table:
         report = mien.evaluate(run.model, spec, split="test")
         print(f"test: accuracy {report.accuracy:.4f}, macro-F1 {report.macro_f1:.4f}")

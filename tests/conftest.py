@@ -108,7 +108,7 @@ def tiny_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("multi")
     data = open_dataset(f"table:{write_csv(folder / 'data.csv', multi_rows())}")
     recipe = load_recipe("text-linear", SMALL)
-    trained, task = train_linear(recipe, [data], data, lambda _: None)
+    trained, task = train_linear(recipe, [data], data)
     trained.write(folder / NETWORK, 1.0, task.collate(data.inputs[:2]))
     labels = LabelsEntry(space=data.space.name, names=list(data.space.names), multilabel=True)
     manifest = Manifest(name="tiny-multi", modality="text", labels=labels, preprocess=task.settings.model_dump())

@@ -30,6 +30,7 @@ from face_model import face_model
 from mien.errors import DataError, InputError, ModelError, RecipeError, how_to_install
 from mien.evaluation.report import Report
 from mien.sklearn import Embedder, EmotionClassifier
+from mien.training.log import log_to
 
 #: Quick, and learns from texts that stand there once.
 SMALL = {"network.c": [10], "network.min_texts": 1, "calibrate": False}
@@ -418,7 +419,8 @@ def test_training_takes_a_data_set_in_memory(tmp_path: Path) -> None:
     targets = np.array([space.index(label) for label in LABELS])
     data = Dataset("mine", "text", space, TEXTS, targets, np.full(len(TEXTS), "", dtype=object))
     told: list[str] = []
-    run = mien.train("text-linear", data, tmp_path / "run", settings=["c=[10]"], say=told.append)
+    with log_to(told.append):
+        run = mien.train("text-linear", data, tmp_path / "run", settings=["c=[10]"])
     assert any(line.startswith(f"mine: {len(TEXTS)} samples") for line in told)
     (entry,) = mien.load(run.folder).manifest.data
     assert entry["spec"] == "mine"

@@ -26,6 +26,7 @@ from mien.model import CHOOSER, NETWORK, ExpertsEntry, LabelsEntry, Manifest, ve
 from mien.runtime import Session
 from mien.training.card import card
 from mien.training.experts import expert_files, expert_names, gender_chooser, resampling, split_groups
+from mien.training.log import log_to
 from mien.training.recipe import load_recipe
 
 SIZE = 16
@@ -252,13 +253,14 @@ def people(column: list[str], split: str = "train") -> Dataset:
 def test_the_data_are_split_by_the_column():
     recipe, told = load_recipe("face-folders", ["experts.by=gender"]), []
     train, val = people(["m", "f", "m", "", "x"]), people(["f", "m", "y", "x"], "val")
-    found = split_groups(recipe, [train], val, told.append)
+    with log_to(told.append):
+        found = split_groups(recipe, [train], val)
     assert list(found) == ["f", "m", "x"]
     assert {name: (len(some[0]), len(held)) for name, (some, held) in found.items()} == {
         "f": (1, 1), "m": (2, 1), "x": (1, 1),
     }  # fmt: skip
     assert told == ["2 samples have no gender, or one that is not in the training data; left out"]
-    plain = split_groups(load_recipe("face-folders"), [train], val, told.append)
+    plain = split_groups(load_recipe("face-folders"), [train], val)
     assert plain == {"": ([train], val)}
 
 
@@ -273,12 +275,12 @@ def test_the_data_are_split_by_the_column():
 )
 def test_data_that_cannot_be_split_are_refused(settings, train, said):
     with pytest.raises((DataError, RecipeError), match=said):
-        split_groups(load_recipe("face-folders", settings), [people(train)], people(["f", "m"], "val"), print)
+        split_groups(load_recipe("face-folders", settings), [people(train)], people(["f", "m"], "val"))
 
 
 def test_experts_are_for_faces():
     with pytest.raises(RecipeError, match="experts are networks that read faces, not gru"):
-        split_groups(load_recipe("text-gru", ["experts.by=gender"]), [people(["f"])], people(["f"]), print)
+        split_groups(load_recipe("text-gru", ["experts.by=gender"]), [people(["f"])], people(["f"]))
 
 
 def test_names_of_files():

@@ -23,6 +23,7 @@ from mien.modalities.face.preprocess import FaceSettings, prepare
 from mien.modalities.face.sampler import FaceSampler
 from mien.networks import cnn, mobilenet
 from mien.training.fit import mixed, running_mean
+from mien.training.log import log_to
 from mien.training.objective import Objective, soft_loss, source
 from mien.training.recipe import DistillSettings, TrainSettings, load_recipe
 
@@ -349,7 +350,8 @@ def test_a_network_with_two_heads_in_8_bits_answers_in_both(tmp_path):
         "train.learning_rate=0.003", "train.also_weight=0.5", "export.quantize_tolerance=0.3",
     ]  # fmt: skip
     lines = []
-    run = mien.train("face", data, tmp_path / "run", settings=options, say=lines.append)
+    with log_to(lines.append):
+        run = mien.train("face", data, tmp_path / "run", settings=options)
     model = mien.load(run.model)
     assert model.manifest.columns("ferplus8") == slice(7, 15)
     assert any("val_ferplus8_accuracy" in line for line in lines)
@@ -379,8 +381,8 @@ def test_a_stopped_run_with_mixing_and_mean_weights_goes_on_as_if_it_had_not(tmp
             raise KeyboardInterrupt
 
     whole = mien.train("face-folders", data, tmp_path / "whole", settings=options)
-    with pytest.raises(KeyboardInterrupt):
-        mien.train("face-folders", data, tmp_path / "parts", settings=options, say=stop)
+    with pytest.raises(KeyboardInterrupt), log_to(stop):
+        mien.train("face-folders", data, tmp_path / "parts", settings=options)
     parts = mien.train("face-folders", data, tmp_path / "parts", settings=options, resume=True)
     histories = [json.loads((run.folder / "history.json").read_text()) for run in (whole, parts)]
     for one, two in zip(*histories, strict=True):

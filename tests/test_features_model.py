@@ -59,7 +59,7 @@ def test_the_search_is_scikit_learns_and_the_held_out_logits_are_cross_val_predi
     numbers = np.stack(data.inputs)
     settings = SearchSettings(folds=5)
     options = {"c": [0.01, 1.0, 10.0], "gamma": [2.0]}
-    found = choose("svm", options, numbers, data.targets, data.groups, 3, settings, 0, lambda _: None)
+    found = choose("svm", options, numbers, data.targets, data.groups, 3, settings, 0)
     splits = inner_splits(data.targets, data.groups, settings, 0)
 
     def pipeline(c: float):
@@ -85,7 +85,7 @@ def test_the_search_is_scikit_learns_and_the_held_out_logits_are_cross_val_predi
 def test_several_jobs_find_the_same() -> None:
     data = dataset()
     given = ("svm", {"c": [0.1, 1.0, 10.0]}, np.stack(data.inputs), data.targets, data.groups, 3)
-    one, two = (choose(*given, SearchSettings(folds=3, jobs=jobs), 0, lambda _: None) for jobs in (1, 2))
+    one, two = (choose(*given, SearchSettings(folds=3, jobs=jobs), 0) for jobs in (1, 2))
     assert one.facts == two.facts
     np.testing.assert_allclose(one.held_out, two.held_out, atol=1e-12)
 
@@ -95,9 +95,7 @@ def test_too_few_groups_to_search_with() -> None:
     with pytest.raises(DataError, match="only one group to learn from"):
         inner_splits(data.targets, data.groups, SearchSettings(), 0)
     with pytest.raises(DataError, match="svm cannot learn from these rows: one label only"):
-        choose(
-            "svm", {}, np.zeros((8, 2)), np.zeros(8, int), None, 3, SearchSettings(folds=2), 0, lambda _: None
-        )  # fmt: skip
+        choose("svm", {}, np.zeros((8, 2)), np.zeros(8, int), None, 3, SearchSettings(folds=2), 0)
 
 
 def test_the_run_says_what_was_tried(run: mien.training.run.Run) -> None:
@@ -234,7 +232,7 @@ def test_a_vote_is_the_mean_of_calibrated_members(tmp_path: Path) -> None:
     learned = data.take(np.flatnonzero(mien.training.run.with_splits(data, 0).split == "train"))
     parts = [
         choose(kind, options, np.stack(learned.inputs), learned.targets, learned.groups, 4,
-               SearchSettings(folds=3), 0, lambda _: None)
+               SearchSettings(folds=3), 0)
         for kind, options in (("svm", {"c": [1]}), ("xgboost", {"trees": [20]}), ("logistic", {"c": [0.1, 1]}))
     ]  # fmt: skip
 

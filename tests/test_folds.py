@@ -21,6 +21,7 @@ from mien.labels import SPACES, make_space
 from mien.media.images import Region
 from mien.training import folds as module
 from mien.training.folds import cross_validate
+from mien.training.log import log_to
 from mien.training.run import with_splits
 from rows_data import LABELS, dataset
 
@@ -114,7 +115,7 @@ def test_nothing_of_a_fold_is_seen_by_the_model_for_it(
 def test_a_stopped_run_goes_on_fold_by_fold(
     done: mien.training.run.Run, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, trained = module.train, []
+    real, trained = module.train_once, []
 
     def stop_at_the_third(recipe: object, sets: object, folder: Path, **options: object) -> object:
         if len(trained) == 2:
@@ -122,11 +123,11 @@ def test_a_stopped_run_goes_on_fold_by_fold(
         trained.append(folder.name)
         return real(recipe, sets, folder, **options)
 
-    monkeypatch.setattr(module, "train", stop_at_the_third)
+    monkeypatch.setattr(module, "train_once", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         run(data, tmp_path / "run")
     assert trained == ["fold-1", "fold-2"]
-    monkeypatch.setattr(module, "train", real)
+    monkeypatch.setattr(module, "train_once", real)
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("fold-*/model/model.onnx")}
     assert len(kept) == 2
     with pytest.raises(RecipeError, match="holds a run already"):
@@ -136,7 +137,8 @@ def test_a_stopped_run_goes_on_fold_by_fold(
     with pytest.raises(RecipeError, match="another folds"):
         mien.train("features-svm", data, tmp_path / "run", settings=SMALL, folds=3, resume=True)
     lines: list[str] = []
-    again = run(data, tmp_path / "run", resume=True, say=lines.append)
+    with log_to(lines.append):
+        again = run(data, tmp_path / "run", resume=True)
     assert [line for line in lines if "already finished" in line] == [
         f"{tmp_path / 'run' / fold} is already finished" for fold in ("fold-1", "fold-2")
     ]
@@ -211,9 +213,10 @@ def test_text_with_validation_data_of_its_own(tmp_path: Path, run_cli: RunCli, m
     assert "Fold by fold" in page
     monkeypatch.chdir(tmp_path)
     lines: list[str] = []
-    again = mien.train(
-        "text-linear", "table:mine.csv?group=writer", "run", settings=small, folds="week", resume=True, say=lines.append
-    )
+    with log_to(lines.append):
+        again = mien.train(
+            "text-linear", "table:mine.csv?group=writer", "run", settings=small, folds="week", resume=True
+        )
     assert sum("already finished" in line for line in lines) == 3
     assert again.metrics == mien.load("run").manifest.metrics["mine?group=writer/2 folds by week"]
 

@@ -32,6 +32,7 @@ from mien.networks import alexnet
 from mien.networks.kernel import KernelHead
 from mien.training.export import Answers
 from mien.training.finish import halved
+from mien.training.log import log_to
 from mien.training.objective import Objective, source, weighted_squares
 from mien.training.ratings import Ratings, correlations
 from mien.training.recipe import DistillSettings, TrainSettings, load_recipe
@@ -351,7 +352,8 @@ def two_branches(people, tmp_path_factory):
     ]  # fmt: skip
     told: list[str] = []
     folder = tmp_path_factory.mktemp("runs") / "context"
-    run = mien.train("scene-context", f"emotic:{people}", folder, settings=settings, say=told.append, report=False)
+    with log_to(told.append):
+        run = mien.train("scene-context", f"emotic:{people}", folder, settings=settings, report=False)
     return run, told
 
 
@@ -448,9 +450,8 @@ def test_a_model_goes_on_with_other_labels_and_its_head_anew(own, tmp_path):
         "train.top_blocks=0",
         "train.monitor=val_accuracy",
     ]
-    again = mien.train(
-        "scene-alexnet", data, tmp_path / "run", settings=settings, say=told.append, report=False
-    )  # fmt: skip
+    with log_to(told.append):
+        again = mien.train("scene-alexnet", data, tmp_path / "run", settings=settings, report=False)
     said = "going on from scene-alexnet; its head is made anew, for 2 labels"
     assert [line for line in told if "anew" in line] == [said]
     before, after = (load_file(folder / "model" / "weights.safetensors") for folder in (run.folder, again.folder))
@@ -469,8 +470,9 @@ def test_the_same_labels_keep_the_head(own):
     manifest = mien.load(run.model).manifest
     settings = alexnet.Settings(width=0.125, dense=32)
     network = alexnet.Network(settings, labels=4, size=64, channels=3)
-    given = (manifest.space, [], Ratings(("pleasant",), ((1, 9),)), told.append)
-    start_from(network, str(run.folder), *given)
+    given = (manifest.space, [], Ratings(("pleasant",), ((1, 9),)))
+    with log_to(told.append):
+        start_from(network, str(run.folder), *given)
     weights = load_file(run.model / "weights.safetensors")
     torch.testing.assert_close(network.state_dict(), weights)
     assert not told
@@ -492,7 +494,8 @@ def test_ratings_alone_from_imagenet_with_a_head_that_is_solved(tmp_path):
     (tmp_path / "rooms.csv").write_text("\n".join(",".join([c[0], c[2], c[3]]) for c in lines) + "\n", "utf-8")
     settings = ["preprocess.size=64", "preprocess.source=0"]
     told: list[str] = []
-    run = mien.train("scene-affect", data, tmp_path / "run", settings=settings, say=told.append, report=False)
+    with log_to(told.append):
+        run = mien.train("scene-affect", data, tmp_path / "run", settings=settings, report=False)
     figures = evaluate(run.model, data, "test").figures["ratings"]["pleasant"]
     assert figures["pearson"] > 0.7
     assert any("val_pearson" in line for line in told)

@@ -12,6 +12,7 @@ import drawn
 from mien.datasets import open_dataset
 from mien.errors import RecipeError
 from mien.networks import cnn, mobilenet
+from mien.training.log import log_to
 from mien.training.network import train_network
 from mien.training.recipe import TrainSettings, load_recipe
 from mien.training.stages import Stages
@@ -96,8 +97,8 @@ def test_a_stopped_run_in_stages_goes_on_as_if_it_had_not(tmp_path):
     options = [*SMALL, "train.epochs=4", "train.head_epochs=2", "train.top_blocks=2", "train.patience=1"]
     recipe = load_recipe("face-folders", options)
 
-    def train(folder, resume=False, say=lambda line: None):
-        train_network(recipe, [data.part("train")], data.part("val"), tmp_path / folder, resume, say)
+    def train(folder, resume=False):
+        train_network(recipe, [data.part("train")], data.part("val"), tmp_path / folder, resume)
         return json.loads((tmp_path / folder / "history.json").read_text())
 
     def stop(line: str) -> None:
@@ -108,8 +109,8 @@ def test_a_stopped_run_in_stages_goes_on_as_if_it_had_not(tmp_path):
 
     before: dict[str, torch.Tensor] = {}
     whole = train("whole")
-    with pytest.raises(KeyboardInterrupt):
-        train("parts", say=stop)
+    with pytest.raises(KeyboardInterrupt), log_to(stop):
+        train("parts")
     parts = train("parts", resume=True)
     assert len(whole) >= 3  # patience 1 does not count in the epochs of the head
     for one, two in zip(whole, parts, strict=True):

@@ -28,6 +28,7 @@ from mien.modalities.text.sampler import TextSampler
 from mien.networks import gru
 from mien.training import run as runs
 from mien.training.folder import claim
+from mien.training.log import log_to
 from mien.training.network import teacher_probabilities
 from mien.training.recipe import DistillSettings, load_recipe
 
@@ -342,7 +343,8 @@ def test_several_labels_with_a_second_set_of_other_labels_and_a_teacher(tmp_path
     settings = [*SMALL, "epochs=16", "mix_space=ekman7", "mix_weight=1"]
     settings += [f"teacher={teacher.folder}", "distill.weight=0.2"]
     told: list[str] = []
-    run = mien.train("text-gru", [first, second], tmp_path / "run", settings=settings, say=told.append)
+    with log_to(told.append):
+        run = mien.train("text-gru", [first, second], tmp_path / "run", settings=settings)
     assert sum("asking the teacher text-linear" in line for line in told) == 1, "about the first data set alone"
     model = mien.load(run.folder)
     assert [entry["labels"] for entry in model.manifest.data] == ["goemotions28", "carer6"]
@@ -361,7 +363,8 @@ def test_what_a_teacher_said_is_kept_whole_or_asked_anew(done, data, tmp_path, m
 
     def ask() -> np.ndarray:
         settings = DistillSettings(teacher=str(done.folder))
-        return teacher_probabilities(settings, part, part.space, tmp_path / "teacher", told.append)
+        with log_to(told.append):
+            return teacher_probabilities(settings, part, part.space, tmp_path / "teacher")
 
     def killed(file, array):
         file.write(b"\x93NUMPY")
@@ -423,3 +426,11 @@ def test_data_that_a_linear_model_cannot_learn_from(rows, tmp_path):
     spec = write(tmp_path / "made.csv", [(*row, "val" if i > 6 else "train") for i, row in enumerate(rows)])
     with pytest.raises(DataError, match="cannot learn"):
         mien.train("text-linear", spec, tmp_path / "run")
+
+
+def test_lines_can_still_be_told_to_a_function(data, tmp_path):
+    told: list[str] = []
+    with pytest.warns(DeprecationWarning, match='logger "mien.training"'):
+        mien.train("text-linear", data, tmp_path / "run", settings=["c=[10]"], say=told.append)
+    assert told[0].startswith(f"{data}: ")
+    assert told[-1] == f"model folder: {tmp_path / 'run' / 'model'}"

@@ -20,6 +20,7 @@ from mien.errors import DataError, RecipeError
 from mien.labels import SPACES
 from mien.modalities.video.sampler import VideoSampler, unfold
 from mien.model import verify
+from mien.training.log import log_to
 from mien.training.recipe import load_recipe
 
 #: VGG16 with an eighth of its filters, from nothing, on small crops: seconds instead of hours.
@@ -53,7 +54,8 @@ def test_all_frames_of_a_clip_and_of_an_actor_are_in_one_split(clips, cache, mon
     data, told = open_dataset(f"ravdess:{clips}"), []
     recipe = load_recipe("video-vgg16", SMALL)
     parts = [data.part(split) for split in ("train", "val", "test")]
-    frames = unfold(recipe, parts, told.append)
+    with log_to(told.append):
+        frames = unfold(recipe, parts)
     places = [set(part.inputs.places.tolist()) for part in frames]
     assert sum(map(len, places)) == len(places[0] | places[1] | places[2])
     for part, whole in zip(frames, parts, strict=True):
@@ -63,7 +65,7 @@ def test_all_frames_of_a_clip_and_of_an_actor_are_in_one_split(clips, cache, mon
     assert "1 of 65 clips are left out: " in told[-1]
     assert "01-01-03-02-01-01-01.mp4: no face was found" in told[-1]
     with pytest.raises(DataError, match="no face was found in any of 1 clips"):
-        unfold(recipe, [data.take(np.array(["03-02-01-01-01" in str(path) for path in data.inputs]))], told.append)
+        unfold(recipe, [data.take(np.array(["03-02-01-01-01" in str(path) for path in data.inputs]))])
 
 
 def test_frames_are_pooled_as_prediction_does():
@@ -98,7 +100,7 @@ def test_what_clips_cannot_have_is_refused(clips, cache, monkeypatch):
     both = data.space.as_multilabel(True)
     several = Dataset("s", "video", both, ["a.mp4"], np.ones((1, 8), np.float32), np.array([""]))
     with pytest.raises(RecipeError, match="one label at a time"):
-        unfold(load_recipe("video-vgg16", SMALL), [several], print)
+        unfold(load_recipe("video-vgg16", SMALL), [several])
 
 
 # --------------------------------------------------------------------------------------------- the command line

@@ -213,6 +213,7 @@ class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
             RecipeError: the recipe or a setting is wrong.
             ValueError: X and y differ in length, or y holds no labels.
         """
+        from mien.training.log import log_to
         from mien.training.recipe import load_recipe
         from mien.training.run import train
 
@@ -232,8 +233,8 @@ class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
             raise DataError(f"{len(inputs)} samples leave none to validate on: give more, or raise validation_fraction")
         data = Dataset(_NAME, recipe.modality, space, inputs, targets, split)
         with self._run_folder(recipe.name) as folder:
-            kept, say = self.folder is not None, _tell if self.verbose else None
-            run = train(_name(self.recipe), data, folder, settings=settings, say=say, report=kept)
+            with log_to(_tell) if self.verbose else contextlib.nullcontext():
+                run = train(_name(self.recipe), data, folder, settings=settings, report=self.folder is not None)
             self.model_files_ = _files(run.folder)
         self.classes_, self.metrics_ = classes, run.metrics
         self._predictor = self._opened()

@@ -44,11 +44,13 @@ def train(
         raise typer.BadParameter("name the run to go on with", param_hint="--out")
     from mien.training import run
     from mien.training.folder import CONFIG, next_folder
+    from mien.training.log import log_to
 
     chosen = [*(settings or []), *([as_setting("train.start", start)] if start else [])]
     folder = out or next_folder(load_recipe(recipe, chosen).name)
     try:
-        done = run.train(recipe, data, folder, resume=resume, say=log, settings=chosen, folds=folds)
+        with log_to(log):
+            done = run.train(recipe, data, folder, resume=resume, settings=chosen, folds=folds)
     except KeyboardInterrupt:
         if not (folder / CONFIG).exists():
             raise MienError("stopped before training began") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from mien.files import atomic_write
+from mien.training.log import LOGGER
 
 HISTORY = "history.json"
 
@@ -21,9 +21,9 @@ HISTORY = "history.json"
 class History(Callback):
     """Figures of each epoch, kept in the run folder and, for a resumed run, in the checkpoint."""
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.epochs: list[dict[str, float]] = []
-        self._folder, self._say, self._since = folder, say, time.monotonic()
+        self._folder, self._since = folder, time.monotonic()
 
     def on_train_epoch_start(self, *_: Any) -> None:
         self._since = time.monotonic()
@@ -44,7 +44,7 @@ class History(Callback):
         """Print the figures of the newest epoch."""
         row = self.epochs[-1]
         told = "  ".join(f"{name} {row[name]:.4f}" for name in row if name.startswith(("train_", "val_")))
-        self._say(f"epoch {row['epoch']}/{trainer.max_epochs}  {told}  {row['seconds']:.0f} s")
+        LOGGER.info(f"epoch {row['epoch']}/{trainer.max_epochs}  {told}  {row['seconds']:.0f} s")
 
     def state_dict(self) -> dict[str, Any]:
         return {"epochs": self.epochs}

@@ -18,10 +18,9 @@ from mien.modalities.face.preprocess import FaceSettings
 from mien.model import CHOOSER, NETWORK
 from mien.networks.packages import package_file
 from mien.runtime import Session
+from mien.training.log import LOGGER, log_nothing, log_prefix
 from mien.training.recipe import NetworkSettings, Recipe, settings_of
 from mien.training.sampler import Sampler, unfold
-
-Say = Callable[[str], None]
 
 #: Where dlib's chips of faces have the middle of either eye, x and y in units of their side: the means of the corners
 #: of the eyes in its mean face, with the padding of 0.2 that the gender network learned with.
@@ -31,7 +30,7 @@ _MEAN = (122.781998, 117.000999, 104.297997)
 
 
 def split_groups(
-    recipe: Recipe, sets: Sequence[Dataset], valid: Dataset | None, say: Say
+    recipe: Recipe, sets: Sequence[Dataset], valid: Dataset | None
 ) -> dict[str, tuple[list[Dataset], Dataset | None]]:
     """The data of each group, by the values of ``experts.by``; of everybody under "" for a recipe without experts.
 
@@ -65,7 +64,7 @@ def split_groups(
     taken = sum(len(part) for some, held in found.values() for part in (some[0], held) if part is not None)
     lost = len(sets[0]) + len(valid) - taken
     if lost:
-        say(f"{lost:,} samples have no {by}, or one that is not in the training data; left out")
+        LOGGER.info(f"{lost:,} samples have no {by}, or one that is not in the training data; left out")
     return found
 
 
@@ -98,7 +97,7 @@ def expert_files(groups: Iterable[str]) -> dict[str, str]:
 
 
 def make_chooser(
-    recipe: Recipe, sets: Sequence[Dataset], valid: Dataset, folder: Path, resume: bool, say: Say
+    recipe: Recipe, sets: Sequence[Dataset], valid: Dataset, folder: Path, resume: bool
 ) -> tuple[dict[str, Path | bytes], dict[str, float]]:
     """What picks the expert: files for the model folder, and how often it is right on the validation data.
 
@@ -111,7 +110,8 @@ def make_chooser(
         return {}, {}
     names = sorted({str(value) for value in sets[0].columns[by]} - {""})
     told = [_by_group(part, by, names) for part in (*sets, valid) if by in part.columns]
-    *learned, held = unfold(recipe, told, _silent)
+    with log_nothing():  # what unfolding has to say was logged before
+        *learned, held = unfold(recipe, told)
     files: dict[str, Path | bytes] = {}
     choose: Callable[[np.ndarray], np.ndarray]
     if kind == "deepface":
@@ -119,13 +119,13 @@ def make_chooser(
         sampler = _task(recipe, held)
     else:
         if kind == "learned":
-            files[CHOOSER], sampler = _learn(recipe, learned, held, face, folder / "chooser", resume, say)
+            files[CHOOSER], sampler = _learn(recipe, learned, held, face, folder / "chooser", resume)
         else:
             files[CHOOSER], sampler = gender_chooser(gender_network(), names, face), _task(recipe, held)
         content = files[CHOOSER]
         choose = Session(content).run
     right = _right(choose, sampler, held)
-    say(f"the {kind} chooser picks the right {by} for {right:.4f} of the validation data")
+    LOGGER.info(f"the {kind} chooser picks the right {by} for {right:.4f} of the validation data")
     return files, {"accuracy": round(right, 6)}
 
 
@@ -134,10 +134,6 @@ def face_settings(recipe: Recipe) -> FaceSettings:
     settings = settings_of(recipe, "preprocess")
     face: FaceSettings = getattr(settings, "face", settings)
     return face
-
-
-def _silent(_: str) -> None:
-    """What unfolding has to say was said before."""
 
 
 def _task(recipe: Recipe, held: Dataset) -> Sampler:
@@ -155,7 +151,7 @@ def _by_group(part: Dataset, by: str, names: Sequence[str]) -> Dataset:
 
 
 def _learn(
-    recipe: Recipe, learned: list[Dataset], held: Dataset, face: FaceSettings, folder: Path, resume: bool, say: Say
+    recipe: Recipe, learned: list[Dataset], held: Dataset, face: FaceSettings, folder: Path, resume: bool
 ) -> tuple[Path, Sampler]:
     """Train a small network to tell the groups, on the experts' own crops."""
     from mien.training.export import prove
@@ -171,7 +167,8 @@ def _learn(
         precision=recipe.train.precision, accelerator=recipe.train.accelerator,
     )  # fmt: skip
     small.distill = type(recipe.distill)()
-    trained, sampler = train_network(small, learned, held, folder, resume, lambda line: say(f"chooser: {line}"))
+    with log_prefix("chooser"):
+        trained, sampler = train_network(small, learned, held, folder, resume)
     batch = sampler.collate(list(held.inputs[:8]))
     path = folder / CHOOSER
     trained.write(path, 1.0, batch)

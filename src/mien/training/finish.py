@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,12 +18,12 @@ from mien.labels import MAPS, LabelSpace, get_space
 from mien.model import Manifest
 from mien.training.card import card
 from mien.training.experts import expert_files
+from mien.training.log import LOGGER, log_prefix
 from mien.training.ratings import Ratings, mean_correlation
 from mien.training.recipe import Recipe
 from mien.training.sampler import Sampler, evaluation_batch
 
 CALIBRATION = 512  # samples on which the ranges of an 8-bit network are measured
-Say = Callable[[str], None]
 
 
 class Trained(Protocol):
@@ -61,24 +60,20 @@ class Fitted:
     valid: Dataset | None
 
 
-def about(group: str, say: Say, line: str) -> None:
-    say(f"{group}: {line}")
-
-
 def write(
     recipe: Recipe,
     fitted: dict[str, Fitted],
     manifest: Manifest,
     target: Path,
     files: dict[str, Path | bytes],
-    say: Say,
 ) -> None:
     """Make the network of each group ready, choose thresholds on validation data, write the folder."""
     content: dict[str, Path | bytes] = dict(files)
     probabilities, targets, notes = [], [], {}
     for (group, one), name in zip(fitted.items(), expert_files(fitted).values(), strict=True):
         path, notebook = target.parent / f"made-{name}", manifest.model_copy(update={"training": {}})
-        probabilities.append(_made(recipe, one, notebook, path, partial(about, group, say) if group else say))
+        with log_prefix(group):
+            probabilities.append(_made(recipe, one, notebook, path))
         held = one.learned if one.valid is None else one.valid
         targets.append(held.targets)
         content |= {name: path, **one.sampler.files}
@@ -98,7 +93,7 @@ def write(
         path.unlink()
 
 
-def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say: Say) -> np.ndarray:
+def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path) -> np.ndarray:
     """Calibrate, export, prove and quantize if asked; notes about it go into the manifest.
 
     Returns:
@@ -126,7 +121,7 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say
     trained.write(network, temperature, example)
     difference = prove(trained.reference(temperature), network, batches, recipe.export.tolerance)
     what = "answers" if len(trained.ratings) else "probabilities"
-    say(f"model.onnx gives the trained model's {what} within {difference:.1e}")
+    LOGGER.info(f"model.onnx gives the trained model's {what} within {difference:.1e}")
     figure, before, probabilities = _quality(network, sampler, valid, trained.ratings)
     manifest.training |= {
         "layout": trained.layout(example[:1]),
@@ -140,7 +135,7 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path, say
         most = 1 if learned.modality == "text" else 64  # padding would be measured too
         quantize(network, small, [sampler.collate(taken[at : at + most]) for at in range(0, len(taken), most)])
         _, after, probabilities = _quality(small, sampler, valid, trained.ratings)
-        say(f"in 8 bits: validation {figure} {after:.4f}, before {before:.4f}")
+        LOGGER.info(f"in 8 bits: validation {figure} {after:.4f}, before {before:.4f}")
         if before - after > recipe.export.quantize_tolerance:
             allowed = recipe.export.quantize_tolerance
             raise ExportError(f"8 bits cost {before - after:.4f} of {figure}, {allowed} is allowed")

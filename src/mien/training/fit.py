@@ -26,6 +26,7 @@ from mien.evaluation.metrics import tuned_metrics
 from mien.training.batches import Batches
 from mien.training.callbacks import HISTORY, EarlyStoppingLater, History, Newest
 from mien.training.export import ANSWERS, Answers, Reference, export_network, probabilities_of
+from mien.training.log import LOGGER
 from mien.training.objective import Objective
 from mien.training.ratings import Ratings, correlations
 from mien.training.recipe import TrainSettings
@@ -283,20 +284,19 @@ def running_mean(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], 
     return update
 
 
-def fit(module: Module, folder: Path, *, resume: bool = False, say: Callable[[str], None]) -> TrainedNetwork:
+def fit(module: Module, folder: Path, *, resume: bool = False) -> TrainedNetwork:
     """Train until the validation figure stops getting better, and return the best network.
 
     Args:
         folder: the run folder; ``checkpoints/last.ckpt`` and ``best.ckpt`` go there after each epoch.
         resume: go on from ``last.ckpt`` if there is one.
-        say: called with one line per epoch.
     """
     settings = module.settings
     folder.mkdir(parents=True, exist_ok=True)
     if not settings.epochs:
-        return _begun(module, folder, say)
+        return _begun(module, folder)
     mode = "min" if settings.monitor == "val_loss" else "max"
-    history = History(folder, say)
+    history = History(folder)
     each: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": True}
     best = ModelCheckpoint(folder / CHECKPOINTS, "best", monitor=settings.monitor, mode=mode, **each)
     newest = Newest(folder / CHECKPOINTS, "last", **each)  # Lightning's save_last skips epochs without a best
@@ -367,7 +367,7 @@ def _read(checkpoint: Path) -> dict[str, Any]:
         raise MienError(f"{checkpoint} is damaged: the run cannot be gone on with; name another folder") from error
 
 
-def _begun(module: Module, folder: Path, say: Callable[[str], None]) -> TrainedNetwork:
+def _begun(module: Module, folder: Path) -> TrainedNetwork:
     """The network as it began, where that is all there is to learn."""
     since = time.monotonic()
     logits = logits_of(module.network, module.sampler, module.valid.inputs)
@@ -375,7 +375,7 @@ def _begun(module: Module, folder: Path, say: Callable[[str], None]) -> TrainedN
     figures = {name: round(value, 6) for name, value in figures.items()}
     row = {"epoch": 0, **figures, "seconds": round(time.monotonic() - since, 1), "kept": True}
     (folder / HISTORY).write_text(json.dumps([row], indent=1) + "\n")
-    say("solved  " + "  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+    LOGGER.info("solved  " + "  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
     return _trained(module, module.network, [row])
 
 

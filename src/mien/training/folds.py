@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,15 +34,15 @@ from mien.inputs import to_write
 from mien.modality import load
 from mien.training.card import card
 from mien.training.folder import CONFIG, claim, computed_once, next_folder
+from mien.training.log import LOGGER
 from mien.training.needs import check_needs
 from mien.training.publish import headline
 from mien.training.recipe import load_recipe
-from mien.training.run import Run, train
+from mien.training.run import Run, train_once
 
 ANSWERS = "held-out.npy"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,60}")
 _FIGURES = ("accuracy", "macro_f1", "map")
-Say = Callable[[str], None]
 
 
 def cross_validate(
@@ -52,7 +52,6 @@ def cross_validate(
     out: str | Path | None = None,
     *,
     resume: bool = False,
-    say: Say | None = None,
     settings: Sequence[str] = (),
     report: bool = True,
 ) -> Run:
@@ -63,7 +62,7 @@ def cross_validate(
     for its settings does so inside the other folds. The final model learns in the same way from everything.
 
     Args:
-        recipe, data, out, resume, say, settings: as for :func:`mien.train`; of several data sets the first is cut into
+        recipe, data, out, resume, settings: as for :func:`mien.train`; of several data sets the first is cut into
             folds. With *resume* finished folds are not trained again.
         folds: a column of the first data set whose values are the folds; or how many to make, stratified by label and
             with whole groups in each.
@@ -76,13 +75,12 @@ def cross_validate(
         DataError: no such column, less than two folds, or a group that stands in two of them.
         RecipeError: the recipe or a setting is wrong, or *out* holds another run.
     """
-    tell = say or (lambda _: None)
     checked = load_recipe(recipe, list(settings))
     check_needs(checked, report)
     first, *others = [data] if isinstance(data, str | Dataset) else list(data)
     column = folds if isinstance(folds, str) and not folds.isdecimal() else None
     whole = open_dataset(first, column=column) if isinstance(first, str) else first
-    whole = _usable(whole, tell)
+    whole = _usable(whole)
     fold = _folds(whole, folds if column else int(folds), checked.train.seed)
     whole = replace(whole, columns={**whole.columns, "fold": fold})
     folder = to_write(out) if out else next_folder(checked.name)
@@ -91,11 +89,11 @@ def cross_validate(
     config = {"recipe": checked.model_dump(mode="json"), "data": data_facts, "folds": folds}
     _held = claim(folder, config, resume, begun=any(folder.glob("fold-*")))
     names = sorted(set(fold.tolist()), key=_natural)
-    tell(f"{specs[0]}: {len(whole):,} samples in {len(names)} folds: " + ", ".join(map(str, names)))
+    LOGGER.info(f"{specs[0]}: {len(whole):,} samples in {len(names)} folds: " + ", ".join(map(str, names)))
 
     def run_on(dataset: Dataset, target: Path) -> Run:
         begun = (target / CONFIG).exists()
-        return train(recipe, [dataset, *others], target, resume=begun, say=say, settings=settings, report=report)
+        return train_once(recipe, [dataset, *others], target, resume=begun, settings=settings, report=report)
 
     answers = np.zeros((len(whole), len(whole.space)), np.float32)
     rated = np.zeros((len(whole), 0), np.float32)
@@ -103,7 +101,7 @@ def cross_validate(
     thresholds: list[dict[str, float]] = []
     for name in names:
         held, target = fold == name, folder / f"fold-{name}"
-        tell(f"fold {name}: {int(held.sum()):,} samples held out")
+        LOGGER.info(f"fold {name}: {int(held.sum()):,} samples held out")
         run = run_on(whole.resplit(np.where(held, "test", "train").astype(object)), target)
         manifest = folders.read_manifest(run.model)
         answers[held], given = _answers(run.model, whole.take(held), target / ANSWERS)
@@ -113,8 +111,8 @@ def cross_validate(
         told = _figures(evaluate(HeldOut(manifest, answers[held], given), whole.take(held), "all").to_dict())
         parts.append({"fold": name, **told, **_chosen(manifest)})
         thresholds.append(manifest.thresholds)
-        tell(f"fold {name}: " + "  ".join(f"{key} {told[key]:.4f}" for key in _named(told)))
-    tell("all folds together: training on everything")
+        LOGGER.info(f"fold {name}: " + "  ".join(f"{key} {told[key]:.4f}" for key in _named(told)))
+    LOGGER.info("all folds together: training on everything")
     final = run_on(whole.resplit(np.full(len(whole), "train", dtype=object)), folder / "all")
     manifest = folders.read_manifest(final.model)
     spread = _spread(parts)
@@ -125,17 +123,17 @@ def cross_validate(
     manifest.metrics[key] = headline(pooled.to_dict()) | {"folds": {"mean": spread["mean"], "std": spread["std"]}}
     content = {name: final.model / name for name in folders.verify(final.model).files if name != folders.CARD}
     model = folders.write_model(folder / "model", manifest, content, card(manifest))
-    tell(f"model folder: {model}")
+    LOGGER.info(f"model folder: {model}")
     return Run(folder, model, manifest.metrics[key])
 
 
-def _usable(dataset: Dataset, say: Say) -> Dataset:
+def _usable(dataset: Dataset) -> Dataset:
     """Without the pictures or clips that cannot be read, so that no fold stops the others half-way."""
     lost = unreadable(dataset)
     if not lost:
         return dataset
     what = "clips" if dataset.modality == "video" else "pictures"
-    say(f"{dataset.name}: {len(lost)} {what} that cannot be read are left out")
+    LOGGER.info(f"{dataset.name}: {len(lost)} {what} that cannot be read are left out")
     kept = dataset.take(np.array([row not in lost for row in range(len(dataset))]))
     problems = (Problem("unreadable", _where(dataset, row), why) for row, why in lost.items())
     return replace(kept, problems=(*dataset.problems, *problems))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from mien.evaluation.metrics import tuned_metrics
 from mien.networks import open_network
 from mien.networks.linear import LinearModel
 from mien.training.export import Reference, probabilities_of
+from mien.training.log import LOGGER
 from mien.training.ratings import Ratings
 from mien.training.recipe import Recipe
 from mien.training.sampler import Sampler, open_sampler
@@ -67,9 +68,7 @@ class TrainedLinear:
         return content
 
 
-def train_linear(
-    recipe: Recipe, sets: list[Dataset], valid: Dataset, say: Callable[[str], None]
-) -> tuple[TrainedLinear, Sampler]:
+def train_linear(recipe: Recipe, sets: list[Dataset], valid: Dataset) -> tuple[TrainedLinear, Sampler]:
     """Train with each regularization of the recipe and keep the best on validation data.
 
     Raises:
@@ -95,7 +94,7 @@ def train_linear(
         probabilities = probabilities_of(model.logits(valid_ids), trained.multilabel)
         figure = tuned_metrics(valid.targets, probabilities, valid.space.names)["macro_f1"]
         history.append({"epoch": number, "c": c, "val_macro_f1": round(figure, 6)})
-        say(f"C = {c:g}: validation macro-F1 {figure:.4f}")
+        LOGGER.info(f"C = {c:g}: validation macro-F1 {figure:.4f}")
         if figure > best:
             best, best_c = figure, c
     model.fit(ids, sets[0].targets, len(valid.space), best_c)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from mien.networks import open_network
 from mien.training.batches import Batches
 from mien.training.fit import Module, TrainedNetwork, fit
 from mien.training.folder import computed_once
+from mien.training.log import LOGGER
 from mien.training.objective import Objective, source
 from mien.training.ratings import Ratings
 from mien.training.recipe import DistillSettings, Recipe
@@ -30,7 +30,7 @@ _CALIBRATION = 1024  # samples by which a network adjusts what its pretrained we
 
 
 def train_network(
-    recipe: Recipe, sets: list[Dataset], valid: Dataset, folder: Path, resume: bool, say: Callable[[str], None]
+    recipe: Recipe, sets: list[Dataset], valid: Dataset, folder: Path, resume: bool
 ) -> tuple[TrainedNetwork, Sampler]:
     """Train the recipe's network; see :func:`mien.training.run.train`."""
     module, options = open_network(recipe.network.kind, recipe.network.options)
@@ -58,7 +58,7 @@ def train_network(
     options = _at_start(recipe, options, own, pretrained)
     network = module.Network(options, labels=_width(own, heads) + len(ratings), **sampler.network_arguments)
     if recipe.train.start:
-        start_from(network, recipe.train.start, own, list(heads), ratings, say)
+        start_from(network, recipe.train.start, own, list(heads), ratings)
     elif hasattr(network, "calibrate") and not recipe.train.head_start:  # which sees to that
         network.calibrate(torch.from_numpy(sampler.collate(sets[0].inputs[:_CALIBRATION])))
     if recipe.train.head_start:
@@ -76,11 +76,11 @@ def train_network(
         raise DataError(f"{error}; set train.mix_space to a space that both lead to") from error
     shares = np.array(list(sets[0].counts().values()), float) / len(sets[0])
     objective = Objective(own, sources, recipe.train, recipe.distill, shares, heads, ratings)
-    taught = teacher_probabilities(recipe.distill, sets[0], own, folder / "teacher", say)
+    taught = teacher_probabilities(recipe.distill, sets[0], own, folder / "teacher")
     teachers = [taught, *(None for _ in sets[1:])]
     batches = Batches(sampler, sets, teachers, recipe.train.batch_size, recipe.train.seed, list(heads), ratings)
     lightning_module = Module(network, sampler, objective, batches, valid, recipe.train)
-    return fit(lightning_module, folder, resume=resume, say=say), sampler
+    return fit(lightning_module, folder, resume=resume), sampler
 
 
 def _at_start(recipe: Recipe, options: Any, own: LabelSpace, pretrained: Path | None) -> Any:
@@ -141,7 +141,7 @@ def _common(part: Dataset, own: LabelSpace, mix_space: str) -> Dataset:
 
 
 def teacher_probabilities(
-    settings: DistillSettings, part: Dataset, space: LabelSpace, cache: Path, say: Callable[[str], None]
+    settings: DistillSettings, part: Dataset, space: LabelSpace, cache: Path
 ) -> np.ndarray | None:
     """Mean probabilities of the teachers, float32 (n, labels of *space*); None without a teacher.
 
@@ -156,7 +156,7 @@ def teacher_probabilities(
         kept = cache / f"{manifest.files[folders.NETWORK].sha256[:16]}-{part.fingerprint[:16]}.npy"
 
         def ask(folder: Path = folder, manifest: folders.Manifest = manifest) -> np.ndarray:
-            say(f"asking the teacher {manifest.name} about {len(part):,} samples")
+            LOGGER.info(f"asking the teacher {manifest.name} about {len(part):,} samples")
             return load(folder).predict_proba(part.inputs)
 
         answers = computed_once(kept, (len(part), len(manifest.space)), ask)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -116,7 +116,7 @@ class TrainedRows:
         return np.asarray(np.log(np.mean(said, axis=0) + _TINY))
 
 
-def train_rows(recipe: Recipe, sets: list[Dataset], say: Callable[[str], None]) -> tuple[TrainedRows, Sampler]:
+def train_rows(recipe: Recipe, sets: list[Dataset]) -> tuple[TrainedRows, Sampler]:
     """Choose the settings inside the training data and learn from all of it.
 
     Raises:
@@ -138,7 +138,7 @@ def train_rows(recipe: Recipe, sets: list[Dataset], say: Callable[[str], None]) 
     for kind, options, how in members(recipe):
         key = json.dumps([kind, options], sort_keys=True)
         if key not in chosen:
-            chosen[key] = choose(kind, options, rows, data.targets, data.groups, labels, recipe.search, seed, say)
+            chosen[key] = choose(kind, options, rows, data.targets, data.groups, labels, recipe.search, seed)
         voices.append((chosen[key], calibrate(how, chosen[key].held_out, data.targets)))
     return TrainedRows(voices, sampler, embedding), sampler
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,9 @@ from mien.model import ExpertsEntry, LabelsEntry, Manifest
 from mien.networks import OF_ROWS
 from mien.training.card import INNER, card
 from mien.training.experts import expert_files, expert_names, make_chooser, split_groups
-from mien.training.finish import Fitted, Say, Trained, about, write
+from mien.training.finish import Fitted, Trained, write
 from mien.training.folder import claim, machine, next_folder, versions
+from mien.training.log import LOGGER, log_prefix, log_to
 from mien.training.needs import check_needs
 from mien.training.publish import headline
 from mien.training.recipe import Recipe, as_setting, load_recipe
@@ -67,7 +69,7 @@ def train(
     out: str | Path | None = None,
     *,
     resume: bool = False,
-    say: Say | None = None,
+    say: Callable[[str], object] | None = None,
     settings: Sequence[str] = (),
     report: bool = True,
     folds: str | int | None = None,
@@ -82,7 +84,7 @@ def train(
             memory is noted in the run folder by its name and fingerprint.
         out: the run folder; by default ``runs/<recipe>-<number>``.
         resume: go on with the run in *out* where it was stopped.
-        say: called with lines for a person.
+        say: deprecated; the lines for a person go to the logger "mien.training".
         report: whether to write the page with the figures on the validation data.
         folds: cross-validate first: a column of the first data set whose values are the folds, or how many to make; see
             :func:`mien.training.folds.cross_validate`.
@@ -95,12 +97,28 @@ def train(
         MissingExtra: a package of the extra "train", or one that the recipe names, is not installed.
     """
     lines = [*settings, *(as_setting(key, value) for key, value in overrides.items())]
-    if folds is not None:
+    if say is not None:
+        warnings.warn('say= is deprecated: set up the logger "mien.training" instead', DeprecationWarning, stacklevel=2)
+    with log_to(say) if say else nullcontext():
+        if folds is None:
+            return train_once(recipe, data, out, resume=resume, settings=lines, report=report)
         from mien.training.folds import cross_validate
 
-        return cross_validate(recipe, data, folds, out, resume=resume, say=say, settings=lines, report=report)
-    started, begun, say = time.monotonic(), datetime.now(UTC), say or _nothing
-    checked = load_recipe(recipe, lines)
+        return cross_validate(recipe, data, folds, out, resume=resume, settings=lines, report=report)
+
+
+def train_once(
+    recipe: str | Path,
+    data: str | Dataset | Sequence[str | Dataset],
+    out: str | Path | None,
+    *,
+    resume: bool,
+    settings: Sequence[str],
+    report: bool,
+) -> Run:
+    """Train one model, without cross-validation; see :func:`train`."""
+    started, begun = time.monotonic(), datetime.now(UTC)
+    checked = load_recipe(recipe, settings)
     check_needs(checked, report)
     given = [data] if isinstance(data, str | Dataset) else list(data)
     specs = [entry if isinstance(entry, str) else entry.name for entry in given]
@@ -118,16 +136,16 @@ def train(
     _held = claim(folder, config, resume, begun=started_before)
     finished = folder / "model"
     if resume and (finished / folders.MANIFEST).exists() and (metrics := folders.verify(finished).metrics):
-        say(f"{folder} is already finished")
+        LOGGER.info(f"{folder} is already finished")
         return Run(folder, finished, metrics.get(f"{sets[0].name}/val") or metrics[f"{sets[0].name}/{INNER}"])
     train_sets = [sets[0].part("train"), *(extra.part("train") for extra in sets[1:])]
     valid = sets[0].part("val") if "val" in sets[0].splits else None
     for part, spec in zip(sets, specs, strict=True):
-        list(map(say, account(spec, len(part), len(part.space), part.left_out)))
+        list(map(LOGGER.info, account(spec, len(part), len(part.space), part.left_out)))
     held = "" if valid is None else f", validating on {len(valid):,}"
-    say(f"training {checked.name} on {sum(map(len, train_sets)):,} samples{held}, in {folder}")
+    LOGGER.info(f"training {checked.name} on {sum(map(len, train_sets)):,} samples{held}, in {folder}")
     space = train_sets[0].space
-    fitted = _fit_all(checked, train_sets, valid, folder, resume, say)
+    fitted = _fit_all(checked, train_sets, valid, folder, resume)
     trained, sampler = next((one.trained, one.sampler) for one in fitted.values())
     if trained.search:
         (folder / "search.json").write_text(json.dumps(trained.search, indent=1) + "\n", "utf-8")
@@ -157,11 +175,11 @@ def train(
         remember_frames(manifest, earlier)
     choosers: dict[str, Path | bytes] = {}
     if checked.experts.by and valid is not None:
-        choosers, figures = make_chooser(checked, train_sets, valid, folder, resume, say)
+        choosers, figures = make_chooser(checked, train_sets, valid, folder, resume)
         manifest.experts = ExpertsEntry(
             by=checked.experts.by, networks=expert_files(fitted), chooser=checked.experts.chooser, figures=figures
         )
-    write(checked, fitted, manifest, finished, choosers, say)
+    write(checked, fitted, manifest, finished, choosers)
     measured = _measured(trained, manifest, finished, sets[0], min(64, getattr(sampler, "evaluation_batch", 64)))
     if report:
         measured.write(folder / "report")
@@ -171,7 +189,7 @@ def train(
     manifest.training["seconds"] = round(max(time.monotonic() - started, trained_for), 1)
     content = {name: finished / name for name in folders.verify(finished).files if name != folders.CARD}
     folders.write_model(finished, manifest, content, card(manifest))
-    say(f"model folder: {finished}")
+    LOGGER.info(f"model folder: {finished}")
     return Run(folder, finished, manifest.metrics[f"{sets[0].name}/{on}"])
 
 
@@ -213,10 +231,6 @@ def remember_frames(manifest: Manifest, earlier: Manifest) -> None:
     manifest.data = list({entry["fingerprint"]: entry for entry in [*manifest.data, *earlier.data]}.values())
 
 
-def _nothing(_: str) -> None:
-    """For a run that tells nobody; a function of the module, because several devices need it pickled."""
-
-
 def with_splits(dataset: Dataset, seed: int, validate: bool = True) -> Dataset:
     """The set with a train and a val split: its own, or seeded and stratified ones where it has none.
 
@@ -242,36 +256,35 @@ def with_splits(dataset: Dataset, seed: int, validate: bool = True) -> Dataset:
 
 
 def _fit(
-    recipe: Recipe, sets: list[Dataset], valid: Dataset | None, folder: Path, resume: bool, say: Say
+    recipe: Recipe, sets: list[Dataset], valid: Dataset | None, folder: Path, resume: bool
 ) -> tuple[Trained, Sampler]:
     if recipe.network.kind in OF_ROWS:
         from mien.training.rows import train_rows
 
-        return train_rows(recipe, sets, say)
+        return train_rows(recipe, sets)
     assert valid is not None  # see with_splits
     if recipe.network.kind == "linear":
         from mien.training.linear import train_linear
 
-        return train_linear(recipe, sets, valid, say)
+        return train_linear(recipe, sets, valid)
     from mien.training.network import train_network
 
-    return train_network(recipe, sets, valid, folder, resume, say)
+    return train_network(recipe, sets, valid, folder, resume)
 
 
 def _fit_all(
-    recipe: Recipe, sets: list[Dataset], valid: Dataset | None, folder: Path, resume: bool, say: Say
+    recipe: Recipe, sets: list[Dataset], valid: Dataset | None, folder: Path, resume: bool
 ) -> dict[str, Fitted]:
     """The network for everybody under "", or one for each group of people."""
-    groups = split_groups(recipe, sets, valid, say)
+    groups = split_groups(recipe, sets, valid)
     parts = [part for some, held in groups.values() for part in (*some, held) if part is not None]
-    samples = iter(unfold(recipe, parts, say))
+    samples = iter(unfold(recipe, parts))
     fitted, names = {}, expert_names(groups)
     for group, (some, of_valid) in groups.items():
         learned, held = [next(samples) for _ in some], None if of_valid is None else next(samples)
-        home, tell = folder, say
-        if group:
-            home, tell = folder / names[group], partial(about, group, say)
-        trained, sampler = _fit(recipe, learned, held, home, resume, tell)
+        home = folder / names[group] if group else folder
+        with log_prefix(group):
+            trained, sampler = _fit(recipe, learned, held, home, resume)
         fitted[group] = Fitted(trained, sampler, learned[0], held)
     return fitted
 

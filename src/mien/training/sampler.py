@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,11 +51,11 @@ def evaluation_batch(sampler: Sampler) -> int:
     return int(getattr(sampler, "evaluation_batch", fitting))
 
 
-def unfold(recipe: Recipe, sets: Sequence[Dataset], say: Callable[[str], None]) -> list[Dataset]:
+def unfold(recipe: Recipe, sets: Sequence[Dataset]) -> list[Dataset]:
     """What batches are made of, where it is not the sets' own samples: the faces in the frames of clips."""
     module = SAMPLERS.get(recipe.modality, "").partition(":")[0]
     own = getattr(importlib.import_module(module), "unfold", None) if module else None
-    return own(recipe, sets, say) if own else list(sets)
+    return own(recipe, sets) if own else list(sets)
 
 
 def open_sampler(recipe: Recipe, inputs: Sequence[Any], pretrained: Path | None = None) -> Sampler:

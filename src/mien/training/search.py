@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -19,6 +19,7 @@ from mien.networks import open_network
 from mien.networks.rows import spread
 from mien.output.terminal import progress
 from mien.runtime import usable_threads
+from mien.training.log import LOGGER
 from mien.training.recipe import SearchSettings
 
 _TOLD = 500  # settings whose figures a manifest keeps, the best ones
@@ -55,7 +56,6 @@ def choose(
     labels: int,
     settings: SearchSettings,
     seed: int,
-    say: Callable[[str], None],
 ) -> Chosen:
     """Try all settings of a network of rows, and learn with the best from all rows.
 
@@ -73,7 +73,7 @@ def choose(
     estimator, grid = module.search(own, seed)
     splits = inner_splits(targets, groups, settings, seed)
     candidates = len(ParameterGrid(grid))
-    say(f"{kind}: trying {candidates} settings in {len(splits)} inner folds")
+    LOGGER.info(f"{kind}: trying {candidates} settings in {len(splits)} inner folds")
     search = GridSearchCV(estimator, grid, cv=splits, refit=False, error_score="raise")
     jobs = min(settings.jobs, usable_threads())
     with (
@@ -116,7 +116,7 @@ def choose(
         "tried": tried,
     }
     chosen = ", ".join(f"{name} {value}" for name, value in tried[0]["settings"].items())
-    say(f"{kind}: {settings.by} {tried[0]['mean']:.4f} (± {tried[0]['std']:.4f} over the folds) with {chosen}")
+    LOGGER.info(f"{kind}: {settings.by} {tried[0]['mean']:.4f} (± {tried[0]['std']:.4f} over the folds) with {chosen}")
     return Chosen(module, best, held_out, facts)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from mien.datasets import Dataset
 from mien.errors import RecipeError
 from mien.labels import LabelSpace
 from mien.networks.kernel import COMPONENTS, VECTORS, KernelHead
+from mien.training.log import LOGGER
 from mien.training.ratings import Ratings
 from mien.training.sampler import Sampler
 
@@ -32,7 +33,6 @@ def start_from(
     space: LabelSpace,
     heads: list[str],
     ratings: Ratings,
-    say: Callable[[str], None],
 ) -> None:
     """Give a network the weights of an earlier run of the same network.
 
@@ -56,7 +56,7 @@ def start_from(
     if new:
         given = {name: value for name, value in given.items() if not name.startswith(_HEAD)}
         told = ", ".join([f"{len(space)} labels", *ratings.names] if len(space) else ratings.names)
-        say(f"going on from {manifest.name}; its head is made anew, for {told}")
+        LOGGER.info(f"going on from {manifest.name}; its head is made anew, for {told}")
     try:
         missing, other = network.load_state_dict(given, strict=False)
         wanted = [name for name in missing if not (new and name.startswith(_HEAD))]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from mien.model import FRAMES, Manifest
 from mien.training.export import probabilities_of
 from mien.training.recipe import Recipe, settings_of
 
+_log = logging.getLogger("mien.training")
 _TOGETHER = "temporal"  # the network that reads sequences of features
 _CLIP, _TIME, _PERSON = "clip", "time", "person"  # columns of what clips were unfolded to
 _NAMED = 20  # clips left out that are named one by one
@@ -133,7 +135,7 @@ def settings_for(recipe: Recipe, frames: Manifest) -> VideoSettings:
     return settings.model_copy(update={"face": face, "aggregate": "learned", "smooth": 0.0})
 
 
-def unfold(recipe: Recipe, sets: Sequence[Dataset], say: Callable[[str], None]) -> list[Dataset]:
+def unfold(recipe: Recipe, sets: Sequence[Dataset]) -> list[Dataset]:
     """Each set of clips as one of the faces in their frames, or of sequences of those, cut and kept on disk.
 
     Clips without a face, or that cannot be read, are named and left out.
@@ -151,15 +153,15 @@ def unfold(recipe: Recipe, sets: Sequence[Dataset], say: Callable[[str], None]) 
         raise RecipeError("clips are read with one label at a time")
     store = FrameStore(settings, FaceDetector())
     paths = list(dict.fromkeys(str(path) for part in sets for path in part.inputs))
-    say(f"faces of {len(paths):,} clips are kept in {store.folder}")
+    _log.info(f"faces of {len(paths):,} clips are kept in {store.folder}")
     with progress("cutting faces", len(paths)) as step:
         held = dict(zip(paths, store.add(paths, step), strict=True))
     lost = [clip.problem for clip in held.values() if not clip.times]
     if store.dropped:
-        say(f"{store.dropped:,} clips in it had lost their crops, which were cut again where they are needed")
+        _log.info(f"{store.dropped:,} clips in it had lost their crops, which were cut again where they are needed")
     if lost:
         more = f" … and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
-        say(f"{len(lost):,} of {len(paths):,} clips are left out: {'; '.join(lost[:_NAMED])}{more}")
+        _log.info(f"{len(lost):,} of {len(paths):,} clips are left out: {'; '.join(lost[:_NAMED])}{more}")
     if together:
         folder = frame_model(recipe)[0]
         with progress("reading faces", store.end) as step:

@@ -1,7 +1,7 @@
 # One command each does everything on a fresh machine, in a virtual environment of its own:
 #   make demo   the small install (no torch), a few predictions and a page to look at
 #   make serve  the API and its page at http://127.0.0.1:8000; make serve OPTIONS="--port 9000" for another place
-#   make test   everything: lint, types, unit, property and end-to-end tests
+#   make test   everything: lint, types, unit, property and end-to-end tests, in WORKERS (2) processes, and the coverage
 #   make sbom   what is installed for mien, as a CycloneDX document: sbom.json
 #   make dist   wheels and source package in dist/, checked, installed in a fresh environment and tried; prints its size
 #   make fuzz   hostile inputs of all kinds, for MINUTES (10); SEED and KINDS repeat a run: make fuzz SEED=7 KINDS="tables clips"
@@ -14,6 +14,7 @@ export MIEN_DATA
 endif
 
 MINUTES ?= 10
+WORKERS ?= 2
 
 .PHONY: demo serve test lint sbom dist fuzz clean
 
@@ -24,12 +25,13 @@ serve: .venv-serve/installed
 	.venv-serve/bin/mien serve $(OPTIONS)
 
 test: .venv/installed lint
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term
 
 lint: .venv/installed
 	.venv/bin/ruff check src tests benchmarks examples docs tools
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/python tools/check_size.py
 	.venv/bin/python tools/installed.py licences
 
 sbom: .venv/installed

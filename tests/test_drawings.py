@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from draw_people import LOOKS, PEOPLE, blend, changing, group, portrait, write_moods
 
 import mien
+from draw_people import LOOKS, PEOPLE, blend, changing, group, portrait, write_moods
 from mien.cli.bench import swaying
 from mien.cli.demo import ASSETS
 from mien.media.clips import ClipReader

@@ -1,0 +1,99 @@
+"""The layout of the package: short files, few at the top, and no code that asks for one modality by its name."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import mien
+from check_size import too_long
+
+PACKAGE = Path(mien.__file__).parent
+MODALITIES = {"text", "face", "video", "scene", "features", "voice"}
+KINDS = {"kind", "reads"}  # what an input is, a field of each modality: "text" is one, too
+
+#: file → branches it still has; only ever fewer.
+ALLOWED = Counter(
+    {
+        "cli/clips.py": 4,
+        "cli/inputs.py": 7,
+        "cli/models.py": 1,
+        "cli/predict.py": 6,
+        "cli/ray.py": 3,
+        "datasets/checks.py": 2,
+        "datasets/collect.py": 1,
+        "datasets/dataset.py": 2,
+        "datasets/sample.py": 1,
+        "distributed.py": 5,
+        "evaluation/evaluate.py": 1,
+        "evaluation/notes.py": 1,
+        "evaluation/samples.py": 2,
+        "inputs.py": 4,
+        "output/terminal.py": 2,
+        "output/writer.py": 2,
+        "results.py": 2,
+        "serve/app.py": 1,
+        "serve/bodies.py": 5,
+        "serve/models.py": 3,
+        "serve/schema.py": 1,
+        "serve/settings.py": 1,
+        "sklearn.py": 2,
+        "sklearn_data.py": 4,
+        "training/card.py": 6,
+        "training/embed.py": 1,
+        "training/ensemble.py": 1,
+        "training/experts.py": 1,
+        "training/export.py": 1,
+        "training/finish.py": 1,
+        "training/folds.py": 1,
+        "training/linear.py": 1,
+        "training/needs.py": 1,
+        "training/network.py": 3,
+        "training/publish.py": 2,
+        "training/recipe.py": 2,
+        "training/rows.py": 2,
+        "training/sampler.py": 1,
+    }
+)  # fmt: skip
+
+
+def branches(path: Path) -> Iterator[int]:
+    """Lines of a file that compare with a modality's name, or look something up by it."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            if any(getattr(side, "id", getattr(side, "attr", "")) in KINDS for side in sides):
+                continue
+            parts = [part for side in sides for part in (getattr(side, "elts", None) or [side])]
+        elif isinstance(node, ast.Dict):
+            parts = [key for key in node.keys if key is not None]
+            if len(named(parts)) < 2:  # one key of that name is a key like others
+                continue
+        elif isinstance(node, ast.Match):
+            parts = [case.pattern.value for case in node.cases if isinstance(case.pattern, ast.MatchValue)]
+        else:
+            continue
+        if named(parts):
+            yield node.lineno
+
+
+def named(parts: list[ast.expr]) -> list[str]:
+    return [part.value for part in parts if isinstance(part, ast.Constant) and part.value in MODALITIES]
+
+
+def test_no_file_is_over_400_lines() -> None:
+    assert too_long(sorted(PACKAGE.rglob("*"))) == []
+
+
+def test_few_files_lie_at_the_top() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= 15  # soon 14
+
+
+def test_no_code_asks_for_a_modality_by_name() -> None:
+    """What differs is a field of `mien.modality.Modality`."""
+    files = (path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py")))
+    others = (path for path in files if path.parts[0] != "modalities" and path.name != "modality.py")
+    found = Counter({str(path): len(list(branches(PACKAGE / path))) for path in others})
+    assert +(found - ALLOWED) == Counter()

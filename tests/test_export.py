@@ -19,6 +19,7 @@ from torch import nn
 from mien.errors import ExportError
 from mien.networks import open_network
 from mien.networks.linear import LinearModel, Settings
+from mien.runtime import probabilities_of
 from mien.training import export
 from mien.training.fit import TrainedNetwork
 
@@ -209,9 +210,9 @@ def test_the_temperature_stays_within_bounds():
 def test_probabilities_of_is_what_the_module_does(several):
     logits = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)) * 20
     module = export.Answers(nn.Identity(), several, 0.7)
-    found = export.probabilities_of(logits.numpy(), several, 0.7)
+    found = probabilities_of(logits.numpy(), several, 0.7)
     np.testing.assert_allclose(found, module(logits).numpy(), atol=1e-6)
-    assert np.isfinite(export.probabilities_of(logits.numpy() * 1e4, several)).all()
+    assert np.isfinite(probabilities_of(logits.numpy() * 1e4, several)).all()
 
 
 # ----------------------------------------------------------------------------------------- the linear baseline

@@ -20,12 +20,12 @@ from mien.errors import DataError, RecipeError
 from mien.media.images import read_picture
 from mien.modalities.face.augment import AugmentSettings, augment
 from mien.modalities.face.preprocess import FaceSettings, prepare
-from mien.modalities.face.sampler import FaceSampler
 from mien.networks import cnn, mobilenet
 from mien.training.fit import mixed, running_mean
 from mien.training.log import log_to
 from mien.training.objective import Objective, soft_loss, source
 from mien.training.recipe import DistillSettings, TrainSettings, load_recipe
+from mien.training.sampler import open_sampler
 
 SMALL = [
     "network.widths=[8,16]", "network.dense=16", "network.block_dropout=0", "network.dropout=0.1",
@@ -108,7 +108,7 @@ def test_the_task_prepares_files_and_arrays_as_prediction_does(tmp_path, channel
     recipe = load_recipe("face-folders", [f"preprocess.channels={channels}", "preprocess.size=32"])
     gray = drawn.face("sad", 2)
     cv2.imwrite(str(tmp_path / "a.png"), gray)
-    given = FaceSampler(recipe).collate([str(tmp_path / "a.png"), gray])
+    given = open_sampler(recipe).collate([str(tmp_path / "a.png"), gray])
     assert given.shape == (2, 32, 32, channels)
     assert given.dtype == np.uint8
     settings = FaceSettings(size=32, channels=channels)
@@ -124,7 +124,7 @@ def test_whatever_its_shape_a_picture_is_one_to_training_and_prediction(tmp_path
     cv2.imwrite(path, rng(7).integers(0, 256, (*shape, 3), dtype=np.uint8))
     given = [f"preprocess.channels={channels}", "preprocess.size=64", f"preprocess.source={source}"]
     settings = FaceSettings(size=64, channels=channels, source=source)
-    sampler = FaceSampler(load_recipe("face-folders", given))
+    sampler = open_sampler(load_recipe("face-folders", given))
     np.testing.assert_array_equal(sampler.collate([path])[0], prepare(read_picture(path), settings))
     assert sampler.collate([path], seeds=[1]).shape == (1, 64, 64, channels)
 
@@ -132,7 +132,7 @@ def test_whatever_its_shape_a_picture_is_one_to_training_and_prediction(tmp_path
 def test_a_file_is_read_once(tmp_path):
     path = tmp_path / "a.png"
     cv2.imwrite(str(path), drawn.face("sad", 2))
-    sampler = FaceSampler(load_recipe("face-folders"))
+    sampler = open_sampler(load_recipe("face-folders"))
     before = sampler.collate([str(path)], seeds=[1])
     path.unlink()
     np.testing.assert_array_equal(sampler.collate([str(path)], seeds=[1]), before)

@@ -37,6 +37,7 @@ from mien.training.objective import Objective, source, weighted_squares
 from mien.training.ratings import Ratings, correlations
 from mien.training.recipe import DistillSettings, TrainSettings, load_recipe
 from mien.training.run import with_splits
+from mien.training.sampler import open_sampler
 from mien.training.stages import Stages
 from mien.training.start import start_from, start_head
 
@@ -94,15 +95,20 @@ def recipe(*settings: str, name: str = "scene-context"):
     return load_recipe(name, ["preprocess.size=32", "preprocess.source=0", *settings])
 
 
+def fitted(recipe, inputs):
+    targets, split = np.zeros((len(inputs), 26), np.float32), np.array(["train"] * len(inputs), object)
+    return open_sampler(recipe).fit([Dataset("d", "scene", SPACES["emotic26"], inputs, targets, split)])
+
+
 def test_the_task_prepares_as_prediction_does(tmp_path):
     (path,) = written(tmp_path, 1)
     region, picture = Region(path, (4, 10, 30, 60)), cv2.imread(path)[:, :, ::-1]
-    sampler = SceneSampler(recipe(), [region])
+    sampler = fitted(recipe(), [region])
     batch = sampler.collate([region, region])
     assert batch.shape == (2, 2, 32, 32, 3)
     for sample in batch:
         np.testing.assert_array_equal(sample, prepare(picture, region.box, sampler.settings))
-    alone = SceneSampler(recipe("preprocess.views=[person]"), [region])
+    alone = fitted(recipe("preprocess.views=[person]"), [region])
     assert alone.views == 1
     np.testing.assert_array_equal(alone.collate([region])[0], batch[0, 1])
     np.testing.assert_array_equal(alone.collate([picture])[0], prepare(picture, None, alone.settings))
@@ -111,7 +117,7 @@ def test_the_task_prepares_as_prediction_does(tmp_path):
 def test_both_views_are_changed_alike():
     picture = np.zeros((64, 64, 3), np.uint8)
     picture[:, :32] = 255
-    sampler = SceneSampler(recipe("augment={flip: 0.5}"), [Region("a", (0, 0, 1, 1))])
+    sampler = fitted(recipe("augment={flip: 0.5}"), [Region("a", (0, 0, 1, 1))])
     views = [sampler.collate([picture], seeds=[seed])[0] for seed in range(12)]
     sides = [[view[16, 4, 0] > 128 for view in pair] for pair in views]
     assert all(first == second for first, second in sides)
@@ -120,10 +126,10 @@ def test_both_views_are_changed_alike():
 
 def test_without_boxes_a_person_is_the_whole_picture(tmp_path):
     paths = written(tmp_path, 2)
-    sampler = SceneSampler(recipe("preprocess.views=[person]"), paths)
+    sampler = fitted(recipe("preprocess.views=[person]"), paths)
     assert sampler.settings.views == ("picture",)
     with pytest.raises(RecipeError, match="the data mark no persons"):
-        SceneSampler(recipe(), paths)
+        fitted(recipe(), paths)
 
 
 def test_memory_does_not_grow_with_the_set(tmp_path, monkeypatch):
@@ -132,7 +138,7 @@ def test_memory_does_not_grow_with_the_set(tmp_path, monkeypatch):
     monkeypatch.setattr(SceneSampler, "kept_bytes", 600_000)
     paths, peaks = written(tmp_path, 64, 256), []
     for count in (8, 64):
-        sampler = SceneSampler(recipe("preprocess.views=[picture]", "preprocess.source=256"))
+        sampler = open_sampler(recipe("preprocess.views=[picture]", "preprocess.source=256"))
         tracemalloc.start()
         for _ in range(2):
             for at in range(0, count, 4):
@@ -149,7 +155,7 @@ def test_what_fits_is_read_once(tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "read", lambda item: reads.append(str(item)) or real(item))
     paths = written(tmp_path, 4)
     monkeypatch.setattr(SceneSampler, "kept_bytes", 2 * 32 * 32 * 3)
-    sampler = SceneSampler(recipe("preprocess.views=[picture]"))
+    sampler = open_sampler(recipe("preprocess.views=[picture]"))
     first = sampler.collate(paths, seeds=[1, 2, 3, 4])
     np.testing.assert_array_equal(sampler.collate(paths, seeds=[1, 2, 3, 4]), first)
     assert sorted(map(reads.count, paths)) == [1, 1, 2, 2]
@@ -252,7 +258,7 @@ def test_a_head_begins_as_scikit_learns_ridge_regression():
     part, network = rated_set(inputs, valence), Means(3)
     before = network.head.weight[:2].detach().clone()
     ratings = Ratings.rated_in(part)
-    start_head(network, SceneSampler(recipe("preprocess.views=[picture]")), part, ratings, 16)
+    start_head(network, open_sampler(recipe("preprocess.views=[picture]")), part, ratings, 16)
     torch.testing.assert_close(network.head.weight[:2], before)  # those of labels stay
     known = ~np.isnan(valence)
     reference = Ridge(1.0).fit(colors[known], (valence[known] - 4) / 3)
@@ -277,7 +283,7 @@ def test_a_kernel_head_begins_as_scikit_learns_kernel_regression():
     valence = np.clip(1 + 2 * np.abs(colors - 2.55).max(1) + rng.normal(0, 0.1, 80), 1, 7)
     valence[7] = np.nan
     part, network = rated_set(inputs, valence), Bent()
-    start_head(network, SceneSampler(recipe("preprocess.views=[picture]")), part, Ratings.rated_in(part), 16)
+    start_head(network, open_sampler(recipe("preprocess.views=[picture]")), part, Ratings.rated_in(part), 16)
     known = ~np.isnan(valence)
     x, y = colors[known], (valence[known] - 4) / 3
 

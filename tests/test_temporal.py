@@ -17,11 +17,12 @@ from mien.errors import RecipeError
 from mien.labels import SPACES
 from mien.modalities.video.frames import ClipFrames
 from mien.modalities.video.preprocess import VideoSettings
-from mien.modalities.video.sampler import _sequences, frame_model, settings_for
+from mien.modalities.video.sampler import _sequences
 from mien.modalities.video.sequences import padded, windows
 from mien.model import FRAMES, verify
 from mien.networks.temporal import Network, Settings
 from mien.training.recipe import load_recipe
+from mien.training.sampler import open_sampler
 
 
 def network(**settings) -> Network:
@@ -107,16 +108,15 @@ def test_the_person_seen_most_often_in_stretches():
 
 
 def test_faces_are_cut_as_the_network_of_frames_wants_them():
-    recipe = load_recipe("video-temporal")
-    manifest = frame_model(recipe)[1]
-    settings = settings_for(recipe, manifest)
+    sampler = open_sampler(load_recipe("video-temporal"))
+    (manifest,), settings = sampler.built_on, sampler.settings
     assert manifest.name == "face"
     assert settings.face.model_dump(mode="json") == manifest.preprocess
     assert settings.aggregate == "learned"
     with pytest.raises(RecipeError, match=r"preprocess\.face: the model face, which reads the frames"):
-        settings_for(load_recipe("video-temporal", ["preprocess.face.size=48"]), manifest)
+        open_sampler(load_recipe("video-temporal", ["preprocess.face.size=48"]))
     with pytest.raises(RecipeError, match="not one network that reads faces"):
-        frame_model(load_recipe("video-temporal", ["network.faces=text"]))
+        open_sampler(load_recipe("video-temporal", ["network.faces=text"]))
 
 
 @pytest.fixture(scope="module")

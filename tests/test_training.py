@@ -22,15 +22,16 @@ from tokenizers import Tokenizer
 import mien
 from conftest import cli_env
 from mien.cli.app import app
-from mien.datasets import open_dataset
+from mien.datasets import Dataset, open_dataset
 from mien.errors import DataError, MienError, RecipeError
-from mien.modalities.text.sampler import TextSampler
+from mien.labels import SPACES
 from mien.networks import gru
 from mien.training import run as runs
 from mien.training.folder import claim
 from mien.training.log import log_to
 from mien.training.network import teacher_probabilities
 from mien.training.recipe import DistillSettings, load_recipe
+from mien.training.sampler import open_sampler
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.slow
@@ -324,11 +325,16 @@ def test_going_on_from_an_earlier_run(done, data, tmp_path):
 
 
 def test_going_on_takes_the_tokens_that_the_weights_were_learned_with(tiny_run):
+    split = np.array(["train"], object)
+    part = Dataset("d", "text", SPACES["carer6"], ["words that the first run never saw"], np.array([0]), split)
     recipe = load_recipe("text-gru", [f"train.start={tiny_run}"])
-    sampler = TextSampler(recipe, ["words that the first run never saw"])
-    assert sampler.tokenizer_json == Tokenizer.from_file(str(tiny_run / "model" / "tokenizer.json")).to_str().encode()
-    learned = TextSampler(load_recipe("text-gru"), ["words that the first run never saw"])
-    assert learned.network_arguments["vocabulary"] != sampler.network_arguments["vocabulary"]
+    sampler = open_sampler(recipe).fit([part])
+    assert (
+        sampler.files["tokenizer.json"]
+        == Tokenizer.from_file(str(tiny_run / "model" / "tokenizer.json")).to_str().encode()
+    )
+    learned = open_sampler(load_recipe("text-gru")).fit([part])
+    assert learned.input_spec["vocabulary"] != sampler.input_spec["vocabulary"]
 
 
 def test_several_labels_with_a_second_set_of_other_labels_and_a_teacher(tmp_path):

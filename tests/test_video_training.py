@@ -18,10 +18,10 @@ from filmed import write_clip
 from mien.datasets import Dataset, open_dataset
 from mien.errors import DataError, RecipeError
 from mien.labels import SPACES
-from mien.modalities.video.sampler import VideoSampler, unfold
 from mien.model import verify
 from mien.training.log import log_to
 from mien.training.recipe import load_recipe
+from mien.training.sampler import open_sampler
 
 #: VGG16 with an eighth of its filters, from nothing, on small crops: seconds instead of hours.
 SMALL = [
@@ -55,7 +55,7 @@ def test_all_frames_of_a_clip_and_of_an_actor_are_in_one_split(clips, cache, mon
     recipe = load_recipe("video-vgg16", SMALL)
     parts = [data.part(split) for split in ("train", "val", "test")]
     with log_to(told.append):
-        frames = unfold(recipe, parts)
+        frames = open_sampler(recipe).expand(parts)
     places = [set(part.inputs.places.tolist()) for part in frames]
     assert sum(map(len, places)) == len(places[0] | places[1] | places[2])
     for part, whole in zip(frames, parts, strict=True):
@@ -64,8 +64,9 @@ def test_all_frames_of_a_clip_and_of_an_actor_are_in_one_split(clips, cache, mon
         np.testing.assert_array_equal(part.targets, whole.targets[part.columns["clip"]])
     assert "1 of 65 clips are left out: " in told[-1]
     assert "01-01-03-02-01-01-01.mp4: no face was found" in told[-1]
+    empty = data.take(np.array(["03-02-01-01-01" in str(path) for path in data.inputs]))
     with pytest.raises(DataError, match="no face was found in any of 1 clips"):
-        unfold(recipe, [data.take(np.array(["03-02-01-01-01" in str(path) for path in data.inputs]))])
+        open_sampler(recipe).expand([empty])
 
 
 def test_frames_are_pooled_as_prediction_does():
@@ -82,11 +83,11 @@ def test_frames_are_pooled_as_prediction_does():
         "f", "video", space, [0] * 5, np.array([happy] * 2 + [sad] * 3), np.array(["val"] * 5, object),
         columns={"clip": np.array([0, 0, 3, 3, 3]), "time": np.arange(5.0), "person": np.ones(5, int)},
     )  # fmt: skip
-    logits, whole = VideoSampler(recipe).pool(np.log(rows), frames)
+    logits, whole = open_sampler(recipe).pool(np.log(rows), frames)
     assert whole.targets.tolist() == [happy, sad]
     assert logits.argmax(1).tolist() == [happy, sad]
     np.testing.assert_allclose(np.exp(logits), [rows[:2].mean(0), rows[2:].mean(0)], rtol=1e-5)
-    by_vote = VideoSampler(load_recipe("video-vgg16", [*SMALL, "aggregate=vote", "smooth=0"])).pool(
+    by_vote = open_sampler(load_recipe("video-vgg16", [*SMALL, "aggregate=vote", "smooth=0"])).pool(
         np.log(rows), frames
     )
     assert by_vote[0].argmax(1).tolist() == [happy, angry]
@@ -95,12 +96,12 @@ def test_frames_are_pooled_as_prediction_does():
 def test_what_clips_cannot_have_is_refused(clips, cache, monkeypatch):
     monkeypatch.setenv("MIEN_CACHE", str(cache))
     with pytest.raises(RecipeError, match="learned is what the network temporal does"):
-        VideoSampler(load_recipe("video-vgg16", [*SMALL, "aggregate=learned"]))
+        open_sampler(load_recipe("video-vgg16", [*SMALL, "aggregate=learned"]))
     data = open_dataset(f"ravdess:{clips}")
     both = data.space.as_multilabel(True)
     several = Dataset("s", "video", both, ["a.mp4"], np.ones((1, 8), np.float32), np.array([""]))
     with pytest.raises(RecipeError, match="one label at a time"):
-        unfold(load_recipe("video-vgg16", SMALL), [several])
+        open_sampler(load_recipe("video-vgg16", SMALL)).expand([several])
 
 
 # --------------------------------------------------------------------------------------------- the command line

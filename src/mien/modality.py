@@ -7,11 +7,12 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -24,6 +25,10 @@ from mien.plugins import import_object, load_plugin, plugin_names
 from mien.results import Box, Prediction, Result
 from mien.runtime import parallel_map, readers
 
+if TYPE_CHECKING:
+    from mien.datasets import Dataset
+
+_MOST, _FEWEST, _PIXELS = 256, 16, 1 << 21  # samples at once, and pixels of pictures
 _PICTURES_AHEAD = 64  # looked at before what they show is computed, however little that is
 
 _NAMELESS = {"<bytes>": "the file", "<file>": "the file", "<array>": "the picture", "<image>": "the picture"}
@@ -50,7 +55,7 @@ class Modality:
         preprocess: the pydantic settings of its preprocessing.
         augment: the pydantic settings of its augmentation.
         predictor: a :class:`Predictor`.
-        sampler: a :class:`Sampler`, or a function that returns one.
+        sampler: a :class:`Sampler`, or a function that makes one of :class:`SamplerSettings`.
         example: an input as the model card shows it, in Python.
         options: what its predictors can be told of inputs: "crops", "boxes", "fps", "frames".
         batch: inputs that the server computes at once.
@@ -266,6 +271,72 @@ class Predictor(OldMethods, ABC):
     @property
     def _rollups(self) -> dict[str, dict[str, float]]:
         return self.manifest.rollups if self._own else {}
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """What a sampler takes of a recipe.
+
+    Attributes:
+        preprocess, augment: the checked settings of the modality.
+        network: the network's kind and options.
+        tokenizer: how texts are cut into tokens.
+        start: the run or model folder to go on from; "" for none.
+        pretrained: the folder of the pretrained weights.
+    """
+
+    preprocess: Any
+    augment: Any
+    network: Mapping[str, Any] = field(default_factory=dict)
+    tokenizer: Any = None
+    start: str = ""
+    pretrained: Path | None = None
+
+
+class Sampler(ABC):
+    """The training side of a modality: makes batches of a data set, as prediction prepares its inputs. No torch.
+
+    Attributes:
+        settings: the ``preprocess`` part of the manifest.
+        input_spec: what the network is made for, as keywords of its class, such as ``size``; known after :meth:`fit`.
+        free_axes: axes of a batch that differ from batch to batch.
+        views: pictures of each sample.
+        files: what goes into the model folder besides the network.
+        built_on: manifests of the models whose networks prepare the samples.
+    """
+
+    settings: Any
+    input_spec: Mapping[str, int]
+    free_axes: tuple[str, ...] = ("batch",)
+    views: int = 1
+    files: Mapping[str, bytes] = MappingProxyType({})
+    built_on: Sequence[Manifest] = ()
+
+    @property
+    def evaluation_batch(self) -> int:
+        """How many samples a network is given at once where nothing is learned, by their size."""
+        side = self.input_spec.get("size", 0)
+        return min(_MOST, max(_FEWEST, _PIXELS // side**2)) if side else _MOST
+
+    def expand(self, sets: Sequence[Dataset]) -> list[Dataset]:
+        """The sets that batches are made of, where it is not these: the faces in the frames of clips."""
+        return list(sets)
+
+    def fit(self, sets: Sequence[Dataset]) -> Self:
+        """Learn what the training sets tell of the inputs, such as a vocabulary. Returns the sampler."""
+        return self
+
+    def lengths(self, inputs: Sequence[Any]) -> np.ndarray:
+        """Rough lengths by which batches are put together, int64 (n,)."""
+        return np.zeros(len(inputs), np.int64)
+
+    @abstractmethod
+    def collate(self, inputs: Sequence[Any], seeds: Sequence[int] | None = None) -> np.ndarray:
+        """A batch of samples; *seeds*, one for each, say how they are augmented, None that they are not."""
+
+    def pool(self, logits: np.ndarray, samples: Dataset) -> tuple[np.ndarray, Dataset]:
+        """From samples to the things that count, where they are not the same: from frames to clips."""
+        return logits, samples
 
 
 def answer_in(predictor: Predictor, labels: str | None) -> tuple[Predictor, Callable[[Result], Result]]:

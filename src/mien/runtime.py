@@ -202,3 +202,12 @@ def parallel_map(function: Callable[[T], R], items: Iterable[T], threads: int | 
             yield begun.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def probabilities_of(logits: np.ndarray, multilabel: bool, temperature: float = 1.0) -> np.ndarray:
+    """Logits (n, labels) → probabilities float32 (n, labels)."""
+    logits = logits / temperature
+    if multilabel:
+        return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), np.float32)
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True), np.float32)

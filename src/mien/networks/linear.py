@@ -14,7 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
 from mien.networks.graph import save_graph
-from mien.training.export import Reference, probabilities_of
+from mien.runtime import probabilities_of
+from mien.training.export import Reference
 
 
 class Settings(BaseModel):

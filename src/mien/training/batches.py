@@ -12,8 +12,8 @@ import torch
 
 from mien.datasets import Dataset
 from mien.errors import DataError
+from mien.modality import Sampler
 from mien.training.ratings import Ratings
-from mien.training.sampler import Sampler
 
 _POOL = 50  # batches that are sorted by length together: little padding, and still a fresh mixture in each epoch
 

@@ -11,7 +11,8 @@ from sklearn.preprocessing import StandardScaler
 
 from mien.networks.logistic import Logistic
 from mien.networks.rows import NEVER, Graph
-from mien.training.export import fit_temperature, probabilities_of
+from mien.runtime import probabilities_of
+from mien.training.export import fit_temperature
 
 Kind = Literal["temperature", "matrix"]
 _C = 0.1  # of the matrix: towards no difference between the labels

@@ -15,12 +15,13 @@ from mien.errors import DataError, InputError, RecipeError
 from mien.labels import make_space
 from mien.modalities.face.experts import DeepFaceChooser, genders
 from mien.modalities.face.preprocess import FaceSettings
+from mien.modality import Sampler
 from mien.model import CHOOSER, NETWORK
 from mien.networks.packages import package_file
 from mien.runtime import Session
 from mien.training.log import LOGGER, log_nothing, log_prefix
 from mien.training.recipe import NetworkSettings, Recipe, settings_of
-from mien.training.sampler import Sampler, unfold
+from mien.training.sampler import open_sampler
 
 #: Where dlib's chips of faces have the middle of either eye, x and y in units of their side: the means of the corners
 #: of the eyes in its mean face, with the padding of 0.2 that the gender network learned with.
@@ -102,7 +103,7 @@ def make_chooser(
     """What picks the expert: files for the model folder, and how often it is right on the validation data.
 
     Args:
-        sets, valid: the data, whole: not unfolded and not split.
+        sets, valid: the data, whole: not expanded and not split.
         folder: of the run.
     """
     kind, by, face = recipe.experts.chooser, recipe.experts.by, face_settings(recipe)
@@ -110,18 +111,18 @@ def make_chooser(
         return {}, {}
     names = sorted({str(value) for value in sets[0].columns[by]} - {""})
     told = [_by_group(part, by, names) for part in (*sets, valid) if by in part.columns]
-    with log_nothing():  # what unfolding has to say was logged before
-        *learned, held = unfold(recipe, told)
+    with log_nothing():  # what expanding has to say was logged before
+        *learned, held = open_sampler(recipe).expand(told)
     files: dict[str, Path | bytes] = {}
     choose: Callable[[np.ndarray], np.ndarray]
     if kind == "deepface":
         choose = DeepFaceChooser(names)
-        sampler = _task(recipe, held)
+        sampler = open_sampler(recipe).fit([held])
     else:
         if kind == "learned":
             files[CHOOSER], sampler = _learn(recipe, learned, held, face, folder / "chooser", resume)
         else:
-            files[CHOOSER], sampler = gender_chooser(gender_network(), names, face), _task(recipe, held)
+            files[CHOOSER], sampler = gender_chooser(gender_network(), names, face), open_sampler(recipe).fit([held])
         content = files[CHOOSER]
         choose = Session(content).run
     right = _right(choose, sampler, held)
@@ -134,12 +135,6 @@ def face_settings(recipe: Recipe) -> FaceSettings:
     settings = settings_of(recipe, "preprocess")
     face: FaceSettings = getattr(settings, "face", settings)
     return face
-
-
-def _task(recipe: Recipe, held: Dataset) -> Sampler:
-    from mien.training.sampler import open_sampler
-
-    return open_sampler(recipe, held.inputs)
 
 
 def _by_group(part: Dataset, by: str, names: Sequence[str]) -> Dataset:

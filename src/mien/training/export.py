@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import ExportError
+from mien.modality import Sampler
 from mien.networks.graph import OPSET
 from mien.runtime import Session
 from mien.training.ranges import fix_ranges, products_in_8_bits
 from mien.training.ratings import Ratings
-from mien.training.sampler import Sampler
 
 Reference = Callable[[np.ndarray], np.ndarray]
 ANSWERS = ("probabilities", "ratings")  # outputs that are answers, in the order in which a reference gives them
@@ -77,15 +77,6 @@ class Answers(nn.Module):
         parts = [own.sigmoid() if self.multilabel else own.softmax(1)]
         parts += [other.div(heat).softmax(1) for other, (_, heat) in zip(others, self.heads, strict=True)]
         return torch.cat(parts, 1) if others else parts[0]
-
-
-def probabilities_of(logits: np.ndarray, multilabel: bool, temperature: float = 1.0) -> np.ndarray:
-    """The same in numpy: logits (n, labels) → probabilities float32 (n, labels)."""
-    logits = logits / temperature
-    if multilabel:
-        return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), np.float32)
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(powers / powers.sum(1, keepdims=True), np.float32)
 
 
 def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:

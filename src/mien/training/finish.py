@@ -15,13 +15,13 @@ from mien.errors import ExportError
 from mien.evaluation.evaluate import rollup_probabilities
 from mien.evaluation.metrics import best_thresholds, tuned_metrics
 from mien.labels import MAPS, LabelSpace, get_space
+from mien.modality import Sampler
 from mien.model import Manifest
 from mien.training.card import card
 from mien.training.experts import expert_files
 from mien.training.log import LOGGER, log_prefix
 from mien.training.ratings import Ratings, mean_correlation
 from mien.training.recipe import Recipe
-from mien.training.sampler import Sampler, evaluation_batch
 
 CALIBRATION = 512  # samples on which the ranges of an 8-bit network are measured
 
@@ -114,7 +114,7 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path) -> 
             known = votes.any(1)
             heat = fit_temperature(logits[known, columns], votes[known].argmax(1))
             trained.heads[place] = len(head.names), heat
-    shown, most = list(valid.inputs[:256]), evaluation_batch(sampler)
+    shown, most = list(valid.inputs[:256]), sampler.evaluation_batch
     sizes = [(at, min(size, most)) for at, size in ((0, 1), (1, 7), (8, 64), (72, 184)) if shown[at:]]
     batches = (sampler.collate(shown[at : at + size]) for at, size in sizes)
     example = sampler.collate(shown[:2])

@@ -23,14 +23,15 @@ from torch import Tensor, nn
 from mien.datasets import Dataset
 from mien.errors import MienError
 from mien.evaluation.metrics import tuned_metrics
+from mien.modality import Sampler
+from mien.runtime import probabilities_of
 from mien.training.batches import Batches
 from mien.training.callbacks import HISTORY, EarlyStoppingLater, History, Newest
-from mien.training.export import ANSWERS, Answers, Reference, export_network, probabilities_of
+from mien.training.export import ANSWERS, Answers, Reference, export_network
 from mien.training.log import LOGGER
 from mien.training.objective import Objective
 from mien.training.ratings import Ratings, correlations
 from mien.training.recipe import TrainSettings
-from mien.training.sampler import Sampler, evaluation_batch
 from mien.training.stages import Stages
 
 CHECKPOINTS = "checkpoints"
@@ -42,7 +43,7 @@ def logits_of(
     """Logits float32 (n, labels) on the CPU, in the order of the inputs, without gradients."""
     network.eval()
     order = np.argsort(sampler.lengths(inputs), kind="stable")
-    size, parts = evaluation_batch(sampler), []
+    size, parts = sampler.evaluation_batch, []
     with torch.inference_mode():
         for start in range(0, len(order), size):
             batch = sampler.collate([inputs[i] for i in order[start : start + size]])
@@ -165,10 +166,7 @@ def _hits(logits: Tensor, targets: Tensor) -> Tensor:
 
 def pooled(sampler: Sampler, logits: Tensor, samples: Dataset) -> tuple[Tensor, Dataset]:
     """Logits and samples by which a model is judged: those of whole clips, where it is trained on their frames."""
-    pool = getattr(sampler, "pool", None)
-    if pool is None:
-        return logits, samples
-    whole, things = pool(logits.numpy(), samples)
+    whole, things = sampler.pool(logits.numpy(), samples)
     return torch.from_numpy(whole), things
 
 

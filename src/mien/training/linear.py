@@ -12,13 +12,15 @@ import numpy as np
 from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
 from mien.evaluation.metrics import tuned_metrics
+from mien.modality import Sampler
 from mien.networks import open_network
 from mien.networks.linear import LinearModel
-from mien.training.export import Reference, probabilities_of
+from mien.runtime import probabilities_of
+from mien.training.export import Reference
 from mien.training.log import LOGGER
 from mien.training.ratings import Ratings
 from mien.training.recipe import Recipe
-from mien.training.sampler import Sampler, open_sampler
+from mien.training.sampler import open_sampler
 
 
 @dataclass
@@ -82,9 +84,9 @@ def train_linear(recipe: Recipe, sets: list[Dataset], valid: Dataset) -> tuple[T
     if len(sets) > 1:
         raise DataError("the linear baseline learns from one data set")
     _, settings = open_network(recipe.network.kind, recipe.network.options)
-    sampler = open_sampler(recipe, sets[0].inputs)
+    sampler = open_sampler(recipe).fit(sets)
     ids, valid_ids = _ids(sampler, sets[0].inputs), _ids(sampler, valid.inputs)
-    model = LinearModel(settings, sampler.network_arguments["pad_id"], recipe.train.seed)
+    model = LinearModel(settings, sampler.input_spec["pad_id"], recipe.train.seed)
     trained, history, best, best_c = TrainedLinear(model, sampler, valid.space.multilabel), [], -1.0, settings.c[0]
     for number, c in enumerate(settings.c, 1):
         try:

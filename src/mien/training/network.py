@@ -14,7 +14,7 @@ from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
 from mien.evaluation.evaluate import rollup_probabilities
 from mien.labels import LabelSpace
-from mien.modality import load
+from mien.modality import Sampler, load
 from mien.networks import open_network
 from mien.training.batches import Batches
 from mien.training.fit import Module, TrainedNetwork, fit
@@ -23,7 +23,7 @@ from mien.training.log import LOGGER
 from mien.training.objective import Objective, source
 from mien.training.ratings import Ratings
 from mien.training.recipe import DistillSettings, Recipe
-from mien.training.sampler import Sampler, evaluation_batch, open_sampler
+from mien.training.sampler import open_sampler
 from mien.training.start import start_from, start_head
 
 _CALIBRATION = 1024  # samples by which a network adjusts what its pretrained weights do not tell
@@ -48,21 +48,18 @@ def train_network(
     heads = _heads(recipe.train.also, sets[0], len(own))
     if heads and hasattr(module.Network, "write_onnx"):
         raise RecipeError(f"train.also: the network {recipe.network.kind} answers in one label space")
-    text = recipe.modality == "text"  # of other modalities the inputs may lie on disk, and are not to be gathered
-    sampler = open_sampler(
-        recipe, [item for part in sets for item in part.inputs] if text else sets[0].inputs, pretrained
-    )
-    if (seen := getattr(sampler, "views", 1)) != (wanted := getattr(module.Network, "views", 1)):
+    sampler = open_sampler(recipe, pretrained).fit(sets)
+    if (seen := sampler.views) != (wanted := getattr(module.Network, "views", 1)):
         raise RecipeError(f"preprocess.views: the network {recipe.network.kind} looks at {wanted}, not at {seen}")
     ratings = _ratings(recipe, sets[0], module)
     options = _at_start(recipe, options, own, pretrained)
-    network = module.Network(options, labels=_width(own, heads) + len(ratings), **sampler.network_arguments)
+    network = module.Network(options, labels=_width(own, heads) + len(ratings), **sampler.input_spec)
     if recipe.train.start:
         start_from(network, recipe.train.start, own, list(heads), ratings)
     elif hasattr(network, "calibrate") and not recipe.train.head_start:  # which sees to that
         network.calibrate(torch.from_numpy(sampler.collate(sets[0].inputs[:_CALIBRATION])))
     if recipe.train.head_start:
-        start_head(network, sampler, sets[0], ratings, evaluation_batch(sampler), recipe.train.seed)
+        start_head(network, sampler, sets[0], ratings, sampler.evaluation_batch, recipe.train.seed)
     given = recipe.train.mix_weight
     weights = [1.0, *(given if isinstance(given, list) else [given] * (len(sets) - 1))]
     if len(weights) != len(sets):

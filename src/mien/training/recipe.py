@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,53 +10,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mien.errors import RecipeError, invalid
+from mien.modalities.text.tokenizer import TokenizerSettings
+from mien.modality import get_modality, modality_names
+from mien.plugins import import_object
 from mien.training.plain_yaml import read_yaml
 
+_PARTS = ("preprocess", "augment")  # those that differ by modality
 _STEPS, _KEY = 8, 200  # of a setting's name
 SHIPPED = Path(__file__).parent.parent / "recipes"
-
-#: modality → its settings for the parts of a recipe that differ by modality.
-PARTS: dict[str, dict[str, str]] = {
-    "text": {
-        "preprocess": "mien.modalities.text.preprocess:TextSettings",
-        "augment": "mien.modalities.text.augment:AugmentSettings",
-    },
-    "face": {
-        "preprocess": "mien.modalities.face.preprocess:FaceSettings",
-        "augment": "mien.modalities.face.augment:AugmentSettings",
-    },
-    "video": {
-        "preprocess": "mien.modalities.video.preprocess:VideoSettings",
-        "augment": "mien.modalities.face.augment:AugmentSettings",
-    },
-    "features": {
-        "preprocess": "mien.modalities.features.preprocess:FeatureSettings",
-        "augment": "mien.modalities.features.preprocess:AugmentSettings",
-    },
-    "scene": {
-        "preprocess": "mien.modalities.scene.preprocess:SceneSettings",
-        "augment": "mien.modalities.face.augment:AugmentSettings",
-    },
-}
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class TokenizerSettings(_Strict):
-    """How text is cut into tokens.
-
-    Attributes:
-        kind: "word" (lower-cased words of the training texts), "bpe" (their frequent words whole, rare ones in
-            pieces; Sennrich et al. 2016) or "pretrained" (the tokenizer beside the network's pretrained weights).
-        size: largest vocabulary.
-        min_count: a word seen less often in training is unknown.
-    """
-
-    kind: Literal["word", "bpe", "pretrained"] = "word"
-    size: int = Field(20_000, ge=10)
-    min_count: int = Field(1, ge=1)
 
 
 class DistillSettings(_Strict):
@@ -274,7 +238,7 @@ def load_recipe(recipe: str | Path, settings: Sequence[str] | Mapping[str, Any] 
     part = ""
     try:
         checked = Recipe.model_validate(document)
-        for part in PARTS[checked.modality]:
+        for part in _PARTS:
             settings_of(checked, part)
     except ValidationError as error:
         given = document[part] if part else document
@@ -290,8 +254,7 @@ def settings_of(recipe: Recipe, part: str) -> Any:
 
 
 def _kind(modality: str, part: str) -> type[BaseModel]:
-    module, _, name = PARTS[modality][part].partition(":")
-    kind: type[BaseModel] = getattr(importlib.import_module(module), name)
+    kind: type[BaseModel] = import_object(getattr(get_modality(modality), part))
     return kind
 
 
@@ -316,7 +279,7 @@ def _set(document: dict[str, Any], key: str, value: Any) -> None:
         modality = str(document.get("modality", "text"))  # whatever it is, it is checked later
         if modality != "text":
             del parts["tokenizer"]
-        for part in PARTS.get(modality, {}):
+        for part in _PARTS if modality in modality_names() else ():
             kind = parts[part] = _kind(modality, part)
             inner = {name: field.annotation for name, field in kind.model_fields.items()}
             parts |= {f"{part}.{name}": annotation for name, annotation in inner.items() if _fields(annotation)}

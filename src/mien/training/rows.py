@@ -6,21 +6,23 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import numpy as np
 
 from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
+from mien.modality import Sampler
 from mien.networks import OF_ROWS, open_network
 from mien.networks.graph import row_model, save_model
 from mien.networks.rows import Graph, write_spread
+from mien.runtime import probabilities_of
 from mien.training.calibrate import Calibration, Kind, calibrate
 from mien.training.embed import Embedding
-from mien.training.export import Reference, probabilities_of
+from mien.training.export import Reference
 from mien.training.ratings import Ratings
 from mien.training.recipe import Recipe
-from mien.training.sampler import Sampler
+from mien.training.sampler import open_sampler
 from mien.training.search import Chosen, choose
 
 _BATCH = 64
@@ -186,11 +188,7 @@ def rows_of(inputs: Sequence[Any], sampler: Sampler, embedding: Embedding | None
 
 
 def _opened(recipe: Recipe, embed: str, data: Dataset) -> tuple[Sampler, Embedding | None]:
-    if not embed:
-        from mien.modalities.features.sampler import FeatureSampler
-
-        return cast(Sampler, FeatureSampler(recipe, data.inputs, features=data.features)), None
-    from mien.modalities.face.sampler import FaceSampler
-
-    embedding = Embedding(embed)
-    return cast(Sampler, FaceSampler(recipe.model_copy(update={"preprocess": embedding.preprocess}))), embedding
+    embedding = Embedding(embed) if embed else None
+    if embedding is not None:
+        recipe = recipe.model_copy(update={"preprocess": embedding.preprocess})
+    return open_sampler(recipe).fit([data]), embedding

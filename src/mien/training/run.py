@@ -34,9 +34,10 @@ from mien.evaluation.held_out import HeldOut
 from mien.evaluation.report import Report
 from mien.inputs import to_write
 from mien.labels import SPACES
-from mien.modality import load
+from mien.modality import Sampler, load
 from mien.model import ExpertsEntry, LabelsEntry, Manifest
 from mien.networks import OF_ROWS
+from mien.runtime import probabilities_of
 from mien.training.card import INNER, card
 from mien.training.experts import expert_files, expert_names, make_chooser, split_groups
 from mien.training.finish import Fitted, Trained, write
@@ -45,7 +46,7 @@ from mien.training.log import LOGGER, log_prefix, log_to
 from mien.training.needs import check_needs
 from mien.training.publish import headline
 from mien.training.recipe import Recipe, as_setting, load_recipe
-from mien.training.sampler import Sampler, unfold
+from mien.training.sampler import open_sampler
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def train_once(
     )
     if checked.train.start:
         remember_start(manifest, folders.read_manifest(folders.find_model(checked.train.start)))
-    for earlier in getattr(sampler, "built_on", []):
+    for earlier in sampler.built_on:
         remember_frames(manifest, earlier)
     choosers: dict[str, Path | bytes] = {}
     if checked.experts.by and valid is not None:
@@ -180,7 +181,7 @@ def train_once(
             by=checked.experts.by, networks=expert_files(fitted), chooser=checked.experts.chooser, figures=figures
         )
     write(checked, fitted, manifest, finished, choosers)
-    measured = _measured(trained, manifest, finished, sets[0], min(64, getattr(sampler, "evaluation_batch", 64)))
+    measured = _measured(trained, manifest, finished, sets[0], min(64, sampler.evaluation_batch))
     if report:
         measured.write(folder / "report")
     on = "val" if valid is not None else INNER
@@ -197,8 +198,6 @@ def _measured(trained: Trained, manifest: Manifest, finished: Path, data: Datase
     """The figures on the validation data; without any, those of the inner folds, each by a model of the others."""
     if "val" in data.splits:
         return evaluate(load(finished), data, split="val", batch_size=size)
-    from mien.training.export import probabilities_of
-
     assert trained.held_out is not None  # see with_splits
     answers = probabilities_of(trained.held_out, False, manifest.training["temperature"])
     report = evaluate(HeldOut(manifest, answers), data, split="train")
@@ -278,7 +277,7 @@ def _fit_all(
     """The network for everybody under "", or one for each group of people."""
     groups = split_groups(recipe, sets, valid)
     parts = [part for some, held in groups.values() for part in (*some, held) if part is not None]
-    samples = iter(unfold(recipe, parts))
+    samples = iter(open_sampler(recipe).expand(parts))
     fitted, names = {}, expert_names(groups)
     for group, (some, of_valid) in groups.items():
         learned, held = [next(samples) for _ in some], None if of_valid is None else next(samples)

@@ -14,10 +14,10 @@ from mien import model as folders
 from mien.datasets import Dataset
 from mien.errors import RecipeError
 from mien.labels import LabelSpace
+from mien.modality import Sampler
 from mien.networks.kernel import COMPONENTS, VECTORS, KernelHead
 from mien.training.log import LOGGER
 from mien.training.ratings import Ratings
-from mien.training.sampler import Sampler
 
 _HEAD = "head"  # what the last layer of every network is called
 _FEWEST = 2  # samples with a rating

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -13,57 +12,54 @@ from mien.media.images import Region
 from mien.modalities.face.augment import AugmentSettings, augment
 from mien.modalities.face.preprocess import resize
 from mien.modalities.scene.preprocess import CHANNELS, SceneSettings, finish, look, read, stack
+from mien.modality import Sampler, SamplerSettings
 from mien.runtime import parallel_map, readers
-from mien.training.recipe import Recipe, settings_of
+
+if TYPE_CHECKING:
+    from mien.datasets import Dataset
 
 _KEPT_BYTES = 1 << 28  # of pictures read from files; beyond that they are read again in each epoch
 
 
-class SceneSampler:
-    """Photographs as a network is trained on them; prepared exactly as for prediction.
+class SceneSampler(Sampler):
+    """Photographs as a network is trained on them; its ``input_spec`` is ``size`` and ``channels``.
 
-    A set of any size is streamed: only the batch at hand and 256 MiB of reduced pictures are in memory.
-
-    Attributes:
-        settings: the ``preprocess`` part of the manifest.
-        network_arguments: what the network is made for: ``size`` and ``channels`` of its input.
-        views: pictures of each sample, 1 or 2.
-        free_axes: axes of a batch that differ from batch to batch.
-        files: what goes into the model folder besides the network.
-        kept_bytes: how many bytes of pictures may be kept.
-
-    Args:
-        recipe: its ``preprocess`` and ``augment`` parts.
-        inputs: the training inputs: where none is a person in a picture, "person" means the whole picture.
-
-    Raises:
-        RecipeError: both views are wanted of inputs that mark no person.
+    Inputs are paths, regions, or arrays as :func:`mien.media.images.read_picture` takes them. A set of any size is
+    streamed: only the batch at hand and ``kept_bytes`` of reduced pictures are in memory.
     """
 
-    free_axes = ("batch",)
     kept_bytes = _KEPT_BYTES
+    settings: SceneSettings
 
-    def __init__(self, recipe: Recipe, inputs: Sequence[Any] = (), pretrained: Path | None = None) -> None:
-        self.settings = _fitting(settings_of(recipe, "preprocess"), inputs)
-        self.changes: AugmentSettings = settings_of(recipe, "augment")
-        self.network_arguments = {"size": self.settings.size, "channels": CHANNELS}
-        self.views = len(self.settings.views)
-        self.files: dict[str, bytes] = {}
+    def __init__(self, given: SamplerSettings) -> None:
+        self.settings = given.preprocess
+        self._augment: AugmentSettings = given.augment
+        self.input_spec = {"size": self.settings.size, "channels": CHANNELS}
         self._kept: dict[Hashable, list[np.ndarray]] = {}
         self._used = 0
 
-    def lengths(self, inputs: Sequence[Any]) -> np.ndarray:
-        """All the same: there is nothing to sort pictures by. int64 (n,)."""
-        return np.zeros(len(inputs), np.int64)
+    @property
+    def views(self) -> int:  # type: ignore[override]
+        """Pictures of each sample, 1 or 2."""
+        return len(self.settings.views)
+
+    def fit(self, sets: Sequence[Dataset]) -> Self:
+        """See whether the first set marks persons: where it does not, "person" means the whole picture.
+
+        Raises:
+            RecipeError: both views are wanted of inputs that mark no person.
+        """
+        inputs, views = sets[0].inputs, self.settings.views
+        if len(inputs) and views != ("picture",) and not any(isinstance(item, Region) for item in inputs):
+            if len(views) > 1:
+                raise RecipeError(
+                    "preprocess.views: the data mark no persons, so there is the picture alone to look at"
+                )
+            self.settings = self.settings.model_copy(update={"views": ("picture",)})
+        return self
 
     def collate(self, inputs: Sequence[Any], seeds: Sequence[int] | None = None) -> np.ndarray:
-        """A batch, uint8 (n, size, size, 3), or (n, 2, size, size, 3) of both views.
-
-        Args:
-            inputs: paths, regions, or arrays as :func:`mien.media.images.read_picture` takes them.
-            seeds: one per sample to augment it by, or None to leave the pictures alone. Both views of a sample are
-                changed alike.
-        """
+        """A batch, uint8 (n, size, size, 3), or (n, 2, size, size, 3) of both views, augmented alike."""
         given = seeds if seeds is not None else [None] * len(inputs)
         return np.stack(list(parallel_map(self._sample, zip(inputs, given, strict=True), readers())))
 
@@ -73,7 +69,9 @@ class SceneSampler:
         if seed is None:
             return finish(views, self.settings)
         squares = [resize(view, max(view.shape[:2])) for view in views]
-        return stack([augment(view, self.settings.size, self.changes, np.random.default_rng(seed)) for view in squares])
+        return stack(
+            [augment(view, self.settings.size, self._augment, np.random.default_rng(seed)) for view in squares]
+        )
 
     def _look(self, item: Any) -> list[np.ndarray]:
         """The views at the resolution that the network learns from; kept, while there is room, if they were read."""
@@ -87,11 +85,3 @@ class SceneSampler:
                 self._used += size
                 self._kept[item] = kept
         return kept
-
-
-def _fitting(settings: SceneSettings, inputs: Sequence[Any]) -> SceneSettings:
-    if not len(inputs) or settings.views == ("picture",) or any(isinstance(item, Region) for item in inputs):
-        return settings
-    if len(settings.views) > 1:
-        raise RecipeError("preprocess.views: the data mark no persons, so there is the picture alone to look at")
-    return settings.model_copy(update={"views": ("picture",)})

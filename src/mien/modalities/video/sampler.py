@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -21,39 +20,44 @@ from mien.modalities.video.frames import ClipFrames, Crops, FrameStore, Sequence
 from mien.modalities.video.preprocess import VideoSettings
 from mien.modalities.video.sequences import padded, windows
 from mien.modalities.video.timeline import smoothed
-from mien.model import FRAMES, Manifest
-from mien.training.export import probabilities_of
-from mien.training.recipe import Recipe, settings_of
+from mien.modality import Sampler, SamplerSettings
+from mien.model import FRAMES
+from mien.output.terminal import progress
+from mien.runtime import probabilities_of
 
 _log = logging.getLogger("mien.training")
 _TOGETHER = "temporal"  # the network that reads sequences of features
-_CLIP, _TIME, _PERSON = "clip", "time", "person"  # columns of what clips were unfolded to
+_CLIP, _TIME, _PERSON = "clip", "time", "person"  # columns of what clips were expanded to
 _NAMED = 20  # clips left out that are named one by one
 
 
 class VideoSampler(FaceSampler):
-    """The faces in the frames of clips, each a sample with the label of its clip.
-
-    See :class:`mien.modalities.face.sampler.FaceSampler`; what is read are the crops that :func:`unfold` gives.
-    """
+    """The faces in the frames of clips, each a sample with the label of its clip."""
 
     evaluation_batch = 32
 
-    def __init__(self, recipe: Recipe, inputs: Sequence[Any] = (), pretrained: Path | None = None) -> None:
-        super().__init__(recipe, inputs, pretrained)
+    def __init__(self, given: SamplerSettings) -> None:
+        super().__init__(given)
         if self.settings.aggregate == "learned":
             raise RecipeError(f"preprocess.aggregate: learned is what the network {_TOGETHER} does")
 
-    def _face(self) -> FaceSettings:
+    @property
+    def face(self) -> FaceSettings:
+        """How each face is prepared."""
         settings: VideoSettings = self.settings
         return settings.face
+
+    def expand(self, sets: Sequence[Dataset]) -> list[Dataset]:
+        """Each set of clips as one of the faces in their frames; see :func:`_cut`."""
+        store, clips = _cut(self.settings, sets)
+        return [_frames(part, kept, store) for part, kept in zip(sets, clips, strict=True)]
 
     def pool(self, logits: np.ndarray, samples: Dataset) -> tuple[np.ndarray, Dataset]:
         """From frames to clips, as prediction does it: smoothed for each person, then taken together by the rule.
 
         Args:
             logits: float (n, labels) of the frames.
-            samples: the n frames, as :func:`unfold` gives them.
+            samples: the n frames, as :meth:`expand` gives them.
 
         Returns:
             The logarithms of the clips' probabilities, float32 (clips, labels), and the clips with their labels.
@@ -61,20 +65,44 @@ class VideoSampler(FaceSampler):
         return _pooled(logits, samples, self.settings.aggregate, self.settings.smooth)
 
 
-class SequenceSampler:
+class SequenceSampler(Sampler):
     """The people in clips, each a sequence of what a network of faces makes of the frames.
 
-    Attributes: as those of :class:`mien.modalities.face.sampler.FaceSampler`.
+    Raises:
+        ModelError: there is no such model of faces, or its folder is damaged.
+        RecipeError: it reads no faces, or has several networks; or the recipe says how faces are cut.
     """
 
     free_axes = ("batch", "length")
+    settings: VideoSettings
 
-    def __init__(self, recipe: Recipe, inputs: Sequence[Any] = (), pretrained: Path | None = None) -> None:
-        folder, manifest = frame_model(recipe)
-        self.settings = settings_for(recipe, manifest)
-        self.network_arguments = {"width": len(inputs[0][0])}
-        self.files = {FRAMES: (folder / folders.NETWORK).read_bytes()}
+    def __init__(self, given: SamplerSettings) -> None:
+        folder = folders.find_model(given.network.get("faces", "face"))
+        manifest = folders.verify(folder)
+        if manifest.modality != "face" or manifest.experts:
+            raise RecipeError(f"network.faces: {folder} is not one network that reads faces")
+        settings: VideoSettings = given.preprocess
+        if "face" in settings.model_fields_set:
+            raise RecipeError(
+                f"preprocess.face: the model {manifest.name}, which reads the frames, says how faces are cut"
+            )
+        face = folders.preprocess_settings(manifest, FaceSettings, manifest.name)
+        self.settings = settings.model_copy(update={"face": face, "aggregate": "learned", "smooth": 0.0})
         self.built_on = [manifest]
+        self._network = folder / folders.NETWORK
+
+    def expand(self, sets: Sequence[Dataset]) -> list[Dataset]:
+        """Each set of clips as one of sequences of features of the faces in them; see :func:`_cut`."""
+        store, clips = _cut(self.settings, sets)
+        with progress("reading faces", store.end) as step:
+            features = store.features(self._network, step)
+        return [_sequences(part, kept, features, self.settings) for part, kept in zip(sets, clips, strict=True)]
+
+    def fit(self, sets: Sequence[Dataset]) -> Self:
+        """See how wide the features are, and keep the network that gives them."""
+        self.input_spec = {"width": len(sets[0].inputs[0][0])}
+        self.files = {FRAMES: self._network.read_bytes()}
+        return self
 
     def lengths(self, inputs: Sequence[Any]) -> np.ndarray:
         """Frames of each sequence, int64 (n,)."""
@@ -85,15 +113,38 @@ class SequenceSampler:
         return padded(inputs)
 
     def pool(self, logits: np.ndarray, samples: Dataset) -> tuple[np.ndarray, Dataset]:
-        """From stretches to clips: see :meth:`VideoSampler.pool`."""
+        """From segments to clips: see :meth:`VideoSampler.pool`."""
         return _pooled(logits, samples, "sum", 0.0)
 
 
-def video_sampler(
-    recipe: Recipe, inputs: Sequence[Any], pretrained: Path | None = None
-) -> VideoSampler | SequenceSampler:
+def video_sampler(given: SamplerSettings) -> VideoSampler | SequenceSampler:
     """The sampler of the recipe's network."""
-    return (SequenceSampler if recipe.network.kind == _TOGETHER else VideoSampler)(recipe, inputs, pretrained)
+    return (SequenceSampler if given.network.get("kind") == _TOGETHER else VideoSampler)(given)
+
+
+def _cut(settings: VideoSettings, sets: Sequence[Dataset]) -> tuple[FrameStore, list[list[ClipFrames]]]:
+    """The faces in the clips of all sets, cut and kept on disk, and for each set the frames of its clips.
+
+    Clips without a face, or that cannot be read, are named and left out.
+
+    Raises:
+        RecipeError: clips have several labels at a time.
+        MienError: the crops cannot be kept.
+    """
+    if any(part.space.multilabel for part in sets):
+        raise RecipeError("clips are read with one label at a time")
+    store = FrameStore(settings, FaceDetector())
+    paths = list(dict.fromkeys(str(path) for part in sets for path in part.inputs))
+    _log.info(f"faces of {len(paths):,} clips are kept in {store.folder}")
+    with progress("cutting faces", len(paths)) as step:
+        kept = dict(zip(paths, store.add(paths, step), strict=True))
+    lost = [clip.problem for clip in kept.values() if not clip.times]
+    if store.dropped:
+        _log.info(f"{store.dropped:,} clips in it had lost their crops, which were cut again where they are needed")
+    if lost:
+        more = f" … and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+        _log.info(f"{len(lost):,} of {len(paths):,} clips are left out: {'; '.join(lost[:_NAMED])}{more}")
+    return store, [[kept[str(path)] for path in part.inputs] for part in sets]
 
 
 def _pooled(logits: np.ndarray, samples: Dataset, rule: str, seconds: float) -> tuple[np.ndarray, Dataset]:
@@ -110,64 +161,6 @@ def _pooled(logits: np.ndarray, samples: Dataset, rule: str, seconds: float) -> 
         ratings={}, scales={},
     )  # fmt: skip
     return np.log(np.maximum(np.array(rows), 1e-9)).astype(np.float32), whole
-
-
-def frame_model(recipe: Recipe) -> tuple[Path, Manifest]:
-    """The model whose network reads the single frames for a network that reads sequences.
-
-    Raises:
-        ModelError: there is no such model, or its folder is damaged.
-        RecipeError: it reads no faces, or has several networks.
-    """
-    folder = folders.find_model(recipe.network.options.get("faces", "face"))
-    manifest = folders.verify(folder)
-    if manifest.modality != "face" or manifest.experts:
-        raise RecipeError(f"network.faces: {folder} is not one network that reads faces")
-    return folder, manifest
-
-
-def settings_for(recipe: Recipe, frames: Manifest) -> VideoSettings:
-    """How clips are gone through for a network that reads sequences: faces as the network of frames wants them."""
-    if "face" in recipe.preprocess:
-        raise RecipeError(f"preprocess.face: the model {frames.name}, which reads the frames, says how faces are cut")
-    settings: VideoSettings = settings_of(recipe, "preprocess")
-    face = folders.preprocess_settings(frames, FaceSettings, frames.name)
-    return settings.model_copy(update={"face": face, "aggregate": "learned", "smooth": 0.0})
-
-
-def unfold(recipe: Recipe, sets: Sequence[Dataset]) -> list[Dataset]:
-    """Each set of clips as one of the faces in their frames, or of sequences of those, cut and kept on disk.
-
-    Clips without a face, or that cannot be read, are named and left out.
-
-    Raises:
-        DataError: a set is left without a clip.
-        RecipeError: clips have several labels at a time.
-        MienError: the crops cannot be kept.
-    """
-    from mien.output.terminal import progress
-
-    together = recipe.network.kind == _TOGETHER
-    settings = settings_for(recipe, frame_model(recipe)[1]) if together else settings_of(recipe, "preprocess")
-    if any(part.space.multilabel for part in sets):
-        raise RecipeError("clips are read with one label at a time")
-    store = FrameStore(settings, FaceDetector())
-    paths = list(dict.fromkeys(str(path) for part in sets for path in part.inputs))
-    _log.info(f"faces of {len(paths):,} clips are kept in {store.folder}")
-    with progress("cutting faces", len(paths)) as step:
-        held = dict(zip(paths, store.add(paths, step), strict=True))
-    lost = [clip.problem for clip in held.values() if not clip.times]
-    if store.dropped:
-        _log.info(f"{store.dropped:,} clips in it had lost their crops, which were cut again where they are needed")
-    if lost:
-        more = f" … and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
-        _log.info(f"{len(lost):,} of {len(paths):,} clips are left out: {'; '.join(lost[:_NAMED])}{more}")
-    if together:
-        folder = frame_model(recipe)[0]
-        with progress("reading faces", store.end) as step:
-            features = store.features(folder / folders.NETWORK, step)
-        return [_sequences(part, [held[str(path)] for path in part.inputs], features, settings) for part in sets]
-    return [_frames(part, [held[str(path)] for path in part.inputs], store) for part in sets]
 
 
 def _kept(part: Dataset, clips: Sequence[ClipFrames]) -> list[int]:
@@ -190,7 +183,7 @@ def _frames(part: Dataset, clips: Sequence[ClipFrames], store: FrameStore) -> Da
 
 
 def _sequences(part: Dataset, clips: Sequence[ClipFrames], features: Any, settings: VideoSettings) -> Dataset:
-    """The person seen most often in each clip, in stretches of ``window`` seconds; the last one ends with the clip."""
+    """The person seen most often in each clip, in segments of ``window`` seconds; the last one ends with the clip."""
     rows: list[int] = []
     places: list[np.ndarray] = []
     for row in _kept(part, clips):
@@ -210,7 +203,7 @@ def _sequences(part: Dataset, clips: Sequence[ClipFrames], features: Any, settin
 
 
 def _samples(part: Dataset, rows: np.ndarray, inputs: Sequence[Any], columns: dict[str, np.ndarray]) -> Dataset:
-    """What the clips at *rows* were unfolded to, with their labels."""
+    """What the clips at *rows* were expanded to, with their labels."""
     targets, split = part.targets[rows], part.split[rows]
     return replace(
         part, inputs=inputs, targets=targets, split=split, where=(), columns=columns, group="", votes={},

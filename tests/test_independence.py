@@ -24,7 +24,8 @@ from face_model import drawn_face
 from filmed import write_clip
 from mien.distributed import Job, Worker
 from mien.model import NETWORK, verify, write_model
-from mien.output.shards import Plan, open_parts
+from mien.output.rows import RowFormat
+from mien.output.shards import Plan, open_shards
 from serving import serving
 
 CLOSE = 1e-4
@@ -214,7 +215,7 @@ def test_a_text_has_the_same_answer_after_a_resume(tmp_path: Path) -> None:
     run = partial(subprocess.Popen, command, cwd=tmp_path, env=cli_env(), stderr=subprocess.PIPE, text=True)
     part, end = tmp_path / "out.jsonl.part", time.monotonic() + 60
     process = run()
-    while not part.exists() or part.read_bytes().count(b"\n") < 40:
+    while sum(path.read_bytes().count(b"\n") for path in part.glob("part-*.jsonl")) < 40:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -244,9 +245,10 @@ def test_a_text_has_the_same_answer_in_parts_of_any_size(model: str | Path, tmp_
     names = one.space.names
     alone = [numbers(one.predict(text))[0] for text in few]
     columns = {"text": "string", "label": "string", "error": "string", **{f"score_{name}": "double" for name in names}}
-    job = Job(find_model(model), False, None, True, False, {"batch_size": 64}, 2, Path.cwd())
+    job = Job(find_model(model), RowFormat("text", scores=True), None, {"batch_size": 64}, 2, Path.cwd())
     for size in (7, 24):
-        parts = open_parts(tmp_path / str(size), {}, lambda size=size: Plan(len(few), size, columns))
+        (tmp_path / str(size)).mkdir()
+        parts = open_shards(tmp_path / str(size), {}, lambda size=size: Plan(size, len(few), columns))
         worker, found = Worker(job, parts), []
         for number, start in enumerate(range(0, len(few), size)):
             pairs = [(text, {}) for text in few[start : start + size]]

@@ -34,7 +34,8 @@ from mien.cli.app import app
 from mien.distributed import Job, Worker, batches
 from mien.errors import MienError, how_to_install
 from mien.model import verify
-from mien.output.shards import RECORD, Parts, Plan, Trail, cut, open_parts
+from mien.output.rows import RowFormat
+from mien.output.shards import RECORD, Plan, ShardProgress, Shards, open_shards
 from scene_model import scene_model
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
@@ -62,9 +63,9 @@ def predict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Predict:
     made: list[int] = []
 
     def run(*args: object, after: int = -1) -> Done:
-        def here(_: Any, job: Job, parts: Parts, missing: list[int], sources: Any, __: int | None) -> Iterator[int]:
+        def here(_: Any, job: Job, parts: Shards, missing: list[int], sources: Any, __: int | None) -> Iterator[int]:
             worker = Worker(job, parts)
-            for place, batch in enumerate(batches(sources, parts, missing)):
+            for place, batch in enumerate(batches(sources, parts)):
                 if place == after:
                     raise KeyboardInterrupt
                 made.append(batch["part"][0])
@@ -268,7 +269,7 @@ def test_a_stopped_run_goes_on_without_lost_or_doubled_rows(predict: Predict, ti
     assert first.stat().st_mtime_ns == kept[first]
     assert [row["id"] for row in read(tmp_path / "parts").to_pylist()] == [str(number) for number in range(250)]
     assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == [
-        RECORD, *(f"_part-{number:05}.sha256" for number in range(4)),
+        RECORD, *(f"_part-{number:05}.json" for number in range(4)),
         *(f"part-{number:05}.parquet" for number in range(4)),
     ]  # fmt: skip
     assert "13 of 250 inputs could not be read: their rows have no label and say why" in done.output
@@ -287,7 +288,7 @@ def test_parts_that_are_not_as_they_were_written_are_made_again(predict: Predict
     flipped[len(flipped) // 3] ^= 4
     (folder / "part-00000.parquet").write_bytes(flipped)
     (folder / "part-00001.parquet").write_bytes(before["part-00001.parquet"][:-20])
-    (folder / "_part-00002.sha256").unlink()  # the machine stopped between the two
+    (folder / "_part-00002.json").unlink()  # the machine stopped between the two
     (folder / "part-00003.parquet").write_bytes(before["part-00002.parquet"])  # whole, but another
     done = predict(*asked)
     assert done.exit_code == 0, done.output
@@ -302,7 +303,7 @@ def test_damage_to_the_record_of_what_was_asked_is_refused(predict: Predict, tin
     assert predict(*asked, after=2).exit_code == 1
     record = tmp_path / "parts" / RECORD
     record.write_text(record.read_text().replace('"size": 64', '"size": 65'))
-    assert "_mien.json is damaged; name another folder" in str(predict(*asked).exception)
+    assert "_mien.json is damaged, or of another version of mien: name another folder" in str(predict(*asked).exception)
 
 
 def test_of_two_runs_into_one_folder_the_second_is_refused(predict: Predict, tiny_model: Path, tmp_path: Path):
@@ -329,7 +330,7 @@ def test_another_question_is_refused(predict: Predict, tiny_model: Path, tiny_mu
         assert "\n" not in str(done.exception)
         return str(done.exception)
 
-    other = "parts holds results of something else (not the same: {}); name another folder"
+    other = "parts holds 200 rows of another call (not the same: {}): name another folder"
     assert refusal(*asked, tiny_multi).endswith(other.format("model"))
     assert refusal(*asked, tiny_model, "--scores", "--labels", "ekman7").endswith(other.format("--labels, --scores"))
     write_texts(tmp_path / "t.csv", 201)
@@ -338,7 +339,7 @@ def test_another_question_is_refused(predict: Predict, tiny_model: Path, tiny_mu
     (tmp_path / "parts" / RECORD).write_text('{"mien": 1}')
     assert "another version of mien" in refusal(*asked, tiny_model)
     (tmp_path / "parts" / RECORD).write_text("{")
-    assert "_mien.json cannot be read" in refusal(*asked, tiny_model)
+    assert "_mien.json is damaged, or of another version" in refusal(*asked, tiny_model)
     (tmp_path / "parts" / RECORD).unlink()
     assert "holds files that are no results of this" in refusal(*asked, tiny_model)
     asked = "t.csv", "--model", tiny_model, "--engine", "ray", "--out"
@@ -376,11 +377,13 @@ def test_without_ray_it_says_what_to_install(tmp_path: Path):
 # --------------------------------------------------------------------------------------- inputs that break things
 
 
-def worker_of(model: Path, folder: Path, **options: Any) -> tuple[Worker, Parts]:
+def worker_of(model: Path, folder: Path, **options: Any) -> tuple[Worker, Shards]:
     kind = verify(model).modality
     columns = dict.fromkeys(["text" if kind == "text" else "file", "label", "error"], "string")
-    parts = open_parts(folder, {}, lambda: Plan(5, 5, columns))
-    return Worker(Job(model, kind == "video", None, False, False, options, 1, Path.cwd()), parts), parts
+    folder.mkdir(exist_ok=True)
+    parts = open_shards(folder, {}, lambda: Plan(5, 5, columns))
+    rows = RowFormat("clip" if kind == "video" else "text")
+    return Worker(Job(model, rows, None, options, 1, Path.cwd()), parts), parts
 
 
 class Death(BaseException):
@@ -420,8 +423,9 @@ def test_an_input_that_breaks_a_predictor_has_an_error_and_the_others_do_not(
 def test_an_input_that_kills_two_processes_is_left_out(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    worker, parts = worker_of(tiny_model, tmp_path / "parts", batch_size=8)
     for _ in range(3):  # all together; then one by one, twice
-        worker, parts = worker_of(tiny_model, tmp_path / "parts", batch_size=8)
+        worker = Worker(worker.job, parts)
         rigged(worker, monkeypatch, Death())
         with pytest.raises(Death):
             worker(BATCH)
@@ -430,26 +434,30 @@ def test_an_input_that_kills_two_processes_is_left_out(
     rows = read(parts.folder).to_pylist()
     assert [row["label"] is None for row in rows] == [False, False, True, True, False]
     assert rows[2]["error"] == "two processes that read it were killed"
-    assert not parts.trail(0).exists()
+    assert not parts.progress(0).exists()
 
 
-def test_a_trail_blames_nobody_for_one_death_and_nothing_for_a_new_run(tmp_path: Path):
-    parts = Parts(tmp_path, Plan(5, 5, {}))
-    Trail(parts.trail(0)).at(3)
-    second = Trail(parts.trail(0))
+def test_progress_blames_nobody_for_one_death_and_nothing_for_a_new_run(tmp_path: Path):
+    parts = Shards(tmp_path, Plan(5, 5))
+    ShardProgress(parts.progress(0)).at(3)
+    second = ShardProgress(parts.progress(0))
     assert (second.again, second.deadly) == (True, set())
     second.at(2)
     second.at(3)
-    assert Trail(parts.trail(0)).deadly == {3}
+    assert ShardProgress(parts.progress(0)).deadly == {3}
     parts.clean()
-    assert not Trail(parts.trail(0)).again
+    assert not ShardProgress(parts.progress(0)).again
 
 
-def test_inputs_are_cut_into_those_parts_that_are_wanted():
-    assert list(cut("abcdefgh", 3, [2, 0])) == [(0, ["a", "b", "c"]), (2, ["g", "h"])]
-    assert list(cut("", 3, [0])) == [(0, [])]
-    assert [Plan(7, 3, {}).held(number) for number in range(Plan(7, 3, {}).parts)] == [3, 3, 1]
-    assert Plan(0, 3, {}).parts == 1
+def test_inputs_of_shards_that_exist_are_passed_over(tmp_path: Path):
+    shards = Shards(tmp_path, Plan(3, 8))
+    (tmp_path / "part-00001.parquet").touch()
+    assert [(number, list(some)) for number, some in shards.pending("abcdefgh")] == [(0, [*"abc"]), (2, [*"gh"])]
+    assert [number for number, _ in shards.pending("abcdefgh")] == [0, 2], "whatever was not taken is passed over"
+    assert shards.missing() == [0, 2]
+    assert [(number, list(some)) for number, some in Shards(tmp_path, Plan(3)).pending("")] == [(0, [])]
+    assert [number for number, _ in shards.pending("abcdef")] == [0]
+    assert Plan(3, 0).shards == 1
 
 
 # --------------------------------------------------------------------------------------------------- with Ray

@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 from conftest import RunCli, change_manifest, cli_env, one_line, single_rows, write_csv
 from mien.cli.app import app
 from mien.errors import MienError
+from mien.output.shards import RECORD
 
 ROWS = 70  # in chunks of 16, the last of which is not full
 
@@ -52,6 +53,10 @@ def place(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def asked(folder: Path, model: Path) -> list[object]:
     return [folder / "in.csv", "--model", model, "--out", folder / "out.csv", "--batch-size", 1]
 
@@ -61,7 +66,7 @@ def test_ctrl_c_while_the_file_is_made_keeps_its_rows(place: Path, tiny_model: P
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("mien.output.journal.Journal.finish", stop)
+        patch.setattr("mien.output.writer.ShardWriter.close", stop)
         assert f"stopped: the {ROWS} rows done are kept in " in refusal(predict(*asked(place, tiny_model)))
     assert predict(*asked(place, tiny_model)).exit_code == 0
     assert (place / "out.csv").read_bytes() == (place / "expected.csv").read_bytes()
@@ -74,16 +79,21 @@ damage = st.one_of(
     st.tuples(st.just("blank"), st.integers(0, 2**20), st.integers(1, 5000)),
     st.tuples(st.just("lost"), st.integers(0, 2**20), st.integers(1, 5000)),
     st.tuples(st.just("more"), st.integers(0, 2**20), st.integers(1, 300)),
+    st.tuples(st.just("gone"), st.just(0), st.just(0)),
 )
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(damage)
-def test_whatever_happens_to_the_rows_the_end_is_the_same(
-    place: Path, tiny_model: Path, how: tuple[str, int, int]
+@given(damage, st.integers(0, 2**10))
+def test_whatever_happens_to_the_shards_the_end_is_the_same(
+    place: Path, tiny_model: Path, how: tuple[str, int, int], which: int
 ) -> None:
     what, at, extent = how
-    rows = (place / "rows").read_bytes()
+    part, out = place / "out.csv.part", place / "out.csv"
+    shutil.copytree(place / "rows", part)
+    files = sorted(part.iterdir())
+    file = files[which % len(files)]
+    rows = file.read_bytes()
     at %= len(rows)
     torn = {
         "torn": rows[:at],
@@ -91,32 +101,39 @@ def test_whatever_happens_to_the_rows_the_end_is_the_same(
         "blank": (rows[:at] + b"\0" * extent)[: len(rows)] + rows[at + extent :],  # pages that never got there
         "lost": rows[:at] + rows[at + extent :],
         "more": rows + rows[at : at + extent],
+        "gone": b"",
     }[what]
-    part, out = place / "out.csv.part", place / "out.csv"
-    part.write_bytes(torn)
+    file.unlink() if what == "gone" else file.write_bytes(torn)
     done = predict(*asked(place, tiny_model))
-    if done.exit_code:  # the line that says what the rows are of is not to be trusted any more
-        assert at < rows.index(b"\n", rows.index(b"\n") + 1) + 1, how
-        assert "is damaged, or of another version of mien: delete" in refusal(done)
-        assert part.read_bytes() == torn
+    if done.exit_code:  # the record of what the rows are of is not to be trusted any more
+        assert file.name == RECORD, how
+        assert "delete" in refusal(done)
         assert not out.exists()
-        part.unlink()
+        assert len(list(part.iterdir())) >= len(files) - 1, "nothing is thrown away"
+        shutil.rmtree(part)
         assert predict(*asked(place, tiny_model)).exit_code == 0
     assert out.read_bytes() == (place / "expected.csv").read_bytes(), how
     assert not part.exists()
     out.unlink()
 
 
-def test_damage_within_the_rows_is_told_and_only_what_is_behind_it_is_made_again(place: Path, tiny_model: Path) -> None:
-    rows = bytearray((place / "rows").read_bytes())
-    rows[rows.index(b"#", rows.index(b" 40,") if b" 40," in rows else len(rows) // 2) - 20] ^= 1
-    (place / "out.csv.part").write_bytes(rows)
+def test_a_damaged_shard_is_told_and_it_alone_is_made_again(place: Path, tiny_model: Path) -> None:
+    part = Path(shutil.copytree(place / "rows", place / "out.csv.part"))
+    rows = bytearray((part / "part-00002.jsonl").read_bytes())
+    rows[len(rows) // 2] ^= 1
+    (part / "part-00002.jsonl").write_bytes(rows)
     done = predict(*asked(place, tiny_model))
     assert done.exit_code == 0
-    assert "is damaged from row" in done.output
-    assert "going on after the" in done.output
+    assert "part-00002.jsonl is not as it was written: it is made again" in done.output
+    assert f"going on after the {ROWS - 16} rows" in done.output
     assert (place / "out.csv").read_bytes() == (place / "expected.csv").read_bytes()
     (place / "out.csv").unlink()
+
+
+def test_rows_that_an_earlier_version_kept_are_refused(place: Path, tiny_model: Path) -> None:
+    (place / "out.csv.part").write_text("{}\n")
+    assert "is of another version of mien: delete" in refusal(predict(*asked(place, tiny_model)))
+    (place / "out.csv.part").unlink()
 
 
 @pytest.mark.parametrize(
@@ -139,7 +156,7 @@ def test_rows_of_another_call_are_neither_mixed_nor_thrown_away(
     (tmp_path / "out.csv.tmp").mkdir()
     refusal(predict(*asked(tmp_path, model)))
     (tmp_path / "out.csv.tmp").rmdir()
-    before = (tmp_path / "out.csv.part").read_bytes()
+    before = contents(tmp_path / "out.csv.part")
     if change == "input":  # another text of the same length, at the same time
         stat = (tmp_path / "in.csv").stat()
         (tmp_path / "in.csv").write_bytes((tmp_path / "in.csv").read_bytes().replace(b"lonely", b"joyful"))
@@ -152,12 +169,12 @@ def test_rows_of_another_call_are_neither_mixed_nor_thrown_away(
     told = refusal(predict(*asked(tmp_path, model), *(change if isinstance(change, list) else ())))
     assert f"out.csv.part holds {ROWS} rows of another call (not the same: {named}): delete" in told
     assert "or name another file" in told
-    assert (tmp_path / "out.csv.part").read_bytes() == before
+    assert contents(tmp_path / "out.csv.part") == before
     assert not (tmp_path / "out.csv").exists()
 
 
 def test_another_batch_size_is_no_other_call(place: Path, tiny_model: Path) -> None:
-    shutil.copy(place / "rows", place / "out.csv.part")
+    shutil.copytree(place / "rows", place / "out.csv.part")
     done = predict(*asked(place, tiny_model)[:-1], 64)
     assert f"going on after the {ROWS} rows" in done.output
     (place / "out.csv").unlink()
@@ -205,8 +222,8 @@ def test_kill_at_any_moment_and_the_end_is_the_same(tiny_model: Path, long: Path
     part = long / "killed.jsonl.part"
     for _ in range(2):
         process = start(long, *args)
-        before = part.stat().st_size if part.exists() else 0
-        while process.poll() is None and (not part.exists() or part.stat().st_size <= before):
+        before = len(list(part.glob("part-*.jsonl")))
+        while process.poll() is None and len(list(part.glob("part-*.jsonl"))) <= before:
             time.sleep(0.005)
         time.sleep(moments.random() * 0.2)
         process.kill()
@@ -250,7 +267,7 @@ def test_of_two_processes_with_one_file_the_second_is_told(tiny_model: Path, lon
     args = long / "in.csv", "--model", tiny_model, "--out", "both.jsonl"
     process = start(long, *args)
     part = long / "both.jsonl.part"
-    while not (part.exists() and part.stat().st_size):  # it has the lock before it writes
+    while not (part / RECORD).exists():  # it has the lock before it writes
         assert process.poll() is None
         time.sleep(0.005)
     process.send_signal(signal.SIGSTOP)  # so that it is not done before

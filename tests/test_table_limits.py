@@ -29,7 +29,7 @@ READ = """
 import re, resource, sys
 from mien.datasets.tables import open_table
 from mien.errors import DataError
-from mien.output.writer import plain_cell
+from mien.output.rows import plain_cell
 resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))
 try:
     rows = 0

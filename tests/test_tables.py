@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from mien.datasets.tables import cell_text, open_table, table_suffix
 from mien.errors import DataError, MissingExtra
-from mien.output.writer import FORMATS
+from mien.output.tables import TABLES
 
 ROWS = {"text": ["one, two", 'say "hi"', "drei\nZeilen", "ünï ❤️"], "label": ["joy", "fear", "joy", "anger"]}
 
@@ -94,7 +94,7 @@ def test_tsv_gives_back_what_was_written(texts: list[str]) -> None:
     rows = [{"text": text, **{f"c{place}": text[:place] for place in range(9)}} for text in texts]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.tsv"
-        FORMATS[".tsv"](path, lambda: iter(rows))
+        TABLES[".tsv"](path, lambda: iter(rows))
         with path.open(newline="", encoding="utf-8") as file:  # as everybody reads such files
             assert list(csv.DictReader(file, delimiter="\t")) == rows
         assert whole(path, size=2) == {name: [row[name] for row in rows] for name in rows[0]}

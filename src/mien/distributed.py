@@ -19,9 +19,9 @@ from mien.cli.inputs import Source
 from mien.errors import MienError
 from mien.modalities.text.predictor import BATCHES_AHEAD
 from mien.modality import Predictor, answer_in, count_characters, load
-from mien.output.clip_tables import clip_row, moment_rows
-from mien.output.shards import Parts, Plan, Trail, cut
-from mien.output.writer import Row, face_rows, parquet_types, plain_cell, row_of
+from mien.output.rows import Row, RowFormat, Tally, plain_cells
+from mien.output.shards import Plan, ShardProgress, Shards
+from mien.output.tables import parquet_types, write_parquet
 from mien.results import ClipSummary, Moment, Person, Result
 
 _BLOCK, _PART = 64, 2**25  # rows whose characters are counted together; characters of a part
@@ -33,40 +33,30 @@ class Job:
 
     Attributes:
         model: its folder.
-        clips: whether the inputs are clips.
+        rows: of a result.
         labels: the label space to answer in; None for the model's own.
-        scores: whether every label's probability has a column.
-        timeline: of clips: a row for each moment.
         options: of reading: batch_size; of pictures crops; of clips fps and frames.
         threads: that a worker computes with.
         place: the folder that relative paths are meant from.
-        taken: the names of the columns of all tables; see :func:`mien.output.writer.own_name`.
     """
 
     model: Path
-    clips: bool
+    rows: RowFormat
     labels: str | None
-    scores: bool
-    timeline: bool
     options: dict[str, Any]
     threads: int
     place: Path
-    taken: tuple[str, ...] = ()
 
-    def rows(self, result: Result, columns: Mapping[str, Any]) -> Iterable[Row]:
-        """A result as it stands in a Parquet file of ``mien predict``."""
-        if self.clips:
-            row = result.to_dict()
-            return moment_rows(row, self.scores) if self.timeline else [clip_row(row, self.scores)]
-        if result.modality in ("face", "scene"):
-            return face_rows(row_of(result, columns, ".jsonl", self.scores), self.scores)
-        return [row_of(result, columns, ".parquet", self.scores, self.taken)]
+    @property
+    def clips(self) -> bool:
+        """Whether the inputs are clips."""
+        return self.rows.kind == "clip"
 
 
 class Worker:
     """Reads parts and writes their results; an actor of Ray's, or used as it is."""
 
-    def __init__(self, job: Job, parts: Parts) -> None:
+    def __init__(self, job: Job, parts: Shards) -> None:
         self.job, self.parts = job, parts
         os.chdir(job.place)
         self.model, self.roll = answer_in(load(job.model, threads=job.threads), job.labels)
@@ -78,15 +68,23 @@ class Worker:
         crashes, no memory left), has a row that says so.
         """
         number, pairs = int(batch["part"][0]), json.loads(batch["inputs"][0])
-        trail = Trail(self.parts.trail(number))
-        results = self._results([item for item, _ in pairs], trail)
-        of = ((self.roll(result), columns) for result, (_, columns) in zip(results, pairs, strict=True))
-        self.parts.write(number, (row for result, columns in of for row in self.job.rows(result, columns)))
-        trail.end()
+        progress = ShardProgress(self.parts.progress(number))
+        results = map(self.roll, self._results([item for item, _ in pairs], progress))
+        with self.parts.write(number) as (scratch, tally):
+            write_parquet(scratch, self._rows(zip(results, pairs, strict=True), tally), self.parts.plan.columns)
+        progress.end()
         return {"inputs": [len(pairs)]}
 
-    def _results(self, items: list[str], trail: Trail) -> Iterator[Result]:
-        if not trail.again and not self.job.clips:
+    def _rows(self, results: Iterable[tuple[Result, tuple[str, Row]]], tally: Tally) -> Iterator[Row]:
+        for result, (_, columns) in results:
+            tally.add(result, self.job.rows.kind)
+            for row in self.job.rows.rows(result, columns):
+                tally.rows += 1
+                # As they would come out of a file of lines: half of a surrogate pair is no text.
+                yield json.loads(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"))
+
+    def _results(self, items: list[str], progress: ShardProgress) -> Iterator[Result]:
+        if not progress.again and not self.job.clips:
             try:
                 yield from list(self._read(items))
                 return
@@ -95,10 +93,10 @@ class Worker:
             except Exception:  # which input it is shows below
                 pass
         for place, item in enumerate(items):
-            if place in trail.deadly:
+            if place in progress.deadly:
                 yield self._failed(item, "two processes that read it were killed")
             else:
-                trail.at(place)
+                progress.at(place)
                 yield self._alone(item)
 
     def _alone(self, item: str) -> Result:
@@ -125,11 +123,10 @@ class Worker:
         return result
 
 
-def batches(sources: Sequence[Source], parts: Parts, wanted: Sequence[int], _: Any = None) -> Iterator[dict[str, Any]]:
-    """The inputs of the parts wanted, one after the other, as Ray Data passes them on: number and JSON."""
-    rows = (row for source in sources for row in source.rows())
-    for number, chunk in cut(rows, parts.plan.size, wanted):
-        pairs = [(item, {name: plain_cell(cell) for name, cell in columns.items()}) for item, columns in chunk]
+def batches(sources: Sequence[Source], parts: Shards, _: Any = None) -> Iterator[dict[str, Any]]:
+    """The inputs of the shards that are missing, as Ray Data passes them on: number and JSON."""
+    for number, chunk in parts.pending(row for source in sources for row in source.rows()):
+        pairs = [(item, plain_cells(columns)) for item, columns in chunk]
         yield {"part": [number], "inputs": [json.dumps(pairs).encode()]}
 
 
@@ -143,13 +140,13 @@ def layout(
         nonlocal count, held, most_held
         if model.manifest.modality != "text":
             count = sum(source.total or 0 for source in sources)
-            yield from job.rows(roll(example), {})
+            yield from job.rows.rows(roll(example), {})
             return
         for source in sources:
             for place, (text, cells) in enumerate(source.rows()):
-                columns = {name: plain_cell(cell) for name, cell in cells.items()}
+                columns = plain_cells(cells)
                 if place == 0:
-                    yield from job.rows(roll(example), columns)
+                    yield from job.rows.rows(roll(example), columns)
                 yield columns
                 count += 1
                 held = count_characters((text, cells)) + (held if count % _BLOCK else 0)
@@ -162,7 +159,7 @@ def layout(
         if (fitting := _BLOCK * max(1, _PART // most_held)) < most:
             least = most = fitting
     size = min(-(-count // (4 * workers)), most)  # small enough that all workers are done at about the same time
-    return Plan(count, max(1, -(-size // least)) * least, columns)
+    return Plan(max(1, -(-size // least)) * least, count, columns)
 
 
 def _example(model: Predictor, clips: bool) -> Result:

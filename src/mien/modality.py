@@ -52,6 +52,7 @@ class Modality:
         summary: what its models read, such as "the faces of pictures".
         reads: the kinds of its inputs, the usual one first.
         unit: what one prediction is of, such as "face"; in output several are counted as "faces".
+        boxes: what the box of a prediction is around, such as "face".
         preprocess: the pydantic settings of its preprocessing.
         augment: the pydantic settings of its augmentation.
         predictor: a :class:`Predictor`.
@@ -74,6 +75,7 @@ class Modality:
     options: tuple[str, ...] = ()
     batch: int = 8
     default: bool = False
+    boxes: str = "person"
 
     @property
     def kind(self) -> Kind:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # results kept to be shown; more are only counted
 _EACH = 5  # of so many clips each has its own strip
-_ONE = (".json", ".mp4")  # files that hold one clip
-_TABLES = (".csv", ".tsv", ".parquet")
 
 
 @dataclass
@@ -102,25 +98,19 @@ def predict_clips(clips: Clips, as_json: bool, out: Path | None, settings: dict[
     if out is None:
         _to_screen(clips, as_json)
         return
-    from mien.output.writer import check_target
-
-    check_target(out, _ONE)
-    if clips.model.manifest.modality == "scene" and out.suffix == ".mp4":
-        raise InputError(f"{out}: marked clips are made of faces; of scenes take a page (.html), .json or a table")
-    if clips.single or out.suffix in _ONE:
-        _one(clips, out, settings)
-    else:
-        _several(clips, out, settings)
+    _to_file(clips, out, settings)
 
 
 def _to_screen(clips: Clips, as_json: bool) -> None:
+    from mien.output.rows import document_parts
+
     failed: list[str] = []
     left_out = left_out_of([clips.source])
     if as_json:
         print_json(head(clips.model.name), end="")
         for number, result in enumerate(clips):
             print_json("," if number else "", end="\n ")
-            for part in _json(result):
+            for part in document_parts(result):
                 print_json(part, end="")
             failed += _trouble(result)
         print_json(tail(left_out))
@@ -180,127 +170,40 @@ def _trouble(result: Result) -> list[str]:
 # ---------------------------------------------------------------------------------------------------- into files
 
 
-def _several(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
-    """A table, JSONL or a page: rows that are done stand in a journal."""
+def _to_file(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
+    """A file of clips; after Ctrl-C, where there is one clip alone, of what was read of it by then."""
     from mien.cli.usage import console, log
-    from mien.output.clip_tables import clip_row
-    from mien.output.journal import Journal
     from mien.output.terminal import show_counts
+    from mien.output.writer import open_writer
 
-    scores, flat = settings["scores"], out.suffix in _TABLES and not settings["timeline"]
-    keep = partial(clip_row, scores=scores) if flat else dict
-    counts, errors, parts = Counter[str](), 0, 0
-    with Journal(out, settings["asked"], _writer(clips, out.suffix, scores, flat), log, "clips") as journal:
-        done = journal.done
-        for result in clips.after(done):
-            if clips.stopped:
-                raise stopped(f"the {done:,} clips done are kept in {journal.path}")
-            journal.append([keep(result.to_dict())])
-            done += 1
-        for row in journal.rows():
-            counts[row["label"] or "—"] += 1
-            problem = row["problem"] if flat else (row.get("clip") or {}).get("problem")
-            errors, parts = errors + bool(row["error"]), parts + bool(problem)
-            if errors + parts <= SHOWN and (row["error"] or problem):
-                name = row["file"] if flat else row["input"]
-                log(f"mien: {row['error'] or f'{name}: {problem}'}")
-        journal.finish()
-    show_counts(console(stderr=True), counts, "clips")
-    say_left_out(left_out_of([clips.source]))
-    if errors:
-        log(f"{errors:,} of {done:,} clips could not be read: their rows have no label and say why")
-    if parts:
-        log(f"{parts:,} of {done:,} clips were not read to their end")
-    log(f"wrote {out}")
-
-
-def _one(clips: Clips, out: Path, settings: dict[str, Any]) -> None:
-    """A file of one clip; after Ctrl-C of what was read of it by then."""
-    from mien.cli.usage import console, log
-
-    if clips.source.total != 1:
+    writer = open_writer(
+        out, "clip", clips.model.manifest, scores=settings["scores"], timeline=settings["timeline"],
+        key=settings["asked"], size=1, say=log,
+    )  # fmt: skip
+    if writer.part is None and clips.source.total != 1:
         raise InputError(f"{out} holds one clip, and {clips.source.total} are given; .jsonl and .html hold several")
-    (result,) = clips
-    if result.error:
-        raise InputError(result.error)
-    if out.suffix == ".mp4":
-        _draw(result, out)
+    shown: Result | None = None
+    with writer:
+        for inputs in writer.pending(enumerate(clips.source.rows(), 1)):
+            for number, (path, _) in inputs:
+                shown = clips.roll(clips._read(path, number))
+                if clips.single and shown.error:
+                    raise InputError(shown.error)
+                if clips.stopped and not clips.single:
+                    raise stopped(f"the {writer.done:,} clips done are kept in {writer.part}")
+                writer.write(shown)
+    tally = writer.tally
+    if clips.single and shown:
+        _show_clip(clips, console(stderr=True), shown)
     else:
-        _write(clips, result, out, settings)
-    _show_clip(clips, console(stderr=True), result)
-    for line in _trouble(result) if not clips.stopped else ():
-        log(f"mien: {line}")
+        show_counts(console(stderr=True), tally.labels, "clips")
+    for problem in tally.problems if not clips.stopped else ():
+        log(f"mien: {problem}")
+    say_left_out(left_out_of([clips.source]))
+    if tally.unread:
+        log(f"{tally.unread:,} of {tally.inputs:,} clips could not be read: their rows have no label and say why")
+    if tally.partial and not clips.single:
+        log(f"{tally.partial:,} of {tally.inputs:,} clips were not read to their end")
     log(f"wrote {out}")
     if clips.stopped:
         raise MienError(f"{clips.stopped}; what was read by then is in {out}")
-
-
-def _draw(result: Result, out: Path) -> None:
-    from mien.output.clip_draw import write_marked
-    from mien.output.terminal import progress
-
-    long = result.clip.duration if result.clip else None
-    try:
-        with progress(f"drawing {out.name}", long, timed=True) as step:
-            write_marked(out, result, step)
-    except KeyboardInterrupt:
-        raise MienError(f"stopped while {out} was drawn; it is not there") from None
-
-
-def _write(clips: Clips, result: Result, out: Path, settings: dict[str, Any]) -> None:
-    """Moment by moment, where the file allows it: those of a long clip are not all in memory as text."""
-    from mien.files import atomic_write
-    from mien.output.clip_tables import clip_row, moment_rows
-    from mien.output.writer import FORMATS
-
-    scores = settings["scores"]
-    result = replace(result, input=result.input.encode("utf-8", "replace").decode())  # a name need not be text
-
-    def rows() -> Iterator[dict[str, Any]]:
-        if out.suffix == ".html" or not settings["timeline"]:
-            row = result.to_dict()
-            return iter([row if out.suffix == ".html" else clip_row(row, scores)])
-        timeline = (moment.to_dict() for moment in result.timeline)
-        return moment_rows(result.to_dict(timeline=False), scores, timeline if result.timeline else ())
-
-    with atomic_write(out) as scratch:
-        if out.suffix in (".json", ".jsonl"):
-            with scratch.open("w", encoding="utf-8") as file:
-                file.writelines(_json(result, lines=out.suffix == ".json"))
-                file.write("\n")
-        elif out.suffix == ".html":
-            _writer(clips, out.suffix, scores, flat=False)(scratch, rows)
-        else:
-            FORMATS[out.suffix](scratch, rows)
-
-
-def _json(result: Result, *, lines: bool = False) -> Iterator[str]:
-    """A result as JSON, one moment after the other; where wanted, each on a line of its own."""
-    head = json.dumps(result.to_dict(timeline=False), ensure_ascii=False)
-    if not result.timeline:
-        yield head
-        return
-    yield head.removesuffix("]}")
-    for place, moment in enumerate(result.timeline):
-        yield (", " if place else "") + ("\n " if lines else "") + json.dumps(moment.to_dict(), ensure_ascii=False)
-    yield "]}"
-
-
-def _writer(clips: Clips, suffix: str, scores: bool, flat: bool) -> Callable[[Path, Any], None]:
-    """What makes a file of rows: as :func:`mien.output.clip_tables.clip_row` has them if *flat*, else as in JSONL."""
-    from mien.output.clip_tables import moment_rows
-    from mien.output.writer import FORMATS
-
-    if suffix == ".html" and clips.model.manifest.modality == "scene":
-        from mien.output import scene_clip_page as clip_page
-
-        scales = clips.model.manifest.scales
-        return lambda target, rows: clip_page.write_page(target, rows(), scales)
-    if suffix == ".html":
-        from mien.output.clip_page import write_page
-
-        return lambda target, rows: write_page(target, rows())
-    write = FORMATS[suffix]
-    if flat or suffix == ".jsonl":
-        return write
-    return lambda target, rows: write(target, lambda: (line for row in rows() for line in moment_rows(row, scores)))

@@ -6,7 +6,7 @@ Tables of numbers are read with a model of features, which has to be named.
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +20,8 @@ from mien.errors import InputError, cut, quoted
 from mien.inputs import exists
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from mien.modality import Predictor
     from mien.results import Result
 
@@ -100,9 +102,11 @@ def predict(
     predictor, roll = _answer_in(predictor, labels)
     settings: dict[str, Any] = {"scores": scores, "labels": labels}
     if out:
-        from mien.output.journal import asked
+        from mien.output.shards import resume_key
 
-        settings["asked"] = asked(predictor, sources, given)
+        free = ("inputs", "model", "as_json", "out", "batch_size", "engine", "workers")
+        options = {"as" if name == "modality" else name: value for name, value in given.items() if name not in free}
+        settings["asked"] = resume_key(predictor.manifest.digest, [source.identity() for source in sources], options)
     if clips_given:
         single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
         settings["timeline"] = single if timeline is None else timeline
@@ -123,7 +127,7 @@ def predict(
         clips = Clips(predictor, sources[0], roll, {"fps": fps, "frames": frames, "batch_size": batch_size}, single)
         predict_clips(clips, as_json, out, settings)
         return
-    options: dict[str, Any] = {"crops": True} if crops else {}
+    reading: dict[str, Any] = {"crops": True} if crops else {}
     boxes = _boxes(box, inputs, kind) if box else None
 
     def read(items: Iterable[Any]) -> Iterator[Result]:
@@ -132,11 +136,9 @@ def predict(
             return (roll(told.predict(item, boxes=boxes)) for item in items)
         from mien.output.terminal import with_notes
 
-        return map(roll, with_notes(predictor.predict_many(items, batch_size, **options), log))
+        return map(roll, with_notes(predictor.predict_many(items, batch_size, **reading), log))
 
-    if out and kind in _PICTURES and out.suffix.lower() in (".jpg", ".jpeg", ".png"):
-        _draw(predictor, sources[0], read, out)
-    elif out:
+    if out:
         size = 1 if boxes else 64 if kind in _PICTURES else 16 * batch_size
         _predict_to_file(predictor, read, sources, out, settings, size)
     else:
@@ -211,8 +213,7 @@ def _predict_to_screen(
     if as_json:
         print_results(predictor.name, results, lambda: unread.left_out(given, left_out))
     else:
-        from mien.output.scene_show import show_scenes
-        from mien.output.terminal import progress, show_pictures, show_results
+        from mien.output.terminal import progress, show_results
 
         pictures = predictor.manifest.modality in _PICTURES
         total = sources[0].total if len(sources) == 1 else None
@@ -227,13 +228,23 @@ def _predict_to_screen(
                 elif result.error and pictures:
                     log(f"mien: {result.error}")
                 step(1)
-        if predictor.manifest.modality == "scene":
-            show_scenes(console(), shown, sources[0].total or len(shown), predictor.manifest.scales)
-        elif pictures:
-            show_pictures(console(), shown, counts, sources[0].total or len(shown))
+        if pictures:
+            _show_pictures(predictor, shown, counts, sources[0].total or len(shown), console())
         else:
             show_results(console(), shown, counts, _UNITS.get(predictor.manifest.modality, "texts"))
     unread.tell(given, left_out)
+
+
+def _show_pictures(
+    predictor: Predictor, results: list[Result], counts: Counter[str], total: int, console: Console
+) -> None:
+    from mien.output.scene_show import show_scenes
+    from mien.output.terminal import show_pictures
+
+    if predictor.manifest.modality == "scene":
+        show_scenes(console, results, total, predictor.manifest.scales)
+    else:
+        show_pictures(console, results, counts, total)
 
 
 def _texts(sources: Iterable[Source]) -> Iterator[Any]:
@@ -252,33 +263,6 @@ def _answer_in(predictor: Predictor, labels: str | None) -> tuple[Predictor, Cal
 # ---------------------------------------------------------------------------------------------------- into files
 
 
-def _draw(predictor: Predictor, source: Source, read: Callable[[Iterable[Any]], Iterator[Result]], out: Path) -> None:
-    """One picture with its faces marked, or with what was read in the scene."""
-    from mien.media.images import read_picture
-    from mien.output.face_draw import annotate, write_picture
-    from mien.output.terminal import show_pictures
-    from mien.output.writer import check_target
-
-    check_target(out, (out.suffix,))
-    if source.total != 1:
-        raise InputError(f"{out} holds one picture, and {source.total} are given; .html holds several")
-    path = next(source.rows())[0]
-    (result,) = read([path])
-    if result.error:
-        raise InputError(result.error)
-    if result.modality == "scene":
-        from mien.output import scene_draw as draw
-        from mien.output import scene_show as show
-
-        scales = predictor.manifest.scales
-        write_picture(out, draw.annotate(read_picture(path), result, scales))
-        show.show_scenes(console(stderr=True), [result], 1, scales)
-    else:
-        write_picture(out, annotate(read_picture(path), result))
-        show_pictures(console(stderr=True), [result], Counter(item.label or "—" for item in result.items), 1)
-    log(f"wrote {out}")
-
-
 def _predict_to_file(
     predictor: Predictor,
     read: Callable[[Iterable[Any]], Iterator[Result]],
@@ -287,56 +271,57 @@ def _predict_to_file(
     settings: dict[str, Any],
     size: int,
 ) -> None:
-    """A table of any length, in chunks of *size* inputs: a run that is resumed reads the same ones together."""
-    from itertools import islice
-
-    from mien.modality import in_chunks
-    from mien.output.journal import Journal
+    """A file of any number of inputs, in shards of *size*: a run that is resumed reads the same ones together."""
+    from mien.modality import get_modality
     from mien.output.terminal import progress, show_counts
-    from mien.output.writer import FORMATS, check_target, own_name, picture_writer, row_of
+    from mien.output.writer import open_writer
 
-    check_target(out)
-    modality = predictor.manifest.modality
-    pictures, scales = modality in _PICTURES, predictor.manifest.scales if modality == "scene" else None
+    modality = get_modality(predictor.manifest.modality)
     again = all(source.name != "-" for source in sources)
     totals = [source.total for source in sources if source.total is not None]
     total = sum(totals) if len(totals) == len(sources) else None
-    suffix = ".jsonl" if pictures else out.suffix  # a picture has many faces: whole until the file is made
-    write = picture_writer(out.suffix, settings["scores"], scales) if pictures else FORMATS[out.suffix]
-    taken = {name for source in sources for name in source.columns}
-    label, error = (own_name(name, () if suffix == ".jsonl" else taken) for name in ("label", "error"))
-    counts, errors, done = Counter[str](), 0, 0
-    with Journal(out, settings["asked"], write, log, again=again) as journal:
-        done = journal.done
-        try:
-            with progress(f"reading into {out}", total, journal.done) as step:
-                for chunk in in_chunks(islice((row for source in sources for row in source.rows()), done, None), size):
-                    results = zip(read(text for text, _ in chunk), chunk, strict=True)
-                    rows = list[dict[str, Any]]()
-                    for result, (_, cells) in results:
-                        rows.append(row_of(result, cells, suffix, settings["scores"], taken))
-                        if pictures:
-                            step(1)
-                    journal.append(rows)
-                    done += len(chunk)
-                    step(0 if pictures else len(chunk))
-            for row in journal.rows():
-                if pictures:
-                    counts.update(item["label"] for item in row["items"] if item["label"] is not None)
-                    if row[error] and errors < SHOWN:
-                        log(f"mien: {row[error]}")
-                else:
-                    counts[row[label] or "—"] += 1
-                errors += row[error] is not None
-            journal.finish()
-        except KeyboardInterrupt:
-            kept = f"the {done:,} rows done are kept in {journal.path}"
-            raise stopped(kept if again else f"{kept}; standard input is read from its start again") from None
-    unit = _UNITS.get(modality, "texts")
-    if counts or modality != "scene":
-        show_counts(console(stderr=True), counts, unit)
+    writer = open_writer(
+        out, modality.kind, predictor.manifest, scores=settings["scores"], key=settings["asked"], size=size,
+        taken=(name for source in sources for name in source.columns), restart=not again, say=log,
+    )  # fmt: skip
+    if writer.part is None and total != 1:
+        raise InputError(f"{out} holds one picture, and {total} are given; .html holds several")
+    shown: list[Result] = []
+    try:
+        with writer, progress(f"reading into {out}", total, writer.done) as step:
+            for inputs in writer.pending(row for source in sources for row in source.rows()):
+                for result, columns in _paired(read, inputs):
+                    writer.write(result, columns)
+                    step(1)
+                    shown = [result]
+    except KeyboardInterrupt:
+        kept = f"the {writer.done:,} rows done are kept in {writer.part}"
+        raise stopped(kept if again else f"{kept}; standard input is read from its start again") from None
+    tally = writer.tally
+    if writer.part is None and shown:
+        _show_pictures(predictor, shown, tally.labels, 1, console(stderr=True))
+    else:
+        for problem in tally.problems if modality.kind == "picture" else ():
+            log(f"mien: {problem}")
+        if tally.labels or predictor.manifest.labels.names:
+            show_counts(console(stderr=True), tally.labels, f"{modality.unit}s")
     say_left_out(left_out_of(sources))
-    if errors:
-        what = f"{errors:,} of {done:,} {'pictures' if pictures else unit}"
+    if tally.unread:
+        what = f"{tally.unread:,} of {tally.inputs:,} {modality.kind}s"
         log(f"{what} could not be read: their rows have no label and say why")
     log(f"wrote {out}")
+
+
+def _paired(
+    read: Callable[[Iterable[Any]], Iterator[Result]], inputs: Iterable[tuple[Any, dict[str, Any]]]
+) -> Iterator[tuple[Result, dict[str, Any]]]:
+    """The results of inputs, each with the cells of its row."""
+    waiting = deque[dict[str, Any]]()
+
+    def items() -> Iterator[Any]:
+        for item, columns in inputs:
+            waiting.append(columns)
+            yield item
+
+    for result in read(items()):
+        yield result, waiting.popleft()

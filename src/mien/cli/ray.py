@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import replace
@@ -21,13 +20,13 @@ from mien.cli.counts import say_left_out
 from mien.cli.inputs import Source, left_out_of, stopped
 from mien.distributed import Job, Worker, batches, layout
 from mien.errors import MienError, require
-from mien.modality import Predictor
-from mien.output.shards import Parts, check_folder, open_parts, opened
-from mien.output.writer import own_name
+from mien.modality import Predictor, get_modality
+from mien.output.rows import RowFormat
+from mien.output.shards import Shards, open_shards, opened
+from mien.output.writer import FORMATS
 from mien.results import Result
 from mien.runtime import usable_threads
 
-_SHOWN = 20  # problems told one by one
 _AHEAD = 256 * 2**20  # bytes of parts that wait for a worker
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # Ray reports its use to its makers where not told otherwise
@@ -60,29 +59,27 @@ def predict_on_ray(
     ray = require("ray", "scale")
     require("ray.data", "scale")
     require("pyarrow", "scale")
-    check_folder(out)
-    job = Job(
-        model.folder.resolve(), "timeline" in settings, settings["labels"], settings["scores"],
-        settings.get("timeline", False), options, 1, Path.cwd(),
-        tuple(name for source in sources for name in source.columns),
-    )  # fmt: skip
+    _check_folder(out)
+    kind = "clip" if "timeline" in settings else get_modality(model.manifest.modality).kind
+    taken = tuple(name for source in sources for name in source.columns)
+    rows = RowFormat(kind, settings["scores"], settings.get("timeline", False), taken)
+    job = Job(model.folder.resolve(), rows, settings["labels"], options, 1, Path.cwd())
     plan_parts = partial(layout, job, model, roll, sources, workers or usable_threads())
     with opened(out.absolute()):
         with progress("looking through the inputs", None):
-            parts = open_parts(out.absolute(), settings["asked"], plan_parts, log)
+            parts = open_shards(out.absolute(), settings["asked"], plan_parts, log)
         _fill(ray, parts, job, sources, workers, out)
     say_left_out(left_out_of(sources))
     _tell(parts, job, model.manifest.modality, out)
 
 
-def _fill(ray: Any, parts: Parts, job: Job, sources: Sequence[Source], workers: int | None, out: Path) -> None:
+def _fill(ray: Any, parts: Shards, job: Job, sources: Sequence[Source], workers: int | None, out: Path) -> None:
     """Make the parts that are missing."""
     from mien.cli.usage import log
     from mien.output.terminal import progress
 
-    parts.clean()
     missing, plan = parts.missing(), parts.plan
-    if already := plan.inputs - sum(map(plan.held, missing)):
+    if already := parts.tally().inputs:
         log(f"going on after the {already:,} inputs whose results are in {out}")
     try:
         if missing:
@@ -92,13 +89,13 @@ def _fill(ray: Any, parts: Parts, job: Job, sources: Sequence[Source], workers: 
                     step(count)
     except KeyboardInterrupt:
         parts.clean()
-        done = plan.parts - len(parts.missing())
-        kept = f"{done:,} of {plan.parts:,} parts are done and kept in {out}"
+        done = plan.shards - len(parts.missing())
+        kept = f"{done:,} of {plan.shards:,} parts are done and kept in {out}"
         raise stopped(kept) from None
 
 
 def _run(
-    ray: Any, job: Job, parts: Parts, missing: Sequence[int], sources: Sequence[Source], wanted: int | None
+    ray: Any, job: Job, parts: Shards, missing: Sequence[int], sources: Sequence[Source], wanted: int | None
 ) -> Generator[int, None, None]:
     """Have the parts made; gives the number of inputs of each that is done."""
     with _started(ray, wanted) as (workers, threads):
@@ -111,7 +108,7 @@ def _run(
         pool = data.ActorPoolStrategy(size=min(workers, len(missing)))
         stream = (
             data.from_items([0])
-            .map_batches(partial(batches, sources, parts, missing), batch_size=None, num_cpus=0)
+            .map_batches(partial(batches, sources, parts), batch_size=None, num_cpus=0)
             .map_batches(
                 Worker, fn_constructor_args=(replace(job, threads=threads), parts), batch_size=1, compute=pool,
                 num_cpus=threads,
@@ -157,7 +154,7 @@ def _started(ray: Any, workers: int | None) -> Iterator[tuple[int, int]]:
             ray.shutdown()  # ends the workers: nothing is being written any more
 
 
-def _foreseen(error: BaseException, parts: Parts) -> MienError:
+def _foreseen(error: BaseException, parts: Shards) -> MienError:
     """What a worker raised on purpose, or else the first line of what went wrong in it."""
     cause: BaseException | None = error
     while cause is not None:
@@ -168,27 +165,29 @@ def _foreseen(error: BaseException, parts: Parts) -> MienError:
     return MienError(f"a worker failed: {last}; the parts that are done are kept in {parts.folder}")
 
 
-def _tell(parts: Parts, job: Job, modality: str, out: Path) -> None:
-    """What came out, from the columns of all parts."""
+def _tell(parts: Shards, job: Job, modality: str, out: Path) -> None:
+    """What came out, as all shards have noted it."""
     from mien.cli.usage import console, log
     from mien.output.terminal import show_counts
 
-    parquet = require("pyarrow.parquet", "scale")
-    label, error = own_name("label", job.taken), own_name("error", job.taken)
-    counts, problems, rows = Counter[str](), list[str](), 0
-    failed = 0
-    for number in range(parts.plan.parts):
-        table = parquet.read_table(parts.path(number), columns=[label, error])
-        rows += len(table)
-        counts.update(each or "—" for each in table[label].to_pylist() if each or modality in ("text", "video"))
-        said = table[error].drop_null().to_pylist()
-        failed += len(said)
-        problems += said[: _SHOWN - len(problems)]
-    what = "moments" if job.timeline else "clips" if job.clips else {"face": "faces", "scene": "readings"}.get(modality)
-    show_counts(console(stderr=True), counts, what or "texts")
-    if modality != "text":
-        for problem in problems:
-            log(f"mien: {problem}")
-    if failed:
-        log(f"{failed:,} of {parts.plan.inputs:,} inputs could not be read: their rows have no label and say why")
-    log(f"wrote {rows:,} rows in {parts.plan.parts:,} parts into {out}")
+    tally, kind = parts.tally(), job.rows.kind
+    show_counts(console(stderr=True), tally.labels, "clips" if kind == "clip" else f"{get_modality(modality).unit}s")
+    for problem in tally.problems if kind != "text" else ():
+        log(f"mien: {problem}")
+    if tally.unread:
+        log(f"{tally.unread:,} of {tally.inputs:,} inputs could not be read: their rows have no label and say why")
+    log(f"wrote {tally.rows:,} rows in {parts.plan.shards:,} parts into {out}")
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder of results that cannot be made, before anything is computed.
+
+    Raises:
+        MienError: the name is that of a file, or what it should lie in is missing.
+    """
+    if folder.suffix in FORMATS:
+        raise MienError(f"{folder}: results go into a folder here, as Parquet parts; name it without {folder.suffix}")
+    if folder.exists() and not folder.is_dir():
+        raise MienError(f"{folder} is a file; results go into a folder here")
+    if not folder.parent.is_dir():
+        raise MienError(f"{folder}: the folder {folder.parent} does not exist")

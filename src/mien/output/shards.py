@@ -1,38 +1,38 @@
-"""Results in a folder of Parquet parts, each of which is there whole or not at all.
+"""Shards: the results of some inputs each, in files that are whole or not there; those that exist are skipped.
 
 ::
 
     results/
-      _mien.json            what was asked, how it is cut into parts, and the columns; readers of Parquet pass it over
+      _mien.json            what was asked, inputs of a shard, columns; readers of Parquet pass it over
       part-00000.parquet    the rows of the first inputs
-      _part-00000.sha256    of that file, as it was written
+      _part-00000.json      its sha256, and what it comes to
       part-00001.parquet    of the next, …
 
-Parts are made in any order, by any process. What is missing is the work that is left: a run that was killed goes on
-with it. A folder that holds the answers to another question is refused; a part that is not as it was written is made
-again.
+Shards are made in any order, by any process. A run that was killed goes on with those that are missing; one that is
+not as it was written is made again. A folder with the answers to another question is refused.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from itertools import islice, pairwise
+from dataclasses import asdict, dataclass, field
+from itertools import chain, count, islice, pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mien import __version__
 from mien.errors import MienError
-from mien.files import atomic_write, locked, scratch_path, sha256, translate_os_errors
-from mien.output.journal import differing
-from mien.output.writer import FORMATS, Row, write_parquet
+from mien.files import atomic_write, locked, sha256, translate_os_errors
+from mien.output.rows import Tally
 
 RECORD = "_mien.json"
-_FORMAT = 2
-_PATIENCE = 60.0  # seconds for a worker of an earlier run that is still at the same part
+_FORMAT = 3
+_PATIENCE = 60.0  # seconds for a worker of an earlier run that is still at the same shard
 
 T = TypeVar("T")
 
@@ -42,81 +42,116 @@ class Plan:
     """How results are laid out.
 
     Attributes:
-        inputs: how many there are.
-        size: inputs of a part; of the last perhaps fewer.
-        columns: name → Arrow's name of its type, the same in every part.
+        size: inputs of a shard; of the last perhaps fewer.
+        inputs: how many there are; None where that is not known beforehand.
+        columns: name → Arrow's name of its type, the same in every shard of Parquet.
     """
 
-    inputs: int
     size: int
-    columns: dict[str, str]
+    inputs: int | None = None
+    columns: dict[str, str] = field(default_factory=dict)
 
     @property
-    def parts(self) -> int:
-        """How many parts; one, without rows, where there are no inputs."""
-        return max(1, -(-self.inputs // self.size))
-
-    def held(self, number: int) -> int:
-        """Inputs of a part, numbered from 0."""
-        return min(self.size, self.inputs - number * self.size)
+    def shards(self) -> int:
+        """How many shards; one, without rows, where there are no inputs."""
+        return max(1, -(-(self.inputs or 0) // self.size))
 
 
 @dataclass(frozen=True)
-class Parts:
-    """A folder of results. Made by :func:`open_parts`."""
+class Shards:
+    """A folder of results. Made by :func:`open_shards`."""
 
     folder: Path
     plan: Plan
+    suffix: str = ".parquet"
 
     def path(self, number: int) -> Path:
-        """The file of a part, numbered from 0."""
-        return self.folder / f"part-{number:05}.parquet"
+        """The file of a shard, numbered from 0."""
+        return self.folder / f"part-{number:05}{self.suffix}"
+
+    def note(self, number: int) -> Path:
+        """The file with the sha256 and the tally of a shard."""
+        return self.folder / f"_part-{number:05}.json"
+
+    def progress(self, number: int) -> Path:
+        """The file of the :class:`ShardProgress` of a shard that is being made."""
+        return self.folder / f"_part-{number:05}.progress"
+
+    def existing(self) -> list[int]:
+        """The shards that are there."""
+        names = (path.name.removesuffix(self.suffix) for path in self.folder.glob(f"part-*{self.suffix}"))
+        return sorted(int(name[5:]) for name in names if name[5:].isdecimal())
 
     def missing(self) -> list[int]:
-        """The parts that are still to be made."""
-        return [number for number in range(self.plan.parts) if not self.path(number).exists()]
+        """The shards that are still to be made, of a number of inputs that is known."""
+        return sorted(set(range(self.plan.shards)).difference(self.existing()))
 
-    def damaged(self) -> list[int]:
-        """The parts that are there and not as they were written."""
-        there = (number for number in range(self.plan.parts) if self.path(number).exists())
-        return [number for number in there if _noted(self.sum(number)) != sha256(self.path(number))]
+    def pending(self, inputs: Iterable[T]) -> Iterator[tuple[int, Iterator[T]]]:
+        """The inputs of each shard that is missing, with its number; those of shards that exist are passed over."""
+        source = iter(inputs)
+        for number in count():
+            some = islice(source, self.plan.size)
+            first = list(islice(some, 1))
+            if number and not first:
+                return
+            if not self.path(number).exists():
+                yield number, chain(first, some)
+            for _ in some:
+                pass
 
-    def clean(self) -> None:
-        """Remove what workers that were ended left: parts half written, their sums, and trails."""
-        for number in self.missing():
-            for left in (self.path(number), self.sum(number)):
-                scratch_path(left).unlink(missing_ok=True)
-            self.sum(number).unlink(missing_ok=True)
-            self.trail(number).unlink(missing_ok=True)
-
-    def sum(self, number: int) -> Path:
-        """The file with the sha256 of a part."""
-        return self.folder / f"_part-{number:05}.sha256"
-
-    def trail(self, number: int) -> Path:
-        """The file of the :class:`Trail` of a part that is being made."""
-        return self.folder / f"_part-{number:05}.trail"
-
-    def write(self, number: int, rows: Iterable[Row]) -> None:
-        """Make a part.
+    @contextmanager
+    def write(self, number: int) -> Iterator[tuple[Path, Tally]]:
+        """The file that becomes a shard at the end of the block, and the tally that is to be filled.
 
         Raises:
             MienError: it cannot be written (no permission, disk full).
         """
-        # As they would come out of a journal (see mien.output.writer): half of a surrogate pair is no text.
-        plain = (json.loads(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace")) for row in rows)
-        with atomic_write(self.path(number), _PATIENCE) as made:
-            write_parquet(made, lambda: plain, self.plan.columns)
-            with atomic_write(self.sum(number)) as note:  # before the part, which counts with it alone
-                note.write_text(sha256(made) + "\n")
+        tally = Tally()
+        with atomic_write(self.path(number), _PATIENCE) as scratch:
+            yield scratch, tally
+            with atomic_write(self.note(number)) as note:  # before the shard, which counts with it alone
+                note.write_text(json.dumps({"sha256": sha256(scratch), **tally.to_dict()}), "utf-8", "replace")
+
+    def tally(self) -> Tally:
+        """What the shards that are there come to."""
+        total = Tally()
+        for number in self.existing():
+            total += self._noted(number)[1]
+        return total
+
+    def _noted(self, number: int) -> tuple[str | None, Tally]:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            values = json.loads(self.note(number).read_text("utf-8"))
+            return str(values.pop("sha256")), Tally.of_dict(values)
+        return None, Tally()
+
+    def drop_damaged(self, say: Callable[[str], object]) -> None:
+        """Remove the shards that are not as they were written."""
+        for number in self.existing():
+            if self._noted(number)[0] != sha256(self.path(number)):
+                say(f"{self.path(number)} is not as it was written: it is made again")
+                self.path(number).unlink()
+
+    def clean(self) -> None:
+        """Remove what processes that were ended left: shards half written, notes, and how far they came."""
+        kept = {path for number in self.existing() for path in (self.path(number), self.note(number))}
+        for path in set(self.folder.glob("*part-*")) - kept:
+            path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove all of it, and the folder if nothing else is in it."""
+        for path in [*self.folder.glob("*part-*"), self.folder / RECORD]:
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.folder.rmdir()
 
 
-class Trail:
-    """How far a process came with a part, for the one that takes the part over if it dies.
+class ShardProgress:
+    """How far a process came with a shard, for the one that takes the shard over if it dies.
 
     Attributes:
-        again: whether a process died over this part.
-        deadly: places in the part of those inputs over which two processes died.
+        again: whether a process died over this shard.
+        deadly: places in the shard of those inputs over which two processes died.
     """
 
     def __init__(self, path: Path) -> None:
@@ -126,114 +161,115 @@ class Trail:
         last = Counter(line for line, following in pairwise([*lines, "begun"]) if following == "begun")
         self.again = bool(lines)
         self.deadly = {int(line) for line, times in last.items() if line != "begun" and times > 1}
-        self._tell("begun")
+        self.at("begun")
 
-    def at(self, place: int) -> None:
+    def at(self, place: int | str) -> None:
         """The input at that place is read next, alone."""
-        self._tell(place)
+        with translate_os_errors(self._path), self._path.open("a") as file:
+            print(place, file=file)
 
     def end(self) -> None:
-        """The part is made."""
+        """The shard is made."""
         self._path.unlink(missing_ok=True)
-
-    def _tell(self, what: object) -> None:
-        with translate_os_errors(self._path), self._path.open("a") as file:
-            print(what, file=file)
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a folder of results that cannot be made, before anything is computed.
-
-    Raises:
-        MienError: the name is that of a file, or what it should lie in is missing.
-    """
-    if folder.suffix in FORMATS:
-        raise MienError(f"{folder}: results go into a folder here, as Parquet parts; name it without {folder.suffix}")
-    if folder.exists() and not folder.is_dir():
-        raise MienError(f"{folder} is a file; results go into a folder here")
-    if not folder.parent.is_dir():
-        raise MienError(f"{folder}: the folder {folder.parent} does not exist")
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[None]:
-    """A folder of results that no other process makes parts in, made if it is not there, and gone if nothing came in.
+def opened(folder: Path, target: Path | None = None) -> Iterator[None]:
+    """A folder of shards that no other process fills, made if it is not there, and gone if nothing came in.
 
     Raises:
         MienError: another process does; or it cannot be written.
     """
+    what = (
+        f"{target}: wait for it, or name another file" if target else f"{folder}: wait for it, or name another folder"
+    )
     with translate_os_errors(folder):
         folder.mkdir(exist_ok=True)
     try:
-        with locked(folder, f"another process is writing {folder}: wait for it, or name another folder"):
+        with locked(folder, f"another process is writing {what}"):
             yield
     finally:
         with suppress(OSError):
             folder.rmdir()
 
 
-def open_parts(
-    folder: Path, asked: Mapping[str, Any], plan: Callable[[], Plan], say: Callable[[str], object] = lambda _: None
-) -> Parts:
-    """A new folder of results, or one that is to be gone on with.
+def open_shards(
+    folder: Path, asked: Mapping[str, Any], plan: Callable[[], Plan], say: Callable[[str], object] = lambda _: None,
+    *, suffix: str = ".parquet", unit: str = "rows", advice: str = "name another folder", restart: bool = False,
+) -> Shards:  # fmt: skip
+    """A new folder of shards, or one that is to be gone on with.
 
     Args:
-        folder: for the parts.
+        folder: there, and opened by :func:`opened`.
         asked: whatever the results depend on, by a name that a person knows, in values that JSON can hold.
         plan: makes the layout of a new folder; one that is there keeps its own.
-        say: told of parts that are made again.
+        say: told of shards that are made again.
+        unit: what inputs are called.
+        advice: what to do with a folder that does not fit.
+        restart: whether results that are there are of no use, as those of another standard input.
 
     Raises:
         MienError: the folder holds other files, or the results of something else; or it cannot be written.
     """
-    check_folder(folder)
     record, wanted = folder / RECORD, json.loads(json.dumps(dict(asked)))
     if record.exists():
-        known = _read(record)
-        if others := differing(known["asked"], wanted):
-            raise MienError(f"{folder} holds results of something else (not the same: {others}); name another folder")
-        parts = Parts(folder, Plan(**known["plan"]))
-        for number in parts.damaged():
-            say(f"{parts.path(number)} is not as it was written: it is made again")
-            parts.path(number).unlink()
-        return parts
-    if folder.exists() and any(folder.iterdir()):
-        raise MienError(f"{folder} holds files that are no results of this; name another folder")
-    parts = Parts(folder, plan())
-    with translate_os_errors(folder):
+        known = _read(record, advice)
+        shards = Shards(folder, Plan(**known["plan"]), suffix)
+        others = differing(known["asked"], wanted)
+        if not others and not restart:
+            shards.drop_damaged(say)
+            shards.clean()
+            return shards
+        if done := shards.tally().inputs:
+            if not restart:
+                raise MienError(f"{folder} holds {done:,} {unit} of another call (not the same: {others}): {advice}")
+            say(f"the {done:,} {unit} in {folder} are of another standard input: begun anew")
+        shards.remove()
         folder.mkdir(exist_ok=True)
+    elif any(folder.iterdir()):
+        raise MienError(f"{folder} holds files that are no results of this: {advice}")
+    shards = Shards(folder, plan(), suffix)
     with atomic_write(record) as made:
-        document = {"mien": _FORMAT, "asked": wanted, "plan": vars(parts.plan)}
+        document = {"mien": _FORMAT, "asked": wanted, "plan": asdict(shards.plan)}
         document["sha256"] = _sum(document)
         made.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", "utf-8", "replace")
-    return parts
+    return shards
 
 
-def _read(record: Path) -> dict[str, Any]:
+def _read(record: Path, advice: str) -> dict[str, Any]:
     try:
         known = json.loads(record.read_text("utf-8"))
-        if known["mien"] != _FORMAT:
-            raise MienError(f"{record} is of another version of mien; name another folder")
-        if known.pop("sha256") != _sum(known):
-            raise MienError(f"{record} is damaged; name another folder")
-        return {"asked": dict(known["asked"]), "plan": dict(known["plan"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise MienError(f"{record} cannot be read ({error}); name another folder") from error
+        if known["mien"] == _FORMAT and known.pop("sha256") == _sum(known):
+            return {"asked": dict(known["asked"]), "plan": dict(known["plan"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise MienError(f"{record} is damaged, or of another version of mien: {advice}")
 
 
 def _sum(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
-def _noted(path: Path) -> str | None:
-    with suppress(OSError, ValueError):
-        return path.read_text("ascii").strip()
-    return None
+def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The names of what is not the same in two of those mappings that say what results depend on."""
+    return ", ".join(name for name in sorted({*before, *now}) if before.get(name) != now.get(name))
 
 
-def cut(items: Iterable[T], size: int, wanted: Iterable[int]) -> Iterator[tuple[int, list[T]]]:
-    """The inputs of the parts that are wanted, each with the part's number, in order; the others are passed over."""
-    iterator, place = iter(items), 0
-    for number in sorted(wanted):
-        yield number, list(islice(iterator, (number - place) * size, (number - place + 1) * size))
-        place = number + 1
+def resume_key(digest: str | None, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What results depend on: versions, the model, the inputs, and options of the command line.
+
+    Args:
+        digest: of the model.
+        inputs: what changes when an input does, of each.
+        options: by the name of the argument.
+    """
+    import onnxruntime
+
+    return {
+        "version of mien": __version__,
+        "version of onnxruntime": onnxruntime.__version__,
+        "model": digest,
+        "inputs": list(inputs),
+        "MIEN_MAX_PIXELS": os.environ.get("MIEN_MAX_PIXELS"),
+        **{f"--{name.replace('_', '-')}": value for name, value in options.items()},
+    }

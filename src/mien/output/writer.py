@@ -1,24 +1,77 @@
-"""Results into files: JSONL, CSV, TSV, Parquet, HTML. A file appears whole, when all its rows are done."""
+"""Writers of results: one for each format of file, all used alike. A file appears whole, when all its rows are done.
+
+::
+
+    with open_writer(out, "text", manifest, key=key, size=1024) as writer:
+        for inputs in writer.pending(all_inputs):
+            for result, columns in predict(inputs):
+                writer.write(result, columns)
+"""
 
 from __future__ import annotations
 
-import csv
-import html
 import json
-import math
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import IO, Any, Self, TypeVar
 
-from mien.errors import MienError, require
-from mien.labels import emotion
+from mien.errors import InputError, MienError, require
+from mien.files import atomic_write, translate_os_errors
+from mien.modality import Kind, get_modality
+from mien.model import Manifest
+from mien.output.rows import Row, RowFormat, Tally, document_parts
+from mien.output.shards import Plan, open_shards, opened
+from mien.output.tables import TABLES
 from mien.results import Result
 
-Row = dict[str, Any]
-Rows = Callable[[], Iterator[Row]]
-_OWN = ("label", "emoji", "score", "labels", "error")
-_PAGE_ROWS = 2_000
+T = TypeVar("T")
+FORMATS = (".jsonl", *TABLES, ".html")
+_DRAWN = {"picture": (".jpg", ".jpeg", ".png"), "clip": (".mp4",)}
+
+
+def open_writer(
+    target: Path,
+    kind: Kind,
+    manifest: Manifest,
+    *,
+    scores: bool = False,
+    timeline: bool = False,
+    taken: Iterable[str] = (),
+    key: Mapping[str, Any] | None = None,
+    size: int = 1024,
+    restart: bool = False,
+    say: Callable[[str], object] = lambda _: None,
+) -> Writer:
+    """The writer of a file; its ending says the format.
+
+    Args:
+        target: ``.jsonl``, ``.csv``, ``.tsv``, ``.parquet`` or ``.html``, with the results of any number of inputs; of
+            one picture ``.jpg`` or ``.png``, of one clip ``.json`` or ``.mp4``.
+        kind: of the inputs.
+        manifest: of the model whose results they are.
+        scores: whether tables have a column for the probability of every label.
+        timeline: of tables of clips: whether each moment has a row, instead of each clip.
+        taken: the names of the columns of all tables that go into the file.
+        key: whatever the results depend on (:func:`mien.output.shards.resume_key`): a run that was stopped goes on
+            where it was. Shards are made in any case, in the folder ``FILE.part``.
+        size: inputs of a shard.
+        restart: whether rows that are there are begun anew: those of standard input do not come again.
+        say: told of rows that are there, or are damaged.
+
+    Raises:
+        MienError: the file cannot be made, or ``FILE.part`` is in use or of another call.
+    """
+    if target.suffix.lower() in _DRAWN.get(kind, ()):
+        return DrawingWriter(target, kind, manifest)
+    if target.suffix == ".json" and kind == "clip":
+        return DocumentWriter(target, kind)
+    check_target(target)
+    rows = RowFormat(kind, scores, timeline, tuple(taken)) if target.suffix in TABLES else None
+    return ShardWriter(target, kind, rows, manifest, Plan(size), key or {}, restart, say)
 
 
 def check_target(target: Path, endings: Sequence[str] = ()) -> None:
@@ -39,198 +92,191 @@ def check_target(target: Path, endings: Sequence[str] = ()) -> None:
         require("pyarrow", "table")
 
 
-def row_of(
-    result: Result, columns: Mapping[str, Any], suffix: str, scores: bool = False, taken: Collection[str] = ()
-) -> Row:
-    """A result as it stands in a file: nested as in the API for JSONL, else flat behind the table's own columns.
+class Writer(ABC):
+    """Writes the results of a call into one file, which is there when the writer is closed.
 
-    Args:
-        columns: of the table's row.
-        taken: the names of the columns of all tables that go into the file; see :func:`own_name`.
+    Attributes:
+        target: the file.
+        tally: what the results come to, those of an earlier run that was stopped among them.
+        done: inputs whose results are there already.
+        part: where they are kept until the file is made; None where nothing is kept.
     """
-    columns = {name: plain_cell(cell) for name, cell in columns.items()}
-    if suffix == ".jsonl":
-        return result.to_dict() | ({"columns": columns} if columns else {})
-    best = result.strongest
-    own: Row = {
-        "label": result.label,
-        "emoji": result.emoji,
-        "score": None if result.score is None else round(result.score, 6),
-        "labels": "|".join(best.labels) if best else None,
-        "error": result.error,
-    }
-    if scores and best:
-        own |= {f"score_{label}": round(score, 6) for label, score in best.scores.items()}
-    plain = columns or {"text": result.input}
-    return {**plain, **{own_name(name, taken or plain): value for name, value in own.items()}}
+
+    part: Path | None = None
+    done = 0
+
+    def __init__(self, target: Path, kind: Kind) -> None:
+        self.target, self.kind, self.tally = target, kind, Tally()
+
+    def pending(self, inputs: Iterable[T]) -> Iterator[Iterable[T]]:
+        """The inputs that are still to be read, some at a time; between two of these what was written is kept."""
+        yield inputs
+
+    @abstractmethod
+    def write(self, result: Result, columns: Mapping[str, Any] | None = None) -> None:
+        """Add one result, of the next input; *columns* are the cells of its table's row."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Make the file."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if error is None:
+            self.close()
 
 
-def face_rows(row: Row, scores: bool = False) -> Iterator[Row]:
-    """A picture's result, as JSONL has it, as one flat row per face or person; one row without where there is none.
+class ShardWriter(Writer):
+    """Keeps results in shards of lines, ``FILE.part/part-00000.jsonl``, …, and makes the file of them at the end."""
 
-    They are counted from 1, the largest first; left, top, right and bottom are the box in pixels. A picture that was
-    read as a whole has one row, without a number; each rating is a column.
-    """
-    counted = "face" if row["modality"] == "face" else "person"
-    faces = row["items"] or [{"label": None, "emoji": None, "score": None, "labels": [], "scores": {}, "box": None}]
-    for number, face in enumerate(faces, 1):
-        left, top, right, bottom = face["box"] or (None,) * 4
-        flat = {
-            "file": row["input"],
-            counted: number if face["box"] else None,
-            **{name: face[name] for name in ("label", "emoji", "score")},
-            "labels": "|".join(face["labels"]) or None,
-            "left": left,
-            "top": top,
-            "right": right,
-            "bottom": bottom,
-            **face.get("ratings", {}),
-            "error": row["error"],
-        }
-        yield flat | ({f"score_{name}": score for name, score in face["scores"].items()} if scores else {})
+    def __init__(
+        self,
+        target: Path,
+        kind: Kind,
+        rows: RowFormat | None,
+        manifest: Manifest,
+        plan: Plan,
+        key: Mapping[str, Any],
+        restart: bool,
+        say: Callable[[str], object],
+    ) -> None:
+        super().__init__(target, kind)
+        self.part = part = target.with_name(target.name + ".part")
+        self._rows, self._manifest, self._unit = rows, manifest, "clips" if kind == "clip" else "rows"
+        self._pending: Generator[Iterable[Any], None, None] | None = None
+        self._file: IO[str] | None = None
+        self._now = Tally()  # of the shard that is being made
+        advice = f"delete {part} to begin anew, or name another file"
+        if part.is_file():
+            raise MienError(f"{part} is of another version of mien: {advice}")
+        with ExitStack() as stack:
+            stack.enter_context(opened(part, target))
+            self.shards = open_shards(
+                part, key, lambda: plan, say, suffix=".jsonl", unit=self._unit, advice=advice, restart=restart
+            )
+            self.tally = self.shards.tally()
+            self.done = self.tally.inputs
+            if self.done:
+                say(f"going on after the {self.done:,} {self._unit} in {part}")
+            self._lock = stack.pop_all()
 
+    def pending(self, inputs: Iterable[T]) -> Iterator[Iterable[T]]:
+        """See :meth:`Writer.pending`: one shard at a time; the inputs of those that are there are passed over."""
+        self._pending = pending = self._shards(inputs)
+        return pending
 
-def picture_writer(
-    suffix: str, scores: bool, scales: Mapping[str, tuple[float, float]] | None = None
-) -> Callable[[Path, Rows], None]:
-    """What makes a file of the results of pictures, each row as JSONL has it.
+    def _shards(self, inputs: Iterable[T]) -> Generator[Iterable[T], None, None]:
+        for number, some in self.shards.pending(inputs):
+            shard = self.shards.write(number)
+            with shard as (scratch, self._now), scratch.open("w", encoding="utf-8", errors="replace") as self._file:
+                yield some
+            self.tally += self._now
+            self.done = self.tally.inputs
 
-    Args:
-        scales: of scenes: the lowest and highest value of each rating; None for faces.
-    """
-    if suffix == ".jsonl":
-        return _jsonl
-    if suffix == ".html":
+    def write(self, result: Result, columns: Mapping[str, Any] | None = None) -> None:
+        """See :meth:`Writer.write`; within a round of :meth:`pending`."""
+        assert self._file is not None, "results are written in a round of pending()"
+        self._now.add(result, self.kind)
+        with translate_os_errors(self.target):
+            if self._rows is None:
+                self._file.writelines(document_parts(result, columns))
+                self._file.write("\n")
+                self._now.rows += 1
+                return
+            for row in self._rows.rows(result, columns or {}):
+                self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                self._now.rows += 1
 
-        def page(target: Path, rows: Rows) -> None:
-            from mien.output.face_draw import write_page as write_faces
-            from mien.output.scene_draw import write_page as write_scenes
+    def _all(self) -> Iterator[Row]:
+        for number in self.shards.existing():
+            with self.shards.path(number).open(encoding="utf-8") as file:
+                yield from map(json.loads, file)
 
-            if scales is None:
-                write_faces(target, rows())
+    def close(self) -> None:
+        """See :meth:`Writer.close`."""
+        with atomic_write(self.target) as scratch:
+            if self.target.suffix == ".jsonl":
+                with scratch.open("wb") as file:
+                    for number in self.shards.existing():
+                        with self.shards.path(number).open("rb") as shard:
+                            shutil.copyfileobj(shard, file)
+            elif self.target.suffix == ".html":
+                from mien.output.html import write_page
+
+                write_page(scratch, self._all(), self.kind, self._manifest)
             else:
-                write_scenes(target, rows(), scales)
+                TABLES[self.target.suffix](scratch, self._all)
+        self.shards.remove()
 
-        return page
-    write = FORMATS[suffix]
-    return lambda target, rows: write(target, lambda: (flat for row in rows() for flat in face_rows(row, scores)))
-
-
-def own_name(name: str, taken: Collection[str]) -> str:
-    """What mien's own column *name* ("label", "error") is called beside the tables' columns, in every row of a file."""
-    while name in taken or f"predicted_{name}" in taken:
-        name = f"predicted_{name}"
-    return name
+    def __exit__(self, error: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        with self._lock:
+            if self._pending is not None:
+                self._pending.close()  # leaves out a shard that is not through
+            super().__exit__(error, _, __)
 
 
-def plain_cell(cell: Any) -> Any:
-    """A cell of a table as JSON can hold it."""
-    if hasattr(cell, "tolist"):  # numpy's scalars and arrays
-        cell = cell.tolist()
-    if cell is None or isinstance(cell, str | int) or (isinstance(cell, float) and math.isfinite(cell)):
-        return cell
-    if isinstance(cell, bytes):
-        return cell.decode("utf-8", "backslashreplace")
-    if isinstance(cell, list | tuple):
-        return [plain_cell(part) for part in cell]
-    if isinstance(cell, dict):
-        return {str(key): plain_cell(part) for key, part in cell.items()}
-    if str(cell) in ("nan", "NaN", "NaT", "<NA>"):
-        return None
-    return cell.isoformat() if hasattr(cell, "isoformat") else str(cell)
+class DocumentWriter(Writer):
+    """Writes one clip as one JSON document."""
+
+    def __init__(self, target: Path, kind: Kind) -> None:
+        check_target(target, (target.suffix,))
+        super().__init__(target, kind)
+
+    def write(self, result: Result, columns: Mapping[str, Any] | None = None) -> None:
+        """See :meth:`Writer.write`.
+
+        Raises:
+            InputError: the input was not read; or it is not the first, and the file holds one.
+        """
+        if self.done:
+            raise InputError(f"{self.target} holds one {self.kind}; .html and .jsonl hold several")
+        if result.error:
+            raise InputError(result.error)
+        self.done = 1
+        self.tally.add(result, self.kind)
+        self._make(result)
+
+    def _make(self, result: Result) -> None:
+        with atomic_write(self.target) as scratch, scratch.open("w", encoding="utf-8", errors="replace") as file:
+            file.writelines(document_parts(result, lines=True))
+            file.write("\n")
+
+    def close(self) -> None:
+        """See :meth:`Writer.close`; the file is made by then."""
 
 
-def _jsonl(target: Path, rows: Rows) -> None:
-    with target.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows())
+class DrawingWriter(DocumentWriter):
+    """Draws what was read into the picture or the clip."""
 
+    def __init__(self, target: Path, kind: Kind, manifest: Manifest) -> None:
+        super().__init__(target, kind)
+        self._scales, boxes = manifest.scales, get_modality(manifest.modality).boxes
+        if kind == "clip" and boxes != "face":
+            takes = "take a page (.html), .json or a table"
+            raise InputError(f"{target}: marked clips are made of faces; of {manifest.modality}s {takes}")
 
-def _names(rows: Rows) -> list[str]:
-    names: dict[str, None] = {}
-    for row in rows():
-        names.update(dict.fromkeys(row))
-    return list(names) or ["text", *_OWN]
+    def _make(self, result: Result) -> None:
+        if self.kind == "clip":
+            _draw_clip(self.target, result)
+            return
+        from mien.media.images import read_picture
+        from mien.output import face_draw, scene_draw
 
-
-def _separated(target: Path, rows: Rows, delimiter: str) -> None:
-    with target.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, _names(rows), delimiter=delimiter, restval="")
-        writer.writeheader()
-        writer.writerows(rows())
-
-
-def _kind(value: Any) -> type:
-    return str if isinstance(value, int) and not -(2**63) <= value < 2**63 else type(value)
-
-
-def parquet_types(rows: Rows) -> dict[str, str]:
-    """The columns that hold all rows, in the order in which they come up, and Arrow's name of each one's type."""
-    kinds: dict[str, set[type]] = {}
-    for row in rows():
-        for name, value in row.items():
-            kinds.setdefault(name, set()).add(_kind(value))
-    known = {frozenset({bool}): "bool", frozenset({int}): "int64", frozenset({float}): "double",
-             frozenset({int, float}): "double"}  # fmt: skip
-    types = {name: known.get(frozenset(seen - {type(None)}), "string") for name, seen in kinds.items()}
-    return types or dict.fromkeys(("text", *_OWN), "string")
-
-
-def write_parquet(target: Path, rows: Rows, types: Mapping[str, str]) -> None:
-    """Rows into a Parquet file of the columns that :func:`parquet_types` found."""
-    arrow, parquet = require("pyarrow", "table"), require("pyarrow.parquet", "table")
-    schema = arrow.schema([(name, arrow.type_for_alias(kind)) for name, kind in types.items()])
-
-    def fitting(name: str, value: Any) -> Any:
-        return str(value) if value is not None and types[name] == "string" else value
-
-    from mien.modality import in_chunks
-
-    with parquet.ParquetWriter(target, schema) as writer:
-        for chunk in in_chunks(rows(), 16_384):
-            columns = {name: [fitting(name, row.get(name)) for row in chunk] for name in schema.names}
-            writer.write_table(arrow.table(columns, schema=schema))
-
-
-def _html(target: Path, rows: Rows) -> None:
-    names, label = _names(rows), "label"
-    while f"predicted_{label}" in names:  # mien's own
-        label = f"predicted_{label}"
-    counts: Counter[str] = Counter(row[label] or "—" for row in rows())
-    total = sum(counts.values())
-    names = [name for name in names if not name.startswith("score_")]
-    bars = "".join(
-        f"<tr><td>{emotion(label).emoji if label != '—' else ''}</td><td>{html.escape(label)}</td><td class=bar>"
-        f'<i style="width:{count / max(counts.values()) * 100:.1f}%;background:{emotion(label).color}"></i></td>'
-        f"<td>{count:,}</td><td>{count / total:.1%}</td></tr>"
-        for label, count in counts.most_common()
-    )
-    with target.open("w", encoding="utf-8") as file:
-        what = "texts" if names[0] == "text" else "rows"
-        file.write(_PAGE_HEAD + f"<h1>{total:,} {what}</h1><table class=counts>{bars}</table><table><thead><tr>")
-        file.write("".join(f"<th>{html.escape(name)}</th>" for name in names) + "</tr></thead><tbody>")
-        for number, row in enumerate(rows()):
-            if number == _PAGE_ROWS:
-                break
-            cells = ("" if row.get(name) is None else html.escape(str(row[name])) for name in names)
-            file.write("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n")
-        rest = total - _PAGE_ROWS
-        file.write(
-            "</tbody></table>" + (f"<p>… and {rest:,} more; CSV or Parquet hold them all.</p>" if rest > 0 else "")
+        picture = read_picture(result.input)
+        drawn = (
+            scene_draw.annotate(picture, result, self._scales) if self._scales else face_draw.annotate(picture, result)
         )
+        face_draw.write_picture(self.target, drawn)
 
 
-_PAGE_HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>mien</title>
-<meta name="viewport" content="width=device-width"><style>
-:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;margin:1rem 0;width:100%}td,th{padding:.3rem .6rem;text-align:left;vertical-align:top;
-border-bottom:1px solid #8884;overflow-wrap:anywhere}.counts{max-width:40rem}.counts td{border:0;padding:.1rem .5rem}
-.bar{width:60%}.bar i{display:block;height:.9rem;border-radius:.3rem}</style>
-"""
+def _draw_clip(target: Path, result: Result) -> None:
+    from mien.output.clip_draw import write_marked
+    from mien.output.terminal import progress
 
-FORMATS: dict[str, Callable[[Path, Rows], None]] = {
-    ".jsonl": _jsonl,
-    ".csv": lambda target, rows: _separated(target, rows, ","),
-    ".tsv": lambda target, rows: _separated(target, rows, "\t"),
-    ".parquet": lambda target, rows: write_parquet(target, rows, parquet_types(rows)),
-    ".html": _html,
-}
+    try:
+        with progress(f"drawing {target.name}", result.clip.duration if result.clip else None, timed=True) as step:
+            write_marked(target, result, step)
+    except KeyboardInterrupt:
+        raise MienError(f"stopped while {target} was drawn; it is not there") from None

@@ -17,6 +17,7 @@ MODALITY = Modality(
     options=("crops",),
     batch=8,
     default=True,
+    boxes="face",
 )
 
 

@@ -17,6 +17,7 @@ MODALITY = Modality(
     options=("fps", "frames"),
     batch=1,
     default=True,
+    boxes="face",
 )
 
 

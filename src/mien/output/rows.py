@@ -1,0 +1,223 @@
+"""Rows of files: a result as a JSON document or as flat rows of a table; and the tally of many results."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mien.modality import Kind, get_modality
+from mien.results import Prediction, Result
+
+Row = dict[str, Any]
+OWN = ("label", "emoji", "score", "labels", "error")  # columns that mien adds to those of a table of texts
+PROBLEMS = 20  # that a tally keeps word for word
+_BOX = ("left", "top", "right", "bottom")
+_CLIP = ("duration", "width", "height", "frames", "skipped", "problem")
+
+
+@dataclass(frozen=True)
+class RowFormat:
+    """The flat rows of a result.
+
+    A text or a row of numbers gives one row, behind the columns of its table. A picture gives a row for each face or
+    person, counted from 1, the largest first; one without where there is none, or where it was read as a whole. A clip
+    gives one row with its size and length, or one for each moment.
+
+    Attributes:
+        kind: of the inputs.
+        scores: whether there is a column for the probability of every label.
+        timeline: of clips: a row for each moment. Person 0 is the scene as a whole.
+        taken: the names of the columns of all tables that go into the file.
+    """
+
+    kind: Kind
+    scores: bool = False
+    timeline: bool = False
+    taken: tuple[str, ...] = ()
+
+    def rows(self, result: Result, columns: Mapping[str, Any]) -> Iterator[Row]:
+        """The rows of one result; *columns* are the cells of its table's row."""
+        if self.kind == "clip":
+            yield from self._moments(result) if self.timeline else (self._clip(result),)
+        elif self.kind == "picture":
+            yield from self._places(result)
+        else:
+            best = result.strongest
+            own = {**_head(best), **_ratings(best), "error": result.error, **self._scores(best)}
+            plain = plain_cells(columns) or {"text": result.input}
+            yield {**plain, **{own_name(name, self.taken or plain): value for name, value in own.items()}}
+
+    def _scores(self, item: Prediction | None) -> Row:
+        shown = item.scores if self.scores and item else {}
+        return {f"score_{label}": round(score, 6) for label, score in shown.items()}
+
+    def _places(self, result: Result) -> Iterator[Row]:
+        number_of = get_modality(result.modality).boxes
+        for number, item in enumerate(result.items or (None,), 1):
+            boxed = item is not None and item.box is not None
+            yield {
+                "file": result.input,
+                number_of: number if boxed else None,
+                **_head(item),
+                **_box(item),
+                **_ratings(item),
+                "error": result.error,
+                **self._scores(item),
+            }
+
+    def _clip(self, result: Result) -> Row:
+        seen, moments = result.clip, result.timeline
+        best = result.items[0] if result.items else None
+        row = {
+            "file": result.input,
+            **_head(best),
+            "people": len(result.people) if seen else None,
+            "moments": len(moments) if seen else None,
+            **_ratings(best),
+            **(seen.to_dict() if seen else dict.fromkeys(_CLIP)),
+            "error": result.error,
+        }
+        counts = Counter(moment.prediction.label for moment in moments)
+        for name, score in self._scores(best).items():
+            label = name.removeprefix("score_")
+            row |= {name: score, f"share_{label}": round(counts[label] / len(moments), 6)}
+        return row
+
+    def _moments(self, result: Result) -> Iterator[Row]:
+        for moment in result.timeline or (None,):
+            item = moment.prediction if moment else None
+            yield {
+                "file": result.input,
+                "time": round(moment.time, 3) if moment else None,
+                "person": moment.person if moment else None,
+                **_head(item),
+                **_box(item),
+                **_ratings(item),
+                "error": result.error,
+                **self._scores(item),
+            }
+
+
+def _head(item: Prediction | None) -> Row:
+    if item is None:
+        return dict.fromkeys(("label", "emoji", "score", "labels"))
+    score = None if item.score is None else round(item.score, 6)
+    return {"label": item.label, "emoji": item.emoji, "score": score, "labels": "|".join(item.labels) or None}
+
+
+def _box(item: Prediction | None) -> Row:
+    box = item.box if item else None
+    return dict(zip(_BOX, [round(float(side), 1) for side in box] if box else [None] * 4, strict=True))
+
+
+def _ratings(item: Prediction | None) -> Row:
+    return {name: round(float(value), 6) for name, value in item.ratings.items()} if item else {}
+
+
+def document_parts(result: Result, columns: Mapping[str, Any] | None = None, *, lines: bool = False) -> Iterator[str]:
+    """A result as JSON, moment by moment, so that those of a long clip are not all in memory as text.
+
+    Args:
+        columns: the cells of its table's row; they stand under "columns".
+        lines: whether each moment has a line of its own.
+    """
+    document = result.to_dict(timeline=False) | ({"columns": plain_cells(columns)} if columns else {})
+    head = json.dumps(document, ensure_ascii=False)
+    if not result.timeline or not head.endswith('"timeline": []}'):
+        whole = {"timeline": [moment.to_dict() for moment in result.timeline]} if result.timeline else {}
+        yield json.dumps(document | whole, ensure_ascii=False)
+        return
+    yield head.removesuffix("]}")
+    for place, moment in enumerate(result.timeline):
+        yield (", " if place else "") + ("\n " if lines else "") + json.dumps(moment.to_dict(), ensure_ascii=False)
+    yield "]}"
+
+
+def own_name(name: str, taken: Collection[str]) -> str:
+    """What mien's own column *name* ("label", "error") is called beside the tables' columns, in every row of a file."""
+    while name in taken or f"predicted_{name}" in taken:
+        name = f"predicted_{name}"
+    return name
+
+
+def plain_cells(columns: Mapping[str, Any]) -> Row:
+    """The cells of a table's row as JSON can hold them."""
+    return {name: plain_cell(cell) for name, cell in columns.items()}
+
+
+def plain_cell(cell: Any) -> Any:
+    """A cell of a table as JSON can hold it."""
+    if hasattr(cell, "tolist"):  # numpy's scalars and arrays
+        cell = cell.tolist()
+    if cell is None or isinstance(cell, str | int) or (isinstance(cell, float) and math.isfinite(cell)):
+        return cell
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "backslashreplace")
+    if isinstance(cell, list | tuple):
+        return [plain_cell(part) for part in cell]
+    if isinstance(cell, dict):
+        return {str(key): plain_cell(part) for key, part in cell.items()}
+    if str(cell) in ("nan", "NaN", "NaT", "<NA>"):
+        return None
+    return cell.isoformat() if hasattr(cell, "isoformat") else str(cell)
+
+
+@dataclass
+class Tally:
+    """Counts of results.
+
+    Attributes:
+        inputs: results.
+        rows: rows of the file.
+        labels: how often each label came: of pictures over all faces or persons, else one for each input, "—" for none.
+        unread: inputs that could not be read.
+        partial: clips that were not read to their end.
+        problems: why, in one line each; the first 20.
+    """
+
+    inputs: int = 0
+    rows: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    unread: int = 0
+    partial: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, result: Result, kind: Kind) -> None:
+        """Count one result."""
+        self.inputs += 1
+        if kind == "picture":
+            self.labels.update(item.label for item in result.items if item.label is not None)
+        else:
+            self.labels[result.label or "—"] += 1
+        problem = problem_of(result)
+        self.unread += result.error is not None
+        self.partial += problem is not None and result.error is None
+        if problem and len(self.problems) < PROBLEMS:
+            self.problems.append(problem)
+
+    def __iadd__(self, other: Tally) -> Tally:
+        """Add the counts of further results."""
+        self.inputs, self.rows = self.inputs + other.inputs, self.rows + other.rows
+        self.unread, self.partial = self.unread + other.unread, self.partial + other.partial
+        self.labels.update(other.labels)
+        self.problems = (self.problems + other.problems)[:PROBLEMS]
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {**vars(self), "labels": dict(self.labels)}
+
+    @classmethod
+    def of_dict(cls, values: Mapping[str, Any]) -> Tally:
+        """The tally that :meth:`to_dict` gave these values of."""
+        return cls(**{**values, "labels": Counter(values["labels"])})
+
+
+def problem_of(result: Result) -> str | None:
+    """Why an input was not read, or a clip not to its end; None where all is well."""
+    problem = result.clip.problem if result.clip else None
+    return result.error or (f"{result.input}: {problem}" if problem else None)

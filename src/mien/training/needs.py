@@ -16,7 +16,7 @@ from mien.training.recipe import Recipe
 
 _ALL = ("sklearn", "onnx", "torch")
 _OF_TORCH = ("lightning", "onnxscript", "safetensors")
-_OF_REPORTS = ("jinja2", "matplotlib")
+_OF_REPORTS = ("matplotlib",)
 
 
 def check_needs(recipe: Recipe, report: bool = True) -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from mien.errors import RecipeError, invalid
+from mien.errors import ModelError, RecipeError, invalid
 from mien.modalities.text.tokenizer import TokenizerSettings
-from mien.modality import get_modality, modality_names
-from mien.plugins import import_object
+from mien.modality import get_modality
+from mien.plugins import import_object, load_plugin, plugin_names
 from mien.training.plain_yaml import read_yaml
 
-_PARTS = ("preprocess", "augment")  # those that differ by modality
 _STEPS, _KEY = 8, 200  # of a setting's name
 SHIPPED = Path(__file__).parent.parent / "recipes"
+
+_RENAMED = {"text-polish": "text-finetune", "face-polish": "face-finetune"}  # for one release
+_OF_MODALITY = ("preprocess", "augment")  # parts whose settings are those of the modality
 
 
 class _Strict(BaseModel):
@@ -190,7 +194,7 @@ class Recipe(_Strict):
     """All that a training run takes besides the data. ``preprocess`` and ``augment`` are those of the modality."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # as in a manifest
-    modality: Literal["text", "face", "video", "scene", "features"] = "text"
+    modality: str = "text"
     summary: str = ""
     preprocess: dict[str, Any] = {}
     augment: dict[str, Any] = {}
@@ -202,43 +206,46 @@ class Recipe(_Strict):
     search: SearchSettings = SearchSettings()
     export: ExportSettings = ExportSettings()
 
+    @field_validator("modality")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        try:
+            return get_modality(value).name
+        except ModelError as error:
+            raise ValueError(str(error)) from None
+
 
 def shipped() -> dict[str, Path]:
     """The recipes that come with mien: name → file."""
     return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
 
 
+def recipe_names() -> tuple[str, ...]:
+    """The recipes that there are by name: those that come with mien, then those of plug-ins."""
+    return tuple(dict.fromkeys((*shipped(), *plugin_names("mien.recipes"))))
+
+
 def load_recipe(recipe: str | Path, settings: Sequence[str] | Mapping[str, Any] = ()) -> Recipe:
     """Read and check a recipe.
 
     Args:
-        recipe: name of a shipped one, or a YAML file of your own.
+        recipe: name of a shipped one or of a plug-in's, or a YAML file of your own.
         settings: ``["train.epochs=3", …]`` or ``{"train.epochs": 3}``. A key without a dot that only one part of
             the recipe has may stand alone: ``epochs=3``.
 
     Raises:
         RecipeError: no such recipe, or a key or value that is none; one line that says which.
     """
-    path = shipped().get(str(recipe), Path(recipe))
-    try:
-        with path.open(encoding="utf-8") as file:
-            document = read_yaml(file.read(1 << 20), f"{path} cannot be read")
-    except FileNotFoundError:
-        raise RecipeError(f"no recipe {str(recipe)!r}: neither a file nor one of {', '.join(shipped())}") from None
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path} cannot be read: it is not text in UTF-8") from error
-    except OSError as error:
-        raise RecipeError(f"{path} cannot be read: {error.strerror or error}") from error
-    if not isinstance(document, dict):
-        raise RecipeError(f"{path} is not a recipe: a mapping is expected")
+    path = _find(str(recipe))
+    document = _read(path)
     if not isinstance(settings, Mapping):
-        settings = dict(_parse(setting) for setting in settings)
+        settings = dict(map(_parse, settings))
     for key, value in settings.items():
         _set(document, key, value)
     part = ""
     try:
         checked = Recipe.model_validate(document)
-        for part in _PARTS:
+        for part in _OF_MODALITY:
             settings_of(checked, part)
     except ValidationError as error:
         given = document[part] if part else document
@@ -248,14 +255,43 @@ def load_recipe(recipe: str | Path, settings: Sequence[str] | Mapping[str, Any] 
     return checked
 
 
+def _find(name: str) -> Path:
+    """The file of a recipe, whether it is there or not."""
+    if name in _RENAMED:
+        warnings.warn(f"the recipe {name} is now called {_RENAMED[name]}", DeprecationWarning, stacklevel=3)
+        name = _RENAMED[name]
+    return shipped().get(name) or Path(load_plugin("mien.recipes", name) or name)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            document = read_yaml(file.read(1 << 20), f"{path} cannot be read")
+    except FileNotFoundError:
+        names = ", ".join(recipe_names())
+        raise RecipeError(f"no recipe {str(path)!r}: neither a file nor one of {names}") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path} cannot be read: it is not text in UTF-8") from error
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read: {error.strerror or error}") from error
+    if not isinstance(document, dict):
+        raise RecipeError(f"{path} is not a recipe: a mapping is expected")
+    return document
+
+
 def settings_of(recipe: Recipe, part: str) -> Any:
     """The checked ``preprocess`` or ``augment`` settings of a recipe's modality."""
-    return _kind(recipe.modality, part).model_validate(getattr(recipe, part))
+    return _settings_class(recipe.modality, part).model_validate(getattr(recipe, part))
 
 
-def _kind(modality: str, part: str) -> type[BaseModel]:
-    kind: type[BaseModel] = import_object(getattr(get_modality(modality), part))
-    return kind
+def _settings_class(modality: str, part: str) -> type[BaseModel]:
+    found: type[BaseModel] = import_object(getattr(get_modality(modality), part))
+    return found
+
+
+def as_setting(key: str, value: Any) -> str:
+    """A keyword as the line that :func:`load_recipe` reads."""
+    return f"{key}={json.dumps(value, default=str)}"
 
 
 def _parse(setting: str) -> tuple[str, Any]:
@@ -268,35 +304,9 @@ def _parse(setting: str) -> tuple[str, Any]:
     return key.strip(), "" if parsed is None and not value.strip() else parsed
 
 
-def as_setting(key: str, value: Any) -> str:
-    """A keyword as the line that :func:`load_recipe` reads."""
-    return f"{key}={json.dumps(value, default=str)}"
-
-
 def _set(document: dict[str, Any], key: str, value: Any) -> None:
     if "." not in key and key not in Recipe.model_fields:
-        parts: dict[str, Any] = {name: field.annotation for name, field in Recipe.model_fields.items()}
-        modality = str(document.get("modality", "text"))  # whatever it is, it is checked later
-        if modality != "text":
-            del parts["tokenizer"]
-        for part in _PARTS if modality in modality_names() else ():
-            kind = parts[part] = _kind(modality, part)
-            inner = {name: field.annotation for name, field in kind.model_fields.items()}
-            parts |= {f"{part}.{name}": annotation for name, annotation in inner.items() if _fields(annotation)}
-        homes = [
-            name
-            for name, kind in parts.items()
-            if isinstance(kind, type) and issubclass(kind, BaseModel) and key in kind.model_fields
-        ]
-        network = document.get("network")
-        if isinstance(network, dict) and key in network and "network" not in homes:
-            homes.append("network")
-        if len(homes) > 1:
-            raise RecipeError(f"several parts have {key!r}; say which: {', '.join(f'{home}.{key}' for home in homes)}")
-        if not homes:
-            known = [f"{part}.{name}" for part, kind in parts.items() for name in _fields(kind)]
-            raise RecipeError(f"no setting {key!r}; there are: {', '.join(known)} and network.*")
-        key = f"{homes[0]}.{key}"
+        key = f"{_home_of(key, document)}.{key}"
     *path, last = key.split(".")
     for step in path:
         document = document.setdefault(step, {})
@@ -305,6 +315,33 @@ def _set(document: dict[str, Any], key: str, value: Any) -> None:
     document[last] = value
 
 
-def _fields(kind: Any) -> list[str]:
-    known = isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not NetworkSettings
-    return list(kind.model_fields) if known else []
+def _home_of(key: str, document: Mapping[str, Any]) -> str:
+    """The one part of a recipe that has a setting of that name."""
+    parts = _parts(str(document.get("modality", "text")))  # whatever it is, it is checked later
+    homes = [name for name, known in parts.items() if key in known]
+    network = document.get("network")
+    if isinstance(network, dict) and key in network and "network" not in homes:
+        homes.append("network")
+    if len(homes) > 1:
+        raise RecipeError(f"several parts have {key!r}; say which: {', '.join(f'{home}.{key}' for home in homes)}")
+    if not homes:
+        known = [f"{part}.{name}" for part, names in parts.items() if part != "network" for name in names]
+        raise RecipeError(f"no setting {key!r}; there are: {', '.join(known)} and network.*")
+    return homes[0]
+
+
+def _parts(modality: str) -> dict[str, list[str]]:
+    """The settings of each part of a recipe, such as "preprocess" and "preprocess.face"."""
+    classes: dict[str, Any] = {name: field.annotation for name, field in Recipe.model_fields.items()}
+    with suppress(ModelError):
+        if get_modality(modality).kind != "text":
+            del classes["tokenizer"]
+        for part in _OF_MODALITY:
+            classes[part] = _settings_class(modality, part)
+            inner = classes[part].model_fields.items()
+            classes |= {f"{part}.{name}": field.annotation for name, field in inner}
+    return {name: list(kind.model_fields) for name, kind in classes.items() if _holds_settings(kind)}
+
+
+def _holds_settings(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from conftest import RunCli, one_line
 from mien.errors import how_to_install
-from mien.serve.observe import Guard, JsonLines, Metrics, log
+from mien.serve.logs import JsonLines, log
+from mien.serve.metrics import Metrics
+from mien.serve.middleware import RequestMiddleware
 from mien.serve.settings import ServeSettings
 from serving import BOUNDARY, Server, form, serving, until
 
@@ -60,43 +61,6 @@ def test_a_body_that_does_not_come(server: Server) -> None:
     assert time.monotonic() - start < 15
 
 
-def test_a_head_that_does_not_come(server: Server) -> None:
-    connections = [server.raw() for _ in range(20)]
-    for connection in connections[1:]:
-        connection.sendall(b"GET / HTTP/1.1\r\nX-")
-    assert server.is_well()
-    for connection in connections:
-        assert b" 408 " in read_all(connection).splitlines()[0]
-        connection.close()
-
-
-def test_a_head_without_end(server: Server) -> None:
-    with server.raw() as connection:
-        try:
-            connection.sendall(b"GET / HTTP/1.1\r\n")
-            for _ in range(200):
-                connection.sendall(b"X-A: " + b"a" * 10_000 + b"\r\n")
-        except OSError:
-            pass  # cut while sending
-        answer = read_all(connection)
-        assert answer == b"" or b" 431 " in answer.splitlines()[0]
-    assert server.is_well()
-
-
-@pytest.mark.parametrize("start", [b"2\r\n{}\r\n0\r\nX-A: ", b"2;"], ids=["trailer", "extension of a chunk"])
-def test_what_is_no_body_without_end(server: Server, start: bytes) -> None:
-    with server.raw() as connection:
-        try:
-            connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + start)
-            for _ in range(50):
-                connection.sendall(b"a" * 65_536)
-        except OSError:
-            pass  # cut while sending
-        answer = read_all(connection)
-        assert answer == b"" or b" 431 " in answer.splitlines()[0]
-    assert server.is_well()
-
-
 def test_garbage(server: Server) -> None:
     rng = random.Random(0)
     for _ in range(30):
@@ -105,8 +69,6 @@ def test_garbage(server: Server) -> None:
             connection.shutdown(socket.SHUT_WR)
             answer = read_all(connection)
             assert answer == b"" or b" 400 " in answer.splitlines()[0]
-            if answer:
-                assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == 400
     assert server.is_well()
 
 
@@ -178,12 +140,11 @@ def test_requests_one_behind_the_other_on_one_connection(server: Server) -> None
     )
 
 
-def test_requests_without_end_and_no_answer_read(server: Server) -> None:
+def test_many_requests_on_one_connection_of_which_a_part_is_answered(server: Server) -> None:
     bodies = [json.dumps({"inputs": ["so happy " * count]}).encode() for count in (2000, *[1] * 1999)]
     with server.raw() as connection:
-        with suppress(OSError):  # cut while sending, and while the first is being answered
-            connection.sendall(b"".join(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies))
-        assert read_all(connection).count(b"200 OK") < 2000
+        connection.sendall(b"".join(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK")
     assert server.is_well()
     until(lambda: server.metric("mien_requests_in_progress") == 1)  # the one that asks
     assert not [line for line in server.log() if line["event"] == "failed"]
@@ -226,23 +187,20 @@ def test_a_full_queue_answers_503_and_loses_nothing() -> None:
         assert [line["event"] for line in server.log()] == ["listening"]
 
 
-def test_an_answer_that_takes_too_long_and_too_many_connections() -> None:
+def test_an_answer_that_takes_too_long_and_too_many_requests() -> None:
     with serving("--model", "text", "--timeout-s", 0.05, "--max-connections", 3) as server:
         answer = server.post("/v1/text", {"inputs": ["a text with some more words in it"] * 256})
         assert "no answer within 0.05 s" in answer.problem(503)
         assert int(answer.headers["retry-after"]) >= 1
-        silent = [server.raw() for _ in range(3)]
-        connections = [server.raw() for _ in range(3)]
-        for connection in connections:  # takes the place of one that says nothing
+        waiting = [server.raw() for _ in range(3)]
+        for connection in waiting:
             connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\n{")
-        for connection in silent:
-            assert read_all(connection) == b""
+        until(lambda: server.post("/v1/text", {"inputs": ["glad"]}).status == 503)
+        assert "too many requests at once" in server.get("/v1/models").problem(503)
+        assert server.get("/healthz").status == server.get("/readyz").status == 200
+        for connection in waiting:
             connection.close()
-        with server.raw() as refused:
-            assert b" 503 " in read_all(refused).splitlines()[0]
-        for connection in connections:
-            connection.close()
-        until(lambda: server.get("/healthz").status == 200)
+        until(lambda: server.get("/v1/models").status == 200)
 
 
 def test_a_key_and_pages_of_other_hosts() -> None:
@@ -305,9 +263,9 @@ def test_a_fault_of_ours_is_a_problem_and_a_line_that_quotes_nothing(capsys: pyt
     handler.setFormatter(JsonLines())
     log.addHandler(handler)
     try:
-        guard = Guard(broken, ServeSettings(), Metrics())
+        middleware = RequestMiddleware(broken, ServeSettings(), Metrics())
         scope = {"type": "http", "http_version": "1.0", "method": "GET", "path": "/v1/models", "headers": []}
-        asyncio.run(guard(scope, receive, send))
+        asyncio.run(middleware(scope, receive, send))
     finally:
         log.removeHandler(handler)
     assert sent[0]["status"] == 500

@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 from conftest import RunCli
 from face_model import drawn_face
 from mien.modalities.text.preprocess import TextPreprocessor, TextSettings
-from mien.serve.schema import VISIBLE
+from mien.serve.schemas import VISIBLE
 from serving import serving, until
 
 if TYPE_CHECKING:

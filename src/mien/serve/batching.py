@@ -1,4 +1,4 @@
-"""Inputs of many requests, computed together: one queue and its worker threads for each model."""
+"""Batches of the inputs of many requests: one queue and its worker threads for each model."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, cast
+from itertools import islice
+from typing import Any, NamedTuple
 
 from mien.modality import Predictor
 from mien.results import Result
-from mien.serve.observe import log, where
+from mien.serve.logs import describe_error, log
 
 Compute = Callable[[Predictor, Sequence[Any]], list[Result]]
 Observe = Callable[[int, float], None]  # inputs and seconds of a batch
@@ -47,15 +48,10 @@ class _Job:
 
     def __init__(self, predictor: Predictor, inputs: Sequence[Any], costs: Sequence[int], arrived: float) -> None:
         self.predictor, self.inputs, self.costs, self.arrived = predictor, inputs, costs, arrived
+        self.waiting = sum(costs)  # units that are in no batch yet
         self.taken = 0  # inputs that are in a batch, or were
-        self.results: list[Result | None] = [None] * len(inputs)
-        self.missing = len(inputs)
+        self.results: dict[int, Result] = {}
         self.done: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
-
-    @property
-    def left(self) -> int:
-        """Units that wait."""
-        return sum(self.costs[self.taken :])
 
     def take(self, room: int) -> _Part:
         """The next inputs of up to so many units, at least one."""
@@ -63,23 +59,15 @@ class _Job:
         while self.taken < len(self.inputs) and (not cost or cost + self.costs[self.taken] <= room):
             cost += self.costs[self.taken]
             self.taken += 1
-        return _Part(self, start, self.inputs[start : self.taken], cost)
-
-    def give(self, start: int, results: list[Result]) -> None:
-        """What came of the inputs from *start* on."""
-        if self.done.done():  # nobody waits any more
-            return
-        self.results[start : start + len(results)] = results
-        self.missing -= len(results)
-        if not self.missing:
-            self.done.set_result(cast(list[Result], self.results))
+        self.waiting -= cost
+        return _Part(self, range(start, self.taken), self.inputs[start : self.taken], cost)
 
 
 class _Part(NamedTuple):
     """Some inputs of a job, in one batch."""
 
     job: _Job
-    start: int
+    places: range
     inputs: Sequence[Any]
     units: int
 
@@ -114,7 +102,7 @@ class Batcher:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="mien")
         self._workers, self._runners = workers, list[asyncio.Task[None]]()
         self._pace = 0.0  # seconds for a unit, lately
-        self._begun: dict[asyncio.Future[list[list[Result]]], float] = {}  # batches that are being computed
+        self._begun: dict[asyncio.Future[list[Result]], float] = {}  # batches that are being computed
         self.waiting = 0  # units
 
     async def __aenter__(self) -> Batcher:
@@ -153,28 +141,25 @@ class Batcher:
             Busy: they do not fit into the queue now.
             TooMuch: they never would.
         """
-        costs = costs or [1] * len(inputs)
-        cost = sum(costs)
-        if cost > self._queue:
-            more = f" (each {_UNIT} characters of a text count as one more)" if cost > len(inputs) else ""
-            raise TooMuch(f"the inputs count as {cost:,}{more}; {self._queue:,} are taken in one request")
-        if self.waiting + cost > self._queue:
+        job = _Job(predictor, inputs, costs or [1] * len(inputs), asyncio.get_running_loop().time())
+        if job.waiting > self._queue:
+            more = f" (each {_UNIT} characters of a text count as one more)" if job.waiting > len(inputs) else ""
+            raise TooMuch(f"the inputs count as {job.waiting:,}{more}; {self._queue:,} are taken in one request")
+        if self.waiting + job.waiting > self._queue:
             raise Busy(max(1, min(60, math.ceil(self.waiting * self._pace))))
-        job = _Job(predictor, inputs, costs, asyncio.get_running_loop().time())
         self._jobs.append(job)
-        self.waiting += cost
+        self.waiting += job.waiting
         self._arrival.set()
         try:
             return await job.done
-        finally:
-            if job.left:  # given up
-                self.waiting -= job.left
-                job.taken = len(inputs)
+        finally:  # given up, where any are left
+            self.waiting -= job.waiting
+            job.waiting = 0
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            while self._jobs and not self._jobs[0].left:
+            while self._jobs and not self._jobs[0].waiting:
                 self._jobs.popleft()
             if not self._jobs:
                 self._arrival.clear()
@@ -189,37 +174,38 @@ class Batcher:
             batch = loop.run_in_executor(self._threads, self._work, parts)
             self._begun[batch] = start
             batch.add_done_callback(self._begun.pop)
-            found = await asyncio.shield(batch)
+            results = iter(await asyncio.shield(batch))
             seconds = time.monotonic() - start
             self._pace = 0.8 * self._pace + 0.2 * seconds / sum(part.units for part in parts) / self._workers
             self._observe(sum(len(part.inputs) for part in parts), seconds)
-            for part, results in zip(parts, found, strict=True):
-                part.job.give(part.start, results)
+            for job, places, *_ in parts:
+                job.results |= zip(places, islice(results, len(places)), strict=True)
+                if len(job.results) == len(job.inputs) and not job.done.done():
+                    job.done.set_result([job.results[place] for place in range(len(job.inputs))])
 
     def _cut(self) -> list[_Part]:
         """The next batch: of each job in turn what there is room for."""
         room, parts, again = self._batch, list[_Part](), list[_Job]()
         while self._jobs and room > 0:
             job = self._jobs.popleft()
-            if job.left:
+            if job.waiting:
                 parts.append(part := job.take(room))
                 room -= part.units
                 self.waiting -= part.units
-                again += [job] if job.left else []
+                again += [job] if job.waiting else []
         self._jobs.extend(again)
         return parts
 
-    def _work(self, parts: list[_Part]) -> list[list[Result]]:
-        """In a worker thread: results of each part."""
-        found: list[list[Result]] = [[]] * len(parts)
-        groups: dict[int, list[int]] = {}
-        for place, part in enumerate(parts):
-            groups.setdefault(id(part.job.predictor), []).append(place)
-        for places in groups.values():
-            results = self._results(parts[places[0]].job.predictor, [item for p in places for item in parts[p].inputs])
-            for place in places:
-                found[place], results = results[: (n := len(parts[place].inputs))], results[n:]
-        return found
+    def _work(self, parts: list[_Part]) -> list[Result]:
+        """In a worker thread: the results of all inputs, in their order."""
+        groups: dict[int, list[_Part]] = {}
+        for part in parts:
+            groups.setdefault(id(part.job.predictor), []).append(part)
+        results = {
+            key: iter(self._results(group[0].job.predictor, [item for part in group for item in part.inputs]))
+            for key, group in groups.items()
+        }
+        return [next(results[id(part.job.predictor)]) for part in parts for _ in part.inputs]
 
     def _results(self, predictor: Predictor, inputs: Sequence[Any]) -> list[Result]:
         """Results of the inputs; one that breaks the model has an error, and takes those of others not with it."""
@@ -231,7 +217,7 @@ class Batcher:
         except Exception as error:
             if len(inputs) > 1:
                 return [result for item in inputs for result in self._results(predictor, [item])]
-            log.error("failed", extra={"fields": {"model": predictor.name, **where(error)}})
+            log.error("failed", extra={"fields": {"model": predictor.name, **describe_error(error)}})
             text = f"mien failed on this input ({type(error).__name__}); its log says where"
             name = inputs[0] if isinstance(inputs[0], str) else "input"
             return [Result(name, predictor.manifest.modality, predictor.name, error=text)]

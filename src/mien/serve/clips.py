@@ -1,4 +1,4 @@
-"""A clip, read within its limits."""
+"""Uploaded clips, read within their limits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from mien.errors import InputError
 from mien.media.clips import work_ends
+from mien.modalities.video.predictor import VideoPredictor
 from mien.modality import Predictor
 from mien.results import Result
 from mien.serve.settings import ServeSettings
@@ -22,11 +23,11 @@ class Clip:
 
     Attributes:
         path: where it lies for as long as it is read.
-        given_up: set when nobody waits for it any more.
+        abandoned: set when nobody waits for it any more.
     """
 
     path: str
-    given_up: threading.Event = field(default_factory=threading.Event)
+    abandoned: threading.Event = field(default_factory=threading.Event)
 
 
 def read_clips(predictor: Predictor, clips: Sequence[Clip], limits: ServeSettings) -> list[Result]:
@@ -35,8 +36,6 @@ def read_clips(predictor: Predictor, clips: Sequence[Clip], limits: ServeSetting
 
 
 def _read(predictor: Predictor, clip: Clip, limits: ServeSettings) -> Result:
-    from mien.modalities.video.predictor import VideoPredictor
-
     assert isinstance(predictor, VideoPredictor)
     before = work_ends.set(time.monotonic() + max(limits.max_clip_work_s, _OPENING))
     try:
@@ -46,7 +45,7 @@ def _read(predictor: Predictor, clip: Clip, limits: ServeSettings) -> Result:
             raise InputError(f"{clip.path} is {length:.1f} s long; up to {limits.max_clip_s:g} s are read")
         end = time.monotonic() + limits.max_clip_work_s
         for at in reading:
-            if clip.given_up.is_set():
+            if clip.abandoned.is_set():
                 raise InputError("nobody waits for it")
             if time.monotonic() > end:
                 return reading.result(f"stopped after {at:.1f} s: the server spends no more time on one clip")

@@ -13,17 +13,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, WebSocket
+from prometheus_client import Counter
 from starlette.websockets import WebSocketDisconnect
 
 from mien.errors import InputError
 from mien.media.images import read_picture
+from mien.modality import get_modality, modality_names
 from mien.results import Box, Prediction, Result
 from mien.serve.batching import Busy
-from mien.serve.models import Served, View
-from mien.serve.observe import has_key, log, same_key, where
+from mien.serve.logs import describe_error, log
+from mien.serve.middleware import has_key, is_key
+from mien.serve.models import ServedModel, View
 from mien.serve.problems import Problem, encode
+from mien.serve.settings import ServeSettings
 
-_READS = ("face", "scene")  # modalities of single pictures
+ROUTE = "/v1/live"
 _SMOOTH = 0.4  # seconds
 _KEY_SECONDS = 5.0  # in which the first message must hold the key
 _KEY_CHARACTERS = 4096  # of that message
@@ -39,7 +43,7 @@ FULL = "enough clients send live frames"
 
 
 def add_live(app: FastAPI) -> None:
-    """The route ``/v1/live``.
+    """Add the route ``/v1/live``.
 
     The client sends pictures, one in each binary message, as fast as it likes, and gets a JSON document for each that
     was read: ``{"model": …, "frame": 7, "dropped": 2, "people": [1], "results": [result]}``. ``frame`` is the number
@@ -48,50 +52,48 @@ def add_live(app: FastAPI) -> None:
     ``model``, ``labels`` and ``smooth``: seconds over which scores are smoothed (0 for none). Where a key is needed
     and cannot be a header, as in browsers, the first message is ``{"key": "…"}``.
     """
-
+    settings, models, metrics = app.state.settings, app.state.models, app.state.metrics
+    pictures = [name for name in modality_names() if get_modality(name).kind == "picture"]
     clients, keyless = 0, deque[asyncio.Timeout]()
 
     async def live(socket: WebSocket) -> None:
         nonlocal clients
-        state = app.state
         try:
-            _check_origin(socket, state.settings.origins)
-            served = state.models.choose(_READS, socket.query_params.get("model"))
+            _check_origin(socket, settings.origins)
+            served = models.choose(socket.query_params.get("model"), *pictures)
             view = served.view(socket.query_params.get("labels"))
             smoother = Smoother(_seconds(socket.query_params.get("smooth")))
-            if clients >= state.settings.max_live:
-                raise Problem(503, FULL, headers={"Retry-After": "10"})
+            if clients >= settings.max_live:
+                raise Problem(503, FULL, retry_after=10)
         except Problem as problem:
             await socket.send_denial_response(problem.response())
             return
-        session = _Session(socket, served, view, smoother, state.metrics.frames, state.settings.max_live_pixels)
-        start = time.monotonic()
+        session, start = _Session(socket, served, view, smoother, metrics.frames, settings), time.monotonic()
         try:
-            known = socket.scope.setdefault("state", {})["known"] = has_key(socket.headers, state.settings)
             await socket.accept()
-            if not (known or await _told_key(socket, state.settings, keyless)):
+            if not (has_key(socket.headers, settings) or await _receive_key(socket, settings, keyless)):
                 await socket.close(NO_KEY, "a key is needed")
-            elif clients >= state.settings.max_live:  # others came while this one told its key
+            elif clients >= settings.max_live:  # others came while this one showed its key
                 await socket.close(LATER, FULL)
             else:
                 clients += 1
-                state.metrics.live.set(clients)
+                metrics.live.set(clients)
                 try:
                     await session.run()
                 finally:
                     clients -= 1
-                    state.metrics.live.set(clients)
+                    metrics.live.set(clients)
         except WebSocketDisconnect:
             pass
         except Exception as error:
-            log.error("failed", extra={"fields": {"route": "/v1/live", **where(error)}})
+            log.error("failed", extra={"fields": {"route": ROUTE, **describe_error(error)}})
             with suppress(Exception):
                 await socket.close(FAILED)
         finally:
-            if state.settings.access_log:
+            if settings.access_log:
                 log.info("live", extra={"fields": {**session.facts(), "s": round(time.monotonic() - start, 1)}})
 
-    app.add_api_websocket_route("/v1/live", live)
+    app.add_api_websocket_route(ROUTE, live)
 
 
 def _check_origin(socket: WebSocket, origins: tuple[str, ...]) -> None:
@@ -104,16 +106,13 @@ def _check_origin(socket: WebSocket, origins: tuple[str, ...]) -> None:
 
 
 def _seconds(value: str | None) -> float:
-    try:
-        seconds = _SMOOTH if value is None else float(value)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= 10:
-        raise Problem(422, "smooth: must be seconds, 0 to 10")
-    return seconds
+    with suppress(ValueError):
+        if 0 <= (seconds := _SMOOTH if value is None else float(value)) <= 10:
+            return seconds
+    raise Problem(422, "smooth: must be seconds, 0 to 10")
 
 
-async def _told_key(socket: WebSocket, settings: Any, keyless: deque[asyncio.Timeout]) -> bool:
+async def _receive_key(socket: WebSocket, settings: ServeSettings, keyless: deque[asyncio.Timeout]) -> bool:
     """Whether the first message holds the key."""
     with suppress(TimeoutError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         async with asyncio.timeout(_KEY_SECONDS) as limit:
@@ -124,48 +123,43 @@ async def _told_key(socket: WebSocket, settings: Any, keyless: deque[asyncio.Tim
                 text = await socket.receive_text()
             finally:
                 keyless.remove(limit)
-        if len(text) <= _KEY_CHARACTERS and same_key(str(json.loads(text)["key"]), settings):
-            socket.scope["state"]["known"] = True
-            return True
+        return len(text) <= _KEY_CHARACTERS and is_key(str(json.loads(text)["key"]), settings)
     return False
 
 
 class _Session:
-    """One client's frames: a reader that keeps the newest, and a loop that reads it."""
+    """One client's frames: a task that keeps the newest, and a loop that reads it."""
 
     def __init__(
-        self, socket: WebSocket, served: Served, view: View, smoother: Smoother, frames: Any, max_pixels: int
-    ) -> None:
+        self, socket: WebSocket, served: ServedModel, view: View, smoother: Smoother, frames: Counter,
+        settings: ServeSettings,
+    ) -> None:  # fmt: skip
         self._socket, self._served, self._smoother, self._frames = socket, served, smoother, frames
-        self._max_pixels = max_pixels
-        self._predictor, self._roll = view
+        self._max_pixels, (self._predictor, self._roll_up) = settings.max_live_pixels, view
         self._newest: bytes | None = None
-        self._came = asyncio.Event()
+        self._arrival = asyncio.Event()
         self._count, self._answered = 0, 0
         self._end: tuple[int, str] | None = None
 
     def facts(self) -> dict[str, Any]:
-        """For the log."""
-        return {"route": "/v1/live", "model": self._served.name, "frames": self._count, "answered": self._answered}
+        """What the log says of it."""
+        return {"route": ROUTE, "model": self._served.name, "frames": self._count, "answered": self._answered}
 
     async def run(self) -> None:
-        """Until the client leaves."""
-        self._reader = asyncio.create_task(self._receive())
+        """Answer frames until the client leaves."""
+        self._receiver = asyncio.create_task(self._receive())
         try:
             while await self._answer():
                 pass
         finally:
-            self._reader.cancel()
-            await asyncio.wait([self._reader])
+            self._receiver.cancel()
+            await asyncio.wait([self._receiver])
         if self._end is not None:
             await self._socket.close(*self._end)
 
     async def _receive(self) -> None:
         try:
-            while True:
-                message = await self._socket.receive()
-                if message["type"] != "websocket.receive":
-                    break
+            while (message := await self._socket.receive())["type"] == "websocket.receive":
                 if not message.get("bytes"):
                     self._end = (WRONG_DATA, "a binary message with a picture is needed")
                     break
@@ -173,20 +167,20 @@ class _Session:
                     self._frames.labels("dropped").inc()
                 self._newest = message["bytes"]
                 self._count += 1
-                self._came.set()
+                self._arrival.set()
         finally:
-            self._came.set()
+            self._arrival.set()
 
     async def _answer(self) -> bool:
-        """Read the newest frame, once there is one; False where none will come."""
+        """Answer the newest frame, once there is one; False where none will come."""
         try:
             async with asyncio.timeout(_IDLE):
-                await self._came.wait()
+                await self._arrival.wait()
         except TimeoutError:
             self._end = (NORMAL, f"no frame for {_IDLE:g} s")
             return False
-        self._came.clear()
-        if self._reader.done() or self._newest is None:
+        self._arrival.clear()
+        if self._receiver.done() or self._newest is None:
             return False
         frame, number, at = self._newest, self._count, time.monotonic()
         self._newest = None
@@ -199,22 +193,20 @@ class _Session:
             await asyncio.sleep(_AGAIN)
             if self._newest is None:  # no newer one came: this one again
                 self._newest = frame
-                self._came.set()
+                self._arrival.set()
             return True
-        if self._reader.done():
+        if self._receiver.done():
             return False
         self._answered += 1
         self._frames.labels("answered").inc()
-        if len(result.items) > _FEW:
-            text = await asyncio.to_thread(self._document, number, at, result)
-        else:
-            text = self._document(number, at, result)
+        many = len(result.items) > _FEW
+        text = await asyncio.to_thread(self._write, number, at, result) if many else self._write(number, at, result)
         async with asyncio.timeout(_IDLE):
             await self._socket.send_text(text)
         return True
 
-    def _document(self, number: int, at: float, result: Result) -> str:
-        result, people = self._smoother.update(at, self._roll(replace(result, input="live")))
+    def _write(self, number: int, at: float, result: Result) -> str:
+        result, people = self._smoother.update(at, self._roll_up(replace(result, input="live")))
         document = {
             "model": self._served.name, "frame": number, "dropped": number - self._answered, "people": people,
             "results": [result.to_dict()],

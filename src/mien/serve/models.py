@@ -1,4 +1,4 @@
-"""The models that are served: which there are, which answers, and in which labels."""
+"""Models that are served: which there are, which answers, and in which labels."""
 
 from __future__ import annotations
 
@@ -10,46 +10,48 @@ from typing import Any
 
 from mien.errors import InputError, ModelError
 from mien.labels import SPACES, LabelSpace, groups
-from mien.modalities.text.predictor import TextPredictor
-from mien.modalities.text.preprocess import cleaned_length
-from mien.modality import Predictor, answer_in, load, modality_names
+from mien.modalities.text.preprocess import MAX_CHARACTERS, cleaned_length
+from mien.modality import Predictor, answer_in, get_modality, load, modality_names
 from mien.model import find_model, read_card, read_manifest, shipped
 from mien.results import Result
 from mien.runtime import usable_threads
 from mien.serve.batching import Batcher, units
 from mien.serve.clips import read_clips
 from mien.serve.problems import Problem
-from mien.serve.settings import BATCH, ServeSettings
+from mien.serve.settings import ServeSettings
 
 View = tuple[Predictor, Callable[[Result], Result]]
 
 
-class Served:
+class ServedModel:
     """A loaded model and its queue.
 
     Attributes:
+        name: of the model.
+        modality: what it reads.
         predictor: the model.
         batcher: where inputs for it go.
-        spaces: names of the label spaces it can answer in, its own first.
+        spaces: the label spaces that it can answer in by their names, its own first.
+        card: the model card, Markdown; empty where the folder has none.
     """
 
-    def __init__(self, predictor: Predictor, batcher: Batcher) -> None:
-        self.predictor, self.batcher = predictor, batcher
-        manifest = predictor.manifest
-        own = [entry.space for entry in (manifest.labels, *manifest.heads)]
-        self.spaces = [*own, *(name for name in SPACES if name not in own and _leads_to(predictor, name))]
+    def __init__(self, place: str, settings: ServeSettings, observe: Callable[[str, int, float], None]) -> None:
+        self.modality = modality = get_modality(read_manifest(find_model(place)).modality)
+        threads = settings.threads or usable_threads()
+        # Texts come in many small batches: several at a time on one thread each keep the cores busier than one on all.
+        workers, threads = (threads, 1) if modality.kind == "text" else (1, threads)
+        self.predictor = load(place, threads=threads)
+        getattr(self.predictor, "detector", None)  # the network that finds faces: loaded now, shared with all twins
+        self.name, manifest = self.predictor.name, self.predictor.manifest
+        self.batcher = Batcher(
+            partial(read_clips, limits=settings) if modality.kind == "clip" else _predict,
+            settings.batch or modality.batch, settings.window_ms / 1e3, settings.queue, workers,
+            partial(observe, self.name),
+        )  # fmt: skip
+        own = {entry.space: entry.as_space() for entry in (manifest.labels, *manifest.heads)}
+        self.spaces = own | {n: s for n, s in SPACES.items() if n not in own and _leads_to(manifest.space, n)}
+        self.card = read_card(self.predictor.folder, manifest)
         self._views: dict[str | None, View] = {}
-        self._card = read_card(predictor.folder, manifest)
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.predictor.name
-
-    @property
-    def modality(self) -> str:
-        """What it reads."""
-        return self.predictor.manifest.modality
 
     def view(self, labels: str | None) -> View:
         """The predictor for a label space, and what brings its results there.
@@ -66,26 +68,27 @@ class Served:
             self._views[labels] = view  # only of names that there are: few
         return self._views[labels]
 
-    def length(self, inputs: Sequence[Any]) -> int:
+    def characters(self, inputs: Sequence[Any]) -> int:
         """Characters of the inputs; 0 where they are no texts."""
-        return sum(map(len, inputs)) if self.modality == "text" else 0
+        return sum(map(len, inputs)) if self.modality.kind == "text" else 0
 
     def costs(self, inputs: Sequence[Any]) -> list[int]:
         """What the inputs cost in units; a text is measured with its emoji spelled out."""
-        if not isinstance(self.predictor, TextPredictor):
+        if self.modality.kind != "text":
             return [1] * len(inputs)
-        most = self.predictor.preprocessor.max_characters
-        return [units(cleaned_length(text, most)) for text in inputs]
+        return [units(cleaned_length(text, MAX_CHARACTERS)) for text in inputs]
 
-    def label_spaces(self) -> dict[str, list[dict[str, str]]]:
-        """The labels of each space it can answer in, as clients learn of them."""
+    def facts(self) -> dict[str, Any]:
+        """What clients learn of it."""
         manifest = self.predictor.manifest
-        own = {entry.space: entry.as_space() for entry in (manifest.labels, *manifest.heads)}
-        return {name: _told(own.get(name) or SPACES[name]) for name in self.spaces}
-
-    def card(self) -> str:
-        """The model card, Markdown; empty where the folder has none."""
-        return self._card
+        return {
+            **manifest.model_dump(mode="json", include={"name", "modality", "summary", "metrics"}),
+            "multilabel": manifest.space.multilabel,
+            "labels": describe_labels(manifest.space),
+            "ratings": [entry.model_dump() for entry in manifest.ratings],
+            "spaces": list(self.spaces),
+            "megabytes": round(sum(entry.bytes for entry in manifest.files.values()) / 1e6, 1),
+        }
 
 
 class Models:
@@ -98,14 +101,13 @@ class Models:
     def __init__(self, settings: ServeSettings, observe: Callable[[str, int, float], None] = lambda *_: None) -> None:
         if "MIEN_MAX_PIXELS" not in os.environ or "max_megapixels" in settings.model_fields_set:
             os.environ["MIEN_MAX_PIXELS"] = str(int(settings.max_megapixels * 1e6))  # read wherever pixels are decoded
-        self._served: dict[str, Served] = {}
-        self._first: dict[str, Served] = {}
-        for place in settings.models or _shipped_first():
-            served = _serve(place, settings, observe)
+        self._served: dict[str, ServedModel] = {}
+        # Of the shipped models, those are first that are named as what they read.
+        for place in settings.models or sorted(shipped(), key=lambda name: name not in modality_names()):
+            served = ServedModel(place, settings, observe)
             if served.name in self._served:
                 raise ModelError(f"two models are named {served.name}: {place} and another")
             self._served[served.name] = served
-            self._first.setdefault(served.modality, served)
         self._stack, self._patience = AsyncExitStack(), settings.timeout_s
 
     async def __aenter__(self) -> Models:
@@ -116,7 +118,7 @@ class Models:
     async def __aexit__(self, *error: object) -> None:
         await self._stack.aclose()
 
-    def __iter__(self) -> Iterator[Served]:
+    def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._served.values())
 
     @property
@@ -133,84 +135,54 @@ class Models:
                 return f"the model {served.name} has been at work on the same inputs for {seconds:.0f} s"
         return None
 
-    def get(self, name: str) -> Served:
+    def get(self, name: str) -> ServedModel:
         """Raises Problem: 404, there is no such model."""
         if name not in self._served:
             raise Problem(404, f"no model {name[:80]!r} is served; there are: {', '.join(self._served)}")
         return self._served[name]
 
-    def choose(self, modalities: Sequence[str], name: str | None) -> Served:
+    def reading(self, *modalities: str) -> list[ServedModel]:
+        """The models that read one of these, those of the first modality first."""
+        return [served for name in modalities for served in self if served.modality.name == name]
+
+    def choose(self, name: str | None, *modalities: str) -> ServedModel:
         """The model that a request means.
 
         Args:
-            modalities: one of which it must read.
             name: as the request has it; None for the first.
+            modalities: one of which it must read.
 
         Raises:
             Problem: 422, no such model or one that reads something else; 404, there is none for these.
         """
-        able = [served for served in self if served.modality in modalities]
+        able = self.reading(*modalities)
         if not able:
             raise Problem(404, f"no model that reads {' or '.join(modalities)} is served here")
-        if name is None:
-            return next(self._first[modality] for modality in modalities if modality in self._first)
         for served in able:
-            if served.name == name:
+            if name in (None, served.name):
                 return served
         known = ", ".join(served.name for served in able)
         if name in self._served:
-            raise Problem(422, f"model: {name} reads {self._served[name].modality}; here there are: {known}")
-        raise Problem(422, f"model: there is no {name[:80]!r}; there are: {known}")
+            raise Problem(422, f"model: {name} reads {self._served[name].modality.name}; here there are: {known}")
+        raise Problem(422, f"model: there is no {(name or '')[:80]!r}; there are: {known}")
 
-    def facts(self, served: Served) -> dict[str, Any]:
-        """What clients learn of one of them."""
-        manifest = served.predictor.manifest
-        return {
-            **manifest.model_dump(mode="json", include={"name", "modality", "summary", "metrics"}),
-            "default": self._first[served.modality] is served,
-            "multilabel": manifest.space.multilabel,
-            "labels": _told(manifest.space),
-            "ratings": [entry.model_dump() for entry in manifest.ratings],
-            "spaces": served.spaces,
-            "megabytes": round(sum(entry.bytes for entry in manifest.files.values()) / 1e6, 1),
-        }
-
-    def to_dict(self) -> list[dict[str, Any]]:
-        """What clients learn of all."""
-        return [self.facts(served) for served in self]
+    def facts(self, served: ServedModel) -> dict[str, Any]:
+        """What clients learn of a model."""
+        return {**served.facts(), "default": served is self.reading(served.modality.name)[0]}
 
 
-def _told(space: LabelSpace) -> list[dict[str, str]]:
+def describe_labels(space: LabelSpace) -> list[dict[str, str]]:
+    """Labels as clients learn of them."""
     return [{"name": label.name, "emoji": label.emoji, "color": label.color} for label in space]
-
-
-def _serve(place: str, settings: ServeSettings, observe: Callable[[str, int, float], None]) -> Served:
-    modality = read_manifest(find_model(place)).modality
-    threads = settings.threads or usable_threads()
-    # Texts come in many small batches: several at a time on one thread each keep the cores busier than one on all.
-    workers, threads = (threads, 1) if modality == "text" else (1, threads)
-    predictor = load(place, threads=threads)
-    getattr(predictor, "detector", None)  # the network that finds faces: loaded now, and shared with all twins
-    compute = partial(read_clips, limits=settings) if modality == "video" else _predict
-    batcher = Batcher(
-        compute, settings.batch or BATCH.get(modality, 8), settings.window_ms / 1e3, settings.queue, workers,
-        partial(observe, predictor.name),
-    )  # fmt: skip
-    return Served(predictor, batcher)
 
 
 def _predict(predictor: Predictor, inputs: Sequence[Any]) -> list[Result]:
     return list(predictor.predict_many(inputs))
 
 
-def _shipped_first() -> list[str]:
-    """The shipped models, those first that are named as what they read."""
-    return sorted(shipped(), key=lambda name: name not in modality_names())
-
-
-def _leads_to(predictor: Predictor, space: str) -> bool:
+def _leads_to(own: LabelSpace, name: str) -> bool:
     try:
-        groups(predictor.manifest.space, space)
+        groups(own, name)
     except ValueError:
         return False
     return True

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
+_DETAILS = {404: "there is nothing at this address", 405: "this address does not take this method"}
 
 
 class Problem(Exception):
@@ -20,8 +21,9 @@ class Problem(Exception):
     Args:
         status: of HTTP.
         detail: one sentence that says what is wrong and where.
-        errors: the same for single inputs: ``{"pointer": "#/inputs/1", "detail": "text is empty"}``.
-        headers: to be sent along, such as Retry-After.
+        errors: the same for single inputs: ``{"where": "#/inputs/1", "detail": "text is empty"}``.
+        retry_after: seconds after which to come again.
+        headers: to be sent along.
     """
 
     def __init__(
@@ -29,24 +31,20 @@ class Problem(Exception):
         status: int,
         detail: str,
         errors: Sequence[Mapping[str, str]] = (),
+        retry_after: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.errors, self.headers = status, detail, errors, dict(headers or {})
+        if retry_after is not None:
+            self.headers["Retry-After"] = str(retry_after)
 
     def response(self) -> Response:
         """The answer that says it."""
-        return Response(self.body(), self.status, self.headers, MEDIA_TYPE)
-
-    def body(self) -> bytes:
-        """The JSON document."""
         title = HTTPStatus(self.status).phrase
-        document: dict[str, Any] = {
-            "type": "about:blank", "title": title, "status": self.status, "detail": self.detail,
-        }  # fmt: skip
-        if self.errors:
-            document["errors"] = list(self.errors)
-        return encode(document)
+        document = {"type": "about:blank", "title": title, "status": self.status, "detail": self.detail}
+        errors = {"errors": list(self.errors)} if self.errors else {}
+        return Response(encode({**document, **errors}), self.status, self.headers, MEDIA_TYPE)
 
 
 def encode(document: Any) -> bytes:
@@ -54,10 +52,8 @@ def encode(document: Any) -> bytes:
     return json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
 
 
-async def answer_problem(_: Request, error: Exception) -> Response:
-    """For the application's exception handlers: `Problem`, and what the framework itself refuses."""
-    if isinstance(error, HTTPException):
-        details = {404: "there is nothing at this address", 405: "this address does not take this method"}
-        error = Problem(error.status_code, details.get(error.status_code, error.detail), (), error.headers)
-    assert isinstance(error, Problem)
-    return error.response()
+async def answer_http_exception(_: Request, error: Exception) -> Response:
+    """What the framework itself refuses, as a problem; an exception handler of the application."""
+    assert isinstance(error, HTTPException)
+    detail = _DETAILS.get(error.status_code, error.detail)
+    return Problem(error.status_code, detail, headers=error.headers).response()

@@ -8,9 +8,6 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-#: Inputs computed at once. With more texts, answers would leave in bursts between which a core has nothing to do; with
-#: more pictures, all of them would only wait; a clip is work enough alone.
-BATCH = {"text": 32, "face": 8, "scene": 8, "video": 1}
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -53,7 +50,7 @@ class ServeSettings(BaseModel):
         allow_hosts: names, beside this machine's own, that requests may have in ``Host``, such as "mien.example.org";
             "*" for all. Addresses always may.
         threads: threads that each model computes with; None for as many as the process may use.
-        batch: units computed at once; None for 64 of text, 8 of pictures, 1 of clips. 1 for no batching.
+        batch: units computed at once; None for as many as the modality says. 1 for no batching.
         window_ms: milliseconds for which the first input of a batch waits for others.
         queue: units that wait for a model at most; more are refused with 503.
         max_inputs: inputs in one request.
@@ -64,7 +61,7 @@ class ServeSettings(BaseModel):
         max_clip_s: seconds of a clip.
         max_clip_work_s: seconds of work on a clip; then what was read by then is answered, and says so.
         max_live: clients that send live frames at the same time.
-        max_connections: open connections.
+        max_connections: requests in progress; more are refused with 503.
         upload_timeout_s: seconds in which a request must have arrived.
         timeout_s: seconds in which a request that arrived must be answered.
         access_log: whether every request is logged; problems are in any case.

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says: shapes of requests and answers. The tests hold real answers against it."""
+"""Schemas of requests and answers: what is validated, and what the OpenAPI document says."""
 
 from __future__ import annotations
 
@@ -7,11 +7,73 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mien.modality import Kind
 from mien.serve.problems import MEDIA_TYPE
+
+#: What a text must have, by ECMA-262 with the flag u: white space, control and format characters are nothing to read.
+VISIBLE = r"[\p{L}\p{M}\p{N}\p{P}\p{S}]"
+
+TITLE = "mien"
+ABOUT = """\
+Reads emotion in texts, faces, clips and scenes. Inputs go in as JSON or as a form; results come out in their order,
+each the same JSON that `mien predict --json` prints. Where no input can be read the answer is a problem (422);
+where some can, the others carry an `error`. Live frames go over a WebSocket at `/v1/live`, which OpenAPI cannot
+describe: see `docs/serving.md`.
+"""
 
 
 class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+# ----------------------------------------------------------------------------------------------------------- requests
+
+
+class PredictBody(_Shape):
+    """A request for predictions in JSON."""
+
+    inputs: list[str] = Field(min_length=1)
+    model: str | None = None
+    labels: str | None = None
+
+
+_TEXT = {
+    "type": "string", "pattern": VISIBLE, "maxLength": 100_000,
+    "description": "with a letter, digit, emoji or other sign; of flags, skin tones or accents alone none is read",
+}  # fmt: skip
+_PACKED = {"type": "string", "contentEncoding": "base64", "description": "a file in base64, or a data URL"}
+_FILE = {"type": "string", "format": "binary"}
+
+
+def describe_body(kind: Kind, most: int, models: Sequence[str], spaces: Sequence[str]) -> dict[str, Any]:
+    """The ``requestBody`` of an operation that takes JSON and forms, which the framework cannot derive from types.
+
+    Args:
+        kind: of the inputs.
+        most: inputs that a request may have.
+        models: that can be named in it.
+        spaces: label spaces that one of them answers in.
+    """
+
+    def body(name: str, item: dict[str, Any]) -> dict[str, Any]:
+        properties = {
+            name: {"type": "array", "minItems": 1, "maxItems": most, "items": item},
+            "model": {"type": "string", "enum": list(models), "description": "the model that answers"},
+            "labels": {"type": "string", "enum": list(spaces), "description": "the label space to answer in"},
+        }
+        return {"type": "object", "required": [name], "additionalProperties": False, "properties": properties}
+
+    example = ["i feel so loved today", "what a waste of money"] if kind == "text" else ["/9j/4AAQSkZJRg…"]
+    content = {
+        "application/json": {
+            "schema": body("inputs", _TEXT if kind == "text" else _PACKED), "example": {"inputs": example},
+        },
+        "multipart/form-data": {"schema": body("inputs", _TEXT) if kind == "text" else body("file", _FILE)},
+    }  # fmt: skip
+    return {"requestBody": {"required": True, "content": content}}
+
+
+# ------------------------------------------------------------------------------------------------------------ answers
 
 
 class Prediction(_Shape):
@@ -116,62 +178,6 @@ class Health(_Shape):
     status: str
 
 
-#: What a text must have, by ECMA-262 with the flag u: white space, control and format characters are nothing to read.
-VISIBLE = r"[\p{L}\p{M}\p{N}\p{P}\p{S}]"
-
-TITLE = "mien"
-ABOUT = """\
-Reads emotion in texts, faces, clips and scenes. Inputs go in as JSON or as a form; results come out in their order,
-each the same JSON that `mien predict --json` prints. Where no input can be read the answer is a problem (422);
-where some can, the others carry an `error`. Live frames go over a WebSocket at `/v1/live`, which OpenAPI cannot
-describe: see `docs/serving.md`.
-"""
-
-
-def request_body(modality: str, most: int, models: Sequence[str], spaces: Sequence[str]) -> dict[str, Any]:
-    """The ``requestBody`` of an operation.
-
-    Args:
-        modality: what it reads.
-        most: inputs that a request may have.
-        models: that can be named in it.
-        spaces: label spaces that one of them answers in.
-    """
-    text: dict[str, Any] = {
-        "type": "string", "pattern": VISIBLE, "maxLength": 100_000,
-        "description": "with a letter, digit, emoji or other sign; of flags, skin tones or accents alone none is read",
-    }  # fmt: skip
-    packed: dict[str, Any] = {
-        "type": "string",
-        "contentEncoding": "base64",
-        "description": "a file in base64, or a data URL",
-    }
-    file: dict[str, Any] = {"type": "string", "format": "binary"}
-    part, inputs, field = file, packed, "file"
-    example: dict[str, Any] = {"inputs": ["/9j/4AAQSkZJRg…"]}
-    if modality == "text":
-        part, inputs, field = text, text, "inputs"
-        example = {"inputs": ["i feel so loved today", "what a waste of money"]}
-    options = {
-        "model": {"type": "string", "enum": list(models), "description": "the model that answers"},
-        "labels": {"type": "string", "enum": list(spaces), "description": "the label space to answer in"},
-    }
-
-    def body(name: str, item: dict[str, Any]) -> dict[str, Any]:
-        items = {"type": "array", "minItems": 1, "maxItems": most, "items": item}
-        return {
-            "type": "object", "required": [name], "additionalProperties": False, "properties": {name: items, **options},
-        }  # fmt: skip
-
-    json = {"schema": body("inputs", inputs), "example": example}
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": json, "multipart/form-data": {"schema": body(field, part)}},
-        }
-    }
-
-
 _PROBLEMS = {
     400: "The body is no JSON, or no form.",
     401: "No key, or a wrong one.",
@@ -187,29 +193,25 @@ _PROBLEMS = {
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of an operation that are problems."""
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {status: {"description": _PROBLEMS[status], "content": {MEDIA_TYPE: schema}} for status in statuses}
 
 
 def complete(document: dict[str, Any], *, key: bool) -> dict[str, Any]:
-    """The document that the framework made, with what it cannot know."""
-    parts = document.setdefault("components", {}).setdefault("schemas", {})
-    for shape in (InputProblem, Problem):
-        made = shape.model_json_schema(ref_template="#/components/schemas/{model}")
-        made.pop("$defs", None)
-        parts[shape.__name__] = made
-    for name in ("HTTPValidationError", "ValidationError"):  # the framework's, of which there are none here
-        parts.pop(name, None)
-    for operations in document["paths"].values():
+    """The document that the framework made, with its own errors replaced by problems, and the key."""
+    schemas = document["components"]["schemas"]
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= {**problem.pop("$defs"), "Problem": problem}
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    if key:
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    for path, operations in document["paths"].items():
         for operation in operations.values():
             if "application/json" in operation["responses"].get("422", {}).get("content", {}):
                 del operation["responses"]["422"]
-    if key:
-        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        for path, operations in document["paths"].items():
-            if path.startswith("/v1/") or path == "/metrics":
-                for operation in operations.values():
-                    operation["security"] = [{"key": []}]
+            if key and (path.startswith("/v1/") or path == "/metrics"):
+                operation["security"] = [{"key": []}]
     return document

@@ -1,0 +1,265 @@
+"""Requests for predictions: JSON bodies and forms with files, turned into inputs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from fastapi import Request
+from pydantic import ValidationError
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+
+from mien.modality import Kind
+from mien.serve.clips import Clip
+from mien.serve.problems import Problem
+from mien.serve.schemas import PredictBody
+from mien.serve.settings import ServeSettings
+
+_INLINE = 1 << 14  # bytes that are worked on at once; more are in a thread
+_FIELD = 1 << 20  # bytes of a form's field that is no file
+_STRUCTURE = 1 << 17  # bytes of JSON outside its strings: a list of that many numbers takes 0.02 s and a few megabytes
+_SHOWN = 20  # errors of single inputs that are listed
+_OPEN_FILES = "/proc/self/fd"
+_KINDS = {type(None): "null", bool: "true or false", str: "a string", list: "a list", dict: "an object"}
+
+T = TypeVar("T")
+
+
+class Item(NamedTuple):
+    """One input.
+
+    Attributes:
+        input: as the predictors take it: a text, the bytes of a picture, a clip.
+        name: what it is called in its result; None where it stands for itself.
+        place: where it stood in the request.
+    """
+
+    input: Any
+    name: str | None
+    place: str
+
+
+@dataclass
+class PredictRequest:
+    """What a request asks for.
+
+    Attributes:
+        model: name of the model, or None for the first.
+        labels: name of the label space, or None for the model's own.
+        items: the inputs, in their order.
+        errors: what is wrong with others.
+    """
+
+    model: str | None = None
+    labels: str | None = None
+    items: list[Item] = field(default_factory=list)
+    errors: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The inputs alone."""
+        return [item.input for item in self.items]
+
+    def add(self, place: str, name: str | None, make: Callable[[], Any]) -> None:
+        """Add the input that *make* returns, or what is wrong with it."""
+        try:
+            self.items.append(Item(make(), name, place))
+        except ValueError as error:
+            self.errors.append({"where": place, "detail": str(error)})
+
+
+class RequestReader:
+    """Reads requests.
+
+    Args:
+        settings: of the server.
+    """
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._most = settings.max_inputs
+        self._large_json = asyncio.Lock()  # parsing holds Python's lock: one at a time, and others between them
+
+    @asynccontextmanager
+    async def read(self, request: Request, kind: Kind) -> AsyncIterator[PredictRequest]:
+        """What a request asks for; files that it came with are there until the end of the block.
+
+        Raises:
+            Problem: 4xx, with what is wrong and where; 503, no room for the upload.
+            ClientDisconnect: the client went away.
+        """
+        content_type = request.headers.get("content-type", "missing")
+        media_type, options = parse_options_header(content_type)
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise Problem(415, "a packed body (Content-Encoding) is not taken here")
+        async with AsyncExitStack() as files:
+            try:
+                if media_type == b"application/json":
+                    body = await request.body()
+                    async with self._large_json if len(body) > _INLINE else nullcontext():
+                        found = await offload(len(body), lambda: self._from_json(body, kind, files))
+                elif media_type == b"multipart/form-data":
+                    form = await self._form(request, options)
+                    files.push_async_callback(form.close)
+                    size = sum(part.size or 0 for _, part in form.multi_items() if isinstance(part, UploadFile))
+                    found = await offload(size, lambda: _from_form(form, kind, files))
+                else:
+                    given = content_type.partition(";")[0][:80]
+                    detail = f"Content-Type is {given}: application/json or multipart/form-data is needed"
+                    raise Problem(415, detail)
+            except OSError as error:  # no room on the disk
+                reason = error.strerror or type(error).__name__
+                raise Problem(503, f"the upload cannot be kept: {reason}", retry_after=10) from None
+            if found.errors:
+                raise _invalid(found.errors)
+            self._check_count(len(found.items))
+            yield found
+
+    def _check_count(self, count: int) -> None:
+        if count > self._most:
+            raise Problem(413, f"{count:,} inputs; up to {self._most} are taken in one request")
+
+    def _from_json(self, body: bytes, kind: Kind, files: AsyncExitStack) -> PredictRequest:
+        if len(body) > _INLINE:
+            self._check_structure(body)
+        try:
+            document = json.loads(body, parse_int=float, object_pairs_hook=_unique)  # of an int, digits are limited
+        except (ValueError, RecursionError) as error:
+            raise Problem(400, f"the body is no JSON that is read here: {str(error)[:200]}") from None
+        if isinstance(document, dict) and isinstance(document.get("inputs"), list):
+            self._check_count(len(document["inputs"]))
+        try:
+            asked = PredictBody.model_validate(document)
+        except ValidationError as error:
+            errors = sorted(error.errors(include_url=False), key=lambda entry: entry["type"] != "extra_forbidden")
+            raise _invalid([_describe(entry) for entry in errors]) from None
+        found = PredictRequest(asked.model, asked.labels)
+        for number, text in enumerate(asked.inputs):
+            name = None if kind == "text" else f"inputs[{number}]"
+            found.add(f"#/inputs/{number}", name, partial(_from_string, text, kind, files))
+        return found
+
+    def _check_structure(self, body: bytes) -> None:
+        """Refuse JSON of many parts before all of them become objects, which takes a hundred times the memory.
+
+        Raises:
+            Problem: 413, it has many more strings than inputs may be, or much besides strings.
+        """
+        bare = body.replace(rb"\\", b"").replace(rb"\"", b"")
+        if bare.count(b'"') > 2 * (self._most + 16):
+            raise Problem(413, f"more than {self._most} inputs, the most that are taken in one request")
+        limit = _STRUCTURE + 16 * self._most
+        if sum(len(part.translate(None, b" \t\r\n")) for part in bare.split(b'"')[::2]) > limit:
+            raise Problem(413, f"more than {limit:,} bytes of the body are JSON besides strings")
+
+    async def _form(self, request: Request, options: dict[bytes, bytes]) -> FormData:
+        if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8", b"us-ascii"):
+            raise Problem(415, "a form in another charset than UTF-8 is not taken here")
+        try:
+            return await request.form(max_files=self._most, max_fields=self._most + 2, max_part_size=_FIELD)
+        except HTTPException as error:
+            if error.detail.startswith("Too many"):
+                raise Problem(413, f"more than {self._most} inputs, the most that are taken in one request") from None
+            if error.detail.startswith("Part exceeded"):
+                raise Problem(413, f"a field is larger than {_FIELD:,} bytes; send it as a file") from None
+            raise Problem(400, f"the body is no form: {error.detail[:200]}") from None
+
+
+async def offload(size: int, work: Callable[[], T]) -> T:
+    """What comes of the work on so many bytes; with many of them in a thread, so that others need not wait for it."""
+    return work() if size <= _INLINE else await asyncio.to_thread(work)
+
+
+def _from_form(form: FormData, kind: Kind, files: AsyncExitStack) -> PredictRequest:
+    found, counts = PredictRequest(), Counter[str]()
+    for key, value in form.multi_items():
+        if key in ("file", "inputs"):
+            name = None if kind == "text" else (getattr(value, "filename", None) or "file")[:200]
+            found.add(f"{key}[{counts[key]}]", name, partial(_from_part, value, kind, files))
+        elif key not in ("model", "labels"):
+            raise Problem(422, f"unknown field {key[:80]!r}; there are: file, inputs, model, labels")
+        elif not isinstance(value, str):
+            raise Problem(422, f"{key} must be a word, not a file")
+        elif counts[key]:
+            raise Problem(422, f"{key} is given twice")
+        else:
+            setattr(found, key, value or None)
+        counts[key] += 1
+    if not (found.items or found.errors):
+        raise Problem(422, "there is no field file (nor inputs)", [{"where": "file", "detail": "is missing"}])
+    return found
+
+
+def _from_part(part: str | UploadFile, kind: Kind, files: AsyncExitStack) -> Any:
+    if isinstance(part, str):
+        if kind == "text":
+            return part
+        raise ValueError("must be a file (with curl: -F file=@NAME)")
+    data = part.file.read()
+    part.file.close()
+    if kind != "text":
+        return _from_bytes(data, kind, files)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is no text: byte {error.start} is not UTF-8") from None
+
+
+def _from_string(text: str, kind: Kind, files: AsyncExitStack) -> Any:
+    """A text as it is; any other input from its base64, which may be in a data URL."""
+    if kind == "text":
+        return text
+    try:
+        data = base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text, validate=True)
+    except ValueError:
+        raise ValueError("must be a file in base64; or send it as it is, as multipart/form-data") from None
+    return _from_bytes(data, kind, files)
+
+
+def _from_bytes(data: bytes, kind: Kind, files: AsyncExitStack) -> bytes | Clip:
+    """A clip lies in a file without a name where the system has such, so that nothing stays, even after a kill."""
+    if kind != "clip":
+        return data
+    nameless = os.path.isdir(_OPEN_FILES)
+    make: Any = tempfile.TemporaryFile if nameless else tempfile.NamedTemporaryFile
+    file = files.enter_context(make(prefix="mien-"))
+    file.write(data)
+    file.flush()
+    clip = Clip(f"{_OPEN_FILES}/{file.fileno()}" if nameless else file.name)
+    files.callback(clip.abandoned.set)
+    return clip
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) < len(pairs):
+        key = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"it has the key {key[:80]!r} twice")
+    return found
+
+
+def _describe(error: Any) -> dict[str, str]:
+    """What pydantic finds wrong, in the words of problems."""
+    given = _KINDS.get(type(error["input"]), "a number")
+    words = {
+        "model_type": f'must be an object such as {{"inputs": […]}}, not {given}',
+        "missing": "is missing",
+        "extra_forbidden": f"is an unknown key; there are: {', '.join(PredictBody.model_fields)}",
+        "list_type": f"must be a list, not {given}",
+        "too_short": "must not be empty",
+        "string_type": f"must be a string, not {given}",
+    }
+    return {"where": "/".join(["#", *(str(step)[:80] for step in error["loc"])]), "detail": words[error["type"]]}
+
+
+def _invalid(errors: list[dict[str, str]]) -> Problem:
+    return Problem(422, f"{errors[0]['where']} {errors[0]['detail']}", errors[:_SHOWN])

@@ -174,7 +174,12 @@ class _Exchange:
                     await self._read_off()
                 extra.append((b"connection", b"close"))
             message = {**message, "headers": [*message.get("headers", ()), *extra]}
-        await self._send(message)
+        try:
+            await self._send(message)
+        except RuntimeError as error:  # uvloop's, where a client that sent several requests at once has left
+            if "closed" in str(error):
+                raise ClientDisconnect from error
+            raise
 
     async def _read_off(self) -> None:
         """Closing on a client that is still sending would take the answer from it."""

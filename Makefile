@@ -2,6 +2,7 @@
 #   make demo   the small install (no torch), a few predictions and a page to look at
 #   make serve  the API and its page at http://127.0.0.1:8000; make serve OPTIONS="--port 9000" for another place
 #   make test   everything: lint, types, unit, property and end-to-end tests, in WORKERS (2) processes, and the coverage
+#   make docs   what the documentation shows of outputs, made by the commands anew; make docs CHECK=1 only says what differs
 #   make sbom   what is installed for mien, as a CycloneDX document: sbom.json
 #   make dist   wheels and source package in dist/, checked, installed in a fresh environment and tried; prints its size
 #   make fuzz   hostile inputs of all kinds, for MINUTES (10); SEED and KINDS repeat a run: make fuzz SEED=7 KINDS="tables clips"
@@ -16,7 +17,7 @@ endif
 MINUTES ?= 10
 WORKERS ?= 2
 
-.PHONY: demo serve test lint sbom dist fuzz clean
+.PHONY: demo serve test lint docs sbom dist fuzz clean
 
 demo: .venv-demo/installed
 	.venv-demo/bin/mien demo --out demo
@@ -33,6 +34,10 @@ lint: .venv/installed
 	.venv/bin/lint-imports
 	.venv/bin/python tools/check_size.py
 	.venv/bin/python tools/installed.py licences
+
+docs: .venv/installed
+	.venv/bin/python tools/docs.py $(if $(CHECK),--check)
+	$(if $(CHECK),,.venv/bin/python tools/pictures.py)
 
 sbom: .venv/installed
 	.venv/bin/python tools/installed.py sbom > sbom.json

@@ -1,8 +1,8 @@
-"""Make docs/terminal.svg, what ``mien predict`` prints; docs/people.jpg, drawn people and what is read in them; and
-docs/page.webp, what the page of ``mien serve`` shows.
+"""Pictures of the documentation: docs/terminal.svg, what ``mien predict`` prints; docs/people.jpg, drawn people and
+what is read in them; docs/page.webp, what the page of ``mien serve`` shows.
 
-python docs/make_pictures.py            # the first two come from the shipped models
-python docs/make_pictures.py page       # this one needs chromium, playwright and a font with emoji in color
+python tools/pictures.py            # the first two, with the shipped models
+python tools/pictures.py page       # this one needs chromium, playwright and a font with emoji in color
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rich.console import Console
 import mien
 from mien.output.terminal import show_results
 
+DOCS = Path(__file__).parents[1] / "docs"
 SENTENCES = [
     "i feel so loved today",
     "I am not happy at all with how this was handled.",
@@ -35,10 +36,10 @@ TEXT = "I can't believe you drove all night just to be here. I was so scared I'd
 
 def main() -> None:
     if sys.argv[1:] == ["page"]:
-        draw_page(Path(__file__).with_name("page.webp"))
+        draw_page(DOCS / "page.webp")
     else:
-        draw_terminal()
-        draw_people(Path(__file__).with_name("people.jpg"))
+        (DOCS / "terminal.svg").write_text(terminal(), "utf-8")
+        draw_people(DOCS / "people.jpg")
 
 
 def draw_people(target: Path) -> None:
@@ -89,13 +90,14 @@ def draw_page(target: Path) -> None:
     Image.fromarray(resize(whole, width * 3 // 4, height * 3 // 4)).save(target, quality=85)
 
 
-def draw_terminal() -> None:
+def terminal() -> str:
+    """An SVG of what the command line shows of some sentences."""
     console = Console(record=True, width=76, file=io.StringIO(), force_terminal=True)
     model = mien.load("text")
     console.print("[bold green]$[/bold green] mien predict " + " \\\n    ".join(f'"{text}"' for text in SENTENCES))
     show_results(console, [model.predict(text) for text in SENTENCES], {"shown": len(SENTENCES)})
-    picture = re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title="mien"), flags=re.DOTALL)
-    Path(__file__).with_name("terminal.svg").write_text(picture, "utf-8")  # without fonts fetched from elsewhere
+    drawn = console.export_svg(title="mien", unique_id="mien")
+    return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)  # without fonts fetched from elsewhere
 
 
 if __name__ == "__main__":

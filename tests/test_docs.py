@@ -1,0 +1,57 @@
+"""What the documentation shows is what the commands print today; `make docs` writes it anew."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from docs import PAGES, ROOT, differences, same
+from pictures import terminal
+
+RUN = [page for page in PAGES if re.search(r"^```(console|python run)", page.read_text("utf-8"), re.MULTILINE)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
+def test_outputs_are_those_of_today(page: Path) -> None:
+    assert "\n".join(differences(page)) == ""
+
+
+def test_the_picture_of_the_terminal_is_that_of_today() -> None:
+    shown = (ROOT / "docs/terminal.svg").read_text("utf-8").splitlines()
+    assert all(map(same, shown, terminal().splitlines()))
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]:
+        text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+        for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
+            path, _, anchor = target.partition("#")
+            found = page.parent / path if path else page
+            assert found.exists(), f"{page.name}: {target}"
+            assert not anchor or anchor in anchors(found), f"{page.name}: {target}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as they are made on GitHub."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.*)", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "alike"),
+    [
+        ("epoch 1/4  loss 0.512  3 s", "epoch 1/4  loss 0.514  11 s", True),
+        ("epoch 1/4  loss 0.512  3 s", "epoch 1/5  loss 0.512  3 s", False),
+        ("joy ████▌ 19%", "joy ████▋ 20%", True),
+        ("joy ████▌ 19%", "joy ████▋ 30%", False),
+        ("405 samples", "406 samples", False),
+        ("within 1.2e-07", "within 4.7e-10", True),
+        ("a line", "another line", False),
+    ],
+)
+def test_only_times_and_last_digits_may_differ(old: str, new: str, alike: bool) -> None:
+    assert same(old, new) is alike

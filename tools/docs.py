@@ -3,10 +3,11 @@
     python tools/docs.py [FILE...]            # run what README.md and docs/*.md show, and write down what it prints
     python tools/docs.py --check [FILE...]    # only say what differs; exit code 1 if anything does
 
-A block of ``console`` is run, each line after ``$``; so is one of ``python run``, and the ``text`` block behind it shows
-what it prints. A block with ``file=PATH`` holds that file. The commands of a page share a folder, which docs_files.py
-fills. More words after the language: ``data``, the block needs the public data sets and is left alone where MIEN_DATA is
-not set; ``show=2,3``, of each output only the first two and the last three lines are shown.
+A block of ``console`` is run, each line after ``$``; so is one of ``python run``, and the ``text`` block
+behind it shows what it prints. A block with ``file=PATH`` holds that file. The commands of a page share a
+folder, which docs_files.py fills. More words after the language: ``data``, the block needs the public data
+sets and is left alone where MIEN_DATA is not set; ``show=2,3``, of each output only the first two and the
+last three lines are shown.
 """
 
 from __future__ import annotations

@@ -198,7 +198,7 @@ def test_data_check_names_what_is_wrong(run_cli: RunCli, tmp_path: Path) -> None
     assert {problem["where"] for problem in document["problems"] if problem["kind"] == "empty"} == {"wrong.csv:148"}
     line = one_line(done)
     assert all(f"1 {kind}" in line for kind in document["counts"])
-    assert "no reader 'nothing'" in one_line(run_cli("data", "stats", "nothing:here"))
+    assert "no data set 'nothing'" in one_line(run_cli("data", "stats", "nothing:here"))
 
 
 def test_models(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from filmed import noisy, numbered, write_clip
 from mien.datasets.lines import DEPTH_LIMIT, ROW_LIMIT
 from mien.datasets.table_file import COLUMN_LIMIT
 from mien.datasets.tables import VALUE_LIMIT, open_table
-from mien.datasets.unpickle import LIMIT
 from mien.errors import DataError, InputError, MienError, ModelError, RecipeError
 from mien.media.clips import ClipReader
 from mien.media.images import MAX_PIXELS, picture_size, read_picture
+from mien.media.pickles import LIMIT
 from mien.modalities.text.preprocess import MAX_CHARACTERS, MAX_MARKS, clean
 from mien.runtime import Session
 from mien.serve.settings import ServeSettings

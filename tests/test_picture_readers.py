@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.datasets import Dataset, fer2013, images, open_dataset
+from mien.datasets import Dataset, open_dataset
 from mien.datasets.checks import check, stats
+from mien.datasets.fer2013 import _picture
 from mien.errors import DataError
 from mien.labels import SPACES, make_space
 
@@ -53,6 +54,14 @@ def picture(path: Path, seed: int = 0, side: int = 16) -> Path:
     return path
 
 
+def fer2013(path: Path, **options: str) -> Dataset:
+    return open_dataset(f"fer2013:{path}", **options)
+
+
+def images(path: Path, **options: object) -> Dataset:
+    return open_dataset(f"images:{path}", **options)
+
+
 def kinds(dataset: Dataset) -> list[tuple[str, str]]:
     return [(problem.kind, problem.where) for problem in dataset.problems]
 
@@ -82,23 +91,23 @@ def test_packed(suffix: str, pack: type, tmp_path: Path) -> None:
     packed = tmp_path / f"fer2013.csv{suffix}"
     packed.write_bytes(pack(content))
     for place in (packed, tmp_path):
-        assert labels(fer2013.read(place)) == ["happy"]
+        assert labels(fer2013(place)) == ["happy"]
     packed.write_bytes(pack(content)[:-20])
     with pytest.raises(DataError, match=rf"fer2013.csv{suffix}"):
-        fer2013.read(packed)
+        fer2013(packed)
 
 
 def test_columns_by_name(tmp_path: Path) -> None:
     path = tmp_path / "icml_face_data.csv"
     path.write_text("emotion, Usage, pixels\n" + f"4,PublicTest,{' '.join(['7', '8'] * 1152)}\n")
-    data = fer2013.read(tmp_path)
+    data = fer2013(tmp_path)
     assert (labels(data), data.split.tolist(), data.inputs[0][0, :3].tolist()) == (["sad"], ["val"], [7, 8, 7])
     path.write_text("emotion,pixels\n" + f"4,{' '.join(['7', '8'] * 1152)}\n" * 20)  # as the challenge's train.csv
-    data = fer2013.read(tmp_path)
+    data = fer2013(tmp_path)
     assert (labels(data), set(data.split.tolist()), data.auto_split) == (["sad"] * 20, {"test", "train", "val"}, True)
     path.write_text("emotion,usage\n1,2\n")
     with pytest.raises(DataError, match=r"icml_face_data.csv has no column 'pixels'; it has: emotion, usage"):
-        fer2013.read(tmp_path)
+        fer2013(tmp_path)
 
 
 def test_bad_rows_are_told_and_left_out(tmp_path: Path) -> None:
@@ -119,7 +128,7 @@ def test_bad_rows_are_told_and_left_out(tmp_path: Path) -> None:
         line("²", good),
         line(0, good, "Testing"),
     ]
-    data = fer2013.read(fer(tmp_path, [line(0, face(1)), *bad, line(6, face(2))]))
+    data = fer2013(fer(tmp_path, [line(0, face(1)), *bad, line(6, face(2))]))
     assert labels(data) == ["angry", "neutral"]
     assert data.where == ["fer2013.csv:2", f"fer2013.csv:{len(bad) + 3}"]
     wanted = ["unreadable"] * 9 + ["unknown-label"] * 2 + ["empty", "unknown-label", "unreadable"]
@@ -136,7 +145,7 @@ def test_bad_rows_are_told_and_left_out(tmp_path: Path) -> None:
 def test_a_cell_of_pixels_is_what_its_numbers_say_or_a_fault(cell: str, place: int) -> None:
     cells = ["5"] * (48 * 48)
     cells[place] = cell
-    found = fer2013._picture(" ".join(cells))
+    found = _picture(" ".join(cells))
     whole = cell.strip().isascii() and cell.strip().isdigit() and int(cell) < 256
     assert isinstance(found, np.ndarray) == whole
     if isinstance(found, np.ndarray):
@@ -147,7 +156,7 @@ def test_a_cell_of_pixels_is_what_its_numbers_say_or_a_fault(cell: str, place: i
 def test_blank_faces_stay_only_where_figures_count_them(tmp_path: Path) -> None:
     blank = np.full((48, 48), 9, np.uint8)
     rows = [line(0, blank), line(1, face(1)), line(0, blank, "PublicTest"), line(2, blank, "PrivateTest")]
-    data = fer2013.read(fer(tmp_path, rows))
+    data = fer2013(fer(tmp_path, rows))
     assert data.split.tolist() == ["train", "val", "test"]
     assert kinds(data) == [("empty", f"fer2013.csv:{row}") for row in (2, 4, 5)]
     assert ["left out" in problem.what for problem in data.problems] == [True, False, False]
@@ -166,7 +175,7 @@ VOTES = [
 def test_votes_join_by_row_and_follow_the_rows_that_stay(tmp_path: Path) -> None:
     rows = [line(i, face(i), USAGES[0]) for i in range(5)] + [line(6, face(6), USAGES[2])]
     rows[1] = line(1, "1 2 3")  # a row that is left out takes its votes along
-    data = fer2013.read(fer(tmp_path, rows, VOTES))
+    data = fer2013(fer(tmp_path, rows, VOTES))
     shares = data.votes["ferplus8"]
     assert shares.dtype == np.float32
     expected = np.zeros((5, 8))
@@ -203,20 +212,20 @@ def test_labels_from_the_votes(tmp_path: Path) -> None:
 def test_votes_of_another_csv(votes: list[str], said: str, tmp_path: Path) -> None:
     rows = [line(0, face(i), USAGES[0] if i < 5 else USAGES[2]) for i in range(6)]
     with pytest.raises(DataError, match=said):
-        fer2013.read(fer(tmp_path, rows, votes))
+        fer2013(fer(tmp_path, rows, votes))
 
 
 def test_fer2013_that_is_not_there(tmp_path: Path) -> None:
     for path, option, said in [
         (tmp_path / "none.csv", "fer7", "there is no file"),
         (tmp_path, "fer7", "no folders of pictures"),
-        (tmp_path, "fer", "labels must be fer7 or ferplus, not 'fer'"),
+        (tmp_path, "fer", "labels must be 'fer7' or 'ferplus', not 'fer'"),
         (tmp_path, "ferplus", r"belong to its rows"),
     ]:
         with pytest.raises(DataError, match=said):
-            fer2013.read(path, labels=option)
+            fer2013(path, labels=option)
     with pytest.raises(DataError, match=r"there is no fer2013new.csv beside"):
-        fer2013.read(fer(tmp_path, [line(0, face(0))]), labels="ferplus")
+        fer2013(fer(tmp_path, [line(0, face(0))]), labels="ferplus")
     with pytest.raises(DataError, match=r"holds no usable samples \(first problem: fer2013.csv:2: 2 pixels"):
         open_dataset(f"fer2013:{fer(tmp_path, [line(0, '1 2')])}")
 
@@ -225,7 +234,7 @@ def test_the_tree_of_pictures(tmp_path: Path) -> None:
     for i, label in enumerate(FER7):
         picture(tmp_path / "train" / label / f"Training_{i}.jpg", i, 48)
         picture(tmp_path / "test" / label / f"PrivateTest_{i}.jpg", 10 + i, 48)
-    data = fer2013.read(tmp_path)
+    data = fer2013(tmp_path)
     assert (data.name, data.space, data.licence) == ("fer2013", SPACES["fer7"], "none stated; research use")
     assert Counter(data.split) == {"train": 7, "test": 7}
     assert labels(data.part("train")) == sorted(FER7)
@@ -234,7 +243,7 @@ def test_the_tree_of_pictures(tmp_path: Path) -> None:
     archive.mkdir()
     for split in ("train", "test"):
         (tmp_path / split).rename(archive / split)
-    assert len(fer2013.read(tmp_path)) == 14
+    assert len(fer2013(tmp_path)) == 14
 
 
 @pytest.mark.skipif("MIEN_DATA" not in os.environ, reason="MIEN_DATA is not set")
@@ -275,42 +284,42 @@ def test_folders_of_any_names_are_dealt(tmp_path: Path) -> None:
     assert data.part("val").counts() == dict.fromkeys(sorted(names), 1)
     assert data.where == sorted(data.where)
     assert data.inputs[0] == str(root / "anger" / "000.png")
-    again, other = images.read(root), images.read(root, split_seed="1")
+    again, other = images(root), images(root, split_seed="1")
     assert again.fingerprint == data.fingerprint
     assert (other.split != data.split).any()
-    assert images.read(root, modality="scene").modality == "scene"
+    assert images(root, modality="scene").modality == "scene"
 
 
 def test_known_folders_are_a_known_space(tmp_path: Path) -> None:
     root = tree(tmp_path / "known", {name.title(): 1 for name in FER7})
-    assert images.read(root).space == SPACES["fer7"]
-    assert sorted(labels(images.read(root, space="ekman7"))) == sorted(SPACES["ekman7"].names)
+    assert images(root).space == SPACES["fer7"]
+    assert sorted(labels(images(root, space="ekman7"))) == sorted(SPACES["ekman7"].names)
     with pytest.raises(DataError, match="no label space 'fer8'"):
-        images.read(root, space="fer8")
+        images(root, space="fer8")
     with pytest.raises(DataError, match=r"none of its folders \(Angry, .*\) is a label of dogs: poodle"):
-        images.read(root, space=make_space("dogs", ["poodle"]))
+        images(root, space=make_space("dogs", ["poodle"]))
     with pytest.raises(DataError, match="split_seed must be a whole number"):
-        images.read(root, split_seed="x")
+        images(root, split_seed="x")
 
 
 def test_folders_for_splits_of_any_case(tmp_path: Path) -> None:
     root = tree(tmp_path, {"Train/a": 3, "Train/b": 2, "VALIDATION/a": 1, "Test/b": 1})
-    data = images.read(root)
+    data = images(root)
     assert data.split.tolist() == ["train"] * 5 + ["val", "test"]
     assert data.where[0] == "Train/a/000.png"
     assert not data.auto_split
     assert data.space.names == ("a", "b")
     tree(tmp_path, {"valid/a": 1})
     with pytest.raises(DataError, match="two folders for val: VALIDATION and valid"):
-        images.read(root)
+        images(root)
 
 
 def test_empty_folders_and_single_pictures(tmp_path: Path) -> None:
-    data = images.read(tree(tmp_path, {"calm": 12, "glad": 1, "none": 0}))
+    data = images(tree(tmp_path, {"calm": 12, "glad": 1, "none": 0}))
     assert data.space.names == ("calm", "glad")
     assert data.split[labels(data).index("glad")] == "train"
     assert kinds(data) == [("few", "glad"), ("empty", "none")]
-    known = images.read(tree(tmp_path / "fer", {name: 0 if name == "fear" else 2 for name in FER7}))
+    known = images(tree(tmp_path / "fer", {name: 0 if name == "fear" else 2 for name in FER7}))
     assert known.space == SPACES["fer7"]
     assert known.counts()["fear"] == 0
     with pytest.raises(DataError, match=r"holds no usable samples \(first problem: one: no pictures"):
@@ -343,7 +352,7 @@ def test_bad_files_among_many_are_named_skipped_and_counted(
         (root / litter).parent.mkdir(parents=True, exist_ok=True)
         (root / litter).write_bytes(b"x")
     monkeypatch.setenv("MIEN_MAX_PIXELS", "30000")
-    data = images.read(root)
+    data = images(root)
     assert len(data) == 61
     assert "b/deeper/person 1/x.png" in data.where
     assert kinds(data) == [
@@ -364,7 +373,7 @@ def test_bad_files_among_many_are_named_skipped_and_counted(
 
 def test_a_folder_of_no_label_is_one_problem(tmp_path: Path) -> None:
     root = tree(tmp_path, {"joy": 2, "fear": 2, "hungry": 3})
-    data = images.read(root, space="ekman7")
+    data = images(root, space="ekman7")
     assert sorted(labels(data)) == ["fear", "fear", "joy", "joy"]
     assert [(problem.where, "3 pictures" in problem.what) for problem in data.problems] == [("hungry", True)]
 
@@ -373,7 +382,7 @@ def test_no_tree(tmp_path: Path) -> None:
     file = picture(tmp_path / "a.png")
     for path, said in [(file, "is no folder"), (tmp_path / "none", "there is no folder"), (tmp_path, "has no folders")]:
         with pytest.raises(DataError, match=said):
-            images.read(path)
+            images(path)
 
 
 def pictures(entries: list[tuple[object, str]], modality: str = "face", **options: object) -> Dataset:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.datasets import Dataset, open_dataset, table
+from mien.datasets import Dataset, open_dataset
 from mien.errors import DataError
 from mien.labels import SPACES, make_space
 
@@ -23,6 +23,10 @@ def csv(folder: Path, text: str, name: str = "t.csv") -> Path:
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def table(path: Path, **options: Any) -> Dataset:
+    return open_dataset(f"table:{path}", **options)
 
 
 def labels(dataset: Dataset) -> list[Any]:
@@ -47,13 +51,13 @@ def test_usual_columns_and_places(tmp_path: Path) -> None:
 
 def test_named_columns(tmp_path: Path) -> None:
     path = csv(tmp_path, "text,label,b,c\nno,no,yes,joy\n")
-    data = table.read(path, text="b", label="c", by="text, label")
+    data = table(path, text="b", label="c", by="text, label")
     assert (list(data.inputs), labels(data)) == (["yes"], ["joy"])
     assert {name: values.tolist() for name, values in data.columns.items()} == {"text": ["no"], "label": ["no"]}
     with pytest.raises(DataError, match=r"no column 'words'; it has: text, label, b, c"):
-        table.read(path, text="words")
+        table(path, text="words")
     with pytest.raises(DataError, match=r"no label column \(such as label, .*\); it has: text, x"):
-        table.read(csv(tmp_path, "text,x\na,b\n"))
+        table(csv(tmp_path, "text,x\na,b\n"))
 
 
 def test_empty_cells_are_left_out_and_noted(tmp_path: Path) -> None:
@@ -62,14 +66,14 @@ def test_empty_cells_are_left_out_and_noted(tmp_path: Path) -> None:
     frame.to_pickle(tmp_path / "t.pkl")
     frame.to_csv(tmp_path / "t.csv", index=False)
     for name, first in (("t.parquet", 1), ("t.pkl", 1), ("t.csv", 2)):
-        data = table.read(tmp_path / name)
+        data = table(tmp_path / name)
         assert list(data.inputs) == ["a", "e"]
         assert kinds(data) == [("empty", f"{name}:{first + row}") for row in (1, 2, 3)]
 
 
 def test_a_known_space_only_for_exactly_its_labels(tmp_path: Path) -> None:
     def space(names: list[str]) -> str:
-        return table.read(csv(tmp_path, "text,label\n" + "".join(f"t{n},{n}\n" for n in names))).space.name
+        return table(csv(tmp_path, "text,label\n" + "".join(f"t{n},{n}\n" for n in names))).space.name
 
     assert space(list(EKMAN)) == "ekman7"
     assert space([name.upper() for name in EKMAN]) == "ekman7"
@@ -82,32 +86,32 @@ def test_a_known_space_only_for_exactly_its_labels(tmp_path: Path) -> None:
 
 
 def test_spellings_of_one_label_are_one(tmp_path: Path) -> None:
-    data = table.read(csv(tmp_path, "text,label\na,Joy\nb,joy\nc,Bad Mood\nd,bad_mood\n"))
+    data = table(csv(tmp_path, "text,label\na,Joy\nb,joy\nc,Bad Mood\nd,bad_mood\n"))
     assert len(data.space) == 2
     assert data.targets[0] == data.targets[1] != data.targets[2] == data.targets[3]
 
 
 def test_a_given_space(tmp_path: Path) -> None:
     path = csv(tmp_path, "text,label\na,joy\nb,boredom\nc,Happy\n")
-    data = table.read(path, space="ekman7")
+    data = table(path, space="ekman7")
     assert (labels(data), kinds(data)) == (["joy", "joy"], [("unknown-label", "t.csv:3")])
     with pytest.raises(DataError, match=r"none of its labels \(Happy, boredom, joy\) is in two: x, y"):
-        table.read(path, space=make_space("two", ["x", "y"]))
+        table(path, space=make_space("two", ["x", "y"]))
     with pytest.raises(DataError, match="no label space 'ekman'"):
-        table.read(path, space="ekman")
+        table(path, space="ekman")
 
 
 def test_whole_numbers_are_places_in_a_given_space(tmp_path: Path) -> None:
     path = csv(tmp_path, "text,label\na,0\nb,5\nc,6\nd,\n")
-    data = table.read(path, space="carer6")
+    data = table(path, space="carer6")
     assert labels(data) == ["sadness", "surprise"]
     assert kinds(data) == [("unknown-label", "t.csv:4"), ("empty", "t.csv:5")]
     pd.DataFrame({"text": list("abc"), "label": [10, None, 9]}).to_parquet(tmp_path / "t.parquet")  # floats: 10.0
     with pytest.raises(DataError, match=r"has numbers for labels \(9, 10\); say what they stand for: labels=0:NAME"):
-        table.read(tmp_path / "t.parquet")
-    assert labels(table.read(tmp_path / "t.parquet", labels="9:joy,10:fear")) == ["fear", "joy"]
+        table(tmp_path / "t.parquet")
+    assert labels(table(tmp_path / "t.parquet", labels="9:joy,10:fear")) == ["fear", "joy"]
     with pytest.raises(DataError, match="labels are given as 0:sadness,1:joy"):
-        table.read(tmp_path / "t.parquet", labels="joy,fear")
+        table(tmp_path / "t.parquet", labels="joy,fear")
 
 
 def test_lists_are_several_labels(tmp_path: Path) -> None:
@@ -116,36 +120,36 @@ def test_lists_are_several_labels(tmp_path: Path) -> None:
     pd.DataFrame(rows, columns=["text", "labels"]).to_pickle(tmp_path / "t.pkl")
     csv(tmp_path, "".join(json.dumps({"text": t, "labels": ls}) + "\n" for t, ls in rows), "t.jsonl")
     for name in ("t.parquet", "t.pkl", "t.jsonl"):
-        data = table.read(tmp_path / name)
+        data = table(tmp_path / name)
         assert data.space.multilabel
         assert labels(data) == [["joy", "love"], ["joy"]]
         assert data.targets.dtype == np.float32
     csv(tmp_path, '{"text": "a", "labels": [0, 27]}\n', "n.jsonl")
-    assert labels(table.read(tmp_path / "n.jsonl", space="goemotions28")) == [["admiration", "neutral"]]
+    assert labels(table(tmp_path / "n.jsonl", space="goemotions28")) == [["admiration", "neutral"]]
 
 
 @pytest.mark.parametrize("separator", ["|", ";", ","])
 def test_joined_labels(tmp_path: Path, separator: str) -> None:
-    data = table.read(csv(tmp_path, f"text\tlabel\na\tx{separator} y\nb\tx\nc\ty\n", "t.tsv"))
+    data = table(csv(tmp_path, f"text\tlabel\na\tx{separator} y\nb\tx\nc\ty\n", "t.tsv"))
     assert labels(data) == [["x", "y"], ["x"], ["y"]]
-    data = table.read(csv(tmp_path, f"text\tlabel\na\tjoy{separator}fear{separator}\n", "t.tsv"))  # known labels
+    data = table(csv(tmp_path, f"text\tlabel\na\tjoy{separator}fear{separator}\n", "t.tsv"))  # known labels
     assert labels(data) == [["fear", "joy"]]
-    data = table.read(csv(tmp_path, f"text\tlabel\na\tjoy{separator}zest\nb\tjoy\n", "t.tsv"), space="ekman7")
+    data = table(csv(tmp_path, f"text\tlabel\na\tjoy{separator}zest\nb\tjoy\n", "t.tsv"), space="ekman7")
     assert (labels(data), kinds(data)) == ([["joy"]], [("unknown-label", "t.tsv:2")])
 
 
 def test_a_name_with_a_separator_stays_one_name(tmp_path: Path) -> None:
-    data = table.read(csv(tmp_path, 'text,label\na,"calm, at ease"\nb,wild|free\n'))
+    data = table(csv(tmp_path, 'text,label\na,"calm, at ease"\nb,wild|free\n'))
     assert not data.space.multilabel
     assert sorted(labels(data)) == ["calm, at ease", "wild|free"]
 
 
 def test_a_split_column(tmp_path: Path) -> None:
     path = csv(tmp_path, "text,label,split,set\na,x,train,test\nb,y,Dev,train\nc,x,test,val\n")
-    assert table.read(path).split.tolist() == ["train", "val", "test"]
-    assert table.read(path, split="set").split.tolist() == ["test", "train", "val"]
+    assert table(path).split.tolist() == ["train", "val", "test"]
+    assert table(path, split="set").split.tolist() == ["test", "train", "val"]
     with pytest.raises(DataError, match=r"t\.csv:3 has the split 'later'"):
-        table.read(csv(tmp_path, "text,label,split\na,x,train\nb,x,later\n"))
+        table(csv(tmp_path, "text,label,split\na,x,train\nb,x,later\n"))
 
 
 def test_a_folder_of_three_tables(tmp_path: Path) -> None:
@@ -158,23 +162,23 @@ def test_a_folder_of_three_tables(tmp_path: Path) -> None:
     assert data.where == ["train.csv:2", "validation.tsv:2", "test.jsonl:1"]
     csv(tmp_path, "text,label\na,x\n", "dev.csv")
     with pytest.raises(DataError, match=r"two tables for val: dev\.csv and validation\.tsv"):
-        table.read(tmp_path)
+        table(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no tables named train, val or test"):
-        table.read(tmp_path / "empty")
+        table(tmp_path / "empty")
 
 
 def test_a_deal_where_nothing_says_the_split(tmp_path: Path) -> None:
     rows = "".join(f"t{i},{'xy'[i % 2]},g{i // 10}\n" for i in range(200))
     path = csv(tmp_path, "text,label,who\n" + rows)
-    data = table.read(path)
+    data = table(path)
     assert Counter(data.split.tolist()) == {"train": 160, "val": 20, "test": 20}
     assert data.part("val").counts() == {"x": 10, "y": 10}
-    assert data.fingerprint == table.read(path).fingerprint != table.read(path, split_seed="1").fingerprint
-    data = table.read(path, group="who")
+    assert data.fingerprint == table(path).fingerprint != table(path, split_seed="1").fingerprint
+    data = table(path, group="who")
     assert len({*zip(data.columns["who"], data.split, strict=True)}) == 20
     with pytest.raises(DataError, match="split_seed must be a whole number"):
-        table.read(path, split_seed="x")
+        table(path, split_seed="x")
 
 
 def test_nothing_usable(tmp_path: Path) -> None:

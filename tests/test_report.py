@@ -227,7 +227,7 @@ def test_what_cannot_be_measured_is_refused(single):
     model, data = single
     with pytest.raises(ModelError, match="no model 'no-such-model'"):
         evaluate("no-such-model", data)
-    with pytest.raises(DataError, match="no reader 'nothing'"):
+    with pytest.raises(DataError, match="no data set 'nothing'"):
         evaluate(model, "nothing:here")
     with pytest.raises(DataError, match="both roll up to ekman7"):
         evaluate(FakeModel(SPACES["ravdess8"], {}), data)

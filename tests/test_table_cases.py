@@ -65,6 +65,17 @@ def test_pictures_beside_the_splits_are_counted(tmp_path: Path) -> None:
     assert data.left_out == {"no-split": 2, "unknown-label": 2}
 
 
+def test_a_list_where_a_text_should_be_is_named_with_its_line(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"text": "a", "label": "joy"}\n{"text": ["b"], "label": "joy"}\n')
+    with pytest.raises(DataError, match=r"t\.jsonl:2: a cell holds a list where a text should be: \['b'\]"):
+        open_dataset(f"table:{tmp_path}/t.jsonl")
+    line = one_line(run_cli("predict", "t.jsonl", "--model", tiny_model, "--json"))
+    assert "t.jsonl:2: a cell holds a list where a text should be" in line
+    (tmp_path / "t.jsonl").write_text('{"text": "a", "label": [["joy"]]}\n')
+    with pytest.raises(DataError, match=r"t\.jsonl:1: a cell holds a list"):
+        open_dataset(f"table:{tmp_path}/t.jsonl")
+
+
 @pytest.mark.parametrize("reader", ["images", "clips"])
 def test_folders_of_pictures_and_of_boxes_are_no_labels(tmp_path: Path, reader: str) -> None:
     root = pictures(tmp_path, "train/images", "valid/images")

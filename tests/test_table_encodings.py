@@ -25,7 +25,7 @@ def texts(path: Path, encoding: str | None = None) -> list[str]:
 
 
 @pytest.mark.parametrize("packed", ["", ".gz"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
 def test_what_windows_writes_is_read(
     tmp_path: Path, encoding: str, packed: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -140,7 +140,8 @@ def test_predict_reads_files_and_standard_input_alike(
     assert done.stderr == f"{told} is not UTF-8: read as cp1252 (encoding= overrides)\n"
     done = run_cli("predict", name, "--model", tiny_model, "--json", "--encoding", "latin-1", **how)
     assert json.loads(done.stdout)["results"][1]["input"] == WESTERN[1]
-    assert json.loads(done.stdout)["results"][0]["input"] == "I\x92m so happy \x96 it works"
+    assert json.loads(done.stdout)["results"][0]["input"] == WESTERN[0], "no control characters, as in browsers"
+    assert done.stderr == f"note: {told}: latin-1 is read as cp1252, as browsers do\n"
     bad = how and {"input": b"na\x81ve\n"}
     (tmp_path / "t.txt").write_bytes(b"na\x81ve\n")
     line = one_line(run_cli("predict", name, "--model", tiny_model, "--out", "o.jsonl", **bad))

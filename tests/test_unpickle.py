@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.datasets.unpickle import ALLOWED, read_pickled_table
+from mien.datasets.pickled_tables import ALLOWED, read_pickled_table
 from mien.errors import DataError
 
 FRAMES = {

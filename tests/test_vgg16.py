@@ -15,8 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 
 import drawn
-from mien.datasets.pickled_arrays import read_pickled_arrays
 from mien.errors import DataError, MissingExtra, RecipeError
+from mien.media.pickles import read_pickled_arrays
 from mien.networks import vgg16
 from mien.training.export import export_network
 

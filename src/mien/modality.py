@@ -59,6 +59,7 @@ class Modality:
         sampler: a :class:`Sampler`, or a function that makes one of :class:`SamplerSettings`.
         example: an input as the model card shows it, in Python.
         options: what its predictors can be told of inputs: "crops", "boxes", "fps", "frames".
+        cutter: a function that returns what cuts a sample out of a photograph, None where it shows none.
         batch: inputs that the server computes at once.
         default: whether its shipped model reads inputs of the first kind of ``reads`` where no model is named.
     """
@@ -73,6 +74,7 @@ class Modality:
     sampler: str
     example: str
     options: tuple[str, ...] = ()
+    cutter: str = ""
     batch: int = 8
     default: bool = False
     boxes: str = "person"

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mien.errors import InputError, MienError, print_line, quoted
+from mien.errors import DataError, InputError, MienError, print_line, quoted
 from mien.inputs import exists, is_address, refuse_path
 from mien.modalities.face import names_picture
 from mien.modalities.video import names_clip
@@ -269,7 +269,7 @@ def _standard_input(encoding: str | None) -> Iterator[str]:
 
 
 def _table(path: Path, column: str | None, encoding: str | None) -> Source:
-    from mien.datasets.table import text_column
+    from mien.datasets.cells import text_column
     from mien.datasets.tables import cell_text, open_table
 
     table = open_table(path, encoding=encoding)
@@ -277,10 +277,12 @@ def _table(path: Path, column: str | None, encoding: str | None) -> Source:
     plain = table.columns == ("text",)
 
     def rows() -> Iterator[tuple[str, dict[str, Any]]]:
-        for chunk in table.chunks():
-            cells = zip(*chunk.values(), strict=True)
-            for text, row in zip(chunk[name], cells, strict=True):
-                yield cell_text(text) or "", {} if plain else dict(zip(table.columns, row, strict=True))
+        for line, row in table.records():
+            try:
+                text = cell_text(row[name]) or ""
+            except DataError as error:
+                raise DataError(f"{path}:{line}: {error}") from None
+            yield text, {} if plain else row
 
     return Source(str(path), table.columns, rows, table.rows)
 

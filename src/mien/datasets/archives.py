@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from mien.datasets.open import Progress, no_progress
 from mien.errors import DataError
 
 
@@ -43,11 +44,15 @@ def members(archive: Path) -> list[Member]:
     return sorted(Member(archive, entry.filename, entry.file_size) for entry in entries)
 
 
-def unpack(wanted: Sequence[Member], cache: Path | None) -> dict[Member, Path | str]:
+def unpack(
+    wanted: Sequence[Member], cache: Path | None, progress: Progress = no_progress
+) -> dict[Member, Path | str]:
     """Unpack files, each to ``cache/<zip>/<file>``; those that are there already, whole, are taken as they are.
 
     Args:
+        wanted: the files.
         cache: the folder; None for a temporary one that is removed when the program ends.
+        progress: shows how far it is.
 
     Returns:
         Each file's path, or why it cannot be unpacked.
@@ -55,8 +60,6 @@ def unpack(wanted: Sequence[Member], cache: Path | None) -> dict[Member, Path | 
     Raises:
         DataError: there is no room for them, or the folder cannot be written.
     """
-    from mien.output.terminal import progress
-
     if not wanted:
         return {}
     try:

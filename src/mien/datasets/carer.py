@@ -1,30 +1,24 @@
-"""CARER (dair-ai/emotion): English tweets, one of six emotions each. Lines of ``text;label`` in three files."""
+"""CARER (dair-ai/emotion): English tweets, one of six emotions each."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from mien.datasets.collect import Collector
-from mien.datasets.dataset import SPLITS, Dataset
+from mien.datasets.dataset import SPLITS, Problem
+from mien.datasets.open import Items, Row, dataset
 from mien.datasets.tables import open_table
-from mien.labels import SPACES
 
 
-def read(path: str | Path) -> Dataset:
-    """Read the folder with train.txt, val.txt and test.txt.
-
-    Raises:
-        DataError: a file is missing or unreadable.
-    """
-    rows = Collector("carer", SPACES["carer6"], "education and research")
+@dataset("carer", labels="carer6", licence="education and research")
+def carer(folder: Path) -> Items:
+    """The lines ``text;label`` of train.txt, val.txt and test.txt."""
     for split in SPLITS:
-        for lines, chunk in open_table(Path(path) / f"{split}.txt").numbered():
-            for line, record in zip(lines, chunk["text"], strict=True):
-                where = f"{split}.txt:{line}"
-                text, semicolon, label = record.rpartition(";")
-                if semicolon:
-                    rows.add(text, [label], split, where)
-                else:
-                    kind, what = ("unreadable", "no ';label' at its end") if record.strip() else ("empty", "no text")
-                    rows.problem(kind, where, what)
-    return rows.dataset()
+        for line, record in open_table(folder / f"{split}.txt").records():
+            text, semicolon, label = record["text"].rpartition(";")
+            where = f"{split}.txt:{line}"
+            if semicolon:
+                yield Row(text, [label], where, split)
+            elif label.strip():
+                yield Problem("unreadable", where, "no ';label' at its end")
+            else:
+                yield Problem("empty", where, "no text")

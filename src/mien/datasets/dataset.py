@@ -128,10 +128,7 @@ class Dataset:
     @cached_property
     def kind(self) -> Kind:
         """What an input is: "text", "picture", "clip" or "row"."""
-        try:
-            return get_modality(self.modality).kind
-        except ModelError:  # a modality that this mien lacks, such as voice: its inputs are files
-            return "clip"
+        return kind_of(self.modality)
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -294,6 +291,14 @@ class Dataset:
             return hashlib.sha256(_bytes(entry, self.kind)).digest()
         except (InputError, DataError):
             return unreadable
+
+
+def kind_of(modality: str) -> Kind:
+    """What the inputs of a modality are; those of one that this mien lacks, such as voice, are files as clips are."""
+    try:
+        return get_modality(modality).kind
+    except ModelError:
+        return "clip"
 
 
 def account(name: str, samples: int, labels: int, left_out: Mapping[str, int]) -> list[str]:

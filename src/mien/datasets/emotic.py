@@ -15,53 +15,48 @@ from typing import Any
 
 import numpy as np
 
-from mien.datasets.collect import Collector, given_flag, whole
-from mien.datasets.dataset import SPLITS, Dataset
+from mien.datasets.dataset import SPLITS, Problem
+from mien.datasets.open import Items, Row, dataset
 from mien.errors import DataError, InputError, require
-from mien.labels import SPACES
 from mien.media.images import Region, picture_size
 
 RATINGS = ("valence", "arousal", "dominance")
 SCALE = (1.0, 10.0)
-_LICENCE = "given on request, for research"
 _MAT = "Annotations.mat"
 _FIELDS = ("filename", "folder", "person")
 
 
-def read(path: str | Path, *, strict: str | bool = False) -> Dataset:
-    """Read the people of EMOTIC, each a region of its picture, with the authors' splits.
+@dataset(
+    "emotic",
+    labels="emotic26",
+    modality="scene",
+    licence="given on request, for research",
+    scales=dict.fromkeys(RATINGS, SCALE),
+)
+def emotic(path: Path) -> Items:
+    """The people of EMOTIC, each a region of its picture, with the authors' splits.
 
     Boxes are cut off at the edge of the picture; where a picture has another size than the annotations say, but the
     same shape, they are scaled along. Left out and noted: pictures that are missing or unreadable (once for all its
     people), boxes without an area in their picture, people without a category or with one that is none of the 26.
+    The columns are "gender", "age" (kid, teenager or adult) and "source" (which of the four sets the picture is from).
 
     Args:
         path: the folder that holds ``Annotations``, or the .mat file.
-        strict: whether to refuse the set where anything has to be left out.
-
-    Returns:
-        Modality "scene", space "emotic26"; ratings "valence", "arousal" and "dominance" from 1 to 10; columns
-        "gender", "age" (kid, teenager or adult) and "source" (which of the four sets the picture comes from).
-
-    Raises:
-        DataError: no such file, another kind or layout of .mat (it says which), or *strict* and something left out.
-        MissingExtra: scipy is not installed.
     """
-    mat = _mat(Path(path))
-    pictures = _pictures(mat)
+    mat = _mat(path)
+    beside = (mat.parent.parent / "emotic", mat.parent / "emotic")
+    pictures = next((folder for folder in beside if folder.is_dir()), mat.parent)
     content = _loaded(mat)
-    scales = dict.fromkeys(RATINGS, SCALE)
-    rows = Collector("emotic", SPACES["emotic26"], _LICENCE, "scene", scales)
     for split in SPLITS:
         entries = _several(content[split])
         if not entries:
-            rows.problem("empty", f"{mat.name} {split}", f"the {split} split is empty", 0)
+            yield Problem("empty", f"{mat.name} {split}", f"the {split} split is empty", 0)
         for number, entry in enumerate(entries, 1):
-            _take(rows, entry, split, f"{split}:{number}", pictures, mat)
-    return whole(rows.dataset(), given_flag(mat, "strict", strict))
+            yield from _people(entry, split, f"{split}:{number}", pictures, mat)
 
 
-def _take(rows: Collector, entry: Any, split: str, number: str, pictures: Path, mat: Path) -> None:
+def _people(entry: Any, split: str, number: str, pictures: Path, mat: Path) -> Iterator[Row | Problem]:
     """The people of one picture."""
     if not isinstance(entry, Mapping) or any(name not in entry for name in _FIELDS):
         have = ", ".join(entry) if isinstance(entry, Mapping) else f"no struct but {type(entry).__name__}"
@@ -71,27 +66,24 @@ def _take(rows: Collector, entry: Any, split: str, number: str, pictures: Path, 
     file, people = pictures / name, _several(entry["person"])
     where = f"{number} {name}"
     if not people:
-        rows.problem("empty", where, "no person in this picture", 0)
+        yield Problem("empty", where, "no person in this picture", 0)
         return
     try:
         size = picture_size(file, shown=True)
     except InputError as error:
         count = f"{len(people)} {'person' if len(people) == 1 else 'people'} left out"
-        rows.problem("missing" if not file.exists() else "unreadable", where, f"{error}; {count}", len(people))
+        kind = "unreadable" if file.exists() else "missing"
+        yield Problem(kind, where, f"{error}; {count}", len(people))
         return
     for place, person in enumerate(people, 1):
         here = f"{where} person {place}"
         try:
             region = _region(str(file), person, _size(entry), size)
         except InputError as error:
-            rows.problem("box", here, str(error).removeprefix(f"{file}: "))
+            yield Problem("box", here, str(error).removeprefix(f"{file}: "))
             continue
-        columns = {
-            "gender": _word(person.get("gender")),
-            "age": _word(person.get("age")),
-            "source": folder.split("/")[0],
-        }
-        rows.add(region, _categories(person), split, here, columns, _ratings(person))
+        columns = {name: _word(person.get(name)) for name in ("gender", "age")} | {"source": folder.split("/")[0]}
+        yield Row(region, _categories(person), here, split, columns, _ratings(person))
 
 
 def _region(file: str, person: Any, stated: tuple[float, float] | None, size: tuple[int, int]) -> Region:
@@ -161,16 +153,6 @@ def _mat(path: Path) -> Path:
     if not path.exists():
         raise DataError(f"there is no file or folder {path}")
     raise DataError(f"{path} has no Annotations/{_MAT}")
-
-
-def _pictures(mat: Path) -> Path:
-    """The folder that the folders of the pictures are in: ``emotic``, beside ``Annotations`` or the file itself."""
-    return next((folder for folder in _homes(mat) if folder.is_dir()), mat.parent)
-
-
-def _homes(mat: Path) -> Iterator[Path]:
-    for top in (mat.parent.parent, mat.parent):
-        yield top / "emotic"
 
 
 def _loaded(mat: Path) -> dict[str, Any]:

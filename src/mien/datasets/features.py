@@ -1,44 +1,56 @@
-"""Data sets of numbers in tables: a row for each sample, a column for each feature, and one with the labels."""
+"""Tables of numbers: a row for each sample, a column for each feature, and one with the labels."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass as record
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mien.datasets.collect import Collector, deal, given_seed, given_space, plain_name, space_of
-from mien.datasets.dataset import Dataset, Problem
+from mien.datasets.cells import (
+    LABEL_NAMES,
+    find_column,
+    is_failed,
+    number,
+    read_labels,
+    split_column,
+    split_files,
+    split_name,
+)  # fmt: skip
+from mien.datasets.collect import plain_name
+from mien.datasets.dataset import Problem
 from mien.datasets.lines import shown
-from mien.datasets.splits import SPLIT_NAMES
-from mien.datasets.table import LABEL_NAMES, decoded_labels, find_column, label_cells, split_files
+from mien.datasets.open import Info, Items, Row, dataset
 from mien.datasets.tables import Table, cell_text, open_table
 from mien.errors import DataError
 from mien.labels import LabelSpace
-from mien.modalities.features.preprocess import is_failed, number
+
+_UNIT = re.compile(r"AU\d\d_[rc]")
+_BOOKKEEPING = {"frame", "face_id", "timestamp", "confidence", "success", "id", "index", "unnamed: 0", "column 1"}
 
 
-def read(
-    path: str | Path,
+@dataset("features", modality="features")
+def features(
+    path: Path,
     *,
-    label: str | None = None,
+    label: str = "",
     columns: str = "",
-    split: str | None = None,
-    space: str | LabelSpace | None = None,
-    split_seed: str | int = "0",
-    by: str | Sequence[str] | None = None,
-    group: str | None = None,
-    labels: str | None = None,
-    encoding: str | None = None,
-) -> Dataset:
-    """Read a table of numbers, or a folder with a table for each of train, val (or dev, validation) and test.
+    split: str = "",
+    space: LabelSpace | None = None,
+    by: tuple[str, ...] = (),
+    group: str = "",
+    separator: str = "",
+    labels: str = "",
+    encoding: str = "",
+) -> Items:
+    """A table of numbers, or a folder with one for each of train, val (dev, validation) and test.
 
-    A row with an empty cell, a text or a number that is not finite where a feature should stand is left out and told.
-    A column with the same number in every row is told; training does without it.
+    A row with an empty cell, a text or a number that is not finite where a feature should stand is left out and noted.
+    A column with the same number in every row is noted; training does without it.
 
     Args:
         path: the file or folder.
@@ -47,41 +59,39 @@ def read(
             there are such ("AU01_r"), else all other columns that hold numbers, but for those that only number or
             rate the rows ("frame", "timestamp", "confidence", "id", …). Rows with 0 in a column "success", which
             OpenFace writes where it found no face, are left out and counted.
-        split: the column with the splits; without it "split". Where there is none, rows are dealt out 80/10/10.
-        space: the labels there are; without it a known space of exactly these labels, or one made of them.
-        split_seed: of that deal.
-        by: further columns to keep, in a list or joined by commas.
-        group: a further column to keep; rows that share it stay in one split, and in one fold of an inner search.
+        split: the column with the splits; without it "split".
+        space: the labels there are.
+        by: further columns to keep.
+        group: a further column to keep; rows that share its value stay in one split, and in one fold of a search.
+        separator: what joins several labels in a cell.
         labels: what numbers or other codes for labels stand for, such as "0:sadness,1:joy".
-        encoding: of the text; without it that is found out (:mod:`mien.datasets.lines`).
-
-    Raises:
-        DataError: no such file or column, a feature that holds no numbers, no label of the space, or a split of no
-            known name.
+        encoding: of the text; without it that is found out.
     """
-    path = Path(path)
-    known, seed = given_space(path, space), given_seed(path, split_seed)
-    names = [part.strip() for part in by.split(",")] if isinstance(by, str) else list(by or ())
-    keep = list(dict.fromkeys([*names, *([group] if group else [])]))
+    keep = dict.fromkeys((*by, group) if group else by)
     parts: list[tuple[Numbers, str]] = []
     for file, part in split_files(path).items():
-        table = open_table(file, encoding=encoding)
-        own = {"label": find_column(table.columns, label, LABEL_NAMES, "label", file)}
-        if not part and (split is not None or any(name.casefold() == "split" for name in table.columns)):
-            own["split"] = find_column(table.columns, split, ("split",), "split", file)
-        kept = {f"column {name}": find_column(table.columns, name, (), "", file) for name in keep}
-        if own["label"] in (name.strip() for name in columns.split(",")):
-            raise DataError(f"{file}: the column {own['label']!r} holds the labels; it can be no feature")
-        wanted = ",".join(parts[0][0].names) if parts else columns
-        parts.append((read_numbers(table, wanted, own | kept), part))
-    return _dataset(path, parts, keep, known, seed, group, labels)
+        table = open_table(file, encoding=encoding or None)
+        others = {"label": find_column(table.columns, label, LABEL_NAMES, "label", file)}
+        if not part and (found := split_column(table.columns, split, file)):
+            others["split"] = found
+        others |= {f"column {name}": find_column(table.columns, name, (), "", file) for name in keep}
+        if others["label"] in (name.strip() for name in columns.split(",")):
+            raise DataError(f"{file}: the column {others['label']!r} holds the labels; it can be no feature")
+        parts.append((read_numbers(table, ",".join(parts[0][0].names) if parts else columns, others), part))
+    cells = [cell for numbers, _ in parts for cell in numbers.others["label"]]
+    where = [place for numbers, _ in parts for place in numbers.where]
+    names, several = read_labels(path, cells, where, space, separator, labels)
+    yield Info(name=plain_name(path), labels=space, multilabel=several, features=parts[0][0].names, group=group)
+    told = iter(names)
+    for numbers, part in parts:
+        yield from numbers.problems
+        splits = numbers.others.get("split", [part] * len(numbers.where))
+        for place, (row, line, cell) in enumerate(zip(numbers.rows, numbers.where, splits, strict=True)):
+            kept = {name: numbers.others[f"column {name}"][place] for name in keep}
+            yield Row(row, next(told), line, split_name(cell, line) if cell else "", kept)
 
 
-_UNIT = re.compile(r"AU\d\d_[rc]")
-_BOOKKEEPING = {"frame", "face_id", "timestamp", "confidence", "success", "id", "index", "unnamed: 0", "column 1"}
-
-
-@dataclass(frozen=True)
+@record(frozen=True)
 class Numbers:
     """The rows of a table that hold a number in every feature.
 
@@ -104,6 +114,7 @@ def read_numbers(table: Table, wanted: str, others: Mapping[str, str]) -> Number
     """Read the features of a table, and further columns as texts.
 
     Args:
+        table: where they are.
         wanted: names or patterns of the features, joined by commas; "" for all columns that hold numbers.
         others: name → column to read as text; a feature only where *wanted* has its very name.
 
@@ -112,20 +123,17 @@ def read_numbers(table: Table, wanted: str, others: Mapping[str, str]) -> Number
     """
     names = _chosen(table, wanted, set(others.values()))
     success = next((name for name in table.columns if name.casefold() == "success" and name not in names), None)
-    failed: list[bool] = []
     lines: list[int] = []
-    chunks: list[np.ndarray] = []
+    failed: list[bool] = []
+    values: list[np.ndarray] = []
     texts: dict[str, list[str]] = {name: [] for name in others}
     wrong: dict[str, dict[int, str]] = {name: {} for name in names}  # feature → row → what is wrong with it
-    for numbers, chunk in table.numbered():
-        values = np.full((len(numbers), len(names)), np.nan)
-        for at, name in enumerate(names):
-            _convert(chunk[name], values[:, at], wrong[name], len(lines))
-        failed += [success is not None and is_failed(cell) for cell in (chunk[success] if success else numbers)]
+    for line, row in table.records():
+        values.append(np.array([_value(row[name], wrong[name], len(lines)) for name in names]))
+        failed.append(success is not None and is_failed(row[success]))
         for name, column in others.items():
-            texts[name] += [cell_text(cell) or "" for cell in chunk[column]]
-        chunks.append(values)
-        lines += numbers
+            texts[name].append(cell_text(row[column]) or "")
+        lines.append(line)
     file, problems = table.path.name, []
     for name in [name for name in names if lines and len(wrong[name]) == len(lines)]:
         what = f"the column {name!r} holds no numbers ({file}:{lines[0]}: {wrong[name][0]})"
@@ -135,26 +143,35 @@ def read_numbers(table: Table, wanted: str, others: Mapping[str, str]) -> Number
     kept = [at for at, name in enumerate(names) if not lines or len(wrong[name]) < len(lines)]
     if not kept:
         raise DataError(f"{table.path} has no column of numbers besides {shown(list(others.values())) or 'these'}")
-    rows = (np.concatenate(chunks) if chunks else np.zeros((0, len(names))))[:, kept].astype(np.float32)
+    rows = np.array(values, np.float64).reshape(len(lines), len(names))[:, kept].astype(np.float32)
     names = [names[at] for at in kept]
     passed = ~np.array(failed, bool)
     fits = np.isfinite(rows).all(1) & passed
-    for row in np.flatnonzero(~passed).tolist():
-        problems.append(Problem("failed", f"{file}:{lines[row]}", "success is 0: no face was found there"))
-    for row in np.flatnonzero(~fits & passed).tolist():
-        name = next(name for name in names if row in wrong[name])
-        kind = "empty" if wrong[name][row] == "is empty" else "unreadable"
-        problems.append(Problem(kind, f"{file}:{lines[row]}", f"{name} {wrong[name][row]}"))
+    for at in np.flatnonzero(~passed).tolist():
+        problems.append(Problem("failed", f"{file}:{lines[at]}", "success is 0: no face was found there"))
+    for at in np.flatnonzero(~fits & passed).tolist():
+        name = next(name for name in names if at in wrong[name])
+        kind = "empty" if wrong[name][at] == "is empty" else "unreadable"
+        problems.append(Problem(kind, f"{file}:{lines[at]}", f"{name} {wrong[name][at]}"))
     rows = rows[fits]
     for at in np.flatnonzero((rows == rows[:1]).all(0)).tolist() if len(rows) > 1 else ():
         what = f"{names[at]} is {rows[0, at]:g} in every row: nothing can be learned from it"
         problems.append(Problem("constant", file, what, 0))
     places = np.flatnonzero(fits).tolist()
-    where = [f"{file}:{lines[row]}" for row in places]
-    return Numbers(tuple(names), rows, where, {k: [v[row] for row in places] for k, v in texts.items()}, problems)
+    where = [f"{file}:{lines[at]}" for at in places]
+    return Numbers(tuple(names), rows, where, {k: [v[at] for at in places] for k, v in texts.items()}, problems)
+
+
+def _value(cell: Any, wrong: dict[int, str], row: int) -> float:
+    try:
+        return number(cell)
+    except ValueError as error:
+        wrong[row] = str(error)
+        return np.nan
 
 
 def _chosen(table: Table, wanted: str, taken: set[str]) -> list[str]:
+    """The columns of the features."""
     if not wanted:
         units = [name for name in table.columns if _UNIT.fullmatch(name) and name not in taken]
         return units or [name for name in table.columns if name not in taken and name.casefold() not in _BOOKKEEPING]
@@ -166,48 +183,3 @@ def _chosen(table: Table, wanted: str, taken: set[str]) -> list[str]:
             raise DataError(f"{table.path} has no column {pattern!r}; it has: {shown(table.columns)}")
         found |= dict.fromkeys(fits)
     return list(found)
-
-
-def _convert(cells: Sequence[Any], values: np.ndarray, wrong: dict[int, str], first: int) -> None:
-    for place, cell in enumerate(cells):
-        try:
-            values[place] = number(cell)
-        except ValueError as error:
-            wrong[first + place] = str(error)
-
-
-def _dataset(
-    path: Path,
-    parts: list[tuple[Numbers, str]],
-    keep: list[str],
-    known: LabelSpace | None,
-    seed: int,
-    group: str | None,
-    names_of_labels: str | None,
-) -> Dataset:
-    names = parts[0][0].names
-    cells = [cell for numbers, _ in parts for cell in numbers.others["label"]]
-    labels, several = label_cells(cells, known)
-    labels = decoded_labels(path, labels, names_of_labels)
-    if known is None:
-        known = space_of(path, {name for cell in labels for name in cell}, several)
-    rows = Collector(plain_name(path), known.as_multilabel(True) if several else known, modality="features")
-    told = iter(labels)
-    for numbers, part in parts:
-        rows.problems += numbers.problems
-        for place, where in enumerate(numbers.where):
-            split = part or _split(path, numbers.others["split"][place] if "split" in numbers.others else "", where)
-            columns = {name: numbers.others[f"column {name}"][place] for name in keep}
-            rows.add(numbers.rows[place], next(told), split, where, columns)
-    dataset = replace(rows.dataset(), features=names)
-    if group and len(dataset):
-        dataset = replace(dataset, group=group)
-    return deal(dataset, seed, dataset.groups)
-
-
-def _split(path: Path, cell: str, where: str) -> str:
-    if not cell:
-        return ""
-    if cell.strip().casefold() not in SPLIT_NAMES:
-        raise DataError(f"{path}: {where} has the split {cell[:40]!r}; it must be one of train, val, test")
-    return SPLIT_NAMES[cell.strip().casefold()]

@@ -12,118 +12,103 @@ emotions, and the label is the one that leads, the first in their order on a tie
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from mien.datasets import images
-from mien.datasets.collect import Collector, deal
-from mien.datasets.dataset import Dataset
-from mien.datasets.tables import Table, open_table
+from mien.datasets.cells import find_column
+from mien.datasets.dataset import Problem
+from mien.datasets.images import images
+from mien.datasets.open import Info, Items, Row, dataset
+from mien.datasets.tables import open_table
 from mien.errors import DataError
 from mien.labels import SPACES
 
 SIDE = 48
-_SPLITS = {"training": "train", "publictest": "val", "privatetest": "test"}
+_SPLITS = {"training": "train", "publictest": "val", "privatetest": "test", "": ""}
 _NAMES = ("fer2013.csv", "icml_face_data.csv")
 _VOTES = "fer2013new.csv"
-_PACKED = ("", ".gz", ".xz", ".bz2")
-_LICENCE = "none stated; research use"
 
 
-def read(path: str | Path, *, labels: str = "fer7") -> Dataset:
-    """Read the csv, or the tree of pictures ``train|test/EMOTION/*`` that was made of it.
-
-    Where the csv has no column "Usage", as train.csv of the challenge, its rows are dealt out 80/10/10.
+@dataset("fer2013", labels="fer7", modality="face", licence="none stated; research use")
+def fer2013(path: Path, *, labels: Literal["fer7", "ferplus"] = "fer7") -> Items:
+    """The csv, perhaps with .gz, .xz or .bz2 behind, the folder that holds it, or the tree ``train|test/EMOTION/*``.
 
     Args:
-        path: the csv, perhaps with .gz, .xz or .bz2 behind, the folder that holds it, or the tree.
+        path: one of these.
         labels: "fer7": its own labels; where fer2013new.csv lies beside the csv, ``votes["ferplus8"]`` holds the
             shares of votes, zeros where they are not used. Or "ferplus": the label that most votes gave; rows
             without one are left out and counted.
-
-    Raises:
-        DataError: no such file, a column is missing, votes of another length or order than the csv, or no votes
-            where the labels are to come from them.
     """
-    if labels not in ("fer7", "ferplus"):
-        raise DataError(f"{path}: labels must be fer7 or ferplus, not {labels!r}")
-    path = Path(path)
     file = _first(path, _NAMES) if path.is_dir() else path
+    if file is None and labels == "ferplus":
+        raise DataError(f"{path} has no {_NAMES[0]}; the votes of FER+ belong to its rows, not to pictures")
     if file is None:
-        if labels == "ferplus":
-            raise DataError(f"{path} has no {_NAMES[0]}; the votes of FER+ belong to its rows, not to pictures")
-        return replace(images.read(path, space="fer7"), name="fer2013", licence=_LICENCE)
+        yield from images(path, space=SPACES["fer7"])
+        yield Info(name="fer2013")
+        return
     beside = _first(file.parent, (_VOTES,))
     if beside is None and labels == "ferplus":
         raise DataError(f"there is no {_VOTES} beside {file}, which holds the votes of FER+")
-    return _read(file, beside, labels)
-
-
-def _read(file: Path, beside: Path | None, labels: str) -> Dataset:
-    votes, usages = _votes(beside) if beside else (np.zeros((0, 8), np.float32), [])
-    own, ferplus = SPACES["fer7"], SPACES["ferplus8"]
-    licence = _LICENCE + ("; FER+ votes: MIT" if beside else "")
-    rows = Collector(
-        "fer2013" if labels == "fer7" else "ferplus", own if labels == "fer7" else ferplus, licence, "face"
-    )
-    taken: list[int] = []
+    votes, usages = _votes(beside) if beside else (np.zeros((0, 8)), [])
+    yield Info(licence="none stated; research use; FER+ votes: MIT" if beside else None)
+    yield Info(name="ferplus", labels="ferplus8") if labels == "ferplus" else Info()
     row, unused = -1, 0
-    for row, (where, usage, number, pixels) in enumerate(_rows(file)):
-        if usages and (row >= len(usages) or usage != usages[row]):
-            against = (
-                f"ends before {where}" if row >= len(usages) else f"has {usages[row]!r} where {where} has {usage!r}"
-            )
-            raise DataError(f"{beside} does not belong to {file}: it {against}")
-        picture = _picture(pixels)
-        split = _SPLITS.get(usage.casefold(), None if usage else "")
-        if isinstance(picture, str) or split is None:
-            what = (
-                picture if isinstance(picture, str) else f"usage {usage!r} is none of Training, PublicTest, PrivateTest"
-            )
-            rows.problem("unreadable", where, what)
+    for row, (where, usage, label, pixels) in enumerate(_rows(file)):
+        if usages and usages[row : row + 1] != [usage]:
+            other = f"has {usages[row]!r} where {where} has {usage!r}" if row < len(usages) else f"ends before {where}"
+            raise DataError(f"{beside} does not belong to {file}: it {other}")
+        picture, split, problems = _face(where, usage, pixels)
+        yield from problems
+        if picture is None:
             continue
-        if picture.min() == picture.max():
-            kept = "left out" if split in ("train", "") else f"kept, as every row of {split} is"
-            rows.problem("empty", where, f"one gray throughout; {kept}", int(split in ("train", "")))
-            if split in ("train", ""):
-                continue
         if labels == "fer7":
-            known = number.isascii() and number.isdigit() and int(number) < len(own)
-            label = own.names[int(number)] if known else number
+            yield Row(picture, _named(label), where, split, votes={"ferplus8": votes[row]} if beside else {})
         elif votes[row].any():
-            label = ferplus.names[int(votes[row].argmax())]
+            yield Row(picture, [int(votes[row].argmax())], where, split)
         else:
             unused += 1
-            continue
-        if rows.add(picture, [label] if label else [], split, where):
-            taken.append(row)
     if usages and row + 1 != len(usages):
         raise DataError(f"{beside} does not belong to {file}: it has {len(usages)} rows, not {row + 1}")
     if unused:
-        what = f"{unused} rows on whose emotion the votes do not settle; left out"
-        rows.problem("unknown-label", file.name, what, unused)
-    own_votes = {ferplus.name: votes[taken]} if beside and labels == "fer7" else {}
-    return deal(replace(rows.dataset(), votes=own_votes), 0)
+        what = "rows on whose emotion the votes do not settle; left out"
+        yield Problem("unknown-label", file.name, f"{unused} {what}", unused)
+
+
+def _face(where: str, usage: str, pixels: str) -> tuple[np.ndarray | None, str, list[Problem]]:
+    """The picture of a row, None where it is left out, its split, and what is wrong with it."""
+    picture, split = _picture(pixels), _SPLITS.get(usage.casefold())
+    if isinstance(picture, str) or split is None:
+        what = picture if isinstance(picture, str) else f"usage {usage!r} is none of Training, PublicTest, PrivateTest"
+        return None, "", [Problem("unreadable", where, what)]
+    if picture.min() < picture.max():
+        return picture, split, []
+    if split in ("val", "test"):
+        return picture, split, [Problem("empty", where, f"one gray throughout; kept, as every row of {split} is", 0)]
+    return None, "", [Problem("empty", where, "one gray throughout; left out")]
+
+
+def _named(label: str) -> list[str | int]:
+    """The label of a number; one that is unknown stays as it is."""
+    known = label.isascii() and label.isdigit() and int(label) < len(SPACES["fer7"])
+    return [int(label) if known else label] if label else []
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
     """The first of these files that the folder has, packed or not."""
-    candidates = (folder / (name + packed) for name in names for packed in _PACKED)
+    candidates = (folder / (name + packed) for name in names for packed in ("", ".gz", ".xz", ".bz2"))
     return next((file for file in candidates if file.is_file()), None)
 
 
 def _rows(file: Path) -> Iterator[tuple[str, str, str, str]]:
     """Place, usage, emotion and pixels of each row."""
     table = open_table(file)
-    named = ("Usage",) if "usage" in map(str.casefold, table.columns) else ()  # train.csv of the challenge has none
-    emotion, pixels, *usage = _columns(table, ("emotion", "pixels", *named))
-    for lines, chunk in table.numbered(256):
-        usages = chunk[usage[0]] if usage else [""] * len(lines)
-        for line, *cells in zip(lines, usages, chunk[emotion], chunk[pixels], strict=True):
-            first, second, third = (str(cell).strip() for cell in cells)
-            yield f"{file.name}:{line}", first, second, third
+    named = ("usage",) if "usage" in map(str.casefold, table.columns) else ()  # train.csv of the challenge has none
+    emotion, pixels, *usage = (find_column(table.columns, name, (), "", file) for name in ("emotion", "pixels", *named))
+    for line, row in table.records(256):
+        cells = [str(row[name]).strip() for name in (emotion, pixels, *usage)]
+        yield f"{file.name}:{line}", cells[2] if usage else "", cells[0], cells[1]
 
 
 def _picture(pixels: str) -> np.ndarray | str:
@@ -143,29 +128,19 @@ def _picture(pixels: str) -> np.ndarray | str:
 
 def _votes(file: Path) -> tuple[np.ndarray, list[str]]:
     """Shares of the eight emotions, float32 (n, 8), zeros where the votes are not used; and n usages."""
-    names = (*SPACES["ferplus8"].names, "unknown", "NF")
     table = open_table(file)
-    columns = _columns(table, ("Usage", *names))
+    names = ("Usage", *SPACES["ferplus8"].names, "unknown", "NF")
+    usage, *columns = (find_column(table.columns, name, (), "", file) for name in names)
     usages: list[str] = []
     counts: list[list[float]] = []
-    for lines, chunk in table.numbered():
-        usages += [str(cell).strip() for cell in chunk[columns[0]]]
-        for line, *cells in zip(lines, *(chunk[name] for name in columns[1:]), strict=True):
-            try:
-                counts.append([float(cell or 0) for cell in cells])
-            except ValueError as error:
-                raise DataError(f"{file}:{line} has votes that are no numbers") from error
-    votes = np.array(counts, dtype=np.float32).reshape(-1, len(names))
+    for line, row in table.records():
+        usages.append(str(row[usage]).strip())
+        try:
+            counts.append([float(row[column] or 0) for column in columns])
+        except ValueError as error:
+            raise DataError(f"{file}:{line} has votes that are no numbers") from error
+    votes = np.array(counts, dtype=np.float32).reshape(-1, len(columns))
     votes[~(votes > 1)] = 0
-    votes[votes.argmax(1) >= len(names) - 2] = 0
+    votes[votes.argmax(1) >= len(columns) - 2] = 0
     votes = votes[:, :-2]
     return votes / np.maximum(votes.sum(1, keepdims=True), 1), usages
-
-
-def _columns(table: Table, names: tuple[str, ...]) -> list[str]:
-    """The columns of these names, whatever their case."""
-    lower = {name.casefold(): name for name in table.columns}
-    missing = [name for name in names if name.casefold() not in lower]
-    if missing:
-        raise DataError(f"{table.path} has no column {missing[0]!r}; it has: {', '.join(table.columns)}")
-    return [lower[name.casefold()] for name in names]

@@ -1,7 +1,8 @@
 """Lines of text files, packed or not: their encoding, and how much of a file may be in memory at a time.
 
-A file is UTF-8, or UTF-16 by its byte order mark or its zero bytes, unless `encoding` names another. One that turns
-out not to be UTF-8 is read as cp1252 (Western Windows), and a warning says so, where nothing speaks against it: all
+A file is UTF-8, or UTF-16 or UTF-32 by its byte order mark or its zero bytes, unless `encoding` names another; latin-1
+is taken for cp1252, which has letters where latin-1 has control characters, as browsers do. One that turns out not to
+be UTF-8 is read as cp1252 (Western Windows), and a warning says so, where nothing speaks against it: all
 before is ASCII, all bytes are defined in cp1252, and they make up words as Western languages have them. Everything else
 is refused: no byte is ever replaced, and no file is read in two encodings.
 """
@@ -36,6 +37,7 @@ _HINT = "name its encoding (encoding=cp1251, or --encoding cp1251 for predict) o
 #: Letters that Western text in cp1252 does not have inside a word, but Polish, Macintosh and DOS files read as it do.
 _FOREIGN = re.compile(rb"[a-z](?:[\x8a\x8c\x8e\xc0-\xd6\xd8-\xde]|[\xa5\xb3\xb9](?=[a-z]))")
 _RUN = re.compile(rb"[\xa1-\xff]{4,}")  # of different letters: Cyrillic, Greek, Chinese, …
+_C1 = re.compile(rb"[\x80-\x9f]")
 _PRINTED = bytes({9, 10, 13, *range(32, 256)})
 _NOT_TEXT = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7")
 
@@ -90,16 +92,17 @@ def stream_blocks(file: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
-def check_encoding(encoding: str | None) -> None:
-    """Refuse what is no encoding of texts.
+def check_encoding(encoding: str | None) -> str | None:
+    """The encoding to read with where that one is named.
 
     Raises:
-        DataError: there is no such encoding.
+        DataError: there is no such encoding of texts.
     """
     try:
         known: Any = codecs.lookup(encoding or "utf-8")
         if not known._is_text_encoding or known.name in _NOT_TEXT:
             raise LookupError
+        return "cp1252" if known.name == "iso8859-1" else encoding
     except (LookupError, ValueError):
         raise DataError(f"there is no encoding {str(encoding)[:40]!r}; such as utf-8, cp1252, utf-16") from None
 
@@ -117,8 +120,10 @@ def decoded_lines(parts: Iterable[bytes], name: str, encoding: str | None = None
     """
     parts = iter(parts)
     first = next(parts, b"")
-    encoding = encoding or _utf16(first)
+    named, encoding = encoding, check_encoding(encoding) or _wide(first)
     parts = itertools.chain([first], parts)
+    if named and named != encoding:
+        parts = _note_letters(parts, name)
     if encoding:
         parts = _recoded(parts, name, encoding)
         first = next(parts, b"")
@@ -156,7 +161,7 @@ def weight(cells: Iterable[Any]) -> int:
     """About how many bytes a row takes in memory.
 
     Raises:
-        ValueError: lists lie in lists more than `DEPTH_LIMIT` deep.
+        DataError: lists lie in lists more than `DEPTH_LIMIT` deep.
     """
     total, level = 0, list(cells)
     for _ in range(DEPTH_LIMIT):
@@ -164,7 +169,7 @@ def weight(cells: Iterable[Any]) -> int:
         level = [part for value in level if isinstance(value, list | tuple | dict) for part in _parts(value)]
         if not level:
             return total
-    raise ValueError(f"is nested more than {DEPTH_LIMIT} deep")
+    raise DataError(f"is nested more than {DEPTH_LIMIT} deep")
 
 
 def shown(names: Sequence[Any], most: int = 8) -> str:
@@ -193,20 +198,39 @@ def _split(parts: Iterable[bytes], end: bytes) -> Iterator[bytes]:
         yield rest
 
 
-def _utf16(first: bytes) -> str | None:
-    """UTF-16 by its mark, or by the control bytes that every second byte of it is."""
+def _wide(first: bytes) -> str | None:
+    """UTF-32 or UTF-16 by its mark, or by the control bytes that two or three of four bytes of it are."""
+    if first.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
     if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
+    low, *middle, high = (_control_share(first[place:1000:4]) for place in range(4))
+    if high == middle[1] == 1 and low < 1 / 2:
+        return "utf-32-le"
+    if low == middle[0] == 1 and high < 1 / 2:
+        return "utf-32-be"
     even, odd = (len(first[place:1000:2].translate(None, _PRINTED)) for place in (0, 1))
     if max(even, odd) < 2 or max(even, odd) * 4 < len(first[:1000]) or min(even, odd) * 4 > max(even, odd):
         return None
     return "utf-16-le" if odd > even else "utf-16-be"
 
 
+def _control_share(part: bytes) -> float:
+    return len(part.translate(None, _PRINTED)) / max(1, len(part))
+
+
 @lru_cache(1000)
-def _warn(name: str) -> None:
+def _warn(name: str, line: str = "%s is not UTF-8: read as cp1252 (encoding= overrides)") -> None:
     """Say once that a file is read as cp1252."""
-    logging.getLogger("mien").warning("%s is not UTF-8: read as cp1252 (encoding= overrides)", quoted(name))
+    logging.getLogger("mien").warning(line, quoted(name))
+
+
+def _note_letters(parts: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """Say it where cp1252 has a letter or a sign and latin-1 a control character."""
+    for part in parts:
+        if _C1.search(part):
+            _warn(name, "note: %s: latin-1 is read as cp1252, as browsers do")
+        yield part
 
 
 def _recoded(parts: Iterable[bytes], name: str, encoding: str) -> Iterator[bytes]:

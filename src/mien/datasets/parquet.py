@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from mien.datasets.lines import CHUNK_LIMIT, PACKED, ROW_LIMIT, allowed_size, blocks, open_binary
+from mien.datasets.lines import CHUNK_LIMIT, PACKED, ROW_LIMIT, allowed_size, blocks, check_encoding, open_binary
 from mien.errors import DataError, MienError, require
 
 _BATCH = 4096  # rows
@@ -53,6 +53,7 @@ def read_rows(path: Path, size: int, encoding: str | None) -> Iterator[list[list
     """
     with open_parquet(path) as file, _damage(path):
         row, total, limit = 0, 0, allowed_size(path)
+        encoding = check_encoding(encoding)
         declared = file.metadata
         bytes_a_row = max((group.total_byte_size // max(group.num_rows, 1) for group in _groups(declared)), default=0)
         for batch in file.iter_batches(batch_size=max(1, min(size, _BATCH, CHUNK_LIMIT // max(bytes_a_row, 1)))):

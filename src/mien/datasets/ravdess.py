@@ -10,17 +10,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from mien.datasets.archives import Member, members, unpack
-from mien.datasets.collect import Collector
-from mien.datasets.dataset import Dataset
+from mien.datasets.cells import find_column
+from mien.datasets.dataset import Problem
 from mien.datasets.features import read_numbers
-from mien.datasets.table import find_column
+from mien.datasets.open import Info, Items, Progress, Row, dataset, no_progress
 from mien.datasets.tables import open_table, table_suffix
 from mien.errors import DataError
 from mien.labels import SPACES
@@ -34,7 +33,6 @@ FOLDS = {
     "5": (1, 4, 9, 22),
 }
 _FOLD = {actor: fold for fold, actors in FOLDS.items() for actor in actors}
-_LICENCE = "CC BY-NC-SA 4.0"
 _CODE = re.compile(r"(0[123])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4])$")
 _CHANNELS = {"01": "av", "02": "video", "03": "audio"}
 _VOCALS = {"01": "speech", "02": "song"}
@@ -91,21 +89,26 @@ def parse(name: str) -> Code | None:
     )
 
 
-def read(
-    path: str | Path,
+Fold = Literal["1", "2", "3", "4", "5", "none"]
+
+
+@dataset("ravdess", labels="ravdess8", licence="CC BY-NC-SA 4.0", group="actor")
+def ravdess(
+    path: Path,
     *,
-    fold: str = "1",
-    val: str = "",
-    vocal: str = "speech",
-    channel: str = "",
+    fold: Fold = "1",
+    val: Fold | Literal[""] = "",
+    vocal: Literal["speech", "song", "all"] = "speech",
+    channel: Literal["av", "video", "audio", "all", ""] = "",
     cache: str = "",
     columns: str = "",
-    centre: str = "",
-) -> Dataset:
-    """Read the published zips, unpacked clips, or a table of features measured on the clips.
+    centre: Literal["actor", ""] = "",
+    progress: Progress = no_progress,
+) -> Items:
+    """The published zips, unpacked clips, or a table of features measured on the clips.
 
     Splits are by actor: no actor, and so no utterance in whatever form, is in two of them. Files and rows whose name
-    is none of RAVDESS, or that lie in another actor's folder, are left out and told.
+    is none of RAVDESS, or that lie in another actor's folder, are left out and noted.
 
     Args:
         path: a folder with zips or clips at any depth, one zip, or a table with a column of clip names.
@@ -122,48 +125,36 @@ def read(
         centre: "actor" takes each actor's own mean off each feature of a table. That mean is over all of the actor's
             clips, those to be read too: such figures are for people of whom many clips are known. The features are then
             named so, and the set too.
-
-    Raises:
-        DataError: no such path or option, nothing of RAVDESS in it, or no room to unpack.
+        progress: shows how far the unpacking is.
     """
-    root = Path(path)
-    _check(root, fold, val, vocal, channel, centre)
-    if table_suffix(root) and not root.is_dir():
-        dataset = _table(root, columns, vocal)
-        return _split(_centered(dataset) if centre else dataset, fold, val)
+    if fold == val != "none":
+        raise DataError(f"{path}: fold {fold} cannot be test and val")
+    after = val or ("none" if fold == "none" else str(int(fold) % len(FOLDS) + 1))
+    splits = {after: "val", fold: "test"}
+    if table_suffix(path) and not path.is_dir():
+        yield from _rows(path, columns, vocal, centre, splits)
+        return
     if columns or centre:
-        raise DataError(f"{root}: columns and centre are for a table of features")
-    rows = Collector("ravdess", SPACES["ravdess8"], _LICENCE, "video")
-    there = _clips(root, rows)
+        raise DataError(f"{path}: columns and centre are for a table of features")
+    there: list[_Clip] = []
+    yield from _find_clips(path, there)
     clips = _wanted(there, vocal, channel)
     if not clips:
         have = sorted({f"{clip.code.vocal} ({clip.code.channel})" for clip in there})
-        raise DataError(f"{root} has no such clips of RAVDESS; it has: {', '.join(have) or 'none'}")
-    if all(clip.code.channel == "audio" for clip in clips):
-        rows.modality = "voice"
-    places = unpack([clip.file for clip in clips if isinstance(clip.file, Member)], Path(cache) if cache else None)
+        raise DataError(f"{path} has no such clips of RAVDESS; it has: {', '.join(have) or 'none'}")
+    yield Info(modality="voice" if all(clip.code.channel == "audio" for clip in clips) else "video")
+    packed = [clip.file for clip in clips if isinstance(clip.file, Member)]
+    places = unpack(packed, Path(cache) if cache else None, progress)
     for clip in clips:
         file = places[clip.file] if isinstance(clip.file, Member) else clip.file
         if isinstance(file, str):
-            rows.problem("unreadable", clip.where, file)
+            yield Problem("unreadable", clip.where, file)
         else:
-            rows.add(str(file), [clip.code.emotion], "", clip.where, clip.code.columns)
-    return _split(rows.dataset(), fold, val)
+            yield _row(str(file), clip.code, clip.where, splits)
 
 
-def _check(root: Path, fold: str, val: str, vocal: str, channel: str, centre: str) -> None:
-    allowed = {
-        "fold": (fold, [*FOLDS, "none"]),
-        "val": (val, [*FOLDS, "none", ""]),
-        "vocal": (vocal, [*_VOCALS.values(), "all"]),
-        "channel": (channel, [*_CHANNELS.values(), "all", ""]),
-        "centre": (centre, ["actor", ""]),
-    }
-    for name, (value, known) in allowed.items():
-        if value not in known:
-            raise DataError(f"{root}: {name} must be one of {', '.join(filter(None, known))}, not {value!r}")
-    if fold == val != "none":
-        raise DataError(f"{root}: fold {fold} cannot be test and val")
+def _row(content: Any, code: Code, where: str, splits: dict[str, str]) -> Row:
+    return Row(content, [code.emotion], where, splits.get(code.columns["fold"], "train"), code.columns)
 
 
 class _Clip(NamedTuple):
@@ -172,32 +163,34 @@ class _Clip(NamedTuple):
     where: str
 
 
-def _clips(root: Path, rows: Collector) -> list[_Clip]:
-    """All clips of RAVDESS in a folder or zip, in the order of their names; what else looks like a clip is noted.
+def _find_clips(root: Path, found: list[_Clip]) -> Iterator[Problem]:
+    """Gather all clips of RAVDESS in a folder or zip, in the order of their names; what else looks like one is noted.
 
     A clip that lies both unpacked and in a zip is taken unpacked.
     """
     if not root.exists():
         raise DataError(f"there is no folder {root}")
-    found: dict[Code, _Clip] = {}
-    for file, where in _files(root, rows):
+    clips: dict[Code, _Clip] = {}
+    for file, where in _files(root):
+        if isinstance(file, Problem):
+            yield file
+            continue
         name = PurePosixPath(file.name if isinstance(file, Member) else file.as_posix())
         code, parent = parse(name.name[: -len(name.suffix)]), _ACTOR.search(name.parent.name)
-        size = file.size if isinstance(file, Member) else file.stat().st_size
         if code is None:
-            rows.problem("misnamed", where, "no name of a RAVDESS clip")
+            yield Problem("misnamed", where, "no name of a RAVDESS clip")
         elif parent and parent[1] != code.actor:
-            rows.problem("misnamed", where, f"its name says actor {code.actor}, its folder {parent[1]}")
-        elif not size:
-            rows.problem("empty", where, "is empty")
-        elif code not in found:
-            found[code] = _Clip(code, file, where)
-        elif not (isinstance(file, Member) and isinstance(found[code].file, Path)):
-            rows.problem("duplicate", where, f"the same clip as {found[code].where}")
-    return sorted(found.values(), key=lambda clip: clip.where)
+            yield Problem("misnamed", where, f"its name says actor {code.actor}, its folder {parent[1]}")
+        elif not (file.size if isinstance(file, Member) else file.stat().st_size):
+            yield Problem("empty", where, "is empty")
+        elif code not in clips:
+            clips[code] = _Clip(code, file, where)
+        elif not (isinstance(file, Member) and isinstance(clips[code].file, Path)):
+            yield Problem("duplicate", where, f"the same clip as {clips[code].where}")
+    found += sorted(clips.values(), key=lambda clip: clip.where)
 
 
-def _files(root: Path, rows: Collector) -> Iterator[tuple[Path | Member, str]]:
+def _files(root: Path) -> Iterator[tuple[Path | Member | Problem, str]]:
     """What ends like a clip, with where it is: first the files, then those in zips."""
     zips = [] if root.is_dir() else [root]
     for folder, below, names in os.walk(root):
@@ -215,7 +208,7 @@ def _files(root: Path, rows: Collector) -> Iterator[tuple[Path | Member, str]]:
         except DataError as error:
             if archive == root:
                 raise
-            rows.problem("unreadable", own, str(error).removeprefix(f"{archive} "))
+            yield Problem("unreadable", own, str(error).removeprefix(f"{archive} ")), own
             continue
         for member in listed:
             inner = PurePosixPath(member.name)
@@ -239,37 +232,27 @@ def _wanted(found: list[_Clip], vocal: str, channel: str) -> list[_Clip]:
     return [clip for clip in clips if best.get(clip.code._replace(channel="")) is clip]
 
 
-def _split(dataset: Dataset, fold: str, val: str) -> Dataset:
-    """The set split by the actors' folds, and grouped by actor."""
-    if not len(dataset):
-        return dataset
-    val = val or ("none" if fold == "none" else str(int(fold) % len(FOLDS) + 1))
-    own = dataset.columns["fold"]
-    split = np.where(own == fold, "test", np.where(own == val, "val", "train")).astype(object)
-    return replace(dataset, split=split, group="actor")
-
-
-def _table(path: Path, columns: str, vocal: str) -> Dataset:
+def _rows(path: Path, columns: str, vocal: str, centre: str, splits: dict[str, str]) -> Items:
+    """The rows of a table of features."""
     table = open_table(path)
-    code = find_column(table.columns, None, _CODE_COLUMNS, "clip name", path)
+    column = find_column(table.columns, "", _CODE_COLUMNS, "clip name", path)
     units = "AU*" if any(name.startswith("AU") for name in table.columns) else ""
-    numbers = read_numbers(table, columns or units, {"code": code})
-    rows = Collector("ravdess", SPACES["ravdess8"], _LICENCE, "features")
-    rows.problems += numbers.problems
-    for row, name, where in zip(numbers.rows, numbers.others["code"], numbers.where, strict=True):
-        clip = parse(Path(name).name.split(".")[0])
-        if clip is None:
-            rows.problem("misnamed", where, f"{name!r} is no name of a RAVDESS clip")
-        elif vocal in ("all", clip.vocal):
-            rows.add(row, [clip.emotion], "", where, clip.columns)
-    if not len(found := rows.dataset()):
-        raise DataError(f"{path} has no rows of RAVDESS {vocal} clips (names in the column {code!r})")
-    return replace(found, features=numbers.names)
-
-
-def _centered(dataset: Dataset) -> Dataset:
-    rows, actors = np.stack(dataset.inputs), dataset.columns["actor"]
-    for actor in np.unique(actors):
-        rows[actors == actor] -= rows[actors == actor].mean(0)
-    names = tuple(f"{name} less the actor's mean" for name in dataset.features)
-    return replace(dataset, name="ravdess-less-actor-means", inputs=list(rows), features=names)
+    numbers = read_numbers(table, columns or units, {"code": column})
+    yield from numbers.problems
+    codes = [parse(Path(name).name.split(".")[0]) for name in numbers.others["code"]]
+    for code, name, where in zip(codes, numbers.others["code"], numbers.where, strict=True):
+        if code is None:
+            yield Problem("misnamed", where, f"{name!r} is no name of a RAVDESS clip")
+    taken = [(place, code) for place, code in enumerate(codes) if code and vocal in ("all", code.vocal)]
+    if not taken:
+        raise DataError(f"{path} has no rows of RAVDESS {vocal} clips (names in the column {column!r})")
+    rows = numbers.rows[[place for place, _ in taken]]
+    yield Info(modality="features", features=numbers.names)
+    if centre:
+        actors = np.array([code.actor for _, code in taken])
+        for actor in np.unique(actors):
+            rows[actors == actor] -= rows[actors == actor].mean(0)
+        names = [f"{name} less the actor's mean" for name in numbers.names]
+        yield Info(name="ravdess-less-actor-means", features=names)
+    for row, (place, code) in zip(rows, taken, strict=True):
+        yield _row(row, code, numbers.where[place], splits)

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from mien.datasets.collect import Collector
-from mien.datasets.dataset import Dataset
+from mien.datasets.open import Info, Items, Row, dataset
 from mien.datasets.tables import open_table
 from mien.errors import DataError
-from mien.labels import SPACES
 
-#: name → (file, label space, columns of the file, split of a row by its number)
-_SETS: dict[str, tuple[str, str, tuple[str, ...], Callable[[int], str]]] = {
-    "text": ("sample.tsv", "ekman7", ("text", "label", "kind"), lambda line: "test"),
-    "everyday": ("everyday.tsv", "goemotions28", ("text", "label"), lambda line: "train" if line % 10 else "val"),
-}
+#: name → (label space, columns of the file)
+_SETS = {"text": ("ekman7", ("text", "label", "kind")), "everyday": ("goemotions28", ("text", "label"))}
 
 
-def read(path: str) -> Dataset:
-    """Read "text" (ekman7, all test; the column "kind" says what is hard about a row) or "everyday" (goemotions28).
-
-    Raises:
-        DataError: there is no sample of that name.
-    """
-    if path not in _SETS:
-        raise DataError(f"there is no sample {path!r}; there are: {', '.join(_SETS)}")
-    file, space, columns, split = _SETS[path]
-    rows = Collector(f"sample-{path}", SPACES[space], "MIT, written for mien")
-    for lines, chunk in open_table(Path(__file__).with_name(file), columns=columns, raw=True).numbered():
-        others = [name for name in columns if name not in ("text", "label")]
-        for place, (line, text, labels) in enumerate(zip(lines, chunk["text"], chunk["label"], strict=True)):
-            names = [label.strip() for label in labels.split(",") if label.strip()]
-            rows.add(text, names, split(line), f"{file}:{line}", {name: chunk[name][place] for name in others})
-    return rows.dataset()
+@dataset("sample", licence="MIT, written for mien")
+def sample(path: Path) -> Items:
+    """The set "text" (all test; the column "kind" says what is hard about a row) or "everyday"."""
+    name = str(path)
+    if name not in _SETS:
+        raise DataError(f"there is no sample {name!r}; there are: {', '.join(_SETS)}")
+    space, columns = _SETS[name]
+    yield Info(name=f"sample-{name}", labels=space)
+    file = Path(__file__).with_name("sample.tsv" if name == "text" else "everyday.tsv")
+    for line, row in open_table(file, columns=columns, quotes=False).records():
+        split = "test" if name == "text" else "train" if line % 10 else "val"
+        labels = [label.strip() for label in row["label"].split(",") if label.strip()]
+        yield Row(row["text"], labels, f"{file.name}:{line}", split, {column: row[column] for column in columns[2:]})

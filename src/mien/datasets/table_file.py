@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from mien.datasets.lines import CHUNK_LIMIT, blocks, decoded_lines, open_binary, shown
-from mien.datasets.unpickle import LIMIT
 from mien.errors import DataError
 
 COLUMN_LIMIT = 50_000
@@ -19,14 +19,7 @@ Chunk = dict[str, list[Any]]
 Record = tuple[int, Sequence[Any], int]  # line, cells, and about how many bytes they take
 
 
-class Options(NamedTuple):
-    columns: Sequence[str] | None = None
-    raw: bool = False
-    limit: int = LIMIT
-    encoding: str | None = None
-
-
-class Table:
+class Table(ABC):
     """A table on disk. It can be run through any number of times, as long as the file stays as it is.
 
     Attributes:
@@ -38,11 +31,14 @@ class Table:
     columns: tuple[str, ...] = ()
     rows: int | None = None
 
-    def __init__(self, path: Path, options: Options) -> None:
-        self.path, self.options = path, options
-        self._state, self._count = file_state(path), -1
+    def __init__(
+        self, path: Path, columns: Sequence[str] | None, quotes: bool, limit: int, encoding: str | None
+    ) -> None:
+        self.path, self._quotes, self._limit, self._encoding = path, quotes, limit, encoding
+        self._header = columns is None
+        self._state, self._count = _file_state(path), -1
         with self._steady():
-            self.columns = checked_names(path, self._names() if options.columns is None else options.columns)
+            self.columns = _checked_names(path, self._names() if columns is None else columns)
 
     def chunks(self, size: int = 4096) -> Iterator[Chunk]:
         """The rows, up to *size* and 8 MiB at a time, as column → values.
@@ -52,6 +48,12 @@ class Table:
                 since it was opened.
         """
         return (chunk for _, chunk in self.numbered(size))
+
+    def records(self, size: int = 4096) -> Iterator[tuple[int, dict[str, Any]]]:
+        """As `chunks`, a row at a time: its line as a person counts them, and its cells by column."""
+        for lines, chunk in self.numbered(size):
+            for line, cells in zip(lines, zip(*chunk.values(), strict=True), strict=True):
+                yield line, dict(zip(self.columns, cells, strict=True))
 
     def numbered(self, size: int = 4096) -> Iterator[tuple[list[int], Chunk]]:
         """As `chunks`, each with the line of every row as a person counts them (rows from 1 in binary formats)."""
@@ -64,13 +66,40 @@ class Table:
                 raise DataError(f"{self.path} has {count:,} rows, and had {self._count:,} before; give it again")
             self._count = count
 
+    @abstractmethod
     def _names(self) -> Iterable[str]:
         """The columns as the file names them."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def _numbered(self, size: int) -> Iterator[tuple[list[int], Chunk]]:
+        """What `numbered` gives."""
+
+    @contextmanager
+    def _steady(self) -> Iterator[None]:
+        """Raise a DataError where the file is not what it was when it was opened, whatever else is wrong with it."""
+        changed = DataError(f"{self.path} was changed while it was read; give it again when it is complete")
+        try:
+            if _file_state(self.path) != self._state:
+                raise changed
+            yield
+        except DataError:
+            if _file_state(self.path) != self._state:
+                raise changed from None
+            raise
+        if _file_state(self.path) != self._state:
+            raise changed
+
+
+class TextTable(Table):
+    """A table of lines."""
+
+    @abstractmethod
+    def _parse(self) -> Iterator[Record]:
+        """The rows."""
 
     def _numbered(self, size: int) -> Iterator[tuple[list[int], Chunk]]:
-        records, batch, total = self._records(), list[Record](), 0
-        for record in records:
+        batch, total = list[Record](), 0
+        for record in self._parse():
             if batch and (len(batch) == size or total + record[2] > CHUNK_LIMIT):
                 yield self._chunk(batch)
                 batch, total = [], 0
@@ -84,35 +113,13 @@ class Table:
         values = zip(*rows, strict=True)
         return list(lines), {name: list(cells) for name, cells in zip(self.columns, values, strict=True)}
 
-    def _records(self) -> Iterator[Record]:
-        raise NotImplementedError
-
     def _lines(self) -> Iterator[str]:
         """The lines with their ends, decoded."""
         with open_binary(self.path) as file:
-            yield from decoded_lines(blocks(file, self.path), str(self.path), self.options.encoding)
-
-    @contextmanager
-    def _steady(self) -> Iterator[None]:
-        """See that the file is at the end of a block what it was when it was opened.
-
-        Raises:
-            DataError: it is not, which may be why something else is wrong with it.
-        """
-        changed = DataError(f"{self.path} was changed while it was read; give it again when it is complete")
-        try:
-            if file_state(self.path) != self._state:
-                raise changed
-            yield
-        except DataError:
-            if file_state(self.path) != self._state:
-                raise changed from None
-            raise
-        if file_state(self.path) != self._state:
-            raise changed
+            yield from decoded_lines(blocks(file, self.path), str(self.path), self._encoding)
 
 
-def file_state(path: Path) -> tuple[int, ...]:
+def _file_state(path: Path) -> tuple[int, ...]:
     """What changes when a file does; nothing where there is none."""
     try:
         found = os.stat(path)
@@ -121,7 +128,7 @@ def file_state(path: Path) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def checked_names(path: Path, columns: Iterable[str]) -> tuple[str, ...]:
+def _checked_names(path: Path, columns: Iterable[str]) -> tuple[str, ...]:
     names = tuple(name.strip() or f"column {place}" for place, name in enumerate(columns, 1))
     if len(names) > COLUMN_LIMIT:
         raise DataError(f"{path} has more than {COLUMN_LIMIT:,} columns")

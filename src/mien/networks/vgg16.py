@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mien.datasets.pickled_arrays import read_pickled_arrays
 from mien.errors import DataError, RecipeError
+from mien.media.pickles import read_pickled_arrays
 from mien.networks.packages import package_file
 
 #: How many convolutions of which width there are in each block; a maximum over 2×2 follows each.

@@ -15,6 +15,7 @@ MODALITY = Modality(
     sampler="mien.modalities.face.sampler:FaceSampler",
     example='"photo.jpg"',
     options=("crops",),
+    cutter="mien.modalities.face.preprocess:face_cutter",
     batch=8,
     default=True,
     boxes="face",

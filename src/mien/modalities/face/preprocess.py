@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,6 +66,19 @@ def reduce(picture: np.ndarray, settings: FaceSettings) -> np.ndarray:
     if max(picture.shape[:2]) > most:
         picture = resize(picture, most)
     return recolor(picture, settings.channels)
+
+
+def face_cutter() -> Callable[[np.ndarray], np.ndarray | None]:
+    """What cuts the largest face out of a photograph, turned upright, 96 pixels a side; None where there is none."""
+    from mien.modalities.face.detect import FaceDetector
+
+    detector, settings = FaceDetector(), FaceSettings(size=96, channels=3)
+
+    def cut(photograph: np.ndarray) -> np.ndarray | None:
+        found = detector.find(photograph)
+        return align(photograph, max(found, key=lambda face: face.area), settings) if found else None
+
+    return cut
 
 
 def align(picture: np.ndarray, face: Face, settings: FaceSettings) -> np.ndarray:

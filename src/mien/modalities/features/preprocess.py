@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from mien.datasets.cells import LARGEST, is_failed, number
 from mien.errors import InputError
-
-_LARGEST = 1e30  # sums of larger ones are no numbers any more
 
 
 class FeatureSettings(BaseModel):
@@ -42,32 +40,6 @@ class Row(NamedTuple):
 
     name: str
     values: Mapping[str, Any]
-
-
-def number(cell: Any) -> float:
-    """A cell of a table as a finite float.
-
-    Raises:
-        ValueError: it is none; the message says what it is, as in "is empty".
-    """
-    if cell is None or (isinstance(cell, str) and not cell.strip()):
-        raise ValueError("is empty")
-    try:
-        value = float(cell)
-    except (TypeError, ValueError):
-        text = str(cell)
-        hint = "; write it with a point" if text.count(",") == 1 and text.replace(",", "").isdigit() else ""
-        raise ValueError(f"is {text[:40]!r}, no number{hint}") from None
-    if math.isnan(value):  # how tables of numbers say so
-        raise ValueError("is empty")
-    if abs(value) > _LARGEST:
-        raise ValueError(f"is {cell}, too large a number")
-    return value
-
-
-def is_failed(cell: Any) -> bool:
-    """Whether a cell of a column "success" says that no face was found."""
-    return str(cell).strip().casefold() in ("0", "0.0", "false")
 
 
 def prepare(item: Any, columns: Sequence[str]) -> np.ndarray:
@@ -103,7 +75,7 @@ def prepare(item: Any, columns: Sequence[str]) -> np.ndarray:
         raise InputError(f"a row of {len(columns)} numbers is needed, got shape {values.shape}")
     if not np.isfinite(values).all():
         raise InputError(f"{columns[int(np.flatnonzero(~np.isfinite(values))[0])]} is no finite number")
-    if (large := np.abs(values) > _LARGEST).any():
+    if (large := np.abs(values) > LARGEST).any():
         raise InputError(f"{columns[int(np.flatnonzero(large)[0])]} is too large a number")
     return values
 

@@ -1,0 +1,208 @@
+"""Columns and cells of tables: which column is meant, and the labels, numbers and splits in its cells."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mien.datasets.dataset import SPLITS
+from mien.datasets.lines import shown
+from mien.datasets.splits import SPLIT_NAMES
+from mien.datasets.tables import cell_text, table_suffix
+from mien.errors import DataError, quoted
+from mien.labels import SPACES, LabelSpace, _key
+
+TEXT_NAMES = ("text", "texts", "comment", "sentence", "content", "review", "message", "tweet", "utterance", "post")
+LABEL_NAMES = ("label", "labels", "emotion", "emotions", "sentiment", "mood", "feeling", "category", "class", "target")
+PICTURE_NAMES = ("path", "picture", "image", "file", "filename", "photo")
+_SEPARATORS = "|;,"
+_SEPARATES = re.compile(r"\w(?:[^\w '\"’.()?!&-]+ ?|  +)\w")  # of a header: what may stand between two columns
+_LIST = re.compile(r"\[\s*\]|[\[({]\s*(?:['\"].*['\"]|\d[\d\s,]*),?\s*[\])}]", re.DOTALL)
+_ITEM = re.compile(r"""'([^']*)'|"([^"]*)"|([^\s,'"]+)""")
+_DATA = re.compile(r"(?:^| )[\d.]+(?: |$)|@|https?:|\d{4}-\d\d")  # what is no name of a column
+LARGEST = 1e30  # sums of larger numbers are no numbers any more
+
+
+def find_column(columns: Sequence[str], wanted: str, usual: Sequence[str], what: str, file: Path) -> str:
+    """The name of a column: the one asked for, or the first of the usual ones, whatever its case.
+
+    Raises:
+        DataError: there is none; the message names the columns there are.
+    """
+    if wanted in columns:
+        return wanted
+    lower = {name.casefold(): name for name in reversed(columns)}
+    for name in (wanted,) if wanted else usual:
+        if name.casefold() in lower:
+            return lower[name.casefold()]
+    missing = f"no column {wanted!r}" if wanted else f"no {what} column (such as {', '.join(usual[:3])})"
+    hint = "; is its first row no header? Add one that names the columns" if _DATA.search(" ".join(columns)) else ""
+    raise DataError(f"{file} has {missing}; it has: {shown(columns)}{hint}")
+
+
+def text_column(columns: Sequence[str], wanted: str | None, file: Path) -> str:
+    """The name of the column with the text: the one asked for, or the first of the usual names, or the only one.
+
+    Raises:
+        DataError: there is none; the message names the columns there are.
+    """
+    if wanted is None and len(columns) == 1:
+        words = set(re.findall(r"[a-z]+", columns[0].casefold()))
+        if len(words) > 1 and _SEPARATES.search(columns[0]):
+            what = f"{file} has one column, {quoted(columns[0])!r}: what separates its columns is not known"
+            raise DataError(f"{what}; comma, semicolon, tab and | are (or name it with --column)")
+        if not words.intersection(TEXT_NAMES) and table_suffix(file) in (".csv", ".tsv"):
+            line = "note: %s has one column; its first line, %r, is taken for the header"
+            logging.getLogger("mien").warning(line, quoted(file), quoted(columns[0]))
+        return columns[0]
+    return find_column(columns, wanted or "", TEXT_NAMES, "text", file)
+
+
+def split_files(path: Path) -> dict[Path, str]:
+    """The tables to read, each with its split ("" where the rows say, or nobody)."""
+    if not path.is_dir():
+        return {path: ""}
+    found: dict[str, Path] = {}
+    for file in sorted(path.iterdir()):
+        split = SPLIT_NAMES.get(file.name.split(".")[0].casefold()) if table_suffix(file) else None
+        if split in found:
+            raise DataError(f"{path} has two tables for {split}: {found[split].name} and {file.name}")
+        if split:
+            found[split] = file
+    if not found:
+        raise DataError(f"{path} has no tables named train, val or test")
+    return {found[split]: split for split in SPLITS if split in found}
+
+
+def split_column(columns: Sequence[str], wanted: str, file: Path) -> str | None:
+    """The name of the column with the splits: the one asked for, or "split"; None where there is none."""
+    named = wanted or any(name.casefold() == "split" for name in columns)
+    return find_column(columns, wanted, ("split",), "split", file) if named else None
+
+
+def split_name(cell: Any, where: str) -> str:
+    """What a cell calls a split, by its name here."""
+    text = cell_text(cell) or ""
+    if text.strip().casefold() not in SPLIT_NAMES:
+        raise DataError(f"{where} has the split {text[:40]!r}; it must be one of {', '.join(SPLITS)}")
+    return SPLIT_NAMES[text.strip().casefold()]
+
+
+def number(cell: Any) -> float:
+    """A cell as a finite float.
+
+    Raises:
+        ValueError: it is none; the message says what it is, as in "is empty".
+    """
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
+        raise ValueError("is empty")
+    try:
+        value = float(cell)
+    except (TypeError, ValueError):
+        text = str(cell)
+        hint = "; write it with a point" if text.count(",") == 1 and text.replace(",", "").isdigit() else ""
+        raise ValueError(f"is {text[:40]!r}, no number{hint}") from None
+    if math.isnan(value):  # how tables of numbers say so
+        raise ValueError("is empty")
+    if abs(value) > LARGEST:
+        raise ValueError(f"is {cell}, too large a number")
+    return value
+
+
+def is_failed(cell: Any) -> bool:
+    """Whether a cell of OpenFace's column "success" says that no face was found."""
+    return str(cell).strip().casefold() in ("0", "0.0", "false")
+
+
+def read_labels(
+    path: Path,
+    cells: Iterable[Any],
+    where: Iterable[str],
+    space: LabelSpace | None,
+    separator: str = "",
+    codes: str = "",
+) -> tuple[list[list[str]], bool]:
+    """The label names of each row (none for an empty cell), and whether rows can have several.
+
+    Args:
+        path: of the table, for messages.
+        cells: of each row: names, whole numbers (places in *space*), lists of either, or names joined by a separator.
+        where: file and line of each.
+        space: the labels there are, where that is known.
+        separator: what joins the names in a cell; "" to find it out.
+        codes: the names of codes for labels, such as "0:sadness,1:joy".
+    """
+    cells = [_listed(cell) for cell in cells]
+    several = any(isinstance(cell, list | tuple) for cell in cells) or bool(separator)
+    labels = []
+    for cell, place in zip(cells, where, strict=True):
+        try:
+            labels.append([name for part in _parts(cell) if (name := _name(part))])
+        except DataError as error:
+            raise DataError(f"{place}: {error}") from None
+    if separator:
+        parted = ([part.strip() for name in cell for part in name.split(separator)] for cell in labels)
+        labels = [list(filter(None, cell)) for cell in parted]
+    elif not several and (split := _separator({cell[0] for cell in labels if cell}, space)):
+        several, labels = True, [[name for part in cell for name in split(part)] for cell in labels]
+    names: dict[str, str] = {}
+    if space is not None and all(name.isascii() and name.isdigit() for cell in labels for name in cell):
+        names = {str(place): name for place, name in enumerate(space.names) if str(place) not in space}
+    if codes:
+        labels = [[names.get(name, name) for name in cell] for cell in labels]
+        names = _codes(path, codes)
+    return [[names.get(name, name) for name in cell] for cell in labels], several
+
+
+def _codes(path: Path, codes: str) -> dict[str, str]:
+    pairs = [part.rpartition(":") for part in codes.split(",")]
+    if not all(code.strip() and name.strip() for code, _, name in pairs):
+        raise DataError(f"{path}: labels are given as 0:sadness,1:joy, not {codes[:40]!r}")
+    return {code.strip(): name.strip() for code, _, name in pairs}
+
+
+def _listed(cell: Any) -> Any:
+    """A list that stands in a cell as text, such as "['joy', 'love']", as Python, numpy and JSON write them."""
+    if not isinstance(cell, str) or not _LIST.fullmatch(cell.strip()):
+        return cell
+    return ["".join(parts) for parts in _ITEM.findall(cell.strip()[1:-1])]
+
+
+def _parts(cell: Any) -> Iterable[Any]:
+    return cell if isinstance(cell, list | tuple) else (cell,)
+
+
+def _name(cell: Any) -> str:
+    """A label cell as a name, "" where it is empty; 3.0 is 3, as whole numbers come from columns with gaps."""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return (cell_text(cell) or "").strip()
+
+
+def _separator(cells: set[str], space: LabelSpace | None) -> Callable[[str], list[str]] | None:
+    """What takes joined labels apart, where that is what they are.
+
+    With a space: a cell is no label of it, but its parts are. Without: every part stands alone in some other cell,
+    or is a label of a known space. Else a "|", ";" or "," is part of a name.
+    """
+    for separator in _SEPARATORS:
+
+        def split(cell: str, separator: str = separator) -> list[str]:
+            if space is not None and cell in space:
+                return [cell]
+            return [part.strip() for part in cell.split(separator) if part.strip()]
+
+        joined = [cell for cell in cells if len(split(cell)) > 1]
+        parts = {part for cell in joined for part in split(cell)}
+        if space is not None:
+            fits = any(part in space or part.isdigit() for part in parts)
+        else:
+            single = {_key(cell) for cell in cells if separator not in cell}
+            fits = all(_key(part) in single or any(part in known for known in SPACES.values()) for part in parts)
+        if joined and fits:
+            return split
+    return None

@@ -1,0 +1,299 @@
+"""The registry of data sets, and `open_dataset`: the options, checks and splits that all of them share."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass as record
+from dataclasses import field, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import parse_qsl
+
+import numpy as np
+
+from mien.datasets.collect import Collector, space_of
+from mien.datasets.dataset import Dataset, Problem
+from mien.datasets.lines import shown
+from mien.datasets.splits import folds, split_rows, strata
+from mien.errors import DataError, InputError, quoted
+from mien.inputs import local
+from mien.labels import SPACES, LabelSpace, get_space
+from mien.plugins import load_plugin, plugin_names
+
+_BUILT_IN = (
+    "table", "carer", "goemotions", "fer2013", "images", "clips", "ravdess", "features", "emotic", "oasis", "sample",
+)  # fmt: skip
+_FLAGS = {"true": True, "yes": True, "1": True, "": True, "false": False, "no": False, "0": False}
+#: As mien 0.1 had them: name → a module with a function ``read``, and what it reads.
+OLD_READERS: dict[str, tuple[str, str]] = {}
+
+#: Shows how far a long step is: called with its name and length, it gives the function that counts on.
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
+
+
+@record(frozen=True, kw_only=True)
+class Info:
+    """What holds for a whole data set: given to `dataset`, and yielded where the path or an option decides it.
+
+    Attributes:
+        name: of the set.
+        labels: its label space or the name of one; without it a known space of exactly its labels, or one of them.
+        multilabel: whether a row can have several labels, where that is not the label space's.
+        modality: of its inputs, such as "text" or "face".
+        licence: as its authors state it.
+        scales: the lowest and highest value of each rating.
+        group: the column whose values stay in one split.
+        folds: how many folds to number in the column "fold".
+        features: the names of the numbers of a row.
+        finish: what is done with the set once it has its splits.
+    """
+
+    name: str | None = None
+    labels: str | LabelSpace | None = None
+    multilabel: bool | None = None
+    modality: str | None = None
+    licence: str | None = None
+    scales: Mapping[str, tuple[float, float]] | None = None
+    group: str | None = None
+    folds: int | None = None
+    features: Sequence[str] | None = None
+    finish: Callable[[Dataset], Dataset] | None = None
+
+    def __or__(self, other: Info) -> Info:
+        return replace(self, **{name: value for name, value in vars(other).items() if value is not None})
+
+
+@record(frozen=True)
+class Row:
+    """One sample.
+
+    Attributes:
+        input: a text, the path of a picture or clip, pixels as uint8, a :class:`mien.media.images.Region`, or numbers.
+        labels: their names, or their places in the set's labels.
+        where: the place that a person looks for, such as "train.tsv:17".
+        split: "train", "val" or "test"; "" in all rows of a set without splits.
+        columns: further values.
+        ratings: NaN, or left out, where a rating is not known.
+        votes: see :class:`mien.datasets.Dataset`.
+    """
+
+    input: Any
+    labels: Sequence[str | int]
+    where: str
+    split: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    ratings: Mapping[str, float] = field(default_factory=dict)
+    votes: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+Items = Iterator[Row | Problem | Info]
+
+
+@record(frozen=True)
+class Definition:
+    """A data set that can be opened: the function that yields it, and what is known of it before."""
+
+    read: Callable[..., Iterable[Row | Problem | Info]]
+    info: Info
+
+    def __call__(self, path: Path, **options: Any) -> Iterable[Row | Problem | Info]:
+        return self.read(path, **options)
+
+    def options(self) -> dict[str, Any]:
+        """The options of its own, each with its type."""
+        hints = get_type_hints(self.read)
+        names = list(inspect.signature(self.read).parameters)[1:]
+        return {name: hints.get(name, str) for name in names if name != "progress"}
+
+
+@record(frozen=True)
+class Shared:
+    """The options of all data sets; one that a data set takes itself is its own affair.
+
+    Attributes:
+        space: a label space to bring the labels to; where the set has none of its own, what its labels are.
+        split_seed: of the splits 80/10/10 of a set that comes without.
+        group: the column whose values stay in one split.
+        strict: whether to refuse the set where anything has to be left out.
+    """
+
+    space: LabelSpace | None = None
+    split_seed: int = 0
+    group: str = ""
+    strict: bool = False
+
+
+_DEFINED: dict[str, Definition] = {}
+
+
+def dataset(
+    name: str,
+    *,
+    labels: str | LabelSpace | None = None,
+    modality: str = "text",
+    licence: str = "not stated",
+    scales: Mapping[str, tuple[float, float]] | None = None,
+    group: str = "",
+) -> Callable[[Callable[..., Iterable[Row | Problem | Info]]], Definition]:
+    """Register a generator of rows as the data set ``name:path``.
+
+    The function takes a Path, and options as keyword arguments: those of the type bool, int, ``Literal[...]`` or
+    ``tuple[str, ...]`` are checked and converted. It yields a `Row` for each sample, a `Problem` for what it leaves
+    out, and an `Info` where something about the whole set shows only then.
+    """
+    info = Info(name=name, labels=labels, modality=modality, licence=licence, scales=scales, group=group)
+
+    def register(read: Callable[..., Iterable[Row | Problem | Info]]) -> Definition:
+        _DEFINED[name] = definition = Definition(read, info)
+        return definition
+
+    return register
+
+
+def open_dataset(
+    spec: str, *, column: str | None = None, progress: Progress | None = None, **options: Any
+) -> Dataset:
+    """Read a data set.
+
+    Args:
+        spec: ``name:path``, such as ``carer:emotion/``; a bare path of a table means ``table:path``. Options may
+            follow: ``table:mine.csv?text=comment&label=mood``.
+        column: a column to keep besides, for data sets that keep only those they are told to (their option ``by``).
+        progress: what shows how far a long step is.
+        options: the same as keywords.
+
+    Raises:
+        DataError: no such data set, option, file or column, or nothing readable in it; one line that says where.
+    """
+    name, path, given = _parsed(spec)
+    given |= {option: value for option, value in options.items() if value is not None}
+    definition = _find(name)
+    if definition is None:
+        names = dict.fromkeys((*_BUILT_IN, *_DEFINED, *OLD_READERS, *plugin_names("mien.datasets")))
+        raise DataError(f"no data set {quoted(name)!r} in {quoted(spec)!r}; there are: {', '.join(names)}")
+    own = definition.options()
+    kinds = get_type_hints(Shared) | own
+    if unknown := [option for option in given if option not in kinds]:
+        raise DataError(f"{name} has no option {unknown[0]!r}; it has: {', '.join(dict.fromkeys((*own, *kinds)))}")
+    values = {option: _converted(path, option, value, kinds[option]) for option, value in given.items()}
+    if column is not None and "by" in own:
+        values["by"] = tuple(dict.fromkeys((*values.get("by", ()), column)))
+    if "progress" in inspect.signature(definition.read).parameters:
+        own["progress"] = values["progress"] = progress or no_progress
+    items = definition.read(path, **{option: value for option, value in values.items() if option in own})
+    shared = Shared(**{option: value for option, value in values.items() if option not in own})
+    found = items if isinstance(items, Dataset) else _built(path, definition.info, items, shared)
+    if shared.strict and found.problems:
+        first, count = found.problems[0], len(found.problems)
+        raise DataError(f"{found.name} has {count} problem{'s' * (count > 1)}: {first.where}: {first.what}")
+    if not len(found):
+        hint = "".join(f" (first problem: {problem.where}: {problem.what})" for problem in found.problems[:1])
+        raise DataError(f"{spec} holds no usable samples{hint}")
+    return found
+
+
+def no_progress(what: str, total: int) -> AbstractContextManager[Callable[[int], object]]:
+    """Shows nothing."""
+    return nullcontext(lambda count: None)
+
+
+def _parsed(spec: str) -> tuple[str, Path, dict[str, Any]]:
+    """Name, path and options of a spec."""
+    name, colon, path = spec.partition(":")
+    if not colon or (len(name) == 1 and name.isalpha()):  # a bare path, perhaps with a drive letter
+        name, path = "table", spec
+    path, _, query = path.partition("?")
+    try:
+        return name, local(path), dict(parse_qsl(query, keep_blank_values=True))
+    except InputError as error:
+        raise DataError(str(error)) from None
+
+
+def _find(name: str) -> Definition | None:
+    """The data set of that name: built in, registered, or of a plug-in."""
+    if name in _BUILT_IN:
+        importlib.import_module(f"mien.datasets.{name}")
+    elif name in OLD_READERS:
+        return Definition(importlib.import_module(OLD_READERS[name][0]).read, Info())
+    elif name not in _DEFINED and isinstance(found := load_plugin("mien.datasets", name), Definition):
+        return found
+    return _DEFINED.get(name)
+
+
+def _converted(path: Path, name: str, value: Any, kind: Any) -> Any:
+    """The value of an option as its type has it.
+
+    Raises:
+        DataError: it is of another; one line that says what it must be.
+    """
+    if LabelSpace in get_args(kind):
+        try:
+            return get_space(value)
+        except KeyError as error:
+            raise DataError(f"{path}: {error.args[0]}") from None
+    if kind == tuple[str, ...]:
+        parts = value.split(",") if isinstance(value, str) else value
+        return tuple(filter(None, map(str.strip, parts)))
+    text = str(value)
+    if kind is bool:
+        if text.casefold() not in _FLAGS:
+            raise DataError(f"{path}: {name} must be true or false, not {value!r}")
+        return _FLAGS[text.casefold()]
+    if kind is int:
+        try:
+            return int(text)
+        except ValueError:
+            raise DataError(f"{path}: {name} must be a whole number, not {value!r}") from None
+    if get_origin(kind) is Literal and text not in get_args(kind):
+        allowed = [choice for choice in get_args(kind) if choice]
+        wanted = f"one of {', '.join(allowed)}" if len(allowed) > 2 else " or ".join(map(repr, allowed))
+        raise DataError(f"{path}: {name} must be {wanted}, not {value!r}")
+    return text
+
+
+def _built(path: Path, info: Info, items: Iterable[Row | Problem | Info], shared: Shared) -> Dataset:
+    """The set of the rows that a function yields, checked, with splits, in the label space asked for."""
+    taken: list[Row | Problem] = []
+    for item in items:
+        if isinstance(item, Info):
+            info |= item
+        else:
+            taken.append(item)
+    labels = {label for item in taken if isinstance(item, Row) for label in item.labels if isinstance(label, str)}
+    space = shared.space if info.labels is None else get_space(info.labels)
+    if space is None and info.scales and not labels:
+        space = SPACES["affect"]
+    if space is None:
+        space = space_of(path, labels, bool(info.multilabel))
+    if info.multilabel:
+        space = space.as_multilabel(True)
+    rows = Collector(info.name or path.name, space, info.licence or "not stated", info.modality or "text", info.scales)
+    for item in taken:
+        if isinstance(item, Problem):
+            rows.problems.append(item)
+        else:
+            rows.add(item.input, item.labels, item.split, item.where, item.columns, item.ratings, item.votes)
+    if not len(rows):
+        if labels and not shared.strict and any(problem.kind == "unknown-label" for problem in rows.problems):
+            some, known = shown(sorted(labels), 5), shown(space.names, 99)
+            raise DataError(f"{path}: none of its labels ({some}) is in {space.name}: {known}")
+        return rows.dataset()
+    found = _with_splits(rows.dataset(shared.group or info.group or "", tuple(info.features or ())), info, shared)
+    if info.finish is not None:
+        found = info.finish(found)
+    return found if shared.space is None or shared.space.names == space.names else found.rollup(shared.space)
+
+
+def _with_splits(found: Dataset, info: Info, shared: Shared) -> Dataset:
+    """The set with its column of folds, where it has one, and with splits 80/10/10 where it comes without."""
+    if info.folds:
+        numbers = folds(strata(found), info.folds, shared.split_seed, found.groups)
+        fold = np.array([str(1 + number) for number in numbers.tolist()], dtype=object)
+        found = replace(found, columns={**found.columns, "fold": fold})
+    if (found.split != "").any():
+        return found
+    split = split_rows(strata(found), seed=shared.split_seed, groups=found.groups)
+    return replace(found, split=split, auto_split=True)

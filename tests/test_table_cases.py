@@ -65,7 +65,7 @@ def test_pictures_beside_the_splits_are_counted(tmp_path: Path) -> None:
     assert data.left_out == {"no-split": 2, "unknown-label": 2}
 
 
-def test_a_list_where_a_text_should_be_is_named_with_its_line(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_list_in_a_cell_of_text_is_named_with_its_line(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text('{"text": "a", "label": "joy"}\n{"text": ["b"], "label": "joy"}\n')
     with pytest.raises(DataError, match=r"t\.jsonl:2: a cell holds a list where a text should be: \['b'\]"):
         open_dataset(f"table:{tmp_path}/t.jsonl")

@@ -25,7 +25,9 @@ def texts(path: Path, encoding: str | None = None) -> list[str]:
 
 
 @pytest.mark.parametrize("packed", ["", ".gz"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"]
+)
 def test_what_windows_writes_is_read(
     tmp_path: Path, encoding: str, packed: str, caplog: pytest.LogCaptureFixture
 ) -> None:

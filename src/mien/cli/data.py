@@ -11,7 +11,7 @@ from mien.cli.usage import AsJson, console, log, print_document
 from mien.errors import DataError, print_line
 
 data_app = typer.Typer(help="Look at a data set before training on it.", no_args_is_help=True)
-Spec = Annotated[str, typer.Argument(metavar="READER:PATH")]
+Spec = Annotated[str, typer.Argument(metavar="DATASET:PATH")]
 
 
 def log_account(spec: str, samples: int, labels: int, left_out: dict[str, int], as_json: bool) -> None:
@@ -30,15 +30,14 @@ def stats(spec: Spec, as_json: AsJson = False) -> None:
     """How many samples, of which labels, in which splits."""
     from mien.datasets import open_dataset
     from mien.datasets.checks import stats as count
+    from mien.output.terminal import progress, show_stats
 
-    dataset = open_dataset(spec)
+    dataset = open_dataset(spec, progress=progress)
     log_account(spec, len(dataset), len(dataset.space), dataset.left_out, as_json)
     document = count(dataset)
     if as_json:
         print_document(document)
     else:
-        from mien.output.terminal import show_stats
-
         show_stats(console(), document)
 
 
@@ -47,8 +46,9 @@ def check(spec: Spec, as_json: AsJson = False) -> None:
     """Look for unusable samples, duplicates across splits, unknown labels, imbalance. Exit 1 if there are any."""
     from mien.datasets import open_dataset
     from mien.datasets.checks import check as find
+    from mien.output.terminal import progress
 
-    dataset = open_dataset(spec)
+    dataset = open_dataset(spec, progress=progress)
     problems = find(dataset)
     counts = Counter(problem.kind for problem in problems)
     if as_json:

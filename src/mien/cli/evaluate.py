@@ -14,7 +14,7 @@ from mien.errors import require
 
 def evaluate(
     model: ModelArgument,
-    data: Annotated[str, typer.Option("--data", help="READER:PATH, such as carer:emotion/ or table:mine.csv")],
+    data: Annotated[str, typer.Option("--data", help="DATASET:PATH, such as carer:emotion/ or table:mine.csv")],
     split: Annotated[
         str | None, typer.Option(help="train, val, test, or all. [default: test, or all of data without splits]")
     ] = None,
@@ -39,7 +39,7 @@ def evaluate(
     for package in ("matplotlib", "jinja2") if out else ():
         require(package, "report")
     predictor = load(model)
-    dataset = open_dataset(data, column=by)
+    dataset = open_dataset(data, column=by, progress=progress)
     with progress("evaluating", None) as step:
         report = measure(
             predictor, dataset, split, by, labels,

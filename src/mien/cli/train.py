@@ -15,7 +15,7 @@ from mien.errors import MienError, print_line
 def train(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe or a YAML file; 'list' lists the shipped.")],
     data: Annotated[
-        list[str] | None, typer.Option("--data", help="READER:PATH; further ones are learned from besides the first.")
+        list[str] | None, typer.Option("--data", help="DATASET:PATH; further ones are learned from besides the first.")
     ] = None,
     out: Annotated[Path | None, target("The run folder; runs/RECIPE-N if not given.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as train.epochs=3")] = None,

@@ -32,6 +32,7 @@ from mien.evaluation.report import Report
 from mien.evaluation.samples import unreadable
 from mien.inputs import to_write
 from mien.modality import load
+from mien.output.terminal import progress
 from mien.training.card import card
 from mien.training.folder import CONFIG, claim, computed_once, next_folder
 from mien.training.log import LOGGER
@@ -79,7 +80,7 @@ def cross_validate(
     check_needs(checked, report)
     first, *others = [data] if isinstance(data, str | Dataset) else list(data)
     column = folds if isinstance(folds, str) and not folds.isdecimal() else None
-    whole = open_dataset(first, column=column) if isinstance(first, str) else first
+    whole = open_dataset(first, column=column, progress=progress) if isinstance(first, str) else first
     whole = _usable(whole)
     fold = _folds(whole, folds if column else int(folds), checked.train.seed)
     whole = replace(whole, columns={**whole.columns, "fold": fold})

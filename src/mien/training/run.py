@@ -37,6 +37,7 @@ from mien.labels import SPACES
 from mien.modality import Sampler, load
 from mien.model import ExpertsEntry, LabelsEntry, Manifest
 from mien.networks import OF_ROWS
+from mien.output.terminal import progress
 from mien.runtime import probabilities_of
 from mien.training.card import INNER, card
 from mien.training.experts import expert_files, expert_names, make_chooser, split_groups
@@ -123,7 +124,7 @@ def train_once(
     check_needs(checked, report)
     given = [data] if isinstance(data, str | Dataset) else list(data)
     specs = [entry if isinstance(entry, str) else entry.name for entry in given]
-    sets = [open_dataset(entry) if isinstance(entry, str) else entry for entry in given]
+    sets = [open_dataset(entry, progress=progress) if isinstance(entry, str) else entry for entry in given]
     for part, spec in zip(sets, specs, strict=True):
         if part.modality != checked.modality:
             raise DataError(f"{spec} holds {part.modality}; the recipe {checked.name} learns from {checked.modality}")

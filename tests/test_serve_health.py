@@ -14,7 +14,7 @@ from serving import Server, serving
 LONGEST = 0.25
 SENT = (
     "combining marks", "emoji that unfold", "texts that unfold", "numbers", "lists", "escapes", "base64", "parts",
-    "chunks", "headers", "fragments",
+    "headers", "fragments",
 )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def serve(
     max_clip_s: Annotated[float, typer.Option(help="Seconds of a clip.")] = 120,
     max_clip_work_s: Annotated[float, typer.Option(help="Seconds of work on a clip.")] = 60,
     max_live: Annotated[int, typer.Option(min=0, help="Clients with live frames at the same time.")] = 8,
-    max_connections: Annotated[int, typer.Option(min=1, help="Open connections.")] = 1000,
+    max_connections: Annotated[int, typer.Option(min=1, help="Requests in progress; more get 503.")] = 1000,
     upload_timeout_s: Annotated[float, typer.Option(help="Seconds in which a request must have arrived.")] = 60,
     timeout_s: Annotated[float, typer.Option(help="Seconds in which it must then be answered.")] = 90,
     access_log: Annotated[bool, typer.Option(help="Whether each request is logged, as JSON on standard error.")] = True,

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _DETAILS = {404: "there is nothing at this address", 405: "this address does not take this method"}
 
 
@@ -49,7 +50,7 @@ class Problem(Exception):
 
 def encode(document: Any) -> bytes:
     """JSON in UTF-8. Half a surrogate pair, which UTF-8 cannot say, stays the escape that it came as."""
-    return json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+    return _ENCODER.encode(document).encode("utf-8", "backslashreplace")
 
 
 async def answer_http_exception(_: Request, error: Exception) -> Response:

@@ -99,24 +99,23 @@ class RequestReader:
             ClientDisconnect: the client went away.
         """
         content_type = request.headers.get("content-type", "missing")
-        media_type, options = parse_options_header(content_type)
+        media_type = content_type.partition(";")[0].strip().lower()
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise Problem(415, "a packed body (Content-Encoding) is not taken here")
         async with AsyncExitStack() as files:
             try:
-                if media_type == b"application/json":
+                if media_type == "application/json":
                     body = await request.body()
                     async with self._large_json if len(body) > _INLINE else nullcontext():
                         found = await offload(len(body), lambda: self._from_json(body, kind, files))
-                elif media_type == b"multipart/form-data":
-                    form = await self._form(request, options)
+                elif media_type == "multipart/form-data":
+                    form = await self._form(request)
                     files.push_async_callback(form.close)
                     size = sum(part.size or 0 for _, part in form.multi_items() if isinstance(part, UploadFile))
                     found = await offload(size, lambda: _from_form(form, kind, files))
                 else:
-                    given = content_type.partition(";")[0][:80]
-                    detail = f"Content-Type is {given}: application/json or multipart/form-data is needed"
-                    raise Problem(415, detail)
+                    needed = "application/json or multipart/form-data is needed"
+                    raise Problem(415, f"Content-Type is {media_type[:80]}: {needed}")
             except OSError as error:  # no room on the disk
                 reason = error.strerror or type(error).__name__
                 raise Problem(503, f"the upload cannot be kept: {reason}", retry_after=10) from None
@@ -133,7 +132,7 @@ class RequestReader:
         if len(body) > _INLINE:
             self._check_structure(body)
         try:
-            document = json.loads(body, parse_int=float, object_pairs_hook=_unique)  # of an int, digits are limited
+            document = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
         except (ValueError, RecursionError) as error:
             raise Problem(400, f"the body is no JSON that is read here: {str(error)[:200]}") from None
         if isinstance(document, dict) and isinstance(document.get("inputs"), list):
@@ -162,7 +161,8 @@ class RequestReader:
         if sum(len(part.translate(None, b" \t\r\n")) for part in bare.split(b'"')[::2]) > limit:
             raise Problem(413, f"more than {limit:,} bytes of the body are JSON besides strings")
 
-    async def _form(self, request: Request, options: dict[bytes, bytes]) -> FormData:
+    async def _form(self, request: Request) -> FormData:
+        _, options = parse_options_header(request.headers["content-type"])
         if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8", b"us-ascii"):
             raise Problem(415, "a form in another charset than UTF-8 is not taken here")
         try:
@@ -245,6 +245,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         key = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise ValueError(f"it has the key {key[:80]!r} twice")
     return found
+
+
+_DECODER = json.JSONDecoder(parse_int=float, object_pairs_hook=_unique)  # Python limits the digits of an int
 
 
 def _describe(error: Any) -> dict[str, str]:

@@ -42,7 +42,8 @@ def named(path: str) -> object:
 
 @pytest.mark.parametrize(("old", "new"), SHOWN.items())
 def test_an_old_name_is_the_new_one_and_warns(old: str, new: str) -> None:
-    for module in [name for name in sys.modules if name == "mien.data" or name.startswith(old.partition(":")[0])]:
+    package = old.partition(":")[0]
+    for module in [name for name in sys.modules if name == "mien.data" or f"{name}.".startswith(f"{package}.")]:
         del sys.modules[module]
     with pytest.warns(DeprecationWarning, match=r"the old name goes with mien 0\.3") as warned:
         assert named(old) is named(new)

@@ -21,7 +21,7 @@ from mien.datasets.splits import folds, split_rows, strata
 from mien.errors import DataError, InputError, quoted
 from mien.inputs import local
 from mien.labels import SPACES, LabelSpace, get_space
-from mien.plugins import load_plugin, plugin_names
+from mien.plugins import import_object, load_plugin, plugin_names
 
 _BUILT_IN = (
     "table", "carer", "goemotions", "fer2013", "images", "clips", "ravdess", "features", "emotic", "oasis", "sample",
@@ -215,10 +215,10 @@ def _parsed(spec: str) -> tuple[str, Path, dict[str, Any]]:
 def _find(name: str) -> Definition | None:
     """The data set of that name: built in, registered, or of a plug-in."""
     if name in _BUILT_IN:
-        importlib.import_module(f"mien.datasets.{name}")
-    elif name in OLD_READERS:
+        return import_object(f"mien.datasets.{name}:{name}")  # type: ignore[no-any-return]
+    if name in OLD_READERS:
         return Definition(importlib.import_module(OLD_READERS[name][0]).read, Info())
-    elif name not in _DEFINED and isinstance(found := load_plugin("mien.datasets", name), Definition):
+    if name not in _DEFINED and isinstance(found := load_plugin("mien.datasets", name), Definition):
         return found
     return _DEFINED.get(name)
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mien.modalities.video.aggregate import RULES, Steady, geometric, segments, smooth, total, vote
+from mien.modalities.video.aggregate import RULES, geometric, total, vote
+from mien.segments import Steady, segments, smooth
 
 # Four frames of three labels. Sums: 1.5, 1.3, 1.2. Votes: 1, 2, 1.
 FRAMES = np.array([[0.9, 0.05, 0.05], [0.3, 0.4, 0.3], [0.25, 0.4, 0.35], [0.05, 0.45, 0.5]])

@@ -96,26 +96,26 @@ def rows() -> np.ndarray:
 def test_a_person_is_of_the_group_that_is_likeliest_over_all_their_crops(tmp_path):
     experts = loaded(model(tmp_path / "m"))
     assert experts.groups == ("female", "male")
-    found = experts.settle(rows(), np.array([7, 7, 7, 9]))
+    found = experts.select(rows(), np.array([7, 7, 7, 9]))
     # Of person 7 two crops of three look female, but 0.6 + 0.1 + 0.6 < 0.4 + 0.9 + 0.4.
     np.testing.assert_allclose(found, [[0.2, 0.8], [0.3, 0.7], [0.4, 0.6], [0.6, 0.4]])
-    each = experts.settle(rows(), np.arange(4))
+    each = experts.select(rows(), np.arange(4))
     np.testing.assert_allclose(each, [[0.9, 0.1], [0.3, 0.7], [0.7, 0.3], [0.6, 0.4]])
 
 
 def test_a_known_group_is_not_chosen(tmp_path):
     experts = loaded(model(tmp_path / "m"))
-    found = experts.settle(rows(), np.zeros(4), ["male", "female", "male", "male"])
+    found = experts.select(rows(), np.zeros(4), ["male", "female", "male", "male"])
     np.testing.assert_allclose(found, [[0.2, 0.8], [0.8, 0.2], [0.4, 0.6], [0.5, 0.5]])
     with pytest.raises(InputError, match="no expert for 'child'; there are: female, male"):
-        experts.settle(rows(), np.zeros(4), ["child"] * 4)
+        experts.select(rows(), np.zeros(4), ["child"] * 4)
 
 
 def test_without_a_chooser_the_answers_are_averaged(tmp_path):
     model(tmp_path / "m", "known")
     experts = loaded(tmp_path / "m")
-    np.testing.assert_allclose(experts.settle(rows(), np.zeros(4))[0], [0.55, 0.45])
-    np.testing.assert_allclose(experts.choose(np.stack([gray(0)])), [[0.5, 0.5]])
+    np.testing.assert_allclose(experts.select(rows(), np.zeros(4))[0], [0.55, 0.45])
+    np.testing.assert_allclose(experts.route(np.stack([gray(0)])), [[0.5, 0.5]])
 
 
 def test_a_model_of_faces_reads_each_by_its_expert(tmp_path):

@@ -204,14 +204,6 @@ def test_labels_and_ratings_together_and_what_they_have_in_common() -> None:
     assert found["ratings"]["valence"]["n"] == 6
     assert all("ratings" in sample and "label" in sample for sample in found["samples"])
 
-    once = Rater(GIVEN, SCALES, own, scores)
-    once.answers = lambda inputs, **rest: (once.predict_proba(inputs), once.ratings(inputs))  # type: ignore[attr-defined]
-    again = evaluate(once, both).to_dict()
-    assert once.asked == ["probabilities", "ratings"]
-    assert {key: again[key] for key in ("ratings", "map", "samples")} == {
-        key: found[key] for key in ("ratings", "map", "samples")
-    }
-
     alone = evaluate(Rater(GIVEN, SCALES), both).to_dict()  # the model has no labels, the data do
     assert (alone["space"], "map" in alone, alone["ratings"]) == ("affect", False, found["ratings"])
     other = data(TRUE, SCALES, space=SPACES["emotic26"], targets=np.ones((6, 26), np.float32))

@@ -16,10 +16,9 @@ from scipy.optimize import linear_sum_assignment
 from acted import act, draw_person, draw_scene
 from filmed import write_clip
 from mien.media.clips import ClipReader
+from mien.modalities.appearance import Appearance, is_cut, scene
 from mien.modalities.face.detect import Face
-from mien.modalities.video.assign import assign
-from mien.modalities.video.look import Look, is_cut, scene
-from mien.modalities.video.track import Tracker
+from mien.modalities.track import Tracker, assign
 
 Place = tuple[float, float] | None
 Frames = list[tuple[float, np.ndarray, list[Face], list[int]]]
@@ -202,7 +201,7 @@ def test_a_long_clip_is_not_remembered_for_ever() -> None:
         found = tracker.update(number * 2.0, boxes((60, 60), (160, 60), (260, 60)), picture)
         assert len(set(found)) == 3
     assert len(tracker._people) <= 100
-    assert max(len(person.looks) for person in tracker._people) <= 5
+    assert max(len(person.appearances) for person in tracker._people) <= 5
     assert found[0] > 350
 
 
@@ -234,33 +233,33 @@ def test_numbers_are_whole_from_one_and_never_twice(frames: list[list[tuple[floa
 # --- looks ---
 
 
-def look(who: int, where: int, place: tuple[int, int], side: float, bend: float) -> Look:
+def look(who: int, where: int, place: tuple[int, int], side: float, bend: float) -> Appearance:
     picture = draw_scene(where)
     draw_person(picture, who, place, side, bend)
     x, y = place
-    return Look(picture, (x - side / 2, y - side / 2, x + side / 2, y + 0.63 * side))
+    return Appearance(picture, (x - side / 2, y - side / 2, x + side / 2, y + 0.63 * side))
 
 
 def test_a_person_looks_more_like_themselves_than_like_anyone_else() -> None:
     """In another place, scene, size and mood, for all pairs of drawn people; by the thresholds in use."""
     before = [look(who, 0, (100, 60), 30, 5) for who in range(6)]
     after = [look(who, 1, (200, 80), 36, -5) for who in range(6)]
-    alike = np.array([[one.like(other) for other in after] for one in before])
+    alike = np.array([[one.similarity(other) for other in after] for one in before])
     assert (alike >= 0).all()
     assert (alike <= 1 + 1e-6).all()
     assert np.diag(alike).min() > 0.78
     assert (alike - np.eye(6)).max() < 0.78
-    assert before[0].like(before[0]) == pytest.approx(1)
-    assert before[0].like(after[3]) == pytest.approx(after[3].like(before[0]))
+    assert before[0].similarity(before[0]) == pytest.approx(1)
+    assert before[0].similarity(after[3]) == pytest.approx(after[3].similarity(before[0]))
 
 
 def test_looks_at_and_beyond_the_border() -> None:
     picture = draw_scene(0)
     for box in ((-40, -40, 10, 10), (300, 150, 360, 230), (-100, -100, -50, -50), (5, 5, 5.2, 5.2), (0, 0, 320, 180)):
-        found = Look(picture, tuple(map(float, box)))  # type: ignore[arg-type]
+        found = Appearance(picture, tuple(map(float, box)))  # type: ignore[arg-type]
         assert np.isfinite(found.head).all()
         assert np.isfinite(found.pattern).all()
-    assert Look(picture, (100.0, 120.0, 150.0, 178.0)).clothes is None
+    assert Appearance(picture, (100.0, 120.0, 150.0, 178.0)).clothes is None
 
 
 def test_cuts_and_what_is_none() -> None:
@@ -328,6 +327,6 @@ def test_real_people() -> None:
 
 def test_white_and_black_faces_have_looks() -> None:
     for shade in (0, 255):
-        seen = Look(np.full((60, 60, 3), shade, np.uint8), (20.0, 20.0, 40.0, 40.0))
+        seen = Appearance(np.full((60, 60, 3), shade, np.uint8), (20.0, 20.0, 40.0, 40.0))
         assert np.isfinite(seen.head).all()
-        assert seen.like(seen) > 0.5
+        assert seen.similarity(seen) > 0.5

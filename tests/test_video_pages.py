@@ -22,12 +22,11 @@ from filmed import number_in, numbered, times_in, write_clip
 from mien.errors import InputError, MienError
 from mien.labels import SPACES
 from mien.media.clips import ClipReader
-from mien.modalities.video.timeline import segments_of
 from mien.output.clip_draw import write_marked
 from mien.output.clip_page import write_page
 from mien.output.strip import show_clip, show_clips
 from mien.output.tracks import length, marks, tracks
-from mien.results import ClipSummary, Moment, Person, Prediction, Result
+from mien.results import ClipSummary, Moment, Person, Prediction, Result, segments_of
 
 FER = SPACES["fer7"]
 BOX = (8.0, 12.0, 24.0, 36.0)

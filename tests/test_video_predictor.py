@@ -15,11 +15,11 @@ from face_model import FER, PLUS, Squares, expected, face_model, video_model
 from filmed import write_clip, write_sound
 from mien.errors import InputError, ModelError
 from mien.media.clips import Frame
+from mien.modalities import clip as clip_module
+from mien.modalities.clip import Watch
 from mien.modalities.face.detect import Face
-from mien.modalities.video import reading, watch
 from mien.modalities.video.aggregate import RULES
 from mien.modalities.video.predictor import VideoPredictor
-from mien.modalities.video.watch import Watch
 from mien.model import read_manifest
 from mien.training.publish import as_video
 
@@ -120,7 +120,7 @@ def test_people_who_turn_out_to_be_others_are_one(
         def update(self, time: float, faces: list[Face], picture: np.ndarray) -> list[int]:
             return next(self.given)[: len(faces)]
 
-    monkeypatch.setattr(watch, "Tracker", Known)
+    monkeypatch.setattr(clip_module, "Tracker", Known)
     clip = film(tmp_path / "a.mp4", lambda time: [230, 100 if time not in (0.4, 0.8) else None], 1, fps=5)
     result = model.predict(clip)
     assert [(person.number, person.moments, person.start, person.end) for person in result.people] == [
@@ -175,7 +175,7 @@ def test_frames_are_let_go_of(model: VideoPredictor, tmp_path: Path, monkeypatch
     clip = film(tmp_path / "a.mp4", lambda time: [200], 12)
     alive: list[weakref.ref[np.ndarray]] = []
     most = 0
-    following = reading.ClipReader.__next__
+    following = clip_module.ClipReader.__next__
 
     def spy(self: Any) -> Frame:
         nonlocal most
@@ -184,7 +184,7 @@ def test_frames_are_let_go_of(model: VideoPredictor, tmp_path: Path, monkeypatch
         most = max(most, sum(picture() is not None for picture in alive))
         return given
 
-    monkeypatch.setattr(reading.ClipReader, "__next__", spy)
+    monkeypatch.setattr(clip_module.ClipReader, "__next__", spy)
     assert len(model.predict(clip, fps=10).timeline) == len(alive) == 120
     assert most <= 3
 

@@ -18,11 +18,12 @@ import numpy as np
 from mien.cli.inputs import Source
 from mien.errors import MienError
 from mien.modalities.text.predictor import BATCHES_AHEAD
-from mien.modality import Predictor, answer_in, count_characters, load
+from mien.modality import Predictor, answer_in, load
 from mien.output.rows import Row, RowFormat, Tally, plain_cells
 from mien.output.shards import Plan, ShardProgress, Shards
 from mien.output.tables import parquet_types, write_parquet
 from mien.results import ClipSummary, Moment, Person, Result
+from mien.runtime import count_characters
 
 _BLOCK, _PART = 64, 2**25  # rows whose characters are counted together; characters of a part
 

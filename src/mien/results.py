@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from mien.errors import cut, cut_message
 from mien.labels import Emotion, LabelSpace, get_space, rollup_scores
+from mien.segments import segments
 
 _SHOWN = 3  # predictions in a result's repr
 Box = tuple[float, float, float, float]
@@ -169,13 +172,13 @@ class Person:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of time in which one person shows the same emotion.
+    """A segment of time in which one person shows the same emotion.
 
     Attributes:
         start, end: seconds from the clip's first frame.
         person: whose, as numbered in ``Result.people``.
         label: the emotion.
-        score: its mean probability over the stretch, 0..1.
+        score: its mean probability over the segment, 0..1.
     """
 
     start: float
@@ -226,6 +229,29 @@ class ClipSummary:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {**vars(self), "duration": None if self.duration is None else round(self.duration, 3)}
+
+
+def segments_of(timeline: Iterable[Moment], clip: ClipSummary) -> tuple[Segment, ...]:
+    """The segments in which one person shows the same, in the order of time; see :func:`mien.segments.segments`.
+
+    A moment stands until the next frame that was looked at, also the last one before a person is gone.
+    """
+    end = float("inf") if clip.duration is None else clip.duration
+    step = end / clip.frames if clip.duration and clip.frames else 0.0
+    people: dict[int, list[Moment]] = {}
+    for moment in timeline:
+        people.setdefault(moment.person, []).append(moment)
+    found = []
+    for number, moments in people.items():
+        names = moments[0].prediction.space.names
+        times = np.array([moment.time for moment in moments])
+        rows = np.array([list(moment.prediction.scores.values()) for moment in moments])
+        last = np.flatnonzero(np.diff(times, append=np.inf) > 1.5 * step)
+        times = np.insert(times, last + 1, np.minimum(times[last] + step, np.maximum(times[last], end)))
+        rows = np.insert(rows, last + 1, rows[last], axis=0)
+        for part in segments(times, rows, gap=max(1.0, 3 * step) - step):
+            found.append(Segment(part.start, part.end, number, names[part.label], part.score))
+    return tuple(sorted(found, key=lambda segment: (segment.start, segment.person)))
 
 
 def _check_span(start: float, end: float, person: int) -> None:
@@ -324,11 +350,9 @@ class Result:
         items = tuple(map(roll, self.items))
         if self.clip is None:
             return replace(self, items=items)
-        from mien.modalities.video.timeline import segments_of
-
         timeline = tuple(replace(moment, prediction=roll(moment.prediction)) for moment in self.timeline)
         people = tuple(replace(person, prediction=roll(person.prediction)) for person in self.people)
-        segments = segments_of(timeline, self.clip) if self.modality == "video" else ()
+        segments = segments_of(timeline, self.clip) if self.segments else ()
         return replace(self, items=items, timeline=timeline, people=people, segments=segments)
 
     def to_dict(self, timeline: bool = True) -> dict[str, Any]:

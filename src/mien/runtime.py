@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -211,3 +211,25 @@ def probabilities_of(logits: np.ndarray, multilabel: bool, temperature: float = 
         return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), np.float32)
     powers = np.exp(logits - logits.max(1, keepdims=True))
     return np.asarray(powers / powers.sum(1, keepdims=True), np.float32)
+
+
+def count_characters(item: Any) -> int:
+    """How many characters the texts of an item have, such as a text with the cells of its row."""
+    if isinstance(item, str):
+        return len(item)
+    parts = item.values() if isinstance(item, dict) else item if isinstance(item, list | tuple) else ()
+    return sum(map(count_characters, parts))
+
+
+def in_chunks(items: Iterable[T], size: int, characters: int = 2**24) -> Iterator[list[T]]:
+    """Lists of up to *size* items, in order, read as they are wanted; of long texts fewer, to bound the memory."""
+    chunk: list[T] = []
+    total = 0
+    for item in items:
+        chunk.append(item)
+        total += count_characters(item)
+        if len(chunk) == size or total > characters:
+            yield chunk
+            chunk, total = [], 0
+    if chunk:
+        yield chunk

@@ -100,7 +100,7 @@ class Embedder(_base.ClassNamePrefixFeaturesOutMixin, _base.TransformerMixin, _b
         folder = folders.find_model(self.model).resolve()
         stat = (folder / folders.MANIFEST).stat()
         model = _shared(folder, self.threads, (stat.st_mtime_ns, stat.st_size))
-        if not hasattr(model, "features"):
+        if not model.gives_features:
             raise ModelError(f"the model {model.name} reads {model.manifest.modality} and gives no features")
         return model
 

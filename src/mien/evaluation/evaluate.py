@@ -14,6 +14,7 @@ import numpy as np
 
 from mien.datasets.dataset import TRAIN, Dataset
 from mien.errors import DataError, ModelError
+from mien.evaluation.held_out import Wrapped
 from mien.evaluation.metrics import multi_label_metrics, single_label_metrics
 from mien.evaluation.notes import (
     about_data,
@@ -31,7 +32,7 @@ from mien.evaluation.ratings import all_rating_metrics, rescaled, scatter
 from mien.evaluation.report import Report
 from mien.evaluation.samples import Answers, further_unreadable, unreadable
 from mien.labels import SPACES, LabelSpace, get_space, groups
-from mien.modality import why_unread
+from mien.modality import Predictor, load, why_unread
 
 MISTAKES = 20
 DETAILED = 8  # groups of which all figures are given, not the main ones alone
@@ -48,8 +49,7 @@ class Model(Protocol):
     """What is needed of a predictor; those of :func:`mien.load` have it.
 
     One whose manifest lists ratings also has ``ratings(inputs, batch_size, progress)``, which gives floats of shape
-    (n, ratings). One that has no labels is not asked for probabilities. A method ``answers`` of the same arguments may
-    give both at once.
+    (n, ratings). One that has no labels is not asked for probabilities.
     """
 
     @property
@@ -110,10 +110,7 @@ def evaluate(
             group of the data.
         ModelError: no such model, its folder is damaged, or it gives numbers that are no probabilities.
     """
-    if isinstance(model, str | Path):
-        from mien.modality import load
-
-        model = load(model)
+    model = load(model) if isinstance(model, str | Path) else model if isinstance(model, Predictor) else Wrapped(model)
     if isinstance(data, str):
         from mien.datasets import open_dataset
 
@@ -123,7 +120,7 @@ def evaluate(
     if data.modality != model.manifest.modality:
         raise DataError(f"{model.name} reads {model.manifest.modality}, but {data.name} holds {data.modality}")
     split = split or ("all" if data.auto_split and not learned_from(model, data) else "test")
-    asked: Model = _asked(model, data, labels, mirror)
+    asked: Predictor = _asked(model, data, labels, mirror)
     by_group = _known_groups(model, data) if known_groups else ""
     rated = _rated(asked, data)
     if not rated and not (len(asked.space) and len(data.space)):
@@ -169,7 +166,7 @@ def evaluate(
         model=about_model(asked),
         data=about_data(data, part),
         split=split,
-        mirror=bool(getattr(asked, "mirror", False)),
+        mirror=bool(asked.mirror),
         known_groups=by_group,
         without_seen=_without_seen(seen, figures),
         by=None if by is None else _by_group(by, part.columns[by], figures),
@@ -194,10 +191,10 @@ def _asked(model: Any, data: Dataset, labels: str | LabelSpace | None, mirror: b
     wanted = data.space.name if labels is None else getattr(labels, "name", labels)
     if wanted != model.space.name and wanted in heads(model):
         model = model.with_labels(wanted)
-    if data.features and hasattr(model, "reading"):
+    if data.features:
         model = model.reading(data.features)
     if mirror:
-        if not hasattr(model, "mirror"):
+        if model.mirror is None:
             raise DataError(f"{model.name} reads {model.manifest.modality}: there is nothing to mirror")
         model = copy.copy(model)  # the caller's goes on as it was
         model.mirror = True
@@ -260,21 +257,16 @@ def _predicted(
     """Which samples cannot be read, and why; of the others the probabilities, and ratings on the scales of the data."""
 
     def answers(rows: Dataset, step: Callable[[int], None] | None) -> tuple[np.ndarray, np.ndarray]:
-        inputs = rows.inputs
-        scores = given = numbers = np.zeros((len(rows), 0), np.float32)
-        told = {"groups": [str(group) for group in rows.columns[by_group]]} if by_group else {}
-        if labels and rated and hasattr(model, "answers"):
-            scores, given = model.answers(inputs, batch_size=batch_size, progress=step, **told)
-        elif labels:
-            scores, step = model.predict_proba(inputs, batch_size=batch_size, progress=step, **told), None
-        if rated:
-            if not given.size:
-                given = np.asarray(model.ratings(inputs, batch_size=batch_size, progress=step))
-            wanted = [rescaled(given[:, at], scale, part.scales[name]) for name, (at, scale) in rated.items()]
-            numbers = np.stack(wanted, axis=1)
+        groups = [str(group) for group in rows.columns[by_group]] if by_group else None
+        found = model.outputs(rows.inputs, batch_size, step, groups)
+        scores = found.probabilities if labels else np.zeros((len(rows), 0), np.float32)
+        given = [(found.ratings[:, at], scale, part.scales[name]) for name, (at, scale) in rated.items()]
+        numbers = np.zeros((len(rows), len(given)), np.float32)
+        if given:
+            numbers = np.stack([rescaled(*values) for values in given], axis=1)
         return scores, numbers
 
-    if part.modality == "video" and hasattr(model, "read"):  # clips take too long to be read twice: looked at before
+    if part.kind == "clip" and model.opens_inputs:  # they take too long to be read twice: looked at before
         lost = unreadable(part)
         if progress:
             progress(len(lost))

@@ -1,18 +1,27 @@
-"""Answers that were given before, as a model that can be asked: how cross-validation is measured."""
+"""Models that are measured and were not loaded: answers given before, and objects of others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 
 from mien.errors import ModelError
+from mien.modality import Outputs, Predictor, Progress
 from mien.model import Manifest
 
 
-class HeldOut:
-    """Stands for the models that each answered the samples which they had not learned from.
+class _Unloaded(Predictor):
+    opens_inputs = False
+
+    def reading(self, columns: Sequence[str]) -> Self:
+        """The same: it takes rows as they are."""
+        return self
+
+
+class HeldOut(_Unloaded):
+    """Stands for the models that each answered the samples which they had not learned from, in cross-validation.
 
     Attributes:
         name, space: of those models.
@@ -25,32 +34,50 @@ class HeldOut:
     """
 
     def __init__(self, manifest: Manifest, answers: np.ndarray, rated: np.ndarray | None = None) -> None:
-        self.name, self.space = manifest.name, manifest.space
-        self.manifest = manifest.model_copy(update={"data": [], "files": {}})
-        self._answers, self._rated = answers, answers[:, :0] if rated is None else rated
+        self.space, self.manifest = manifest.space, manifest.model_copy(update={"data": [], "files": {}})
+        self._answers = Outputs(answers, answers[:, :0] if rated is None else rated)
 
-    def predict_proba(
-        self, inputs: Sequence[Any], batch_size: int = 64, progress: Callable[[int], None] | None = None
-    ) -> np.ndarray:
-        """The answers, float (n, labels).
-
-        Raises:
-            ModelError: there are not as many inputs as answers.
-        """
-        return self._asked(inputs, self._answers)
-
-    def ratings(
-        self, inputs: Sequence[Any], batch_size: int = 64, progress: Callable[[int], None] | None = None
-    ) -> np.ndarray:
-        """The ratings, float (n, ratings).
+    def outputs(
+        self,
+        inputs: Sequence[Any],
+        batch_size: int = 64,
+        progress: Progress | None = None,
+        groups: Sequence[str] | None = None,
+    ) -> Outputs:
+        """The answers.
 
         Raises:
             ModelError: there are not as many inputs as answers.
         """
-        return self._asked(inputs, self._rated)
+        if len(inputs) != len(self._answers.probabilities):
+            raise ModelError(f"there are {len(self._answers.probabilities)} answers, but {len(inputs)} samples")
+        return self._answers
 
-    @staticmethod
-    def _asked(inputs: Sequence[Any], answers: np.ndarray) -> np.ndarray:
-        if len(inputs) != len(answers):
-            raise ModelError(f"there are {len(answers)} answers, but {len(inputs)} samples")
-        return answers
+
+class Wrapped(_Unloaded):
+    """An object with the methods of :class:`mien.evaluation.evaluate.Model`, as a predictor."""
+
+    def __init__(self, model: Any) -> None:
+        self.space, self.manifest, self._model = model.space, model.manifest, model
+
+    @property
+    def name(self) -> str:
+        """The object's."""
+        return str(self._model.name)
+
+    def outputs(
+        self,
+        inputs: Sequence[Any],
+        batch_size: int = 64,
+        progress: Progress | None = None,
+        groups: Sequence[str] | None = None,
+    ) -> Outputs:
+        """What it answers; one that has no labels is not asked for probabilities."""
+        known = {} if groups is None else {"groups": groups}
+        scores = ratings = np.zeros((len(inputs), 0), np.float32)
+        if len(self.space):
+            scores = self._model.predict_proba(inputs, batch_size=batch_size, progress=progress, **known)
+            progress = None  # which was told of them already
+        if getattr(self.manifest, "ratings", []):
+            ratings = np.asarray(self._model.ratings(inputs, batch_size=batch_size, progress=progress))
+        return Outputs(scores, ratings)

@@ -99,7 +99,7 @@ def notes(
         rated: each rating that was measured → its place among the model's, and the model's scale.
     """
     notes = _of_ratings(model, data, rated)
-    if getattr(model, "mirror", False):
+    if model.mirror:
         notes.append("Each picture was read together with its mirror image, and the two answers averaged.")
     if model.space.name in heads(model):
         notes.append(f"The model answered in {model.space.name}, one of the further label spaces it has outputs for.")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import require
-from mien.modality import in_chunks
 from mien.output.rows import OWN, Row
+from mien.runtime import in_chunks
 
 Rows = Callable[[], Iterator[Row]]  # gives all rows, each time it is called
 

@@ -41,7 +41,7 @@ class ServedModel:
         # Texts come in many small batches: several at a time on one thread each keep the cores busier than one on all.
         workers, threads = (threads, 1) if modality.kind == "text" else (1, threads)
         self.predictor = load(place, threads=threads)
-        getattr(self.predictor, "detector", None)  # the network that finds faces: loaded now, shared with all twins
+        self.predictor.warm_up()  # the network that finds faces: shared with all twins
         self.name, manifest = self.predictor.name, self.predictor.manifest
         self.batcher = Batcher(
             partial(read_clips, limits=settings) if modality.kind == "clip" else _predict,

@@ -13,7 +13,7 @@ import numpy as np
 from mien.datasets import Dataset
 from mien.errors import DataError, InputError, RecipeError
 from mien.labels import make_space
-from mien.modalities.face.experts import DeepFaceChooser, genders
+from mien.modalities.face.experts import DeepFaceRouter, genders
 from mien.modalities.face.preprocess import FaceSettings
 from mien.modality import Sampler
 from mien.model import CHOOSER, NETWORK
@@ -116,7 +116,7 @@ def make_chooser(
     files: dict[str, Path | bytes] = {}
     choose: Callable[[np.ndarray], np.ndarray]
     if kind == "deepface":
-        choose = DeepFaceChooser(names)
+        choose = DeepFaceRouter(names)
         sampler = open_sampler(recipe).fit([held])
     else:
         if kind == "learned":

@@ -189,7 +189,7 @@ def _answers(model: Path, held: Dataset, path: Path) -> tuple[np.ndarray, np.nda
         predictor: Any = load(model)
         if held.features:
             predictor = predictor.reading(held.features)
-        return np.hstack(predictor.answers(held.inputs) if ratings else [predictor.predict_proba(held.inputs)])
+        return np.hstack(predictor.outputs(held.inputs) if ratings else [predictor.predict_proba(held.inputs)])
 
     answers = computed_once(kept, (len(held), labels + ratings), ask)
     return answers[:, :labels], answers[:, labels:]

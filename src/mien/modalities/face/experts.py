@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,18 @@ _MEN = ("male", "m", "man", "men", "boy", "masculine")
 class Experts:
     """The networks of a model folder with experts.
 
-    Every expert reads every crop; which one counts is select_experts when it is known whose crops belong together.
+    Every expert reads every crop; which one counts is selected when it is known whose crops belong together.
 
     Attributes:
         groups: their names, in order.
         sessions: their networks.
 
+    Args:
+        opened: name → network that is loaded already.
+
     Raises:
         ModelError: a network cannot be run.
-        MissingExtra: the chooser is DeepFace, which is not installed.
+        MissingExtra: the router is DeepFace, which is not installed.
     """
 
     def __init__(
@@ -35,17 +39,21 @@ class Experts:
         entry: ExpertsEntry,
         threads: int | None = None,
         widths: Mapping[str, int] | None = None,
+        opened: Mapping[str, Session] = MappingProxyType({}),
     ) -> None:
-        self.groups, self._chooser = tuple(entry.networks), entry.chooser
-        self.sessions = [Session(files[name], threads, name=name, widths=widths) for name in entry.networks.values()]
-        self._choosing = None
+        self.groups, self._router = tuple(entry.networks), entry.chooser
+        self.sessions = [
+            opened.get(name) or Session(files[name], threads, name=name, widths=widths)
+            for name in entry.networks.values()
+        ]
+        self._routing = None
         if entry.chooser in ("learned", "age-and-gender"):
-            self._choosing = Session(files[CHOOSER], threads, name=CHOOSER)
+            self._routing = Session(files[CHOOSER], threads, name=CHOOSER)
         elif entry.chooser == "deepface":
-            self._deepface = DeepFaceChooser(self.groups)
+            self._deepface = DeepFaceRouter(self.groups)
 
     def read(self, crops: np.ndarray) -> np.ndarray:
-        """What all experts say, and what the chooser does.
+        """What all experts give, and what the router does.
 
         Args:
             crops: prepared, uint8 (n, size, size, channels).
@@ -54,20 +62,20 @@ class Experts:
             float32 (n, groups × outputs of a network + groups): the experts' probabilities side by side, then those of
             the groups.
         """
-        return np.concatenate([*(session.run(crops) for session in self.sessions), self.choose(crops)], axis=1)
+        return np.concatenate([*(session.run(crops) for session in self.sessions), self.route(crops)], axis=1)
 
-    def choose(self, crops: np.ndarray) -> np.ndarray:
-        """Probabilities of the groups, float32 (n, groups); all the same where nothing chooses."""
-        if self._choosing is not None:
-            found = self._choosing.run(crops)
+    def route(self, crops: np.ndarray) -> np.ndarray:
+        """Probabilities of the groups, float32 (n, groups); all the same where nothing routes."""
+        if self._routing is not None:
+            found = self._routing.run(crops)
             if found.shape != (len(crops), len(self.groups)) or not np.isfinite(found).all():
                 raise ModelError(f"{CHOOSER} gives no probability for each of {', '.join(self.groups)}")
             return found
-        if self._chooser == "deepface":
+        if self._router == "deepface":
             return self._deepface(crops)
         return np.full((len(crops), len(self.groups)), 1 / len(self.groups), np.float32)
 
-    def settle(self, rows: np.ndarray, who: np.ndarray, known: Sequence[str] | None = None) -> np.ndarray:
+    def select(self, rows: np.ndarray, who: np.ndarray, known: Sequence[str] | None = None) -> np.ndarray:
         """The answers of the expert of each person: the group whose mean probability over their crops is highest.
 
         Args:
@@ -85,13 +93,13 @@ class Experts:
         answers = rows[:, :-count].reshape(len(rows), count, -1)
         if known is not None:
             return np.asarray(answers[np.arange(len(rows)), [self._place(group) for group in known]])
-        if self._chooser == "known":
+        if self._router == "known":
             return np.asarray(answers.mean(1))
-        select_experts = np.empty_like(answers[:, 0])
+        selected = np.empty_like(answers[:, 0])
         for person in np.unique(who):
             of = who == person
-            select_experts[of] = answers[of, rows[of, -count:].mean(0).argmax()]
-        return select_experts
+            selected[of] = answers[of, rows[of, -count:].mean(0).argmax()]
+        return selected
 
     def _place(self, group: str) -> int:
         if group not in self.groups:
@@ -99,7 +107,7 @@ class Experts:
         return self.groups.index(group)
 
 
-class DeepFaceChooser:
+class DeepFaceRouter:
     """DeepFace's gender, of crops as they are. It is imported here alone, and fetches its weights when first used.
 
     Raises:

@@ -1,136 +1,126 @@
-"""The predictor of faces."""
+"""The predictor of faces, and what it shares with that of clips."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mien.errors import InputError, ModelError
-from mien.inputs import name_of
 from mien.media.images import read_picture
 from mien.modalities.face.channels import warn_of_bgr
-from mien.modalities.face.classifier import FaceClassifier
+from mien.modalities.face.detect import FaceDetector
+from mien.modalities.face.experts import Experts
 from mien.modalities.face.preprocess import FaceSettings, align, prepare
-from mien.modality import Progress, Seen, gathered, in_chunks, prepared_batches
-from mien.model import Manifest, preprocess_settings
-from mien.results import Box, Result
-from mien.runtime import parallel_map, readers
-
-_FEATURES = "features"
+from mien.modality import Item, Outputs, Predictor
+from mien.model import NETWORK, Manifest
+from mien.runtime import in_chunks
 
 
-class FacePredictor(FaceClassifier):
-    """Reads emotion in the faces of photographs, or in pictures that are each one ready crop of a face.
-
-    The items of a result are the faces, the largest first.
+class FaceClassifier(Predictor):
+    """A predictor whose network is given crops of single faces.
 
     Attributes:
-        settings: how a face is prepared for the network.
+        experts: the networks for groups of people and what picks among them; None for one network for all.
+        mirror: whether each crop's probabilities are averaged with those of its mirror image; doubles the time.
     """
+
+    mirror = False
 
     def __init__(
         self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
     ) -> None:
         super().__init__(folder, manifest, files, threads)
-        self.settings = preprocess_settings(manifest, FaceSettings, folder)
+        self.experts: Experts | None = None
+        if manifest.experts:
+            opened = {NETWORK: self._session}
+            self.experts = Experts(files, manifest.experts, threads, manifest.widths, opened)
 
-    def predict(self, item: Any, crops: bool = False) -> Result:
-        """Read the emotion in every face of one picture; a picture without a face gives a result without items.
+    @cached_property
+    def detector(self) -> FaceDetector:
+        """What finds the faces; loaded when it is first needed. Set another to look more or less closely."""
+        return FaceDetector(threads=self._threads)
 
-        Args:
-            item: a path, bytes or pixels; see :class:`mien.modality.Predictor`.
-            crops: the picture is a ready crop of one face.
-
-        Raises:
-            InputError: the picture cannot be read; one line that says why.
-        """
-        result = next(self.predict_many([item], crops=crops))
-        if result.error:
-            raise InputError(result.error)
-        return result
-
-    def predict_many(self, inputs: Iterable[Any], batch_size: int = 64, crops: bool = False) -> Iterator[Result]:
-        """Results in the order of the pictures; the faces of several pictures are classified in one batch.
-
-        A picture without a face gives a result without items, an unusable one a result whose ``error`` says why.
+    def classify(self, crops: np.ndarray) -> np.ndarray:
+        """What the network, or all experts and their router, give for prepared crops; see :meth:`select_experts`.
 
         Args:
-            inputs: paths, bytes or pixels; see :class:`mien.modality.Predictor`. Read as they are wanted.
-            batch_size: faces classified at once.
-            crops: each picture is a ready crop of one face; none is looked for.
+            crops: uint8 (n, size, size, channels), as :func:`mien.modalities.face.preprocess.align` makes them.
+
+        Returns:
+            float32 (n, …).
         """
+        if not self.mirror:
+            return self._read(crops)
+        both = self._read(np.concatenate([crops, crops[:, :, ::-1]]))  # in one go: threads share even a single face
+        averaged: np.ndarray = np.mean(np.split(both, 2), axis=0)
+        return averaged
 
-        def look(item: Any) -> Seen:
-            try:
-                return Seen(name_of(item), *(self._crop(item) if crops else self._find(item)))
-            except InputError as error:
-                return Seen(name_of(item), error=str(error))
-
-        def read(some: Iterable[Any]) -> Iterator[Result]:
-            for pictures in gathered(parallel_map(look, some, readers(self._threads)), batch_size):
-                yield from self._results(pictures, batch_size)
-
-        if not crops:
-            _ = self.detector  # loaded before several threads want it
-        yield from self._guarded(inputs, read)
-
-    def predict_proba(
-        self,
-        inputs: Sequence[Any],
-        batch_size: int = 64,
-        progress: Progress | None = None,
-        groups: Sequence[str] | None = None,
+    def select_experts(
+        self, rows: np.ndarray, who: np.ndarray, times: np.ndarray | None = None, known: Sequence[str] | None = None
     ) -> np.ndarray:
-        """Scores of ready crops, none looked for; see :meth:`mien.modality.Predictor.predict_proba`.
+        """Probabilities float (n, labels): those of the network, or of the expert for each person.
 
         Args:
-            groups: of each face, for a model with experts for groups: which one answers, instead of what it chooses.
+            rows: as :meth:`classify` gives them.
+            who: whose crop each is, (n,).
+            times: when each was seen, in seconds.
+            known: the group of each, where it needs no choosing; only a model with experts takes them.
         """
-        parts, done = [], 0
-        for batch in self._batches(inputs, batch_size, progress):
-            known = None if groups is None else groups[done : done + len(batch)]
-            parts.append(self.select_experts(self.classify(batch), np.arange(len(batch)), known=known))
-            done += len(batch)
-        return np.concatenate(parts) if parts else np.zeros((0, len(self.space)), np.float32)
+        if self.experts is not None:
+            rows = self.experts.select(rows, who, known)
+        return rows[:, self._columns]
 
-    def features(self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None) -> np.ndarray:
-        """What the network makes of ready crops before it decides: float32 (n, d), to learn other labels from.
+    def _read(self, crops: np.ndarray) -> np.ndarray:
+        return self._session.run(crops) if self.experts is None else self.experts.read(crops)
 
-        Raises:
-            InputError: an input is unusable; the message says which.
-            ModelError: the network does not give its features, or there are several.
-        """
-        if _FEATURES not in self._session.outputs or self.experts is not None:
-            raise ModelError(f"the network of {self.name} gives no features")
-        parts = [self._session.run(batch, _FEATURES) for batch in self._batches(inputs, batch_size, progress)]
-        return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
-    def _batches(self, inputs: Sequence[Any], batch_size: int, progress: Progress | None) -> Iterator[np.ndarray]:
-        return prepared_batches(
-            inputs, batch_size, lambda item: prepare(read_picture(item), self.settings), progress, self._threads
-        )
+class FacePredictor(FaceClassifier):
+    """Reads emotion in the faces of photographs, or in pictures that are each one ready crop of a face.
 
-    def _find(self, item: Any) -> tuple[list[Box], list[np.ndarray], list[str]]:
+    The items of a result are the faces, the largest first; a picture without a face gives a result without items. The
+    faces of several pictures are classified in one batch.
+
+    The option ``crops=True`` of :meth:`predict` and :meth:`predict_many`: each picture is a ready crop of one face;
+    none is looked for.
+    """
+
+    settings: FaceSettings
+
+    def warm_up(self, crops: bool = False) -> None:
+        """Load the detector, before several threads want it."""
+        if not crops:
+            _ = self.detector
+
+    def prepare(self, item: Any, crops: bool = False) -> Item:
+        """Find the faces in a picture and cut them out."""
         picture = read_picture(item, notes=(notes := list[str]()))
+        if crops:
+            height, width = picture.shape[:2]
+            whole = (0.0, 0.0, float(width), float(height))
+            return Item(self.name_of(item), [prepare(picture, self.settings)], [whole], notes)
         faces = self.detector.find(picture)
         if isinstance(item, np.ndarray) and item.ndim == 3 and item.shape[2] > 1:
             warn_of_bgr(picture, faces, self.detector)
-        return [face.box for face in faces], [align(picture, face, self.settings) for face in faces], notes
+        crops_of_faces = [align(picture, face, self.settings) for face in faces]
+        return Item(self.name_of(item), crops_of_faces, [face.box for face in faces], notes)
 
-    def _crop(self, item: Any) -> tuple[list[Box], list[np.ndarray], list[str]]:
-        picture = read_picture(item, notes=(notes := list[str]()))
-        height, width = picture.shape[:2]
-        return [(0.0, 0.0, float(width), float(height))], [prepare(picture, self.settings)], notes
+    def sample(self, item: Any) -> np.ndarray:
+        """A ready crop as the network takes it."""
+        return prepare(read_picture(item), self.settings)
 
-    def _results(self, pictures: Sequence[Seen], batch_size: int) -> Iterator[Result]:
-        faces = (face for seen in pictures for face in seen.samples)
-        rows = (
-            row
-            for chunk in in_chunks(faces, batch_size)
-            for row in self.select_experts(self.classify(np.stack(chunk)), np.arange(len(chunk)))
-        )
-        for seen in pictures:
-            yield self.result(seen.name, [next(rows) for _ in seen.boxes], seen.error, seen.boxes, notes=seen.notes)
+    def forward(self, samples: Sequence[np.ndarray], batch_size: int, groups: Sequence[str] | None = None) -> Outputs:
+        """Probabilities of prepared crops, each of another person."""
+        parts, done = [], 0
+        for chunk in in_chunks(samples, batch_size):
+            known = None if groups is None else groups[done : done + len(chunk)]
+            parts.append(self.select_experts(self.classify(np.stack(chunk)), np.arange(len(chunk)), known=known))
+            done += len(chunk)
+        return Outputs(np.concatenate(parts), np.zeros((len(samples), 0), np.float32))
+
+    @property
+    def gives_features(self) -> bool:
+        """Whether it has :meth:`features`: of one network that tells them."""
+        return self.experts is None and "features" in self._session.outputs

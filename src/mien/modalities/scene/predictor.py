@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mien.errors import InputError, ModelError
+from mien.errors import InputError
 from mien.inputs import name_of
-from mien.media.clips import is_clip
+from mien.media.clips import ClipReader, is_clip
 from mien.media.images import Region
-from mien.modalities.face.detect import FaceDetector
-from mien.modalities.scene.clip import SceneReading
+from mien.modalities.clip import ClipPredictor, Faces, Sighting, Sightings
+from mien.modalities.face.detect import Face, FaceDetector
 from mien.modalities.scene.preprocess import SceneSettings, body, prepare, read
-from mien.modality import Predictor, Progress, Seen, gathered, in_chunks, prepared_batches
-from mien.model import NETWORK, Manifest, preprocess_settings
+from mien.modality import Item, Outputs
+from mien.model import Manifest
 from mien.results import Box, ClipSummary, Moment, Person, Prediction, Result
-from mien.runtime import Session, parallel_map, readers
+from mien.runtime import in_chunks
 
-_FEATURES = "features"
+SCENE = 0  # in place of a person's number: the scene as a whole
 
 
-class ScenePredictor(Predictor):
+class ScenePredictor(ClipPredictor):
     """Reads what a photograph as a whole conveys, or each person in it within what is around them; or a clip's frames.
 
     Which of the two its settings say. A model of whole pictures gives one item without a box. A model of persons gives
     one for each box it is told; where it is told none, bodies are estimated from the faces that are found (there is no
     detector of persons), the largest face first, so people who turn away are missed.
+
+    Of a clip, a model of whole pictures reads each frame; its moments are of person 0, the scene. A model of persons
+    reads those whose faces are found, and follows them. Nothing is smoothed; what is said of a person, or of the clip,
+    is the mean over the moments.
+
+    The options of :meth:`predict` and :meth:`predict_many`: ``boxes``, of the persons to read in a picture, left, top,
+    right, bottom in pixels, for a model of persons; ``fps`` and ``frames``, see ``ClipPredictor``.
 
     Attributes:
         settings: how a photograph is prepared for the network.
@@ -39,14 +45,14 @@ class ScenePredictor(Predictor):
             time. From the settings at first.
     """
 
+    rows = 4
+    settings: SceneSettings
+
     def __init__(
         self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
     ) -> None:
-        super().__init__(folder, manifest)
-        self.settings = preprocess_settings(manifest, SceneSettings, folder)
+        super().__init__(folder, manifest, files, threads)
         self.mirror = self.settings.mirror
-        self._threads = threads
-        self._session = Session(files[NETWORK], threads, name=folder / NETWORK, widths=manifest.widths, rows=4)
 
     @property
     def of_persons(self) -> bool:
@@ -58,172 +64,106 @@ class ScenePredictor(Predictor):
         """What finds the faces of those whose boxes are not told; loaded when it is first needed."""
         return FaceDetector(threads=self._threads)
 
-    def predict(self, item: Any, boxes: Sequence[Box] | None = None) -> Result:
-        """Read one photograph, or one clip: its result has a timeline.
+    def warm_up(self, *args: Any, **options: Any) -> None:
+        """Load the detector, before several threads want it."""
+        if self.of_persons:
+            _ = self.detector
 
-        Args:
-            item: a path, bytes, pixels or a region; see :class:`mien.modality.Predictor`; or the path of a clip.
-            boxes: of the persons to read, left, top, right, bottom in pixels, for a model of persons.
-
-        Raises:
-            InputError: the picture cannot be read, or a box lies outside; one line that says why.
-        """
+    def prepare(
+        self, item: Any, boxes: Sequence[Box] | None = None, fps: float | None = None, frames: int | None = None
+    ) -> Item:
+        """The persons in a photograph, or the whole of it; or a clip, to be read when its turn comes."""
+        if isinstance(item, str | Path) and is_clip(item):
+            return self.prepare_clip(item, fps, frames)
         if boxes is not None and not self.of_persons:
             raise InputError(f"the model {self.name} reads whole pictures: it takes no boxes")
-        result = next(self._predict([(item, boxes)], 64))
-        if result.error:
-            raise InputError(result.error)
-        return result
-
-    def read(
-        self, path: str | Path, fps: float | None = None, frames: int | None = None, batch_size: int = 64
-    ) -> SceneReading:
-        """Begin to read a clip; see :class:`mien.modalities.scene.clip.SceneReading`. For long clips.
-
-        Args:
-            path: of the clip.
-            fps: frames a second to read, instead of the model's.
-            frames: so many frames, spread evenly over the clip, instead.
-            batch_size: frames or persons read at once.
-
-        Raises:
-            InputError: it is no clip that can be read, or both *fps* and *frames* are given.
-        """
-        if fps is not None and frames is not None:
-            raise InputError("give frames a second or a number of frames, not both")
-        if fps is None and frames is None:
-            fps = self.settings.fps
-        return SceneReading(self, path, fps, frames, batch_size)
-
-    def clip_result(
-        self,
-        name: str,
-        items: tuple[Prediction, ...],
-        timeline: tuple[Moment, ...],
-        people: tuple[Person, ...],
-        clip: ClipSummary,
-    ) -> Result:
-        """The result of a clip of that name."""
-        return replace(self.result(name), items=items, timeline=timeline, people=people, clip=clip)
-
-    def predict_many(self, inputs: Iterable[Any], batch_size: int = 64) -> Iterator[Result]:
-        """Results in the order of the photographs; the persons of several are computed in one batch.
-
-        An unusable photograph gives a result whose ``error`` says why, one without people a result without items.
-        """
-        return self._predict(((item, None) for item in inputs), batch_size)
-
-    def predict_proba(
-        self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None
-    ) -> np.ndarray:
-        """Scores of samples, each a whole picture or a region; see :meth:`mien.modality.Predictor.predict_proba`."""
-        return self.answers(inputs, batch_size, progress)[0]
-
-    def ratings(self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None) -> np.ndarray:
-        """Ratings of samples, float32 (n, ratings), in the order and units of the manifest.
-
-        Raises:
-            InputError: an input is unusable; the message says which.
-        """
-        return self.answers(inputs, batch_size, progress)[1]
-
-    def answers(
-        self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Both at once: probabilities, float32 (n, labels), and ratings, float32 (n, ratings)."""
-        parts = [self.classify(batch) for batch in self._batches(inputs, batch_size, progress)]
-        if not parts:
-            return np.zeros((0, len(self.space)), np.float32), np.zeros((0, len(self.manifest.ratings)), np.float32)
-        scores, ratings = zip(*parts, strict=True)
-        return np.concatenate(scores), np.concatenate(ratings)
-
-    def features(self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None) -> np.ndarray:
-        """What the network makes of samples before it decides: float32 (n, d), to learn other labels from.
-
-        Raises:
-            InputError: an input is unusable; the message says which.
-            ModelError: the network does not give its features.
-        """
-        if _FEATURES not in self._session.outputs:
-            raise ModelError(f"the network of {self.name} gives no features")
-        parts = [self._session.run(batch, _FEATURES) for batch in self._batches(inputs, batch_size, progress)]
-        return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
-
-    def _batches(self, inputs: Sequence[Any], batch_size: int, progress: Progress | None) -> Iterator[np.ndarray]:
-        return prepared_batches(
-            inputs, batch_size, lambda item: prepare(*read(item), self.settings), progress, self._threads
-        )
-
-    def _predict(self, inputs: Iterable[tuple[Any, Sequence[Box] | None]], batch_size: int) -> Iterator[Result]:
-        def look(given: tuple[Any, Sequence[Box] | None]) -> Any:  # Seen, or the path of a clip
-            item, boxes = given
-            if isinstance(item, str | Path) and is_clip(item):
-                return item
-            try:
-                return Seen(name_of(item), *self._samples(item, boxes))
-            except InputError as error:
-                return Seen(name_of(item), error=str(error))
-
-        def answers(some: Iterable[tuple[Any, Sequence[Box] | None]]) -> Iterator[Result]:
-            looks = parallel_map(look, some, readers(self._threads))
-            for are_pictures, of_a_kind in groupby(looks, lambda one: isinstance(one, Seen)):
-                if are_pictures:
-                    for pictures in gathered(of_a_kind, batch_size):
-                        yield from self._results(pictures, batch_size)
-                else:
-                    yield from (self._clip(path, batch_size) for path in of_a_kind)
-
-        if self.of_persons:
-            _ = self.detector  # loaded before several threads want it
-        return self._guarded(inputs, answers)
-
-    def name_of(self, item: Any) -> str:
-        """What an input is called in its result."""
-        return name_of(item[0] if isinstance(item, tuple) else item)
-
-    def _clip(self, path: str | Path, batch_size: int) -> Result:
-        try:
-            reading = self.read(path, batch_size=batch_size)
-            for _ in reading:
-                pass
-            return reading.result()
-        except Exception as error:
-            return self.failed(path, error)
-
-    def _samples(self, item: Any, boxes: Sequence[Box] | None) -> tuple[list[Box | None], list[np.ndarray], list[str]]:
-        """What is to be read in a photograph: the boxes, and for each the prepared sample."""
         picture, box = read(item, notes := list[str]())
         if not self.of_persons:
-            return [None], [prepare(picture, None, self.settings)], notes
+            return Item(name_of(item), [prepare(picture, None, self.settings)], None, notes)
         if boxes is None:
             boxes = [box] if box is not None else self._bodies(picture)
         edges = [Region(name_of(item), (box[0], box[1], box[2], box[3])).box for box in boxes]  # checks them
-        return list(edges), [prepare(picture, box, self.settings) for box in edges], notes
+        return Item(name_of(item), [prepare(picture, box, self.settings) for box in edges], edges, notes)
 
     def _bodies(self, picture: np.ndarray) -> list[Box]:
         height, width = picture.shape[:2]
         found = (body(face.box, width, height) for face in self.detector.find(picture))
         return [box for box in found if box[0] < box[2] and box[1] < box[3]]
 
-    def _results(self, pictures: Sequence[Seen], batch_size: int) -> Iterator[Result]:
-        samples = (sample for seen in pictures for sample in seen.samples)
-        answers = (self.classify(np.stack(chunk)) for chunk in in_chunks(samples, batch_size))
-        rows = (row for scores, ratings in answers for row in zip(scores, ratings, strict=True))
-        for seen in pictures:
-            here = [next(rows) for _ in seen.boxes]
-            scores, rated = [row for row, _ in here], [ratings for _, ratings in here]
-            yield self.result(seen.name, scores, seen.error, seen.boxes, rated, seen.notes)
+    def sample(self, item: Any) -> np.ndarray:
+        """A whole picture or a region as the network takes it."""
+        return prepare(*read(item), self.settings)
 
-    def classify(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities (n, labels) and ratings (n, ratings) of samples that ``preprocess.prepare`` made."""
+    def forward(self, samples: Sequence[np.ndarray], batch_size: int, groups: Sequence[str] | None = None) -> Outputs:
+        """Probabilities and ratings of prepared samples."""
+        parts = (self.classify(np.stack(chunk)) for chunk in in_chunks(samples, batch_size))
+        return Outputs(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def classify(self, batch: np.ndarray) -> Outputs:
+        """Probabilities and ratings of samples that ``preprocess.prepare`` made, stacked."""
         if not self.mirror:
             scores, ratings = self._run(batch)
         else:  # in one go: threads share even a single picture
             both = self._run(np.concatenate([batch, batch[..., ::-1, :]]))
             scores, ratings = (np.mean(np.split(part, 2), axis=0) for part in both)
-        return scores[:, self._columns], ratings
+        return Outputs(scores[:, self._columns], ratings)
 
     def _run(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         given = dict(zip(self._session.outputs, self._session.run_all(batch), strict=True))
         nothing = np.zeros((len(batch), 0), np.float32)
         return given.get("probabilities", nothing), given.get("ratings", nothing)
+
+    @property
+    def gives_features(self) -> bool:
+        """Whether it has :meth:`features`."""
+        return "features" in self._session.outputs
+
+    @property
+    def sampling(self) -> tuple[float | None, int | None]:
+        """Frames a second of a clip to look at where nothing else is asked for."""
+        return self.settings.fps, None
+
+    def look_through(self, clip: ClipReader) -> Sightings:
+        """The persons in a clip, or its frames."""
+        return Faces(clip, self.detector, self._cut_person) if self.of_persons else _Scenes(clip, self.settings)
+
+    def _cut_person(self, picture: np.ndarray, face: Face) -> tuple[Box, np.ndarray] | None:
+        height, width = picture.shape[:2]
+        box = body(face.box, width, height)
+        return (box, prepare(picture, box, self.settings)) if box[0] < box[2] and box[1] < box[3] else None
+
+    def read_samples(self, batch: np.ndarray) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        """Probabilities and ratings of each of some samples."""
+        return zip(*self.classify(batch), strict=True)
+
+    def clip_result(
+        self, name: str, seen: Sequence[Sighting], who: np.ndarray, clip: ClipSummary, group: str | None
+    ) -> Result:
+        """The means of what the network gave for each person, and for the clip."""
+        timeline = tuple(
+            Moment(one.time, person, self._mean([one], one.box)) for one, person in zip(seen, who.tolist(), strict=True)
+        )
+        people = []
+        for number in sorted(set(who.tolist()) - {SCENE}):
+            own = [one for one, person in zip(seen, who, strict=True) if person == number]
+            people.append(Person(number, self._mean(own), own[0].time, own[-1].time, len(own)))
+        items = (self._mean(seen),) if seen else ()
+        return replace(self.result(name), items=items, timeline=timeline, people=tuple(people), clip=clip)
+
+    def _mean(self, seen: Sequence[Sighting], box: Box | None = None) -> Prediction:
+        scores, ratings = (
+            np.stack(part).mean(0, np.float64) for part in zip(*(one.outputs for one in seen), strict=True)
+        )
+        return self.prediction(scores, box, ratings)
+
+
+class _Scenes(Sightings):
+    """The frames of a clip, each as a scene."""
+
+    def __init__(self, clip: ClipReader, settings: SceneSettings) -> None:
+        super().__init__(clip)
+        self._settings = settings
+
+    def look(self, time: float, picture: np.ndarray) -> list[Sighting]:
+        """The frame itself."""
+        return [Sighting(time, SCENE, None, prepare(picture, None, self._settings))]

@@ -27,10 +27,9 @@ import numpy as np
 
 from mien.errors import DataError, InputError, MienError, ModelError
 from mien.media.clips import ClipReader
+from mien.modalities.clip import Faces, numbered
 from mien.modalities.face.detect import FaceDetector
-from mien.modalities.video.preprocess import VideoSettings
-from mien.modalities.video.timeline import numbered
-from mien.modalities.video.watch import Faces
+from mien.modalities.video.preprocess import VideoSettings, cut_face
 from mien.runtime import Session
 
 _VERSION = 1  # of how crops are cut; another one begins another folder
@@ -281,15 +280,15 @@ class FrameStore:
         """Cut a clip, and only then tell of it in the index. One that cannot be read is tried again the next time."""
         times: list[float] = []
         people: list[int] = []
-        fps, frames = (None, self._settings.frames) if self._settings.frames else (self._settings.fps, None)
+        fps, frames = self._settings.sampling
         try:
             with self.rows.path.open("r+b") as file, ClipReader(path, fps=fps, frames=frames) as clip:
                 file.seek(self.end * self.rows.bytes)
-                faces = Faces(clip, self._detector, self._settings.face)
+                faces = Faces(clip, self._detector, cut_face(self._settings.face))
                 for time, found in faces:
                     for sighting in found:
-                        assert sighting.crop is not None
-                        file.write(sighting.crop.tobytes())
+                        assert sighting.sample is not None
+                        file.write(sighting.sample.tobytes())
                         times.append(round(time, 6))
                         people.append(sighting.person)
                 file.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,25 +10,27 @@ from typing import Any
 import numpy as np
 
 from mien.errors import InputError, ModelError
-from mien.modalities.face.classifier import FaceClassifier
+from mien.media.clips import ClipReader
+from mien.modalities.clip import ClipPredictor, Faces, Sighting
+from mien.modalities.face.predictor import FaceClassifier
 from mien.modalities.video.aggregate import RULES
-from mien.modalities.video.preprocess import VideoSettings
-from mien.modalities.video.reading import Reading
+from mien.modalities.video.preprocess import VideoSettings, cut_face
 from mien.modalities.video.sequences import padded, windows
-from mien.modalities.video.timeline import Timeline
-from mien.modality import Progress
-from mien.model import FRAMES, Manifest, preprocess_settings
-from mien.results import ClipSummary, Result
+from mien.modality import Item, Outputs, Progress
+from mien.model import FRAMES, Manifest
+from mien.results import ClipSummary, Moment, Person, Result, segments_of
 from mien.runtime import Session
+from mien.segments import smooth_each
 
-_WINDOWS = 64  # stretches of a clip read at once by a network that reads them whole
+_WINDOWS = 64  # segments of a clip read at once by a network that reads them whole
 
 
-class VideoPredictor(FaceClassifier):
+class VideoPredictor(ClipPredictor, FaceClassifier):
     """Reads emotion in the faces of clips: over time, for each person, and for the clip.
 
     Frames are taken from the clip, the faces in them found and followed, and read in batches across frames. Memory
-    does not grow with the clip, but for its timeline.
+    does not grow with the clip, but for its timeline. A clip in which no face is ever seen gives a result without
+    items.
 
     Attributes:
         settings: how clips are gone through.
@@ -36,114 +38,89 @@ class VideoPredictor(FaceClassifier):
             your own, or one of :data:`mien.modalities.video.aggregate.RULES`.
     """
 
+    settings: VideoSettings
+
     def __init__(
         self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
     ) -> None:
         super().__init__(folder, manifest, files, threads)
-        self.settings = preprocess_settings(manifest, VideoSettings, folder)
         if manifest.space.multilabel:
             raise ModelError(f"{folder}: a model of clips must answer with one label at a time")
-        # What a network learned to read together needs no rule besides: its answers about each stretch are averaged.
+        # What a network learned to read together needs no rule besides: its answers about each segment are averaged.
         learned = self.settings.aggregate == "learned"
         self.rule = RULES["sum" if learned else self.settings.aggregate]
         self._frames = Session(files[FRAMES], threads, name=folder / FRAMES) if learned else None
 
-    def read(
-        self, path: str | Path, fps: float | None = None, frames: int | None = None, batch_size: int = 64
-    ) -> Reading:
-        """Begin to read a clip; see :class:`mien.modalities.video.reading.Reading`. For long clips.
+    @property
+    def sampling(self) -> tuple[float | None, int | None]:
+        """Frames a second, or frames of a clip, to look at where nothing else is asked for."""
+        return self.settings.sampling
 
-        Args:
-            path: of the clip.
-            fps: frames a second to look at, instead of the model's.
-            frames: so many frames, spread evenly over the clip, instead.
-            batch_size: faces read at once.
+    def prepare(self, item: Any, fps: float | None = None, frames: int | None = None) -> Item:
+        """A clip, to be read when its turn comes."""
+        return self.prepare_clip(item, fps, frames)
 
-        Raises:
-            InputError: it is no clip that can be read, or both *fps* and *frames* are given.
-        """
-        if not isinstance(path, str | Path):
-            raise InputError(f"a clip is the path of a file, not {type(path).__name__}")
-        if fps is not None and frames is not None:
-            raise InputError("give frames a second or a number of frames, not both")
-        if fps is None and frames is None:
-            fps, frames = self.settings.fps, self.settings.frames
-            fps = fps if frames is None else None
-        return Reading(self, path, fps, frames, batch_size)
-
-    def predict(self, item: Any, fps: float | None = None, frames: int | None = None) -> Result:
-        """Read one clip; one in which no face is ever seen gives a result without items.
-
-        Args:
-            item: the path of the clip.
-            fps: frames a second to look at, instead of the model's.
-            frames: so many frames, spread evenly over the clip, instead.
-
-        Raises:
-            InputError: the clip cannot be read; one line that says why.
-        """
-        result = next(self.predict_many([item], fps=fps, frames=frames))
-        if result.error:
-            raise InputError(result.error)
-        return result
-
-    def predict_many(
-        self, inputs: Iterable[Any], batch_size: int = 64, fps: float | None = None, frames: int | None = None
-    ) -> Iterator[Result]:
-        """Results in the order of the clips, one after the other.
-
-        A clip that cannot be read gives a result whose ``error`` says why; one that is cut off gives what there is,
-        and ``result.clip.problem`` says so.
-
-        Args:
-            inputs: paths, taken as they are wanted.
-            batch_size: faces read at once.
-            fps: frames a second to look at, instead of the model's.
-            frames: so many frames, spread evenly over each clip, instead.
-        """
-        for item in inputs:
-            try:
-                yield self._whole(item, fps, frames, batch_size)
-            except Exception as error:
-                yield self.failed(item, error)
-
-    def predict_proba(
+    def outputs(
         self,
         inputs: Sequence[Any],
         batch_size: int = 64,
         progress: Progress | None = None,
         groups: Sequence[str] | None = None,
-    ) -> np.ndarray:
-        """The scores of whole clips: float32 (n, labels). A clip without a face has the same for every label.
-
-        Args:
-            groups: of the people of each clip, for a model with experts for groups: which one answers, instead of what
-                it chooses.
-
-        Raises:
-            InputError: a clip cannot be read; the message says which.
-        """
+    ) -> Outputs:
+        """Probabilities of whole clips; one without a face has the same for every label."""
         scores = np.full((len(inputs), len(self.space)), 1 / len(self.space), np.float32)
         for place, item in enumerate(inputs):
             try:
-                result = self._whole(item, None, None, batch_size, groups[place] if groups is not None else None)
+                result = self.read_whole(item, batch_size, group=None if groups is None else groups[place])
             except InputError as error:
                 raise InputError(f"input {place + 1}: {error}") from None
             for whole in result.items:
                 scores[place] = list(whole.scores.values())
             if progress:
                 progress(1)
-        return scores
+        return Outputs(scores, np.zeros((len(inputs), 0), np.float32))
 
-    def clip_result(self, name: str, timeline: Timeline, clip: ClipSummary) -> Result:
-        """The result of a clip of that name."""
-        return replace(self.result(name), **timeline._asdict(), clip=clip)
+    def look_through(self, clip: ClipReader) -> Faces:
+        """The faces of a clip."""
+        return Faces(clip, self.detector, cut_face(self.settings.face))
+
+    def read_samples(self, batch: np.ndarray) -> np.ndarray:
+        """What the network gives for crops of faces; experts are selected later."""
+        return self.classify(batch)
+
+    def clip_result(
+        self, name: str, seen: Sequence[Sighting], who: np.ndarray, clip: ClipSummary, group: str | None
+    ) -> Result:
+        """Each person's probabilities, smoothed over time, and what the rule makes of them.
+
+        The rule sees what the timeline shows: whoever applies it to the timeline gets the same answer.
+        """
+        empty = replace(self.result(name), clip=clip)
+        if not seen:
+            return empty
+        times = np.array([one.time for one in seen])
+        known = None if group is None else [group] * len(seen)
+        rows = self.select_experts(np.stack([one.outputs for one in seen]), who, times, known)
+        rows = smooth_each(times, who, rows, self.settings.smooth)
+        people = []
+        for number in np.unique(who).tolist():
+            of = who == number
+            span, own = times[of], self.prediction(self.rule(rows[of]))
+            people.append(Person(number, own, float(span[0]), float(span[-1]), len(span)))
+        parts = zip(seen, who.tolist(), rows, strict=True)
+        timeline = tuple(Moment(one.time, number, self.prediction(row, one.box)) for one, number, row in parts)
+        return replace(
+            empty, items=(self.prediction(self.rule(rows)),), timeline=timeline, people=tuple(people),
+            segments=segments_of(timeline, clip),
+        )  # fmt: skip
 
     def select_experts(
         self, rows: np.ndarray, who: np.ndarray, times: np.ndarray | None = None, known: Sequence[str] | None = None
     ) -> np.ndarray:
-        """See ``FaceClassifier.select_experts``. A network that reads a person's moments together
-        answers about each moment by what is seen of the person around it.
+        """See ``FaceClassifier.select_experts``.
+
+        A network that reads a person's moments together answers about each moment by what is seen of the person around
+        it.
         """
         if self._frames is None or times is None:
             return super().select_experts(rows, who, times, known)
@@ -160,11 +137,3 @@ class VideoPredictor(FaceClassifier):
 
     def _read(self, crops: np.ndarray) -> np.ndarray:
         return super()._read(crops) if self._frames is None else self._frames.run(crops, "features")
-
-    def _whole(
-        self, item: Any, fps: float | None, frames: int | None, batch_size: int, group: str | None = None
-    ) -> Result:
-        reading = self.read(item, fps, frames, batch_size)
-        for _ in reading:
-            pass
-        return reading.result(group=group)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from mien.modalities.face.preprocess import FaceSettings
+from mien.modalities.face.detect import Face
+from mien.modalities.face.preprocess import FaceSettings, align
+from mien.results import Box
 
 
 class VideoSettings(BaseModel):
@@ -21,7 +25,7 @@ class VideoSettings(BaseModel):
             "learned": a network was trained to read a person's moments together.
         window: seconds of a person that such a network reads at once.
         smooth: seconds before and after a moment over which a person's probabilities are averaged, near ones more than
-            far ones, against flicker; 0 for none. See :func:`mien.modalities.video.aggregate.smooth`.
+            far ones, against flicker; 0 for none. See :func:`mien.segments.smooth`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -31,3 +35,13 @@ class VideoSettings(BaseModel):
     aggregate: Literal["sum", "vote", "mean", "learned"] = "sum"
     window: float = Field(10, gt=0, le=600)
     smooth: float = Field(0.6, ge=0, le=60)
+
+    @property
+    def sampling(self) -> tuple[float | None, int | None]:
+        """Frames a second, or frames of a clip."""
+        return (self.fps, None) if self.frames is None else (None, self.frames)
+
+
+def cut_face(settings: FaceSettings) -> Callable[[np.ndarray, Face], tuple[Box, np.ndarray]]:
+    """What cuts a face out of a frame: its box, and the crop as the network is given it."""
+    return lambda picture, face: (face.box, align(picture, face, settings))

@@ -19,11 +19,11 @@ from mien.modalities.video.aggregate import RULES
 from mien.modalities.video.frames import ClipFrames, Crops, FrameStore, Sequences
 from mien.modalities.video.preprocess import VideoSettings
 from mien.modalities.video.sequences import padded, windows
-from mien.modalities.video.timeline import smoothed
 from mien.modality import Sampler, SamplerSettings
 from mien.model import FRAMES
 from mien.output.terminal import progress
 from mien.runtime import probabilities_of
+from mien.segments import smooth_each
 
 _log = logging.getLogger("mien.training")
 _TOGETHER = "temporal"  # the network that reads sequences of features
@@ -152,7 +152,7 @@ def _pooled(logits: np.ndarray, samples: Dataset, rule: str, seconds: float) -> 
     _, first = np.unique(samples.columns[_CLIP], return_index=True)  # the samples of a clip follow each other
     probabilities = probabilities_of(np.asarray(logits, np.float32), multilabel=False)
     rows = [
-        RULES[rule](smoothed(times[of], who[of], probabilities[of], seconds))
+        RULES[rule](smooth_each(times[of], who[of], probabilities[of], seconds))
         for of in np.split(np.arange(len(samples)), first[1:])
     ]
     targets, split = samples.targets[first], samples.split[first]

@@ -1,4 +1,4 @@
-"""What a face looks like in a few hundred numbers: enough to tell the people of one clip apart, not to know anyone."""
+"""The appearance of a face in a few hundred numbers: enough to tell people of one clip apart, not to know anyone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROW, _COLUMN = np.mgrid[:_SIDE, :_SIDE]
 _OVAL = ((_COLUMN - 12) / 10.3) ** 2 + ((_ROW - 13) / 12.3) ** 2 <= 1  # the head
 
 
-class Look:
+class Appearance:
     """How a face, its hair and the clothes below it look in one frame.
 
     Attributes:
@@ -40,8 +40,8 @@ class Look:
         face = _cut(picture, (left - 0.1 * width, top - 0.1 * height, right + 0.1 * width, bottom + 0.05 * height))
         self.pattern = _light_and_dark(whole if face is None else face)
 
-    def like(self, other: Look) -> float:
-        """How alike two looks are, from 0 to 1; see the thresholds of :class:`mien.modalities.video.track.Tracker`."""
+    def similarity(self, other: Appearance) -> float:
+        """From 0 to 1; see the thresholds of :class:`mien.modalities.track.Tracker`."""
         head = float((self.head * other.head).sum()) / _BANDS
         pattern = max(0.0, float(self.pattern @ other.pattern))
         if self.clothes is None or other.clothes is None:

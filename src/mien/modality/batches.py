@@ -1,0 +1,131 @@
+"""Inputs on their way through a predictor: prepared, put together to batches, and what becomes of those that fail."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from mien.errors import InputError, MienError
+from mien.modality.registry import get_modality
+from mien.results import Box, Result
+from mien.runtime import count_characters
+
+_AHEAD = 64  # inputs prepared before what is in them is computed, however little that is
+_CHARACTERS = 2**24  # of texts that are computed together
+_LONGEST = 120  # characters of a name in a message, from its end
+_NAMELESS = {"<bytes>": "the file", "<file>": "the file", "<array>": "the picture", "<image>": "the picture"}
+_log = logging.getLogger("mien.modality")
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Item(NamedTuple):
+    """One input, prepared.
+
+    Attributes:
+        name: of the input in its result.
+        samples: one for each thing to read in it, such as a text or each face, as the predictor's ``forward`` takes it.
+        boxes: where each is in the picture; None where there are none.
+        notes: what was guessed in preparing it.
+        error: why it cannot be used.
+        read: what reads it on its own when its turn comes, given the batch size, where it is too large for samples.
+    """
+
+    name: str
+    samples: Sequence[Any] = ()
+    boxes: Sequence[Box | None] | None = None
+    notes: Sequence[str] = ()
+    error: str | None = None
+    read: Callable[[int], Result] | None = None
+
+
+class Outputs(NamedTuple):
+    """What a network gives: probabilities float32 (n, labels) and ratings float32 (n, ratings), a row per sample."""
+
+    probabilities: np.ndarray
+    ratings: np.ndarray
+
+
+def gathered(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Items in their order, as many together as have so many samples, or none for long, or are long texts."""
+    waiting, samples, characters = list[Item](), 0, 0
+    for item in items:
+        waiting.append(item)
+        samples += len(item.samples)
+        characters += count_characters(item.samples)
+        if samples >= size or len(waiting) >= max(size, _AHEAD) or characters > _CHARACTERS or item.read:
+            yield waiting
+            waiting, samples, characters = [], 0, 0
+    if waiting:
+        yield waiting
+
+
+def guarded(
+    inputs: Iterable[T], read: Callable[[Iterable[T]], Iterator[R]], failed: Callable[[T, Exception], R]
+) -> Iterator[R]:
+    """What *read* gives for the inputs; those at hand when it fails are read again, each on its own.
+
+    So an error that nobody foresaw is that of the one input that brings it about.
+    """
+    source, waiting = _Taken(inputs), deque[T]()
+
+    def taken() -> Iterator[T]:
+        for item in source:
+            waiting.append(item)
+            yield item
+
+    while True:
+        try:
+            for result in read(taken()):
+                waiting.popleft()
+                yield result
+            return
+        except Exception as error:
+            if source.failed or (isinstance(error, MienError | Warning) and not isinstance(error, InputError)):
+                raise
+        while waiting:
+            item = waiting.popleft()
+            try:
+                (result,) = read([item])
+            except Exception as error:
+                result = failed(item, error)
+            yield result
+
+
+class _Taken(Iterator[T]):
+    """Goes through inputs, and knows whether it was they that failed."""
+
+    def __init__(self, inputs: Iterable[T]) -> None:
+        self._inputs, self.failed = iter(inputs), False
+
+    def __next__(self) -> T:
+        try:
+            return next(self._inputs)
+        except StopIteration:
+            raise
+        except BaseException:
+            self.failed = True
+            raise
+
+
+def why_unread(name: str, modality: str, error: Exception) -> str:
+    """Why an input could not be read, in one line; the traceback of an error that nobody foresaw goes to the log.
+
+    Raises:
+        MienError: the error is not this input's fault, as with a model that is damaged.
+    """
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, MienError | Warning):  # a warning where the caller wants them to be errors
+        raise error
+    _log.debug("an input cannot be read", exc_info=error)
+    what = {"text": "the text", "row": "the row"}.get(get_modality(modality).kind) or _NAMELESS.get(name, name)
+    what = what if len(what) <= _LONGEST else "…" + what[1 - _LONGEST :]
+    if isinstance(error, MemoryError):
+        return f"{what} needs more memory than there is"
+    return f"{what} cannot be read: internal error ({type(error).__name__})"

@@ -1,0 +1,334 @@
+"""A loaded model: reading inputs, one or many, and what comes of them."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from mien.compat import OldMethods
+from mien.errors import InputError, ModelError, quoted
+from mien.inputs import name_of
+from mien.labels import LabelSpace, get_space, groups
+from mien.modality.batches import Item, Outputs, gathered, guarded, why_unread
+from mien.modality.registry import get_modality
+from mien.model import NETWORK, Manifest, preprocess_settings, read_model
+from mien.plugins import import_object
+from mien.results import Box, Prediction, Result
+from mien.runtime import ROWS, Session, in_chunks, parallel_map, readers
+
+Progress = Callable[[int], None]  # called with the number of inputs done since the last call
+
+
+def load(model: str | os.PathLike[str], *, threads: int | None = None, digest: str | None = None) -> Predictor:
+    """Load a model, checked byte for byte, ready to predict. Loads neither torch nor anything from the network.
+
+    Args:
+        model: name of a shipped model, or the path of a model or run folder.
+        threads: threads to compute with; by default as many as the process may use.
+        digest: that the model must have, "sha256:…", as ``mien models verify`` prints it; any if not given.
+
+    Raises:
+        ModelError: no such model, its folder is damaged, or its network holds what none of mien's does.
+    """
+    folder, manifest, files = read_model(model, digest)
+    made: Predictor = import_object(get_modality(manifest.modality).predictor)(folder, manifest, files, threads=threads)
+    return made
+
+
+class Predictor(OldMethods):
+    """A loaded model. Made by :func:`mien.load`. A modality brings ``sample`` or ``prepare``, and ``forward``.
+
+    An input is a text (str), or a picture: its path (str or Path), its file's bytes, or its pixels, uint8 of shape
+    (height, width, 3) red, green, blue or (height, width) gray; or a person in a picture, a
+    :class:`mien.media.images.Region`.
+
+    Arrays are RGB; :func:`mien.bgr` makes one of an OpenCV frame.
+
+    Attributes:
+        folder: where it was loaded from.
+        manifest: what it is and how it came about.
+        space: the labels it answers in.
+        settings: how inputs are prepared.
+        mirror: whether each sample is read together with its mirror image, and the two answers averaged; None where
+            there is nothing to mirror.
+    """
+
+    lookahead = 1  # batches gathered before ``forward``, which then can sort their samples by length
+    rows: int | None = ROWS  # samples that a thread computes together, see `Session`
+    mirror: bool | None = None
+    opens_inputs = True  # itself, so that those which cannot be read are its to tell
+
+    def __init__(
+        self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
+    ) -> None:
+        self.folder, self.manifest, self.space = folder, manifest, manifest.space
+        kind = import_object(get_modality(manifest.modality).preprocess)
+        self.settings: Any = preprocess_settings(manifest, kind, folder)
+        self._columns = slice(0, len(manifest.space))  # of the network's output: the labels of ``space``
+        self._threads = threads
+        widths, name = manifest.widths, folder / NETWORK
+        self._session = Session(files[NETWORK], threads, name=name, widths=widths, rows=self.rows)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.manifest.name
+
+    def with_labels(self, space: str | LabelSpace) -> Self:
+        """The same loaded model, answering in another of the label spaces its network has outputs for.
+
+        Raises:
+            ModelError: it has none for that space; the message names those it has.
+        """
+        name = space if isinstance(space, str) else space.name
+        entries, columns = (self.manifest.labels, *self.manifest.heads), self.manifest.columns(name)
+        if columns is None:
+            known = ", ".join(entry.space for entry in entries)
+            raise ModelError(f"the model {self.name} does not answer in {quoted(name)}; it does in: {known}")
+        twin = copy.copy(self)
+        twin.space = next(entry.as_space() for entry in entries if entry.space == name)
+        twin._columns = columns
+        return twin
+
+    def sample(self, item: Any) -> Any:
+        """An input that is one sample, prepared as the network takes it.
+
+        Raises:
+            InputError: it cannot be used.
+        """
+        raise NotImplementedError
+
+    def prepare(self, item: Any, *args: Any, **options: Any) -> Item:
+        """Read an input, and cut it into samples.
+
+        Raises:
+            InputError: it cannot be used.
+        """
+        return Item(self.name_of(item), [self.sample(item)])
+
+    def forward(self, samples: Sequence[Any], batch_size: int, groups: Sequence[str] | None = None) -> Outputs:
+        """Run the network on samples, at least one; *groups* as :meth:`outputs` has them."""
+        raise NotImplementedError
+
+    def assemble(self, item: Item, outputs: Outputs) -> Result:
+        """The result of an input of those samples."""
+        return self.result(item.name, outputs.probabilities, item.error, item.boxes, outputs.ratings, item.notes)
+
+    def warm_up(self, *args: Any, **options: Any) -> None:
+        """Load what is otherwise loaded when it is first needed."""
+
+    @property
+    def reader_threads(self) -> int:
+        """How many threads prepare inputs."""
+        return readers(self._threads)
+
+    def predict(self, item: Any, **options: Any) -> Result:
+        """Read the emotion in one input.
+
+        Args:
+            options: as the model's modality has them, such as ``crops=True``; see its class.
+
+        Raises:
+            InputError: nothing can be read in it; one line that says why.
+        """
+        result = next(iter(self.predict_many([item], **options)))
+        if result.error:
+            raise InputError(result.error)
+        return result
+
+    def predict_many(self, inputs: Iterable[Any], batch_size: int = 64, **options: Any) -> Iterator[Result]:
+        """Results in the order of the inputs, computed in batches; memory stays bounded however many there are.
+
+        An unusable input gives a result without items whose ``error`` says why; it does not stop the others.
+
+        Args:
+            inputs: read as they are wanted.
+            batch_size: samples computed at once.
+            options: as the model's modality has them; see its class.
+        """
+        inspect.signature(self.prepare).bind(None, **options)  # a TypeError where there is no such option
+
+        def prepare(item: Any) -> Item:
+            try:
+                return self.prepare(item, **options)
+            except InputError as error:
+                return Item(self.name_of(item), error=str(error))
+
+        def read(some: Iterable[Any]) -> Iterator[Result]:
+            prepared = parallel_map(prepare, some, self.reader_threads)
+            for items in gathered(prepared, batch_size * self.lookahead):
+                yield from self._results(items, batch_size)
+
+        self.warm_up(**options)
+        return guarded(inputs, read, self.failed)
+
+    def _results(self, items: Sequence[Item], batch_size: int) -> Iterator[Result]:
+        samples = [sample for item in items for sample in item.samples]
+        outputs, start = self.forward(samples, batch_size) if samples else self._nothing, 0
+        for item in items:
+            if item.read:
+                yield self._read_alone(item, batch_size)
+                continue
+            end = start + len(item.samples)
+            yield self.assemble(item, Outputs(*(part[start:end] for part in outputs)))
+            start = end
+
+    def _read_alone(self, item: Item, batch_size: int) -> Result:
+        try:
+            assert item.read is not None
+            return item.read(batch_size)
+        except Exception as error:
+            return self.result(item.name, error=why_unread(item.name, self.manifest.modality, error))
+
+    @property
+    def _nothing(self) -> Outputs:
+        return Outputs(*(np.zeros((0, width), np.float32) for width in (len(self.space), len(self.manifest.ratings))))
+
+    def outputs(
+        self,
+        inputs: Sequence[Any],
+        batch_size: int = 64,
+        progress: Progress | None = None,
+        groups: Sequence[str] | None = None,
+    ) -> Outputs:
+        """Probabilities and ratings of inputs that are a sample each, rows in their order.
+
+        Args:
+            progress: called with the number of inputs done since the last call.
+            groups: of each input, for a model with experts for groups: which one answers, instead of what it chooses.
+
+        Raises:
+            InputError: an input is unusable; the message says which.
+        """
+        parts, done = [self._nothing], 0
+        for samples in self._prepared(inputs, batch_size * self.lookahead, progress):
+            known = None if groups is None else groups[done : done + len(samples)]
+            parts.append(self.forward(samples, batch_size, known))
+            done += len(samples)
+        return Outputs(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def predict_proba(
+        self,
+        inputs: Sequence[Any],
+        batch_size: int = 64,
+        progress: Progress | None = None,
+        groups: Sequence[str] | None = None,
+    ) -> np.ndarray:
+        """The probabilities alone, float32 (n, labels); see :meth:`outputs`. Of pictures no face is looked for."""
+        return self.outputs(inputs, batch_size, progress, groups).probabilities
+
+    def ratings(self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None) -> np.ndarray:
+        """The ratings alone, float32 (n, ratings), in the order and units of the manifest; see :meth:`outputs`."""
+        return self.outputs(inputs, batch_size, progress).ratings
+
+    def features(self, inputs: Sequence[Any], batch_size: int = 64, progress: Progress | None = None) -> np.ndarray:
+        """What the network makes of samples before it decides: float32 (n, d), to learn other labels from.
+
+        Raises:
+            InputError: an input is unusable; the message says which.
+            ModelError: the network does not give its features, or there are several.
+        """
+        if not self.gives_features:
+            raise ModelError(f"the network of {self.name} gives no features")
+        samples = self._prepared(inputs, batch_size, progress)
+        parts = [self._session.run(np.stack(part), "features") for part in samples]
+        return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+
+    @property
+    def gives_features(self) -> bool:
+        """Whether it has :meth:`features`."""
+        return False
+
+    def reading(self, columns: Sequence[str]) -> Self:
+        """The same loaded model for rows whose numbers are those of other columns, or in another order."""
+        raise ModelError(f"the model {self.name} reads {self.manifest.modality}, not rows of numbers")
+
+    def _prepared(self, inputs: Sequence[Any], size: int, progress: Progress | None) -> Iterator[list[Any]]:
+        """Samples of inputs that are one each, up to so many at a time."""
+        done = 0
+        for chunk in in_chunks(inputs, size):
+            samples: list[Any] = []
+            try:
+                samples.extend(parallel_map(self.sample, chunk, self.reader_threads))
+            except InputError as error:
+                raise InputError(f"input {done + len(samples) + 1}: {error}") from None
+            yield samples
+            done += len(chunk)
+            if progress:
+                progress(len(chunk))
+
+    def failed(self, item: Any, error: Exception) -> Result:
+        """The result of an input that could not be read: its ``error`` says why.
+
+        Raises:
+            MienError: the error is not this input's fault, as with a model that is damaged.
+        """
+        name = self.name_of(item)
+        return self.result(name, error=why_unread(name, self.manifest.modality, error))
+
+    def name_of(self, item: Any) -> str:
+        """What an input is called in its result."""
+        return name_of(item)
+
+    def result(
+        self,
+        item: str,
+        rows: Iterable[np.ndarray] = (),
+        error: str | None = None,
+        boxes: Iterable[Box | None] | None = None,
+        ratings: Iterable[np.ndarray] | None = None,
+        notes: Iterable[str] = (),
+    ) -> Result:
+        """Wrap one row of probabilities, shape (labels,), per prediction; with boxes and ratings, one per row."""
+        rows = list(rows)
+        places = boxes if boxes is not None else [None] * len(rows)
+        rated = ratings if ratings is not None else [None] * len(rows)
+        parts = zip(rows, places, rated, strict=True)
+        items = tuple(self.prediction(row, box, values) for row, box, values in parts)
+        return Result(item, self.manifest.modality, self.name, items, error, self._rollups, notes=tuple(notes))
+
+    def prediction(self, row: np.ndarray, box: Box | None = None, ratings: np.ndarray | None = None) -> Prediction:
+        """A row of probabilities, shape (labels,), in the labels of ``space``, and one of ratings, shape (ratings,)."""
+        thresholds = self.manifest.thresholds if self._own else {}
+        rated = (
+            {}
+            if ratings is None
+            else {entry.name: float(value) for entry, value in zip(self.manifest.ratings, ratings, strict=True)}
+        )
+        scores = dict(zip(self.space.names, row.tolist(), strict=True))
+        return Prediction(scores, self.space, thresholds, box, rated)
+
+    @property
+    def _own(self) -> bool:
+        """Whether it answers in the labels that its thresholds were tuned for."""
+        return self.space == self.manifest.space
+
+    @property
+    def _rollups(self) -> dict[str, dict[str, float]]:
+        return self.manifest.rollups if self._own else {}
+
+
+def answer_in(predictor: Predictor, labels: str | None) -> tuple[Predictor, Callable[[Result], Result]]:
+    """The predictor that answers in a label space where it has outputs for it, and else what rolls its results up.
+
+    Args:
+        predictor: a loaded model.
+        labels: name of a label space; None for the model's own.
+
+    Raises:
+        InputError: there is no such space, or no way from the model's labels to it.
+    """
+    if labels is None or predictor.manifest.columns(labels) is not None:
+        return (predictor if labels is None else predictor.with_labels(labels)), lambda result: result
+    try:
+        space = get_space(labels)
+        groups(predictor.space, space)
+    except (KeyError, ValueError) as error:
+        raise InputError(error.args[0]) from error
+    return predictor, lambda result: result.rollup(space)

@@ -1,0 +1,84 @@
+"""The registry of modalities: what each brings, and the one place that looks one up by its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from mien.errors import ModelError, quoted
+from mien.plugins import import_object, load_plugin, plugin_names
+
+Kind = Literal["text", "picture", "clip", "row"]  # what an input is
+
+
+@dataclass(frozen=True)
+class Modality:
+    """What every modality brings, as ``MODALITY`` of its folder in ``mien.modalities``, or of a plug-in.
+
+    Classes are named as ``"module:Class"`` and imported when they are first needed.
+
+    Attributes:
+        name: as models, recipes and data sets name it, such as "face".
+        summary: what its models read, such as "the faces of pictures".
+        reads: the kinds of its inputs, the usual one first.
+        unit: what one prediction is of, such as "face"; in output several are counted as "faces".
+        boxes: what the box of a prediction is around, such as "face".
+        preprocess: the pydantic settings of its preprocessing.
+        augment: the pydantic settings of its augmentation.
+        predictor: a :class:`~mien.modality.Predictor`.
+        sampler: a :class:`~mien.modality.Sampler`, or a function that makes one of its settings.
+        example: an input as the model card shows it, in Python.
+        options: what its predictors can be told of inputs: "crops", "boxes", "fps", "frames".
+        cutter: a function that returns what cuts a sample out of a photograph, None where it shows none.
+        batch: inputs that the server computes at once.
+        default: whether its shipped model reads inputs of the first kind of ``reads`` where no model is named.
+    """
+
+    name: str
+    summary: str
+    reads: tuple[Kind, ...]
+    unit: str
+    preprocess: str
+    augment: str
+    predictor: str
+    sampler: str
+    example: str
+    options: tuple[str, ...] = ()
+    cutter: str = ""
+    batch: int = 8
+    default: bool = False
+    boxes: str = "person"
+
+    @property
+    def kind(self) -> Kind:
+        """The usual kind of its inputs."""
+        return self.reads[0]
+
+    def count(self, n: int) -> str:
+        """A number of predictions in words: "1 face", "2,000 faces"."""
+        return f"{n:,} {self.unit}{'' if n == 1 else 's'}"
+
+
+_BUILT_IN = ("text", "face", "video", "scene", "features")
+
+
+def modality_names() -> tuple[str, ...]:
+    """The modalities that there are: those built in, then those of plug-ins."""
+    return tuple(dict.fromkeys((*_BUILT_IN, *plugin_names("mien.modalities"))))
+
+
+@cache
+def get_modality(name: str) -> Modality:
+    """The modality of that name. The one place that looks a modality up.
+
+    Raises:
+        ModelError: there is none; the message names those that there are.
+    """
+    if name in _BUILT_IN:
+        found = import_object(f"mien.modalities.{name}:MODALITY")
+    else:
+        found = load_plugin("mien.modalities", name)
+    if not isinstance(found, Modality):
+        raise ModelError(f"this mien has no modality {quoted(name)!r}; there are: {', '.join(modality_names())}")
+    return found

@@ -2,13 +2,11 @@
 
 ::
 
-    settings.py   what can be set, with its limits         server.py     uvicorn, its time limits and logs
-    app.py        the routes                               observe.py    metrics, log lines, keys, headers
-    bodies.py     from a request to inputs; forms.py       problems.py   errors as RFC 9457 has them
-    models.py     the models that are served               schema.py     what OpenAPI says of all this
-    batching.py   inputs of many requests in one batch     live.py       a camera's frames over a WebSocket
-    clips.py      a clip within its limits                 page/         the page: plain ES modules
-    scale.py      the same on several machines
+    server.py     uvicorn with the application            middleware.py   host, key, limits, metrics, log
+    app.py        the routes                              requests.py     from a body to inputs
+    models.py     the models that are served              schemas.py      what OpenAPI says of all this
+    batching.py   inputs of many requests together        live.py         a camera's frames over a WebSocket
+    settings.py   what can be set                         scale.py        the same on several machines
 """
 
 from __future__ import annotations

@@ -24,12 +24,13 @@ from mien.modality import Modality, get_modality, modality_names
 from mien.results import Result
 from mien.serve import schemas
 from mien.serve.batching import Busy, TooMuch
+from mien.serve.clips import Clip
 from mien.serve.live import add_live
 from mien.serve.metrics import Metrics
 from mien.serve.middleware import RequestMiddleware
 from mien.serve.models import Models, describe_labels
 from mien.serve.problems import Problem, answer_http_exception, encode
-from mien.serve.requests import PredictRequest, RequestReader, offload
+from mien.serve.requests import PredictRequest, RequestReader
 from mien.serve.settings import ServeSettings
 
 T = TypeVar("T")
@@ -86,9 +87,7 @@ def _add_predict(
             served = models.choose(asked.model, modality.name)
             predictor, roll_up = served.view(asked.labels)
             request.scope["mien"] = {"model": served.name, "inputs": len(asked.items)}
-            inputs = asked.inputs
-            costs = await offload(8 * served.characters(inputs), lambda: served.costs(inputs))
-            work = served.batcher.predict(predictor, inputs, costs)
+            work = served.batcher.predict(predictor, asked.inputs, await served.costs(asked.inputs))
             try:
                 results = await _while_wanted(work, request.receive, settings.timeout_s)
             except Busy as error:
@@ -120,12 +119,7 @@ def _add_predict(
 
 
 async def _while_wanted(work: Coroutine[Any, Any, T], receive: Receive, seconds: float) -> T:
-    """What comes of the work.
-
-    Raises:
-        TimeoutError: it took longer.
-        ClientDisconnect: nobody waits for it any more.
-    """
+    """What comes of the work; a TimeoutError where it takes longer, a ClientDisconnect where the client leaves."""
     task = asyncio.ensure_future(work)
     tasks: set[asyncio.Future[Any]] = {task}
     try:
@@ -147,17 +141,13 @@ async def _until_gone(receive: Receive) -> None:
 
 
 def _rename(results: list[Result], asked: PredictRequest) -> list[Result]:
-    """The results under the names that the client knows.
-
-    Raises:
-        Problem: 422, none of the inputs could be read.
-    """
+    """The results under the names that the client knows; a problem where none of the inputs could be read."""
     named, errors = [], []
     for (item, name, place), result in zip(asked.items, results, strict=True):
         error = result.error
         if name is not None:
-            if error and (path := getattr(item, "path", None)):
-                error = error.replace(path, name)
+            if error and isinstance(item, Clip):
+                error = error.replace(item.path, name)
             result = replace(result, input=name, error=error)  # noqa: PLW2901
         named.append(result)
         if error:

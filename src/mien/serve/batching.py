@@ -23,11 +23,7 @@ _CLOSING = 5.0  # seconds that a batch has to finish when nobody waits for it an
 
 
 class Busy(Exception):
-    """The queue is full.
-
-    Attributes:
-        seconds: after which there will probably be room.
-    """
+    """The queue is full; there will probably be room after some seconds."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"too many inputs wait; try again in {seconds} s")
@@ -35,7 +31,7 @@ class Busy(Exception):
 
 
 class TooMuch(Exception):
-    """One request with more work than would ever be taken."""
+    """One request has more work than would ever be taken."""
 
 
 def units(length: int) -> int:
@@ -131,11 +127,6 @@ class Batcher:
         self, predictor: Predictor, inputs: Sequence[Any], costs: Sequence[int] | None = None
     ) -> list[Result]:
         """Results of the inputs, in their order. Cancel it, and what was not computed yet will not be.
-
-        Args:
-            predictor: the model, or a twin of it that answers in other labels.
-            inputs: at least one.
-            costs: units of each; by default 1.
 
         Raises:
             Busy: they do not fit into the queue now.

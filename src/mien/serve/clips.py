@@ -19,15 +19,10 @@ _OPENING = 5.0  # seconds in which a clip must open, be the work on it ever so s
 
 @dataclass(eq=False)
 class Clip:
-    """An uploaded clip.
+    """An uploaded clip."""
 
-    Attributes:
-        path: where it lies for as long as it is read.
-        abandoned: set when nobody waits for it any more.
-    """
-
-    path: str
-    abandoned: threading.Event = field(default_factory=threading.Event)
+    path: str  # for as long as it is read
+    abandoned: threading.Event = field(default_factory=threading.Event)  # set when nobody waits for it any more
 
 
 def read_clips(predictor: Predictor, clips: Sequence[Clip], limits: ServeSettings) -> list[Result]:

@@ -227,10 +227,7 @@ class Smoother:
     """Follows faces from frame to frame and averages their scores over time, so that labels do not flicker.
 
     A face is the one of an earlier frame whose box overlaps it most. Its scores move towards the new ones by
-    1 - exp(-t / seconds) in t seconds; so do the ratings of a scene or of a person in it.
-
-    Args:
-        seconds: 0 for no smoothing.
+    1 - exp(-t / seconds) in t seconds; so do the ratings of a scene or of a person in it. 0 seconds: no smoothing.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -239,12 +236,7 @@ class Smoother:
         self._count = 0
 
     def update(self, at: float, result: Result) -> tuple[Result, list[int]]:
-        """The result with smoothed scores, and a number for each of its items.
-
-        Args:
-            at: seconds, rising.
-            result: of one picture.
-        """
+        """The result of one picture with smoothed scores, and a number for each of its items."""
         self._tracks = [track for track in self._tracks if at - track.seen <= _FORGET]
         free, items, people = list(self._tracks), [], []
         for item in result.items:

@@ -30,13 +30,7 @@ _LOCAL = "localhost"
 
 
 class RequestMiddleware:
-    """ASGI middleware around the application.
-
-    Args:
-        app: the application.
-        settings: of the server.
-        metrics: where requests are counted.
-    """
+    """ASGI middleware around the application."""
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
@@ -79,7 +73,7 @@ class RequestMiddleware:
             self._record(scope, exchange)
 
     def _check(self, scope: Scope) -> None:
-        """Raises Problem: 400 or 421, the host; 401, the key; 503, too many requests at once."""
+        """Refuse another host, a request without the key, and one too many."""
         self._hosts.check(scope)
         path = scope["path"]
         if path.startswith("/v1/") or path == "/metrics":
@@ -110,7 +104,7 @@ class UploadBudget:
         self._left = size
 
     def take(self, size: int) -> None:
-        """Raises Problem: 503, not so many are left."""
+        """Take so many; a problem where they are not left."""
         if size > self._left:
             raise Problem(503, "too many uploads at once; try again in a second", retry_after=1)
         self._left -= size
@@ -129,7 +123,7 @@ class _Exchange:
         self._receive, self._send, self._budget = receive, send, budget
         self.start, self.id, self.status, self.bytes_in = time.perf_counter(), secrets.token_hex(6), 0, 0
         headers = dict(scope["headers"])
-        is_json = headers.get(b"content-type", b"").startswith(b"application/json")
+        is_json = headers.get(b"content-type", b"").lower().startswith(b"application/json")
         self._limit = settings.max_json if is_json else settings.max_body
         self._seconds = settings.upload_timeout_s
         self._end = asyncio.get_running_loop().time() + self._seconds
@@ -138,16 +132,12 @@ class _Exchange:
         self._expects = b"expect" in headers  # the client sends its body only when asked to
 
     def check_stated_size(self) -> None:
-        """Raises Problem: 413, the body is larger than may be."""
+        """Refuse a body that says it is too large."""
         if self._stated.isdigit() and int(self._stated[:20]) > self._limit:
             raise self._too_large()
 
     async def receive(self) -> Message:
-        """The next part of the body, within its limits.
-
-        Raises:
-            Problem: 408, 413 or 503.
-        """
+        """The next part of the body, or a problem where it is late or too large."""
         if not self._unread:
             return await self._receive()
         try:
@@ -231,11 +221,7 @@ class AllowedHosts:
             self._names |= {own, f"{own.partition('.')[0]}.local"} if own else set()
 
     def check(self, scope: Scope) -> None:
-        """Refuse a request for another host.
-
-        Raises:
-            Problem: 421; or 400 where the header is missing, which only HTTP/1.0 allows, or there are several.
-        """
+        """Refuse a request for another host, or for none, which only HTTP/1.0 allows, or for several."""
         found = [value for name, value in scope["headers"] if name == b"host"]
         if self._all or (not found and scope["http_version"] == "1.0"):
             return

@@ -18,22 +18,14 @@ from mien.runtime import usable_threads
 from mien.serve.batching import Batcher, units
 from mien.serve.clips import read_clips
 from mien.serve.problems import Problem
+from mien.serve.requests import offload
 from mien.serve.settings import ServeSettings
 
 View = tuple[Predictor, Callable[[Result], Result]]
 
 
 class ServedModel:
-    """A loaded model and its queue.
-
-    Attributes:
-        name: of the model.
-        modality: what it reads.
-        predictor: the model.
-        batcher: where inputs for it go.
-        spaces: the label spaces that it can answer in by their names, its own first.
-        card: the model card, Markdown; empty where the folder has none.
-    """
+    """A loaded model, its queue, its card, and the label spaces that it can answer in, its own first."""
 
     def __init__(self, place: str, settings: ServeSettings, observe: Callable[[str, int, float], None]) -> None:
         self.modality = modality = get_modality(read_manifest(find_model(place)).modality)
@@ -54,11 +46,7 @@ class ServedModel:
         self._views: dict[str | None, View] = {}
 
     def view(self, labels: str | None) -> View:
-        """The predictor for a label space, and what brings its results there.
-
-        Raises:
-            Problem: 422, it does not answer in those labels.
-        """
+        """The predictor for a label space, and what brings its results there; a problem where it does not answer so."""
         if labels not in self._views:
             try:
                 view = answer_in(self.predictor, labels and labels[:80])
@@ -68,15 +56,12 @@ class ServedModel:
             self._views[labels] = view  # only of names that there are: few
         return self._views[labels]
 
-    def characters(self, inputs: Sequence[Any]) -> int:
-        """Characters of the inputs; 0 where they are no texts."""
-        return sum(map(len, inputs)) if self.modality.kind == "text" else 0
-
-    def costs(self, inputs: Sequence[Any]) -> list[int]:
+    async def costs(self, inputs: Sequence[Any]) -> list[int]:
         """What the inputs cost in units; a text is measured with its emoji spelled out."""
         if self.modality.kind != "text":
             return [1] * len(inputs)
-        return [units(cleaned_length(text, MAX_CHARACTERS)) for text in inputs]
+        size = 8 * sum(map(len, inputs))
+        return await offload(size, lambda: [units(cleaned_length(text, MAX_CHARACTERS)) for text in inputs])
 
     def facts(self) -> dict[str, Any]:
         """What clients learn of it."""
@@ -92,11 +77,7 @@ class ServedModel:
 
 
 class Models:
-    """The served models, each with a running queue; an asynchronous context manager.
-
-    Raises:
-        ModelError: a model is missing or damaged, or two have the same name.
-    """
+    """The served models, each with a running queue; an asynchronous context manager."""
 
     def __init__(self, settings: ServeSettings, observe: Callable[[str, int, float], None] = lambda *_: None) -> None:
         if "MIEN_MAX_PIXELS" not in os.environ or "max_megapixels" in settings.model_fields_set:
@@ -136,7 +117,7 @@ class Models:
         return None
 
     def get(self, name: str) -> ServedModel:
-        """Raises Problem: 404, there is no such model."""
+        """The model of that name; a problem where there is none."""
         if name not in self._served:
             raise Problem(404, f"no model {name[:80]!r} is served; there are: {', '.join(self._served)}")
         return self._served[name]
@@ -146,15 +127,7 @@ class Models:
         return [served for name in modalities for served in self if served.modality.name == name]
 
     def choose(self, name: str | None, *modalities: str) -> ServedModel:
-        """The model that a request means.
-
-        Args:
-            name: as the request has it; None for the first.
-            modalities: one of which it must read.
-
-        Raises:
-            Problem: 422, no such model or one that reads something else; 404, there is none for these.
-        """
+        """The model of that name that reads one of these, or the first such; a problem where there is none."""
         able = self.reading(*modalities)
         if not able:
             raise Problem(404, f"no model that reads {' or '.join(modalities)} is served here")

@@ -17,24 +17,15 @@ _DETAILS = {404: "there is nothing at this address", 405: "this address does not
 
 
 class Problem(Exception):
-    """Why a request is not answered.
+    """Why a request is not answered: a status, one sentence, and the same for single inputs.
 
-    Args:
-        status: of HTTP.
-        detail: one sentence that says what is wrong and where.
-        errors: the same for single inputs: ``{"where": "#/inputs/1", "detail": "text is empty"}``.
-        retry_after: seconds after which to come again.
-        headers: to be sent along.
+    Such an input is ``{"where": "#/inputs/1", "detail": "text is empty"}``.
     """
 
     def __init__(
-        self,
-        status: int,
-        detail: str,
-        errors: Sequence[Mapping[str, str]] = (),
-        retry_after: int | None = None,
+        self, status: int, detail: str, errors: Sequence[Mapping[str, str]] = (), *, retry_after: int | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(detail)
         self.status, self.detail, self.errors, self.headers = status, detail, errors, dict(headers or {})
         if retry_after is not None:

@@ -37,34 +37,21 @@ T = TypeVar("T")
 
 
 class Item(NamedTuple):
-    """One input.
+    """One input of a request."""
 
-    Attributes:
-        input: as the predictors take it: a text, the bytes of a picture, a clip.
-        name: what it is called in its result; None where it stands for itself.
-        place: where it stood in the request.
-    """
-
-    input: Any
-    name: str | None
-    place: str
+    input: Any  # as the predictors take it: a text, the bytes of a picture, a clip
+    name: str | None  # in its result; None where it stands for itself
+    place: str  # where it stood in the request
 
 
 @dataclass
 class PredictRequest:
-    """What a request asks for.
+    """What a request asks for."""
 
-    Attributes:
-        model: name of the model, or None for the first.
-        labels: name of the label space, or None for the model's own.
-        items: the inputs, in their order.
-        errors: what is wrong with others.
-    """
-
-    model: str | None = None
-    labels: str | None = None
+    model: str | None = None  # None: the first
+    labels: str | None = None  # None: the model's own
     items: list[Item] = field(default_factory=list)
-    errors: list[dict[str, str]] = field(default_factory=list)
+    errors: list[dict[str, str]] = field(default_factory=list)  # of inputs that are none
 
     @property
     def inputs(self) -> list[Any]:
@@ -80,11 +67,7 @@ class PredictRequest:
 
 
 class RequestReader:
-    """Reads requests.
-
-    Args:
-        settings: of the server.
-    """
+    """Reads requests within the limits of the settings."""
 
     def __init__(self, settings: ServeSettings) -> None:
         self._most = settings.max_inputs
@@ -92,12 +75,7 @@ class RequestReader:
 
     @asynccontextmanager
     async def read(self, request: Request, kind: Kind) -> AsyncIterator[PredictRequest]:
-        """What a request asks for; files that it came with are there until the end of the block.
-
-        Raises:
-            Problem: 4xx, with what is wrong and where; 503, no room for the upload.
-            ClientDisconnect: the client went away.
-        """
+        """What a request asks for, or a problem; files that it came with are there until the end of the block."""
         content_type = request.headers.get("content-type", "missing")
         media_type = content_type.partition(";")[0].strip().lower()
         if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -149,11 +127,7 @@ class RequestReader:
         return found
 
     def _check_structure(self, body: bytes) -> None:
-        """Refuse JSON of many parts before all of them become objects, which takes a hundred times the memory.
-
-        Raises:
-            Problem: 413, it has many more strings than inputs may be, or much besides strings.
-        """
+        """Refuse JSON of many parts before all of them become objects, which takes a hundred times the memory."""
         bare = body.replace(rb"\\", b"").replace(rb"\"", b"")
         if bare.count(b'"') > 2 * (self._most + 16):
             raise Problem(413, f"more than {self._most} inputs, the most that are taken in one request")

@@ -46,14 +46,7 @@ _FILE = {"type": "string", "format": "binary"}
 
 
 def describe_body(kind: Kind, most: int, models: Sequence[str], spaces: Sequence[str]) -> dict[str, Any]:
-    """The ``requestBody`` of an operation that takes JSON and forms, which the framework cannot derive from types.
-
-    Args:
-        kind: of the inputs.
-        most: inputs that a request may have.
-        models: that can be named in it.
-        spaces: label spaces that one of them answers in.
-    """
+    """The ``requestBody`` of an operation that takes JSON and forms, which the framework cannot derive from types."""
 
     def body(name: str, item: dict[str, Any]) -> dict[str, Any]:
         properties = {

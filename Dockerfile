@@ -1,6 +1,7 @@
 # The server in a slim image: not root, needs no writable disk but /tmp, models inside, reaches no network.
 #   docker build -t mien .
 #   docker run --rm --read-only --tmpfs /tmp --cap-drop ALL -p 127.0.0.1:8000:8000 mien
+# It holds PyAV's FFmpeg with x264 and x265, which are GPL: docs/install.md says what that means if you pass the image on.
 # With an index of packages of one's own:  docker build --build-arg PIP_INDEX_URL=https://packages.example.org/simple -t mien .
 FROM python:3.11-slim AS build
 ARG PIP_INDEX_URL

@@ -26,7 +26,7 @@ serve: .venv-serve/installed
 	.venv-serve/bin/mien serve $(OPTIONS)
 
 test: .venv/installed lint
-	.venv/bin/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 lint: .venv/installed
 	.venv/bin/ruff check src tests benchmarks examples docs tools

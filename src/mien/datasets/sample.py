@@ -18,10 +18,10 @@ def sample(path: Path) -> Items:
     name = str(path)
     if name not in _SETS:
         raise DataError(f"there is no sample {name!r}; there are: {', '.join(_SETS)}")
-    space, columns = _SETS[name]
+    (space, columns), everyday = _SETS[name], name == "everyday"
     yield Info(name=f"sample-{name}", labels=space)
-    file = Path(__file__).with_name("sample.tsv" if name == "text" else "everyday.tsv")
+    file = Path(__file__).with_name("everyday.tsv" if everyday else "sample.tsv")
     for line, row in open_table(file, columns=columns, quotes=False).records():
-        split = "test" if name == "text" else "train" if line % 10 else "val"
+        split = "test" if not everyday else "train" if line % 10 else "val"
         labels = [label.strip() for label in row["label"].split(",") if label.strip()]
         yield Row(row["text"], labels, f"{file.name}:{line}", split, {column: row[column] for column in columns[2:]})

@@ -1,6 +1,6 @@
 import json
 
-from mien.datasets import Row, dataset
+from mien.datasets.open import Row, dataset
 
 
 @dataset("diary", labels="ekman7", modality="letters", licence="CC0")

@@ -41,9 +41,9 @@ FRAMES = (
 
 #: The files that take longest: they start first, so that processes that share the tests end together.
 SLOW_FILES = (
-    "scene_training", "face_training", "training", "docs", "vgg16", "estimators", "video_training", "temporal", "shipped",
-    "scene_docs", "distributed", "parts", "folds", "experts", "features_model", "resume", "fuzz", "page", "page_around",
-    "serve_abuse", "scene_networks", "export",
+    "scene_training", "face_training", "training", "docs", "vgg16", "estimators", "video_training", "temporal",
+    "shipped", "scene_docs", "distributed", "parts", "folds", "experts", "features_model", "resume", "fuzz", "page",
+    "page_around", "serve_abuse", "scene_networks", "export",
 )  # fmt: skip
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]

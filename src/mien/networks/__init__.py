@@ -1,11 +1,9 @@
-"""One readable torch file per network. Each holds a ``Settings`` (pydantic) and a ``Network`` (torch module).
+"""Networks, one readable file for each, which holds its ``Settings`` (pydantic) and its ``Network`` (torch).
 
-Networks of text are made by ``Network(settings, labels=..., vocabulary=..., pad_id=...)`` and map int64 token ids
-(batch, length) to logits (batch, labels); those of faces by ``Network(settings, labels=..., size=..., channels=...)``
-and map uint8 pictures (batch, size, size, channels) to logits; those of scenes likewise, or pairs of pictures (batch,
-2, size, size, channels), the whole one and the person, if their attribute ``views`` is 2. Those of rows of numbers are
-no torch networks and have another form, described in :mod:`mien.networks.rows`. A new network is a new file here and a
-line in ``NETWORKS``.
+A torch network derives from :class:`mien.networks.base.Network`. Those of texts are made by ``Network(settings,
+labels=..., vocabulary=..., pad_id=...)``, those of pictures by ``Network(settings, labels=..., size=...,
+channels=...)``. Those of rows of numbers are no torch networks and have another form, see :mod:`mien.networks.rows`.
+Other packages bring networks by entry points, see :mod:`mien.plugins`.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mien.errors import RecipeError, invalid, require
+from mien.plugins import load_plugin, plugin_names
 
 #: kind in a recipe → module.
 NETWORKS: dict[str, str] = {
@@ -36,10 +35,8 @@ NETWORKS: dict[str, str] = {
     "vote": "mien.networks.vote",
     "xgboost": "mien.networks.boost",
 }
-#: Those that learn from rows of numbers, or from pictures that a face model makes rows of, and choose their settings
-#: inside the training data.
+#: Those that learn all at once from rows of numbers, or from pictures that a face model makes rows of.
 OF_ROWS = ("svm", "logistic", "xgboost", "vote")
-_WITHOUT_TORCH = ("linear", *OF_ROWS)
 
 
 def open_network(kind: str, options: Mapping[str, Any]) -> tuple[ModuleType, Any]:
@@ -49,12 +46,14 @@ def open_network(kind: str, options: Mapping[str, Any]) -> tuple[ModuleType, Any
         RecipeError: there is no such network, or a setting is none of its own.
         MissingExtra: torch, scikit-learn or XGBoost is not installed.
     """
-    if kind not in NETWORKS:
-        raise RecipeError(f"network.kind: no network {kind!r}; there are: {', '.join(NETWORKS)}")
-    require("sklearn" if kind in _WITHOUT_TORCH else "torch", "train")
-    if kind == "xgboost":
-        require("xgboost", "boost")
-    module = importlib.import_module(NETWORKS[kind])
+    if kind in NETWORKS:
+        require("sklearn" if kind in OF_ROWS else "torch", "train")
+        if kind == "xgboost":
+            require("xgboost", "boost")
+        module = importlib.import_module(NETWORKS[kind])
+    elif (module := load_plugin("mien.networks", kind)) is None:
+        there = ", ".join([*NETWORKS, *plugin_names("mien.networks")])
+        raise RecipeError(f"network.kind: no network {kind!r}; there are: {there}")
     try:
         return module, module.Settings.model_validate(options)
     except ValidationError as error:

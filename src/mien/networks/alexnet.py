@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from mien.errors import RecipeError
+from mien.networks import base
+from mien.networks.settings import NetworkSettings
 from mien.networks.weights import fill, normalized, read_weights
 
 _MAP = 6  # side of the map of features that the dense layers see
 
 
-class Settings(BaseModel):
+class Settings(NetworkSettings):
     """What to start from, and how large.
 
     Attributes:
@@ -27,7 +29,6 @@ class Settings(BaseModel):
         dropout: share of features left out before each dense layer.
     """
 
-    model_config = ConfigDict(extra="forbid")
     weights: str = ""
     width: float = Field(1.0, gt=0, le=1)
     dense: int = Field(4096, ge=1)
@@ -98,8 +99,8 @@ def map_side(size: int) -> int:
     return side
 
 
-class Network(nn.Module):
-    """See the module. Input uint8 (batch, size, size, channels), output float32 logits (batch, labels)."""
+class Network(base.Network):
+    """See the module."""
 
     def __init__(self, settings: Settings, *, labels: int, size: int, channels: int) -> None:
         super().__init__()
@@ -109,7 +110,6 @@ class Network(nn.Module):
             fill(self.alexnet, read_weights(settings.weights), settings.weights)
         else:
             self.alexnet.begin_from_nothing()
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as pictures come; far faster
 
     @property
     def trunk(self) -> list[nn.Module]:
@@ -121,8 +121,3 @@ class Network(nn.Module):
         """What the head sees, float32 (batch, dense)."""
         features: Tensor = self.alexnet(normalized(pictures))
         return features.float()
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Logits."""
-        logits: Tensor = self.head(self.features(pictures))
-        return logits

@@ -7,11 +7,15 @@ and the output (after Simonyan & Zisserman 2015, with Ioffe & Szegedy 2015).
 from __future__ import annotations
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
+from mien.networks import base
+from mien.networks.base import pixels_of
+from mien.networks.settings import NetworkSettings
 
-class Settings(BaseModel):
+
+class Settings(NetworkSettings):
     """Sizes and dropout.
 
     Attributes:
@@ -21,15 +25,14 @@ class Settings(BaseModel):
         dropout: share of features left out before and after the dense layer.
     """
 
-    model_config = ConfigDict(extra="forbid")
     widths: list[int] = Field([32, 64, 128, 256], min_length=1)
     dense: int = Field(256, ge=1)
     block_dropout: float = Field(0.1, ge=0, lt=1)
     dropout: float = Field(0.4, ge=0, lt=1)
 
 
-class Network(nn.Module):
-    """See the module. Input uint8 (batch, size, size, channels), output float32 logits (batch, labels)."""
+class Network(base.Network):
+    """See the module."""
 
     def __init__(self, settings: Settings, *, labels: int, size: int, channels: int) -> None:
         super().__init__()
@@ -50,7 +53,6 @@ class Network(nn.Module):
             nn.ReLU(),
         )
         self.head = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(settings.dense, labels))
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as pictures come; far faster
 
     @property
     def trunk(self) -> list[nn.Module]:
@@ -60,11 +62,6 @@ class Network(nn.Module):
 
     def features(self, pictures: Tensor) -> Tensor:
         """What the output is computed from, float32 (batch, dense)."""
-        pixels = pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
+        pixels = pixels_of(pictures) / 127.5 - 1
         features: Tensor = self.dense(self.blocks(pixels))
         return features
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Logits."""
-        logits: Tensor = self.head(self.features(pictures))
-        return logits

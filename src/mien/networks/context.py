@@ -13,15 +13,17 @@ from __future__ import annotations
 from itertools import zip_longest
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from mien.errors import RecipeError
+from mien.networks import base
 from mien.networks.resnet import ResNet18
+from mien.networks.settings import NetworkSettings
 from mien.networks.weights import fill, normalized, read_weights
 
 
-class Settings(BaseModel):
+class Settings(NetworkSettings):
     """What to start from, and how large.
 
     Attributes:
@@ -33,7 +35,7 @@ class Settings(BaseModel):
         dropout: share of its features left out before the head.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    weight_fields = ("picture_weights", "person_weights")
     picture_weights: str = ""
     person_weights: str = ""
     width: float = Field(1.0, gt=0, le=1)
@@ -41,12 +43,10 @@ class Settings(BaseModel):
     dropout: float = Field(0.5, ge=0, lt=1)
 
 
-class Network(nn.Module):
-    """See the module. Input uint8 (batch, 2, size, size, channels): the whole picture, then the person; output float32
-    logits (batch, labels).
-    """
+class Network(base.Network):
+    """See the module. Input uint8 (batch, 2, size, size, channels): the whole picture, then the person."""
 
-    views = 2  # pictures that it sees of each sample
+    views = 2
 
     def __init__(self, settings: Settings, *, labels: int, size: int, channels: int) -> None:
         super().__init__()
@@ -63,7 +63,6 @@ class Network(nn.Module):
         )
         self.dropout = nn.Dropout(settings.dropout)
         self.head = nn.Linear(settings.joined, labels)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as pictures come; far faster
 
     @property
     def trunk(self) -> list[nn.Module]:

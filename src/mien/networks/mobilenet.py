@@ -14,18 +14,22 @@ import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.errors import RecipeError
+from mien.networks import base
+from mien.networks.base import pixels_of
+from mien.networks.depthwise import SameConv2d
+from mien.networks.settings import NetworkSettings
 
 #: Channels and stride of each pair of a depthwise and a pointwise convolution, after a first of 32 and stride 2.
 PAIRS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
 WIDTH = 1024
 
 
-class Settings(BaseModel):
+class Settings(NetworkSettings):
     """What to start from.
 
     Attributes:
@@ -33,39 +37,24 @@ class Settings(BaseModel):
         dropout: share of features left out before the head.
     """
 
-    model_config = ConfigDict(extra="forbid")
     weights: str = ""
     dropout: float = Field(0.3, ge=0, lt=1)
 
 
 class Step(nn.Module):
-    """Convolution, batch norm, ReLU up to 6. With stride 2 it pads below and to the right, as TensorFlow does."""
+    """Convolution, batch norm, ReLU up to 6."""
 
     def __init__(self, inputs: int, outputs: int, side: int, stride: int, groups: int = 1) -> None:
         super().__init__()
-        padding = side // 2 if stride == 1 else 0
-        self.conv = nn.Conv2d(inputs, outputs, side, stride, padding, groups=groups, bias=False)
+        self.conv = SameConv2d(inputs, outputs, side, stride, groups)
         self.norm = nn.BatchNorm2d(outputs)
 
-    def convolve(self, x: Tensor) -> Tensor:
-        conv = self.conv
-        if conv.stride[0] == 1:
-            convolved: Tensor = conv(x)
-        elif self.training and conv.groups > 1:
-            # The same numbers. oneDNN's backward pass of a depthwise convolution in bf16 takes 40 times as long with
-            # stride 2 as with stride 1.
-            every = functional.conv2d(x, conv.weight, padding=1, groups=conv.groups)
-            convolved = every[:, :, 1::2, 1::2].contiguous(memory_format=torch.channels_last)
-        else:
-            convolved = conv(functional.pad(x, (0, 1, 0, 1)))
-        return convolved
-
     def forward(self, x: Tensor) -> Tensor:
-        return functional.relu6(self.norm(self.convolve(x)))
+        return functional.relu6(self.norm(self.conv(x)))
 
 
-class Network(nn.Module):
-    """See the module. Input uint8 (batch, size, size, channels), output float32 logits (batch, labels)."""
+class Network(base.Network):
+    """See the module."""
 
     def __init__(self, settings: Settings, *, labels: int, size: int, channels: int) -> None:
         super().__init__()
@@ -83,7 +72,6 @@ class Network(nn.Module):
         self._biases: list[Tensor] = []
         if settings.weights:
             self._start_from(Path(settings.weights).expanduser(), channels)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as pictures come; far faster
 
     def _start_from(self, path: Path, channels: int) -> None:
         folded = read_folded(path)
@@ -109,9 +97,9 @@ class Network(nn.Module):
             pictures: uint8 (n, size, size, channels), a few hundred of the training data.
         """
         self.eval()
-        x = self._pixels(pictures)
+        x = pixels_of(pictures)  # 0..255, as the weights were learned
         for step, bias in zip(self.steps, self._biases, strict=False):
-            convolved, norm = step.convolve(x), step.norm
+            convolved, norm = step.conv(x), step.norm
             mean, variance = convolved.mean((0, 2, 3)), convolved.var((0, 2, 3))
             norm.running_mean.copy_(mean)
             norm.running_var.copy_(variance)
@@ -119,9 +107,6 @@ class Network(nn.Module):
             norm.bias.copy_(mean + bias)
             x = step(x)
         self.train()
-
-    def _pixels(self, pictures: Tensor) -> Tensor:
-        return pictures.permute(0, 3, 1, 2).float()  # 0..255, as the weights were learned
 
     @property
     def trunk(self) -> list[nn.Module]:
@@ -131,7 +116,7 @@ class Network(nn.Module):
 
     def features(self, pictures: Tensor) -> Tensor:
         """What the head sees, float32 (batch, 1024)."""
-        x = self._pixels(pictures)
+        x = pixels_of(pictures)  # 0..255, as the weights were learned
         for step in self.steps:
             x = step(x)
         return x.mean((2, 3)).float()

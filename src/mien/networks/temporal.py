@@ -8,11 +8,15 @@ alone (Meng et al. 2019 for faces in clips).
 from __future__ import annotations
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
+from mien.networks import base
+from mien.networks.base import read_both_ways
+from mien.networks.settings import NetworkSettings
 
-class Settings(BaseModel):
+
+class Settings(NetworkSettings):
     """What to read, sizes and dropout.
 
     Attributes:
@@ -24,15 +28,18 @@ class Settings(BaseModel):
         frame_dropout: share of frames left out while training.
     """
 
-    model_config = ConfigDict(extra="forbid")
     faces: str = "face"
     hidden: int = Field(64, ge=1)
     gru: bool = True
     dropout: float = Field(0.5, ge=0, lt=1)
     frame_dropout: float = Field(0.2, ge=0, lt=1)
 
+    def models(self) -> tuple[str, ...]:
+        """See the base class."""
+        return (self.faces,)
 
-class Network(nn.Module):
+
+class Network(base.Network):
     """See the module.
 
     Input float32 (batch, length, width + 1): the features of each frame, and 1 where there is a frame, 0 behind the
@@ -54,24 +61,14 @@ class Network(nn.Module):
     def features(self, frames: Tensor) -> Tensor:
         """The clip as a whole, float32 (batch, states); how many frames of padding follow makes no difference."""
         there = frames[:, :, -1] > 0
-        lengths = there.sum(1, keepdim=True)
+        steps = there
         states = self.dense(frames[:, :, :-1])
         if self.training and self.frame_dropout:
             kept = there & (torch.rand(there.shape, device=there.device) >= self.frame_dropout)
             there = torch.where(kept.any(1, keepdim=True), kept, there)
             states = states * there[..., None]
         if self.forwards is not None and self.backwards is not None:
-            # Turned round within its own length, so that the backward GRU starts at the last frame, not at padding.
-            steps = torch.arange(states.shape[1], device=states.device)[None]
-            turned = torch.where(steps < lengths, lengths - 1 - steps, steps)[..., None]
-            onward, _ = self.forwards(states)
-            backward, _ = self.backwards(states.gather(1, turned.expand(-1, -1, states.shape[2])))
-            states = torch.cat([onward, backward.gather(1, turned.expand(-1, -1, backward.shape[2]))], 2)
+            states = read_both_ways(self.forwards, self.backwards, states, steps)
         scores = self.telling(states)[..., 0].float().masked_fill(~there, -1e9)
         whole: Tensor = (states * scores.softmax(1)[..., None]).sum(1).float()
         return whole
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """Logits."""
-        logits: Tensor = self.head(self.features(frames))
-        return logits

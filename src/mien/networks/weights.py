@@ -10,22 +10,28 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mien.errors import RecipeError
+from mien.networks.base import pixels_of
+from mien.networks.settings import PackageFile, weight_path
 
 #: Mean and spread of red, green and blue over ImageNet, 0..255: how torchvision's weights want their pictures.
 MEANS, SPREADS = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
-def normalized(pictures: Tensor) -> Tensor:
-    """uint8 pictures (batch, side, side, channels) as torchvision's weights want them, float32 (batch, 3, side, side).
+def normalized(pictures: Tensor, means: Sequence[float] = MEANS, spreads: Sequence[float] = SPREADS) -> Tensor:
+    """uint8 pictures (batch, side, side, channels) as weights want them, by default torchvision's.
 
-    A gray channel stands for all three.
+    float32 (batch, 3, side, side); a gray channel stands for all three.
     """
-    x = pictures.permute(0, 3, 1, 2).float().expand(-1, 3, -1, -1)
-    means, spreads = (torch.tensor(values, device=x.device).view(3, 1, 1) for values in (MEANS, SPREADS))
-    return (x - means) / spreads
+    x = pixels_of(pictures).expand(-1, 3, -1, -1)
+    mean, spread = (torch.tensor(values, device=x.device).view(3, 1, 1) for values in (means, spreads))
+    return (x - mean) / spread
 
 
-def read_weights(source: str, packages: Mapping[str, Callable[[], Path]] | None = None) -> dict[str, Tensor]:
+def read_weights(
+    source: str,
+    packages: Mapping[str, PackageFile] = {},  # noqa: B006
+    read_package: Callable[[Path], dict[str, Tensor]] | None = None,
+) -> dict[str, Tensor]:
     """Weights by name, from a ``.safetensors`` file or one that torch saved.
 
     Of a training checkpoint the part named ``state_dict`` is taken (as in the files of Places365), and names lose the
@@ -33,26 +39,21 @@ def read_weights(source: str, packages: Mapping[str, Callable[[], Path]] | None 
 
     Args:
         source: a file, or ``package:NAME`` for one of *packages*.
-        packages: name of a package → what finds the file in it.
+        packages: those that carry weights for it.
+        read_package: reads the file of a package that torch cannot read.
 
     Raises:
         MissingExtra: the package is not installed.
         RecipeError: no such package is known, or the file cannot be read or holds something else.
     """
-    scheme, colon, name = source.partition(":")
-    if colon and scheme == "package":
-        if name not in (packages or {}):
-            raise RecipeError(f"network.weights: no package {name!r}; there are: {', '.join(packages or ()) or 'none'}")
-        path = (packages or {})[name]()
-    else:
-        path = Path(source).expanduser()
+    path = weight_path(source, packages)
+    if read_package and source.startswith("package:"):
+        return read_package(path)
     try:
         if path.suffix == ".safetensors":
             found = dict(load_file(path))
         else:
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise RecipeError(f"network.weights: there is no file {path}") from None
     except Exception as error:  # torch and safetensors raise classes of their own for every kind of damage
         raise RecipeError(f"network.weights: {path} cannot be read: {str(error).splitlines()[0]}") from error
     if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):

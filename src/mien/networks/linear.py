@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 from onnx import helper, numpy_helper
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
 from mien.networks.graph import save_graph
+from mien.networks.settings import NetworkSettings
 from mien.runtime import probabilities_of
 from mien.training.export import Reference
 
 
-class Settings(BaseModel):
+class Settings(NetworkSettings):
     """Sizes.
 
     Attributes:
@@ -29,11 +30,10 @@ class Settings(BaseModel):
         balanced: weigh labels by the inverse of their frequency.
     """
 
-    model_config = ConfigDict(extra="forbid")
     ngrams: int = Field(2, ge=1, le=3)
     min_texts: int = Field(2, ge=1)
     features: int = Field(50_000, ge=10)
-    c: list[float] = [1.0, 3.0, 10.0, 30.0]
+    c: list[float] = Field([1.0, 3.0, 10.0, 30.0])
     balanced: bool = False
 
 

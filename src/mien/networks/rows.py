@@ -15,17 +15,18 @@ from typing import Any, Literal
 
 import numpy as np
 from onnx import NodeProto, helper, numpy_helper
-from pydantic import BaseModel, ConfigDict
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+
+from mien.networks.settings import NetworkSettings
 
 NEVER = -100.0  # logit of a label that training never showed
 
 ShapeName = Literal["none", "sqrt", "log"]
 
 
-class RowSettings(BaseModel):
+class RowSettings(NetworkSettings):
     """What all of them take.
 
     Attributes:
@@ -33,8 +34,11 @@ class RowSettings(BaseModel):
             are learned from; "" where the data are rows already.
     """
 
-    model_config = ConfigDict(extra="forbid")
     embed: str = ""
+
+    def models(self) -> tuple[str, ...]:
+        """See the base class."""
+        return (self.embed,)
 
 
 class Shape(TransformerMixin, BaseEstimator):

@@ -133,8 +133,8 @@ class Layer(nn.Module):
             mix[name](x).unflatten(2, (self.heads, -1)).transpose(1, 2) for name in ("query", "key", "value")
         )
         if torch.onnx.is_in_onnx_export():  # of the call below torch makes eight more steps than these
-            share = (query @ key.transpose(2, 3) * query.shape[3] ** -0.5 + bias).softmax(3)
-            return (share @ value).transpose(1, 2).flatten(2)
+            shares = (query @ key.transpose(2, 3) * query.shape[3] ** -0.5 + bias).softmax(3)
+            return torch.matmul(shares, value).transpose(1, 2).flatten(2)
         seen = functional.scaled_dot_product_attention(
             query, key, value, attn_mask=bias.to(query.dtype), dropout_p=self.rate if self.training else 0.0
         )

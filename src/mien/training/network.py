@@ -34,9 +34,7 @@ def train_network(
 ) -> tuple[TrainedNetwork, Sampler]:
     """Train the recipe's network; see :func:`mien.training.run.train`."""
     module, options = open_network(recipe.network.kind, recipe.network.options)
-    pretrained = None
-    if hasattr(module, "weights_folder") and options.weights:
-        pretrained = module.weights_folder(options.weights)
+    pretrained = options.tokenizer_folder()
     own = valid.space
     if recipe.train.monitor == "val_map" and not own.multilabel:
         raise RecipeError("train.monitor: val_map is for several labels at a time; here there is one")
@@ -46,17 +44,20 @@ def train_network(
     lightning.seed_everything(recipe.train.seed, verbose=False)
     sets = [sets[0], *(_common(part, own, recipe.train.mix_space) for part in sets[1:])]
     heads = _heads(recipe.train.also, sets[0], len(own))
-    if heads and hasattr(module.Network, "write_onnx"):
+    if heads and module.Network.labels_alone:
         raise RecipeError(f"train.also: the network {recipe.network.kind} answers in one label space")
     sampler = open_sampler(recipe, pretrained).fit(sets)
-    if (seen := sampler.views) != (wanted := getattr(module.Network, "views", 1)):
+    if (seen := sampler.views) != (wanted := module.Network.views):
         raise RecipeError(f"preprocess.views: the network {recipe.network.kind} looks at {wanted}, not at {seen}")
     ratings = _ratings(recipe, sets[0], module)
-    options = _at_start(recipe, options, own, pretrained)
+    if not recipe.train.epochs and len(own):
+        raise RecipeError("train.epochs: 0, and train.head_start learns ratings alone; these data have labels")
+    options = options.without_weights() if recipe.train.start else options
     network = module.Network(options, labels=_width(own, heads) + len(ratings), **sampler.input_spec)
+    network.to(memory_format=torch.channels_last)  # as pictures come: convolutions are far faster
     if recipe.train.start:
         start_from(network, recipe.train.start, own, list(heads), ratings)
-    elif hasattr(network, "calibrate") and not recipe.train.head_start:  # which sees to that
+    elif not recipe.train.head_start:  # which sees to that
         network.calibrate(torch.from_numpy(sampler.collate(sets[0].inputs[:_CALIBRATION])))
     if recipe.train.head_start:
         start_head(network, sampler, sets[0], ratings, sampler.evaluation_batch, recipe.train.seed)
@@ -64,7 +65,7 @@ def train_network(
     weights = [1.0, *(given if isinstance(given, list) else [given] * (len(sets) - 1))]
     if len(weights) != len(sets):
         raise RecipeError(f"train.mix_weight has {len(weights) - 1} numbers for {len(sets) - 1} further data sets")
-    longest, wanted = getattr(network, "longest", None), getattr(sampler.settings, "max_length", 0)
+    longest, wanted = network.longest, getattr(sampler.settings, "max_length", 0)
     if longest is not None and wanted > longest:
         raise RecipeError(f"preprocess.max_length: {wanted} tokens; the network: {longest}")
     try:
@@ -80,19 +81,6 @@ def train_network(
     return fit(lightning_module, folder, resume=resume), sampler
 
 
-def _at_start(recipe: Recipe, options: Any, own: LabelSpace, pretrained: Path | None) -> Any:
-    """The network's settings, without the weights that an earlier model takes the place of: nobody needs to have them.
-
-    Raises:
-        RecipeError: there are no epochs, and labels, which take some.
-    """
-    if not recipe.train.epochs and len(own):
-        raise RecipeError("train.epochs: 0, and train.head_start learns ratings alone; these data have labels")
-    if recipe.train.start and pretrained is None and hasattr(options, "weights"):
-        return options.model_copy(update={"weights": ""})
-    return options
-
-
 def _figures(part: Dataset) -> list[str]:
     """What validation can go by."""
     labels = ["val_accuracy", "val_macro_f1", *(["val_map"] if part.space.multilabel else [])]
@@ -105,7 +93,7 @@ def _ratings(recipe: Recipe, part: Dataset, module: Any) -> Ratings:
     Raises:
         DataError: the set has no labels, and its ratings cannot be learned.
     """
-    if recipe.modality != "scene" or hasattr(module.Network, "write_onnx"):  # which know of labels alone
+    if recipe.modality != "scene" or module.Network.labels_alone:  # which know of labels alone
         if not len(part.space):
             what = f"{part.name} has no labels, and the network {recipe.network.kind} gives no ratings"
             raise DataError(what if recipe.modality == "scene" else f"{what} of {recipe.modality}")

@@ -10,22 +10,22 @@ from typing import Any
 from torch import nn
 
 from mien.errors import RecipeError
+from mien.networks.base import Network
 from mien.training.recipe import TrainSettings
 
 
 class Stages:
     """Which parameters of a network learn in an epoch, and how fast.
 
-    A network tells its blocks by an attribute ``trunk``, modules from the input up. What is called ``head`` is above
-    them.
+    What is called ``head`` is above the blocks of ``network.trunk``.
 
     Raises:
         RecipeError: the settings ask for blocks of a network that tells none, or for more than there are.
     """
 
-    def __init__(self, network: nn.Module, settings: TrainSettings) -> None:
+    def __init__(self, network: Network, settings: TrainSettings) -> None:
         self._network, self._settings = network, settings
-        self.trunk: list[nn.Module] = getattr(network, "trunk", [])
+        self.trunk = network.trunk
         if not self.trunk and (settings.top_blocks is not None or settings.block_rate != 1):
             raise RecipeError("train.top_blocks, train.block_rate: this network does not tell its blocks")
         if settings.top_blocks is not None and settings.top_blocks > len(self.trunk):

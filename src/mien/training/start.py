@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from mien.datasets import Dataset
 from mien.errors import RecipeError
 from mien.labels import LabelSpace
 from mien.modality import Sampler
+from mien.networks.base import Network
 from mien.networks.kernel import COMPONENTS, VECTORS, KernelHead
 from mien.training.log import LOGGER
 from mien.training.ratings import Ratings
@@ -72,7 +72,7 @@ def _head(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
     return {name: value.shape for name, value in weights.items() if name.startswith(_HEAD)}
 
 
-def features_of(network: Any, sampler: Sampler, part: Dataset, batch: int) -> np.ndarray:
+def features_of(network: Network, sampler: Sampler, part: Dataset, batch: int) -> np.ndarray:
     """What the head sees of each sample, not augmented: float32 (n, width)."""
     network.eval()
     with torch.inference_mode():
@@ -84,7 +84,7 @@ def features_of(network: Any, sampler: Sampler, part: Dataset, batch: int) -> np
 
 
 @torch.no_grad()
-def start_head(network: Any, sampler: Sampler, part: Dataset, ratings: Ratings, batch: int, seed: int = 0) -> None:
+def start_head(network: Network, sampler: Sampler, part: Dataset, ratings: Ratings, batch: int, seed: int = 0) -> None:
     """Set the head's outputs for ratings to their ridge regression on the features that the network begins with.
 
     Each rating's strength is that of the best leave-one-out predictions (Golub et al. 1979); so is the width of the
@@ -96,14 +96,13 @@ def start_head(network: Any, sampler: Sampler, part: Dataset, ratings: Ratings, 
     Raises:
         RecipeError: the network's head is none of ours on features that it tells, or the data have no ratings.
     """
-    head = getattr(network, _HEAD, None)
-    if not isinstance(head, nn.Linear | KernelHead) or not hasattr(network, "features"):
+    head = network.head if network.gives_features else None
+    if not isinstance(head, nn.Linear | KernelHead):
         raise RecipeError("train.head_start: the head of this network is no linear layer on its features")
     if not len(ratings):
         raise RecipeError(f"train.head_start: {part.name} has no ratings")
     features = features_of(network, sampler, part, batch)
-    if hasattr(network, "standardize"):
-        features = network.standardize(torch.from_numpy(features)).numpy()
+    features = network.standardize(torch.from_numpy(features)).numpy()
     wanted = ratings.of(part)
     rows = features.astype(np.float64)
     fitted = _fit_kernel(head, rows, wanted, seed) if isinstance(head, KernelHead) else _fit_linear(rows, wanted)

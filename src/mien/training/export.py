@@ -118,7 +118,9 @@ def export_network(
     example = np.pad(example, [(0, more) for more in lacking], mode="edge")
     axes = ({axis: torch.export.Dim(name) for axis, name in enumerate(free_axes)},)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    torch.compiler.reset()  # what an earlier export of this process left would fix the axes at its example's lengths
+    # What an earlier export of this process left would fix the axes at its example's lengths.
+    torch.compiler.reset()
+    torch.ops.aten.gru.input._dispatch_cache.clear()
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # torch's exporter warns about its own code

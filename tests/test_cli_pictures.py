@@ -16,11 +16,13 @@ import pyarrow.parquet
 import pytest
 
 import mien
+from browser import needs_chromium
 from conftest import RunCli, one_line
 from face_model import drawn_face, face_model
 from mien.cli import predict as cli_predict
 from mien.errors import MienError
 from mien.modalities.face import predictor
+from result_pages import opened, read_page
 
 COLUMNS = ["file", "face", "label", "emoji", "score", "labels", "left", "top", "right", "bottom", "error"]
 
@@ -149,20 +151,33 @@ def test_a_page_stands_alone(run_cli: RunCli, face: Path, album: Path, tmp_path:
     put(album / "<b>&.png", two())
     done = run_cli("predict", "album", "--model", face, "--out", "o.html")
     assert done.returncode == 0, done.stderr
-    page = (tmp_path / "o.html").read_text("utf-8")
-    assert "album/&lt;b&gt;&amp;.png" in page
-    assert "<b>&.png" not in page
-    assert "http" not in page, "nothing is fetched"
-    assert "<script" not in page
-    assert page.count('class="box') == 6
-    assert "6 faces in 5 pictures, 1 could not be read" in page
-    assert "c.jpg is damaged or cut off" in page
-    pictures = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
+    about, results = read_page(tmp_path / "o.html")
+    assert "album/<b>&.png" in [result["input"] for result in results]
+    assert "<b>&.png" not in (tmp_path / "o.html").read_text("utf-8")
+    assert sum(len(result["items"]) for result in results) == 6
+    assert about["title"] == "6 faces in 5 pictures, 1 could not be read"
+    (error,) = filter(None, (result["error"] for result in results))
+    assert "c.jpg is damaged or cut off" in error
+    pictures = [result["picture"] for result in results if not result["error"]]
     assert len(pictures) == 4
-    shown = cv2.imdecode(np.frombuffer(base64.b64decode(pictures[0]), np.uint8), cv2.IMREAD_COLOR)
+    jpeg = base64.b64decode(pictures[0]["src"].removeprefix("data:image/jpeg;base64,"))
+    shown = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert shown.shape == (300, 500, 3)
-    left = float(re.findall(r"style=\"left:([\d.]+)%", page)[0])
-    assert 4 < left < 44
+    assert pictures[0]["size"] == [500, 300]
+
+
+@needs_chromium
+def test_a_browser_shows_the_faces(run_cli: RunCli, face: Path, album: Path, tmp_path: Path) -> None:
+    assert run_cli("predict", "album", "--model", face, "--out", "o.html").returncode == 0
+    with opened(tmp_path / "o.html", width=390) as page:
+        assert page.locator("article").count() == 4
+        page.locator("article .box").nth(4).wait_for()
+        assert page.locator(".box").count() == page.locator(".person").count()
+        frame, box = (page.locator(part).first.bounding_box() for part in (".frame:has(.box)", ".box"))
+        assert frame
+        assert box
+        assert 0.04 < (box["x"] - frame["x"]) / frame["width"] < 0.44
+        assert "could not be read" in page.locator("h1").inner_text()
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "JPEG"])

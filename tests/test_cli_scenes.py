@@ -15,12 +15,14 @@ import pytest
 
 import mien
 import scene_model
+from browser import needs_chromium
 from conftest import RunCli, one_line
 from face_model import drawn_face
 from filmed import write_clip
 from mien.cli.app import main
 from mien.cli.bench import measure
 from mien.media.images import read_picture
+from result_pages import opened, read_page
 
 
 @pytest.fixture
@@ -121,11 +123,10 @@ def test_a_page_shows_the_picture_with_bars(run_cli: RunCli, street: Path, tmp_p
     out = tmp_path / "page.html"
     done = run_cli("predict", str(street), "--model", str(model), "--out", str(out))
     assert done.returncode == 0, done.stderr
-    page = out.read_text("utf-8")
-    assert "data:image/jpeg;base64," in page
-    assert ">light<" in page
-    assert (">dim<" in page) == labels
-    assert "None" not in page
+    about, (result,) = read_page(out)
+    assert result["picture"]["src"].startswith("data:image/jpeg;base64,")
+    assert [scale["name"] for scale in about["scales"]] == ["light", "left"]
+    assert [label["name"] for label in about["palette"]] == (["dark", "dim", "bright"] if labels else [])
     jpeg = tmp_path / "picture.jpg"
     assert run_cli("predict", str(street), "--model", str(model), "--out", str(jpeg)).returncode == 0
     assert read_picture(jpeg).shape == (384, 640, 3)
@@ -201,17 +202,26 @@ def test_a_page_has_a_line_for_each_label_and_rating(run_cli: RunCli, whole: Pat
     page = tmp_path / "light.html"
     done = run_cli("predict", str(film), "--model", str(whole), "--fps", "4", "--out", str(page))
     assert done.returncode == 0, done.stderr
-    shown = page.read_text("utf-8")
-    assert shown.count('<div class="line"') == 5  # dark, dim, bright; light, left
-    assert shown.count("<img") == 10
-    line = shown.split("bright over time")[1].split("<path d=")[1].split('"')[1]
-    heights = [float(point.split()[1]) for point in line[1:].split("L")]
+    _, (result,) = read_page(page)
+    assert len(result["frames"]) == 24, "all there are, of at most 48"
+    heights = [moment["scores"]["bright"] for moment in result["timeline"]]
     assert len(heights) == 8
-    assert min(heights[:4]) > 95, "low while it is dark"
-    assert max(heights[4:]) < 30
+    assert max(heights[:4]) < 0.05, "low while it is dark"
+    assert min(heights[4:]) > 0.7
     again = run_cli("predict", str(film), str(film), "--model", str(whole), "--out", str(page))
     assert again.returncode == 0, again.stderr
-    assert page.read_text("utf-8").count("<article>") == 2
+    assert len(read_page(page)[1]) == 2
+
+
+@needs_chromium
+def test_a_browser_draws_a_lane_for_each_label_and_rating(run_cli: RunCli, whole: Path, film: Path, tmp_path: Path):
+    page = tmp_path / "light.html"
+    done = run_cli("predict", str(film), "--model", str(whole), "--fps", "4", "--out", str(page))
+    assert done.returncode == 0, done.stderr
+    with opened(page) as seen:
+        lanes = seen.locator(".lane .soft").all_inner_texts()
+        assert sorted(lane.split(",")[0].split()[-1] for lane in lanes) == ["bright", "dark", "dim", "left", "light"]
+        assert seen.locator(".person strong").inner_text() != ""
 
 
 def test_a_folder_of_clips(run_cli: RunCli, whole: Path, film: Path, street: Path, tmp_path: Path):

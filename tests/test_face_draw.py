@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mien.labels import SPACES
-from mien.output.face_draw import annotate, panel
+from mien.output.draw import annotate, panel
 from mien.results import Prediction, Result
 
 ROWS = [("happy 84%", 0.84, (250, 180, 30)), ("neutral 9%", 0.09, (150, 150, 150)), ("sad 2%", 0.02, (60, 100, 200))]

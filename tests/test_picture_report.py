@@ -27,7 +27,7 @@ from mien.evaluation.plots import png
 from mien.evaluation.samples import SAMPLES, data_uri, evenly, thumbnail
 from mien.labels import SPACES
 from mien.model import LabelsEntry, Manifest, read_manifest
-from mien.output.terminal import show_metrics, show_stats
+from mien.output.reports import show_metrics, show_stats
 from mien.training.card import card
 from mien.training.publish import figures_key, headline, publish
 

@@ -23,7 +23,7 @@ from mien.evaluation.ratings import all_rating_metrics, rating_metrics, rescaled
 from mien.labels import SPACES, LabelSpace, make_space
 from mien.media.images import Region
 from mien.model import LabelsEntry, Manifest, RatingEntry
-from mien.output.terminal import show_metrics
+from mien.output.reports import show_metrics
 from mien.training.card import card
 from mien.training.publish import headline
 from test_report import Page

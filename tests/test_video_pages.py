@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import errno
 import io
-import json
 import os
 import re
 from collections import Counter
@@ -18,15 +17,18 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from browser import needs_chromium
 from filmed import number_in, numbered, times_in, write_clip
 from mien.errors import InputError, MienError
 from mien.labels import SPACES
 from mien.media.clips import ClipReader
-from mien.output.clip_draw import write_marked
-from mien.output.clip_page import write_page
-from mien.output.strip import show_clip, show_clips
+from mien.model import find_model, read_manifest
+from mien.output.draw_clip import write_marked
+from mien.output.html import write_page
+from mien.output.show import show_clip, show_results
 from mien.output.tracks import length, marks, tracks
 from mien.results import ClipSummary, Moment, Person, Prediction, Result, segments_of
+from result_pages import opened, read_page
 
 FER = SPACES["fer7"]
 BOX = (8.0, 12.0, 24.0, 36.0)
@@ -110,23 +112,24 @@ def test_marks_of_an_axis_are_round_and_few() -> None:
 
 def shown(result: Result, width: int = 80, **options: Any) -> str:
     console = Console(file=io.StringIO(), width=width, **options)
-    show_clip(console, result)
+    show_clip(console, result, {})
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
-def test_without_colors_letters_say_what_was_shown(clip: Path) -> None:
+def test_a_strip_of_each_person_with_emoji_below(clip: Path) -> None:
     lines = shown(of(clip)).splitlines()
     assert max(map(len, lines)) <= 80
     first, second = (next(line for line in lines if line.startswith(f"person {n}")) for n in (1, 2))
     strip = first.removeprefix("person 1  ")
-    assert re.fullmatch("h+s+", strip)
+    assert re.fullmatch("▆+[▅▄]{1,4}▆+", strip), "as high as 70 % of a block"
     assert len(strip) == 70
-    assert strip.count("h") == pytest.approx(35, abs=2)
-    assert re.fullmatch("·{16,18}f{17,20}·+", second.removeprefix("person 2  "))
+    below = lines[lines.index(first) + 1]
+    assert below.split() == ["😄", "😢"]
+    assert re.fullmatch("·{16,18}▆{17,20}·+", second.removeprefix("person 2  "))
     axis = next(line for line in lines if "0:00" in line)
     assert axis.index("0:02") == pytest.approx(45, abs=1), "under where it is"
-    assert any("h = 😄 happy" in line and "40% of the time" in line for line in lines)
+    assert any("😄 happy" in line and "40% of the time" in line for line in lines)
 
 
 def test_with_colors_blocks_and_emoji(clip: Path) -> None:
@@ -136,7 +139,6 @@ def test_with_colors_blocks_and_emoji(clip: Path) -> None:
     plain = re.sub(r"\x1b\[[\d;]*m", "", text)
     assert "▆" * 30 in plain, "as high as 70 % of a block"
     assert "😄" in plain
-    assert "h = " not in plain
 
 
 def test_few_words_where_there_is_little_to_show(clip: Path) -> None:
@@ -152,7 +154,7 @@ def test_few_words_where_there_is_little_to_show(clip: Path) -> None:
 def test_many_clips_are_rows(clip: Path) -> None:
     console = Console(file=io.StringIO(), width=100)
     results = [of(clip), clip_result("b.mp4", {}, 2.0, 10), Result("c.mp4", "video", "v", error="c.mp4 is cut off")]
-    show_clips(console, results, Counter({"happy": 1, "—": 8}), 9)
+    show_results(console, results, Counter({"happy": 1, "—": 8}), 9, "clip", read_manifest(find_model("video")))
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     told = ("happy", "0:04", "2 people", "no face", "unreadable", "c.mp4 is cut off", "and 6 more clips", "9 clips")
@@ -162,46 +164,35 @@ def test_many_clips_are_rows(clip: Path) -> None:
 # ----------------------------------------------------------------------------------------------------- page
 
 
-def page_of(target: Path, *results: Result) -> tuple[str, list[dict[str, Any]]]:
-    write_page(target, (result.to_dict() for result in results))
-    page = target.read_text("utf-8")
-    return page, [json.loads(data) for data in re.findall(r'<script type="application/json">(.*?)</script>', page)]
+def page_of(target: Path, *results: Result) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    write_page(target, (result.to_dict() for result in results), "clip", read_manifest(find_model("video")))
+    return read_page(target)
 
 
 def test_a_page_of_one_clip_stands_alone(clip: Path, tmp_path: Path) -> None:
-    page, (data,) = page_of(tmp_path / "o.html", of(clip))
-    assert "a &lt;b&gt;&amp;.mp4" in page
-    assert "<b>&.mp4" not in page
-    assert not re.search(r"(src|href)=\"(?!data:)|url\(|https?:|@import", page), "nothing is fetched"
-    assert "prefers-color-scheme:dark" in page
-    assert page.count("<svg") == page.count('class="who"') == 2
-    assert (data["end"], data["names"]) == (4.0, list(FER.names))
-    happy, sad, fear = (FER.index(name) for name in ("happy", "sad", "fear"))
-    first, second = data["people"]
-    assert [first["labels"][place] for place in (0, 100, 140, 239)] == [happy, happy, sad, sad]
-    assert [second["labels"][place] for place in (20, 80, 200)] == [-1, fear, -1]
-    assert [face["person"] for face in data["frames"][0]["faces"]] == [1]
-    assert data["frames"][0]["faces"][0]["box"] == [12.5, 25, 25, 50], "per cent of 64 x 48"
+    about, (data,) = page_of(tmp_path / "o.html", of(clip))
+    assert (data["input"], about["title"]) == (str(clip), "1 clip")
+    assert "<b>&.mp4" not in (tmp_path / "o.html").read_text("utf-8")
+    assert (data["end"], [label["name"] for label in about["palette"]]) == (4.0, list(FER.names))
+    assert [person["person"] for person in data["people"]] == [1, 2]
+    assert [moment["label"] for moment in data["timeline"] if moment["person"] == 2] == ["fear"] * 5
     assert len(data["frames"]) == 40, "all there are, of at most 48"
-    pictures = re.findall(r"data:image/jpeg;base64,([^\"]+)", page.partition('class="film"')[2])
     for place in (0, 17, 39):
-        drawn = cv2.imdecode(np.frombuffer(base64.b64decode(pictures[place]), np.uint8), cv2.IMREAD_COLOR)
+        jpeg = base64.b64decode(data["frames"][place]["src"].removeprefix("data:image/jpeg;base64,"))
+        drawn = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
         assert number_in(drawn) == place, "the frame of that time"
 
 
-def test_areas_of_the_plot_add_up(clip: Path, tmp_path: Path) -> None:
-    page, _ = page_of(tmp_path / "o.html", of(clip))
-    svg = page[page.index("<svg") : page.index("</svg>")]
-    paths = re.findall(r'<path d="M([^"]+)Z" fill="(#\w+)"><title>(\w+)</title>', svg)
-    assert {label for *_, label in paths} == set(FER.names)
-    area = {}
-    for points, color, label in paths:
-        assert color == FER[label].color
-        xy = np.array([[float(part) for part in point.split()] for point in points.split("L")])
-        x, y = xy[:, 0], xy[:, 1]
-        area[label] = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2 / (240 * 100)
-    assert sum(area.values()) == pytest.approx(1, abs=0.01)
-    assert area["happy"] == pytest.approx(0.5 * 0.7 + 0.5 * 0.05, abs=0.02)
+def test_of_a_long_clip_a_page_holds_means(clip: Path, tmp_path: Path) -> None:
+    labels = {1: {place / 500: "happy" if place < 1000 else "sad" for place in range(2000)}}
+    labels |= {person: {0.0: "fear"} for person in range(2, 12)}
+    about, (data,) = page_of(tmp_path / "o.html", clip_result(clip, labels, 4.0, 2000))
+    first = [moment for moment in data["timeline"] if moment["person"] == 1]
+    assert len(first) == 240
+    assert [first[place]["label"] for place in (0, 100, 140, 239)] == ["happy", "happy", "sad", "sad"]
+    assert sum(first[7]["scores"].values()) == pytest.approx(1, abs=0.001)
+    assert (len(data["people"]), data["more"]) == (8, 3)
+    assert about["counts"] == {"happy": 1}
 
 
 def test_a_page_of_several_clips(clip: Path, tmp_path: Path) -> None:
@@ -209,13 +200,30 @@ def test_a_page_of_several_clips(clip: Path, tmp_path: Path) -> None:
         of(clip), clip_result(tmp_path / "gone.mp4", {1: {0.0: "sad"}}, 1.0, 5, "cut off after 1.0 s"),
         clip_result(clip, {}, 4.0, 20), Result("x.mp4", "video", "v", error="x.mp4 <is> cut off"),
     ]  # fmt: skip
-    page, data = page_of(tmp_path / "o.html", *results)
-    assert "4 clips, 1 could not be read" in page
-    assert page.count("<article") == 4
-    assert [len(entry["frames"]) for entry in data] == [16, 0, 16]
-    told = ("the clip cannot be read any more", "cut off after 1.0 s", "No face was seen", "x.mp4 &lt;is&gt; cut off")
-    assert [part for part in told if part not in page] == []
+    about, data = page_of(tmp_path / "o.html", *results)
+    assert about["title"] == "4 clips, 1 could not be read"
+    assert [len(entry.get("frames", ())) for entry in data] == [16, 0, 16, 0]
+    assert (data[1]["clip"]["problem"], data[3]["error"]) == ("cut off after 1.0 s", "x.mp4 <is> cut off")
     assert {path.name for path in tmp_path.iterdir()} == {"o.html"}
+
+
+@needs_chromium
+def test_a_browser_goes_through_the_time_of_a_clip(clip: Path, tmp_path: Path) -> None:
+    gone = clip_result(tmp_path / "gone.mp4", {1: {0.0: "sad"}}, 1.0, 5, "cut off after 1.0 s")
+    page_of(tmp_path / "o.html", of(clip), gone, clip_result(clip, {}, 4.0, 20))
+    with opened(tmp_path / "o.html") as page:
+        one = page.locator("article").first
+        assert one.locator("canvas.areas").count() == one.locator("li.person").count() == 2
+        one.locator(".scrub").fill("1.5")
+        one.locator(".box").nth(1).wait_for()
+        assert one.locator("li.person strong").all_inner_texts() == ["happy", "fear"]
+        one.locator(".scrub").fill("3.5")
+        one.locator("li.person strong", has_text="not in sight").wait_for()
+        assert one.locator(".box .word").all_inner_texts() == ["sad"]
+        assert one.locator("summary").inner_text() == "3 segments"
+        text = page.locator("main").inner_text()
+        wanted = ("cut off after 1.0 s", "cannot be read any more", "No face was seen")
+        assert [part for part in wanted if part not in text] == []
 
 
 # ---------------------------------------------------------------------------------------------- marked clip

@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 
 import mien
-from mien.output.terminal import show_results
+from mien.output.show import show_results
 
 DOCS = Path(__file__).parents[1] / "docs"
 SENTENCES = [
@@ -47,7 +47,7 @@ def draw_people(target: Path) -> None:
     from mien.cli.demo import ASSETS
     from mien.media.encode import encode_image
     from mien.media.images import read_picture
-    from mien.output.face_draw import annotate
+    from mien.output.draw import annotate
 
     picture = read_picture(ASSETS / "people.png")
     marked = annotate(picture, mien.load("face").predict(picture))
@@ -95,7 +95,7 @@ def terminal() -> str:
     console = Console(record=True, width=76, file=io.StringIO(), force_terminal=True)
     model = mien.load("text")
     console.print("[bold green]$[/bold green] mien predict " + " \\\n    ".join(f'"{text}"' for text in SENTENCES))
-    show_results(console, [model.predict(text) for text in SENTENCES], {"shown": len(SENTENCES)})
+    show_results(console, [model.predict(text) for text in SENTENCES], {}, len(SENTENCES), "text", model.manifest)
     drawn = console.export_svg(title="mien", unique_id="mien")
     return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)  # without fonts fetched from elsewhere
 

@@ -17,6 +17,7 @@ from mien.segments import segments
 
 _SHOWN = 3  # predictions in a result's repr
 Box = tuple[float, float, float, float]
+Scales = Mapping[str, tuple[float, float]]  # rating → its lowest and highest value
 
 
 @dataclass(frozen=True)

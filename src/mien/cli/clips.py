@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mien.results import Result
 
 SHOWN = 20  # results kept to be shown; more are only counted
-_EACH = 5  # of so many clips each has its own strip
 
 
 @dataclass
@@ -125,23 +124,21 @@ def _to_screen(clips: Clips, as_json: bool) -> None:
 
 
 def _show_clip(clips: Clips, console: Console, result: Result) -> None:
-    from mien.output.scene_show import show_clip as show_scenes
-    from mien.output.strip import show_clip as show_faces
+    from mien.modality import get_modality
+    from mien.output.show import show_clip
 
-    if result.modality == "scene":
-        show_scenes(console, result, clips.model.manifest.scales)
-    else:
-        show_faces(console, result)
+    manifest = clips.model.manifest
+    show_clip(console, result, manifest.scales, get_modality(manifest.modality).boxes)
 
 
 def _show(clips: Clips) -> list[str]:
     from mien.cli.usage import console, log
-    from mien.output.strip import show_clips
+    from mien.output.show import FEW, show_results
 
     shown: list[Result] = []
     counts, failed = Counter[str](), list[str]()
     total = clips.source.total or 0
-    each = total <= _EACH or clips.model.manifest.modality == "scene"
+    each = total <= FEW
     for result in clips:
         failed += _trouble(result)
         counts[result.label or "—"] += 1
@@ -155,7 +152,7 @@ def _show(clips: Clips) -> list[str]:
             for line in _trouble(result):
                 log(f"mien: {line}")
     if not each:
-        show_clips(console(), shown, counts, total)
+        show_results(console(), shown, counts, total, "clip", clips.model.manifest)
     return failed
 
 

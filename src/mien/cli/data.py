@@ -38,6 +38,8 @@ def stats(spec: Spec, as_json: AsJson = False) -> None:
     if as_json:
         print_document(document)
     else:
+        from mien.output.reports import show_stats
+
         show_stats(console(), document)
 
 

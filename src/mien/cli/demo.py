@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +16,7 @@ from mien.errors import MienError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mien.modality import Kind, Predictor
     from mien.results import Result
 
 #: Drawn people, and a clip of one; made by tools/draw_people.py.
@@ -67,26 +66,34 @@ def run(
         InputError: a photograph or a clip cannot be read.
     """
     from mien.modality import load
-    from mien.output.terminal import show_prediction
+    from mien.output.html import write_page
+    from mien.output.show import show_prediction
 
-    columns: dict[str, list[Result]] = {}
-    for name in models:
-        columns[name] = list(load(name).predict_many(SENTENCES))
-    first = models[0]
-    for result in columns[first]:
+    loaded = {name: load(name) for name in models}
+    columns = {name: list(model.predict_many(SENTENCES)) for name, model in loaded.items()}
+    for result in columns[models[0]]:
         console.print(f"[bold]{result.input}[/bold]", markup=True)
         for item in result.items:
             show_prediction(console, item, most=2)
     page = folder / "index.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        page.write_text(_page(columns), "utf-8")
+        texts = map(_readings, *([(name, result) for result in results] for name, results in columns.items()))
+        links = {"faces.html": "Faces in pictures", "clips.html": "Faces over the time of a clip"}
+        write_page(page, texts, "text", loaded[models[0]].manifest, links)
         console.print()
-        _faces(folder / "faces.html", console, photos or [_asset("people.png", folder)])
-        _clips(folder / "clips.html", console, clips or [_asset("moods.mp4", folder)])
+        _show(folder / "faces.html", console, "picture", load("face"), photos or [_asset("people.png", folder)])
+        console.print()
+        _show(folder / "clips.html", console, "clip", load("video"), clips or [_asset("moods.mp4", folder)])
     except OSError as error:
         raise MienError(f"cannot write {page}: {error.strerror or error}") from error
     return page
+
+
+def _readings(*read: tuple[str, Result]) -> dict[str, Any]:
+    """One sentence as all models read it."""
+    readings = [{"title": name, "item": item.to_dict()} for name, result in read for item in result.items]
+    return {**read[0][1].to_dict(), "readings": readings}
 
 
 def _asset(name: str, folder: Path) -> str:
@@ -94,73 +101,14 @@ def _asset(name: str, folder: Path) -> str:
     return str(shutil.copy(ASSETS / name, folder / name))
 
 
-def _faces(page: Path, console: Console, photos: Sequence[str]) -> None:
-    from mien.modality import load
-    from mien.output.face_draw import write_page
-    from mien.output.terminal import show_pictures
+def _show(page: Path, console: Console, kind: Kind, model: Predictor, paths: Sequence[str]) -> None:
+    """Pictures or clips, in the terminal and on a page."""
+    from mien.output.html import write_page
+    from mien.output.rows import Tally
+    from mien.output.show import show_results
 
-    model = load("face")
-    results = [model.predict(photo) for photo in photos]
-    counts = Counter(item.label or "—" for result in results for item in result.items)
-    show_pictures(console, results, counts, len(results))
-    write_page(page, (result.to_dict() for result in results))
-
-
-def _clips(page: Path, console: Console, clips: Sequence[str]) -> None:
-    from mien.modality import load
-    from mien.output.clip_page import write_page
-    from mien.output.strip import show_clip
-
-    model = load("video")
-    results = [model.predict(clip) for clip in clips]
+    results, tally = [model.predict(path) for path in paths], Tally()
     for result in results:
-        console.print()
-        show_clip(console, result)
-    write_page(page, (result.to_dict() for result in results))
-
-
-def _bars(result: Result) -> str:
-    rows = []
-    for item in result.items:
-        for label in sorted(item.scores, key=item.scores.__getitem__, reverse=True)[:3]:
-            known, score = item.space[label], item.scores[label]
-            rows.append(
-                f'<div class="row"><span class="emoji">{known.emoji}</span><span>{html.escape(label)}</span>'
-                f'<span class="bar"><i style="width:{score * 100:.1f}%;background:{known.color}"></i></span>'
-                f"<span>{score:.0%}</span></div>"
-            )
-    return "".join(rows)
-
-
-def _page(columns: dict[str, list[Result]]) -> str:
-    cards = []
-    for results in zip(*columns.values(), strict=True):
-        parts = "".join(
-            f"<section><h3>{html.escape(name)}</h3>{_bars(result)}</section>"
-            for name, result in zip(columns, results, strict=True)
-        )
-        cards.append(f"<article><blockquote>{html.escape(results[0].input)}</blockquote>{parts}</article>")
-    return _HEAD + "".join(cards) + "</main></html>\n"
-
-
-_HEAD = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>mien: a look</title>
-<style>
-:root{color-scheme:light dark;--card:#fff;--ground:#f4f2ee;--ink:#22252a;--soft:#8884}
-@media(prefers-color-scheme:dark){:root{--card:#1f2227;--ground:#15171a;--ink:#e9e7e2}}
-body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
-header,main{max-width:72rem;margin:auto;padding:1.5rem}
-main{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));padding-top:0}
-article{background:var(--card);border-radius:1rem;padding:1.2rem 1.4rem;box-shadow:0 1px 3px #0002}
-blockquote{margin:0 0 .8rem;font-size:1.15rem;font-weight:600;overflow-wrap:anywhere}
-h3{margin:.6rem 0 .2rem;font-size:.8rem;font-weight:500;opacity:.6}
-.row{display:grid;grid-template-columns:1.8rem 7rem 1fr 3rem;align-items:center;gap:.3rem}
-.row span:last-child{text-align:right}.emoji{font-size:1.2rem}
-.bar{height:.7rem;background:var(--soft);border-radius:.4rem;overflow:hidden}.bar i{display:block;height:100%}
-</style>
-<header><h1>mien</h1><p>What the shipped text models read, computed on this machine without the network.
-The bars are probabilities; <b>text</b> knows 28 emotions that can hold together, <b>text-carer</b> six of which one
-holds.</p>
-<p>Beside it: <a href="faces.html">faces in a picture</a> and <a href="clips.html">a clip over time</a>.</p>
-</header><main>
-"""
+        tally.add(result, kind)
+    show_results(console, results, tally.labels, len(results), kind, model.manifest)
+    write_page(page, (result.to_dict() for result in results), kind, model.manifest)

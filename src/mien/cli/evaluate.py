@@ -34,7 +34,8 @@ def evaluate(
     from mien.datasets import open_dataset
     from mien.evaluation import evaluate as measure
     from mien.modality import load
-    from mien.output.terminal import progress, show_metrics
+    from mien.output.reports import show_metrics
+    from mien.output.terminal import progress
 
     for package in ("matplotlib", "jinja2") if out else ():
         require(package, "report")

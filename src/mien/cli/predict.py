@@ -20,8 +20,6 @@ from mien.errors import InputError, cut, quoted
 from mien.inputs import exists
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from mien.modality import Predictor
     from mien.results import Result
 
@@ -213,7 +211,9 @@ def _predict_to_screen(
     if as_json:
         print_results(predictor.name, results, lambda: unread.left_out(given, left_out))
     else:
-        from mien.output.terminal import progress, show_results
+        from mien.modality import get_modality
+        from mien.output.show import show_results
+        from mien.output.terminal import progress
 
         pictures = predictor.manifest.modality in _PICTURES
         total = sources[0].total if len(sources) == 1 else None
@@ -228,23 +228,10 @@ def _predict_to_screen(
                 elif result.error and pictures:
                     log(f"mien: {result.error}")
                 step(1)
-        if pictures:
-            _show_pictures(predictor, shown, counts, sources[0].total or len(shown), console())
-        else:
-            show_results(console(), shown, counts, _UNITS.get(predictor.manifest.modality, "texts"))
+        everything = sources[0].total or len(shown) if pictures else counts.total()
+        kind = get_modality(predictor.manifest.modality).kind
+        show_results(console(), shown, counts, everything, kind, predictor.manifest)
     unread.tell(given, left_out)
-
-
-def _show_pictures(
-    predictor: Predictor, results: list[Result], counts: Counter[str], total: int, console: Console
-) -> None:
-    from mien.output.scene_show import show_scenes
-    from mien.output.terminal import show_pictures
-
-    if predictor.manifest.modality == "scene":
-        show_scenes(console, results, total, predictor.manifest.scales)
-    else:
-        show_pictures(console, results, counts, total)
 
 
 def _texts(sources: Iterable[Source]) -> Iterator[Any]:
@@ -273,6 +260,7 @@ def _predict_to_file(
 ) -> None:
     """A file of any number of inputs, in shards of *size*: a run that is resumed reads the same ones together."""
     from mien.modality import get_modality
+    from mien.output.show import show_results
     from mien.output.terminal import progress, show_counts
     from mien.output.writer import open_writer
 
@@ -299,7 +287,7 @@ def _predict_to_file(
         raise stopped(kept if again else f"{kept}; standard input is read from its start again") from None
     tally = writer.tally
     if writer.part is None and shown:
-        _show_pictures(predictor, shown, tally.labels, 1, console(stderr=True))
+        show_results(console(stderr=True), shown, tally.labels, 1, modality.kind, predictor.manifest)
     else:
         for problem in tally.problems if modality.kind == "picture" else ():
             log(f"mien: {problem}")

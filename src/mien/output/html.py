@@ -1,67 +1,221 @@
-"""Pages of results."""
+"""Pages of results that stand alone: one file with the results as JSON, drawn by the modules of the server's page.
+
+A page takes results while they come in. It loads nothing, and nothing in the results can act: they are data, and its
+Content-Security-Policy names the one script and the one style that are in it.
+"""
 
 from __future__ import annotations
 
-import html
-from collections import Counter
-from collections.abc import Iterator
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from mien.errors import InputError
 from mien.labels import emotion
+from mien.media import encode
+from mien.media.clips import ClipReader
+from mien.media.images import read_picture
+from mien.media.pixels import reduced
 from mien.modality import Kind, get_modality
 from mien.model import Manifest
-from mien.output import clip_page, face_draw, scene_clip_page, scene_draw
-from mien.output.rows import OWN, Row
+from mien.output.rows import Row
+from mien.output.tracks import length
 
-_PAGE_ROWS = 2_000
-
-
-def write_page(target: Path, rows: Iterator[Row], kind: Kind, manifest: Manifest) -> None:
-    """A page of results."""
-    of_faces = get_modality(manifest.modality).boxes == "face"
-    if kind == "picture":
-        face_draw.write_page(target, rows) if of_faces else scene_draw.write_page(target, rows, manifest.scales)
-    elif kind == "clip":
-        clip_page.write_page(target, rows) if of_faces else scene_clip_page.write_page(target, rows, manifest.scales)
-    else:
-        _table(target, rows)
+_PAGE = Path(__file__).parents[1] / "serve" / "page"
+_STYLES = ("style.css", "views.css", "static.css")
+_IMPORT = re.compile(r'^import (?:(\{.*?\}) from )?"\./(.+?)";$', re.M)
+_SHOWN = {"text": 2_000, "row": 2_000, "picture": 200, "clip": 50}  # more would make a page that no browser likes
+_CARDS = 20  # so few texts have a card each
+_PIXELS, _FRAME_PIXELS = 1000, 480  # longest side of a picture, of a frame
+_FRAMES, _FRAMES_EACH = 48, 16  # pictures in the page: of one clip alone, of each of several
+_PEOPLE, _MOMENTS, _SEGMENTS = 8, 240, 200  # of a clip
 
 
-def _table(target: Path, documents: Iterator[Row]) -> None:
-    counts = Counter[str]()
-    rows, names = list[Row](), dict[str, None]()
-    for document in documents:
-        counts[document["label"] or "—"] += 1
-        row = document.get("columns") or {"text": document["input"]}
-        labels = "|".join(document["items"][0]["labels"]) if document["items"] else None
-        row = {**row, **{f"predicted_{n}" if n in row else n: document.get(n, labels) for n in OWN}}
-        if len(rows) < _PAGE_ROWS:
-            rows.append(row)
-        names.update(dict.fromkeys(row))
-    total = sum(counts.values())
-    bars = "".join(
-        f"<tr><td>{emotion(label).emoji if label != '—' else ''}</td><td>{html.escape(label)}</td><td class=bar>"
-        f'<i style="width:{count / max(counts.values()) * 100:.1f}%;background:{emotion(label).color}"></i></td>'
-        f"<td>{count:,}</td><td>{count / total:.1%}</td></tr>"
-        for label, count in counts.most_common()
-    )
-    with target.open("w", encoding="utf-8") as file:
-        what = "texts" if next(iter(names), "text") == "text" else "rows"
-        file.write(_PAGE_HEAD + f"<h1>{total:,} {what}</h1><table class=counts>{bars}</table><table><thead><tr>")
-        file.write("".join(f"<th>{html.escape(name)}</th>" for name in names) + "</tr></thead><tbody>")
-        for row in rows:
-            cells = ("" if row.get(name) is None else html.escape(str(row[name])) for name in names)
-            file.write("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n")
-        rest = total - _PAGE_ROWS
-        file.write(
-            "</tbody></table>" + (f"<p>… and {rest:,} more; CSV or Parquet hold them all.</p>" if rest > 0 else "")
-        )
+def write_page(
+    target: Path, results: Iterable[Row], kind: Kind, manifest: Manifest, links: Mapping[str, str] | None = None
+) -> None:
+    """A page of results.
+
+    Args:
+        results: as :meth:`mien.results.Result.to_dict` gives them, perhaps with the "columns" of their table. Pictures
+            and clips are read again from "input". The first 2,000 texts, 200 pictures or 50 clips are shown; all are
+            counted.
+        kind: of the inputs.
+        manifest: of the model.
+        links: to further pages: address → words.
+    """
+    results, modality = iter(results), get_modality(manifest.modality)
+    first = list(islice(results, _CARDS + 1))
+    plain = kind in ("text", "row")
+    layout = "table" if len(first) > _CARDS or any("columns" in row for row in first) or kind == "row" else "text"
+    frames = _FRAMES if len(first) < 2 else _FRAMES_EACH
+    counts, names, total, unread = dict[str, int](), dict[str, None](), 0, 0
+    with target.open("w", encoding="utf-8", errors="replace") as file:
+        file.write(_head())
+        for row in chain(first, results):
+            if total < _SHOWN[kind]:
+                file.write(_data(_card(row, layout if plain else kind, frames), 'class="result"'))
+                for item in (*row["items"], *(reading["item"] for reading in row.get("readings", ()))):
+                    names.update(dict.fromkeys(item["scores"]))
+            total, unread = total + 1, unread + (row["error"] is not None)
+            labels = [item["label"] for item in row["items"]] if kind == "picture" else [row["label"] or "—"]
+            for label in filter(None, labels):
+                counts[label] = counts.get(label, 0) + 1
+        title = _count(total, kind)
+        if kind == "picture" and modality.unit == modality.boxes:
+            title = f"{modality.count(sum(counts.values()))} in {title}"
+        rest = total - _SHOWN[kind]
+        about = {
+            "title": title + (f", {unread:,} could not be read" if unread else ""),
+            "links": links or {},
+            "layout": layout if plain else kind,
+            "unit": modality.boxes,
+            "counts": counts,
+            "palette": [{"name": name, "emoji": emotion(name).emoji, "color": emotion(name).color} for name in names],
+            "scales": [{"name": name, "low": low, "high": high} for name, (low, high) in manifest.scales.items()],
+            "rest": f"… and {rest:,} more {kind}s; JSONL, CSV or Parquet hold them all." if rest > 0 else "",
+        }
+        file.write(_data(about, 'id="about"') + f'<script type="module">{_script()}</script>\n</body>\n</html>\n')
 
 
-_PAGE_HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>mien</title>
-<meta name="viewport" content="width=device-width"><style>
-:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;margin:1rem 0;width:100%}td,th{padding:.3rem .6rem;text-align:left;vertical-align:top;
-border-bottom:1px solid #8884;overflow-wrap:anywhere}.counts{max-width:40rem}.counts td{border:0;padding:.1rem .5rem}
-.bar{width:60%}.bar i{display:block;height:.9rem;border-radius:.3rem}</style>
-"""
+def _count(number: int, unit: str) -> str:
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
+# ------------------------------------------------------------------------------------------------- the file itself
+
+
+def _head() -> str:
+    """The start of the page; its policy names the style and the script by their sha256."""
+    style = "".join((_PAGE / name).read_text("utf-8") for name in _STYLES)
+    allowed = {"style": style, "script": _script()}
+    sources = [
+        f"{name}-src 'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for name, text in allowed.items()
+    ]
+    page = (_PAGE / "static.html").read_text("utf-8")
+    return page.replace("SOURCES", "; ".join(sources)).replace("STYLE", style)
+
+
+def _data(value: Any, attributes: str) -> str:
+    """A value in the page, which no text in it can end or leave."""
+    safe = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return f'<script type="application/json" {attributes}>{safe}</script>\n'
+
+
+def _script(entry: str = "static.js") -> str:
+    """The module and those that it imports, as one script: each a function that returns what it exports."""
+    made: dict[str, str] = {}
+
+    def add(name: str) -> str:
+        variable = re.sub(r"\W", "_", name)
+        if name not in made:
+            made[name] = ""
+            text = (_PAGE / name).read_text("utf-8")
+            text = re.sub(
+                r'^import (?:(\{.*?\}) from )?"\./(.+?)";$', lambda found: _import(found, add), text, flags=re.M
+            )
+            names = re.findall(r"^export (?:class|function|const) (\w+)", text, flags=re.M)
+            body = re.sub(r"^export ", "", text, flags=re.M)
+            del made[name]  # behind what it imports
+            made[name] = f"const {variable} = (() => {{\n{body}\nreturn {{ {', '.join(names)} }};\n}})();\n"
+        return variable
+
+    add(entry)
+    return "".join(made.values())
+
+
+def _import(found: re.Match[str], add: Any) -> str:
+    names, module = found.groups()
+    variable = add(module)
+    return f"const {names} = {variable};" if names else ""
+
+
+# -------------------------------------------------------------------------------------------------------- results
+
+
+def _card(row: Row, layout: str, frames: int) -> Row:
+    """What the page needs of one result."""
+    if layout == "table":
+        labels = row["items"][0]["labels"] if row["items"] else []
+        cells = row.get("columns") or {"text": row["input"]}
+        return {"cells": cells, "labels": labels, **{name: row[name] for name in ("label", "emoji", "score", "error")}}
+    if row["error"] or layout == "text":
+        return row
+    try:
+        return _with_picture(row) if layout == "picture" else _with_film(row, frames)
+    except InputError as error:  # it was there a moment ago
+        return {**row, "error": str(error)}
+
+
+def _with_picture(row: Row) -> Row:
+    picture = read_picture(str(row["input"]))
+    size = [picture.shape[1], picture.shape[0]]
+    return {**row, "picture": {"src": _data_uri(picture, _PIXELS, 85), "size": size}}
+
+
+def _with_film(row: Row, count: int) -> Row:
+    """A clip with frames of it, and as many moments, people and segments as a page can hold."""
+    end = length(row)
+    people = sorted(row["people"], key=lambda person: -person["moments"])[:_PEOPLE]
+    kept = {person["person"] for person in people} | {0}
+    moments = [_thinned([m for m in row["timeline"] if m["person"] == who], end) for who in sorted(kept)]
+    same = [moment for moment in row["timeline"] if moment["label"] == row["label"]]
+    return {
+        **row,
+        "people": sorted(people, key=lambda person: int(person["person"])),
+        "more": len(row["people"]) - len(people),
+        "timeline": sorted(chain(*moments), key=lambda moment: float(moment["time"])),
+        "gap": 1.6 * end / _MOMENTS,
+        "segments": [segment for segment in row["segments"] if segment["person"] in kept][:_SEGMENTS],
+        "segmentCount": len(row["segments"]),
+        "frames": list(_frames(row["input"], end, count)),
+        "best": max(same, key=lambda moment: float(moment["score"] or 0), default={"time": 0})["time"],
+        "end": end,
+    }
+
+
+def _thinned(moments: list[Row], end: float) -> list[Row]:
+    """One person's moments, or means of those that stand together where there are more than a page shows."""
+    if len(moments) <= _MOMENTS:
+        return moments
+    parts = dict[int, list[Row]]()
+    for moment in moments:
+        parts.setdefault(int(moment["time"] / (end or 1.0) * _MOMENTS), []).append(moment)
+    return [_mean(some) for some in parts.values()]
+
+
+def _mean(moments: list[Row]) -> Row:
+    middle = moments[len(moments) // 2]
+    scores = _means([moment["scores"] for moment in moments])
+    label = max(scores, key=scores.__getitem__, default=None)
+    mean = {"scores": scores, "label": label, "score": scores.get(label or ""), "emoji": emotion(label or "").emoji}
+    rated = {"ratings": _means([moment["ratings"] for moment in moments])} if "ratings" in middle else {}
+    return {**middle, **mean, **rated}
+
+
+def _means(values: list[Mapping[str, float]]) -> dict[str, float]:
+    return {name: round(sum(one[name] for one in values) / len(values), 4) for name in values[0]}
+
+
+def _frames(path: str, end: float, count: int) -> Iterator[Row]:
+    """Frames spread over the time that was read; none where the clip is gone."""
+    try:
+        with ClipReader(path, fps=count / max(end, 0.04)) as clip:
+            for frame in islice(clip, count):
+                if frame.time <= end:
+                    yield {"time": round(frame.time, 3), "src": _data_uri(frame.picture, _FRAME_PIXELS, 75)}
+    except InputError:
+        return
+
+
+def _data_uri(picture: np.ndarray, longest: int, quality: int) -> str:
+    """An RGB picture as a JPEG that stands in the page itself, brought down to so many pixels a side."""
+    return encode.data_uri(reduced(picture, longest), quality=quality)

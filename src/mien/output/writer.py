@@ -262,17 +262,13 @@ class DrawingWriter(DocumentWriter):
             _draw_clip(self.target, result)
             return
         from mien.media.images import read_picture
-        from mien.output import face_draw, scene_draw
+        from mien.output.draw import annotate, write_picture
 
-        picture = read_picture(result.input)
-        drawn = (
-            scene_draw.annotate(picture, result, self._scales) if self._scales else face_draw.annotate(picture, result)
-        )
-        face_draw.write_picture(self.target, drawn)
+        write_picture(self.target, annotate(read_picture(result.input), result, self._scales))
 
 
 def _draw_clip(target: Path, result: Result) -> None:
-    from mien.output.clip_draw import write_marked
+    from mien.output.draw_clip import write_marked
     from mien.output.terminal import progress
 
     try:

@@ -78,15 +78,14 @@ def _check_shown(content: str) -> None:
     """A result in a terminal obeys nothing that stands in the text."""
     from rich.console import Console
 
-    from mien.output.terminal import show_results
+    from mien.output.show import show_results
 
     if len(content) > 5000:
         return
     result = next(iter(_models[0].predict_many([content])))
     file = io.StringIO()
-    show_results(
-        Console(file=file, width=100, force_terminal=False), [result, result], Counter({result.label or "—": 2})
-    )
+    console, manifest = Console(file=file, width=100, force_terminal=False), _models[0].manifest
+    show_results(console, [result, result], Counter({result.label or "—": 2}), 2, "text", manifest)
     odd = [c for c in file.getvalue() if unicodedata.category(c) == "Cc" and c != "\n"]
     if odd:
         raise Finding(f"the terminal is sent control characters {odd[:5]!r}")

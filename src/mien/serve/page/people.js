@@ -1,11 +1,15 @@
 /** A card for each face: its picture, emoji, label and bars. */
 
 import { el, percent } from "./dom.js";
+import { Plane, planeWords } from "./plane.js";
 import "./bars.js";
 
 export class PersonCard {
-  /** @param {{title: string, palette: object[], shown?: number, fixed?: boolean}} options */
-  constructor({ title, palette, shown = 0, fixed = false }) {
+  /**
+   * @param {{title: string, palette: object[], scales?: object[], shown?: number, fixed?: boolean, whole?: boolean}} options
+   *   `scales` of ratings; `whole`: the card is of a whole picture, which has no face to cut out
+   */
+  constructor({ title, palette, scales = [], shown = 0, fixed = false, whole = false }) {
     this.picture = el("canvas", { class: "crop", width: 144, height: 144, "aria-hidden": "true" });
     this.emoji = el("span", { class: "emoji", "aria-hidden": "true" });
     this.label = el("strong");
@@ -15,14 +19,19 @@ export class PersonCard {
     this.bars.toggleAttribute("fixed", fixed);
     const name = el("span", { class: "soft who" }, title);
     const head = el("div", { class: "person-head" }, this.picture, this.emoji, el("div", {}, name, el("div", {}, this.label, " ", this.share)));
-    this.element = el("li", { class: "person" }, head, this.bars);
-    this.palette = palette;
+    this.picture.hidden = whole;
+    this.bars.hidden = !palette.length;
+    this.plane = scales.length ? new Plane(scales, whole) : null;
+    this.element = el("li", { class: "person" }, head, this.bars, ...(this.plane ? [this.plane.element] : []));
+    Object.assign(this, { palette, scales });
   }
 
   /** @param {object | null} item a prediction as the API gives it */
   show(item) {
+    const ratings = item?.ratings ?? {};
     this.emoji.textContent = item?.emoji ?? "·";
-    this.label.textContent = item?.label ?? "not in sight";
+    this.label.textContent = item ? (item.label ?? planeWords(ratings, this.scales)) : "not in sight";
+    this.plane?.show(item ? [{ ratings, on: true }] : []);
     this.share.textContent = item?.label ? percent(item.score) : "";
     this.bars.prediction = item;
     this.element.style.setProperty("--color", colorOf(this.palette, item?.label));

@@ -10,12 +10,15 @@ const WORDS = [
 ];
 
 export class Plane {
-  /** @param {{name: string, low: number, high: number}[]} ratings as the model states them */
-  constructor(ratings) {
+  /**
+   * @param {{name: string, low: number, high: number}[]} ratings as the model states them
+   * @param {boolean} [drawn] whether valence and arousal are drawn on a plane
+   */
+  constructor(ratings, drawn = true) {
     this.scales = new Map(ratings.map((rating) => [rating.name, rating]));
     const across = this.scales.get("valence");
     const up = this.scales.get("arousal");
-    this.axes = across && up ? [across, up] : null;
+    this.axes = drawn && across && up ? [across, up] : null;
     this.rest = ratings.filter((rating) => !this.axes?.includes(rating));
     this.dots = el("div", { class: "dots" });
     this.meters = el("dl", { class: "meters" });

@@ -5,18 +5,17 @@ import { el } from "../dom.js";
 import { dropZone } from "../drop.js";
 import { Notice } from "../notice.js";
 import { Options } from "../options.js";
-import { colorOf, inWords, PersonCard, saveLink } from "../people.js";
-import { Stage } from "../stage.js";
+import { colorOf, inWords, saveLink } from "../people.js";
+import { PictureResult } from "../picture.js";
 
 export function start(panel, page) {
   const notice = new Notice();
   const image = el("img", { alt: "" });
-  const stage = new Stage(image);
-  const people = el("ul", { class: "people" });
   const summary = el("p", { class: "summary" });
   const save = saveLink();
-  const shown = el("div", { class: "two", hidden: true }, el("div", { class: "card flush" }, stage.element),
-    el("div", { class: "stack" }, el("div", { class: "line between" }, summary, save.element), people));
+  const picture = new PictureResult(image, el("div", { class: "line between" }, summary, save.element));
+  const shown = picture.element;
+  shown.hidden = true;
   const asking = new Asking(panel, notice);
   let file = null;
   const options = new Options(page, ["face"], {
@@ -35,8 +34,7 @@ export function start(panel, page) {
     file = one;
     return asking.run(async (signal) => {
       shown.hidden = false;
-      stage.clear();
-      people.replaceChildren();
+      picture.clear();
       save.offer(null);
       summary.textContent = "Looking for faces…";
       URL.revokeObjectURL(image.src);
@@ -52,22 +50,8 @@ export function start(panel, page) {
 
   function show(result, palette, visible) {
     const { items } = result;
-    const { naturalWidth: width, naturalHeight: height } = image;
-    const draw = (on = -1) =>
-      stage.show(items.map((item, place) => ({
-        key: String(place), box: item.box, emoji: item.emoji, label: item.label, color: colorOf(palette, item.label), on: place === on,
-      })), width, height);
-    if (visible) draw();
-    else notice.tell("This browser cannot show this kind of picture; the server could read it.", true);
-    people.replaceChildren(...items.map((item, place) => {
-      const card = new PersonCard({ title: items.length > 1 ? `Face ${place + 1}` : "Face", palette, shown: items.length > 2 ? 3 : 0 });
-      card.show(item);
-      if (visible) card.cut(image, item.box, width, height);
-      card.element.addEventListener("pointerenter", () => visible && draw(place));
-      card.element.addEventListener("pointerleave", () => visible && draw());
-      return card.element;
-    }));
-    people.classList.toggle("many", items.length > 2);
+    if (!visible) notice.tell("This browser cannot show this kind of picture; the server could read it.", true);
+    picture.show(items, { palette, visible });
     const count = items.length === 1 ? "One face" : `${items.length} faces`;
     summary.textContent = items.length ? count : "There is no face in this picture.";
     page.say(items.length ? `${count}: ${inWords(items)}` : summary.textContent);

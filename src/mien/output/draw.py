@@ -1,28 +1,22 @@
-"""Results to look at: a picture with its faces marked, and a page of such pictures.
+"""Drawings on pictures: boxes, labels and bars for what was read in them.
 
-The font of marked pictures has no emoji: there each emotion has its color, on the page its emoji as well.
+The font has no emoji: each emotion has its color.
 """
 
 from __future__ import annotations
 
-import html
-import os
 import unicodedata
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.errors import InputError, MienError
-from mien.labels import emotion
+from mien.files import atomic_write
 from mien.media.encode import encode_image
-from mien.media.images import read_picture
 from mien.media.pixels import resize
-from mien.output.pages import PICTURES, bars, data_uri, head, unread, write_cards
-from mien.results import Result
+from mien.results import Prediction, Result, Scales
 
 if TYPE_CHECKING:
     from PIL import ImageDraw, ImageFont
@@ -30,38 +24,49 @@ if TYPE_CHECKING:
 _INK, _PANEL, _TRACK = (255, 255, 255), (24, 26, 30), (70, 74, 82)
 _TEXT = 17  # pixels of the letters where the picture has 1000
 _FINER = 3  # drawn so many times as large, for soft edges
-_BARS = 3  # labels shown for each face
+_BARS, _MORE_BARS = 3, 5  # labels shown for each face; for each scene
 _READABLE = 640  # pixels of the longer side
-_PAGE_PICTURES = 200  # more would make a page that no browser likes
-_PAGE_PIXELS = 1000  # longest side of a picture on the page
+_RATED = (56, 163, 200)  # ratings have no color of their own
+
+PanelRow = tuple[str, float, tuple[int, int, int]]  # words, share for a bar, color
 
 
-def annotate(picture: np.ndarray, result: Result) -> np.ndarray:
-    """The picture with a box around every face, its label, and bars for the strongest labels where there is room.
+def annotate(picture: np.ndarray, result: Result, scales: Scales | None = None) -> np.ndarray:
+    """The picture with a box around every face or person, labels, ratings, and bars for them where there is room.
 
     Args:
         picture: uint8 (height, width, 3) red, green, blue.
         result: of that picture.
+        scales: lowest and highest value of each rating.
 
     Returns:
         uint8 of the same shape; a picture with a side under 640 pixels is enlarged, so that words can be read.
     """
     canvas, grow = enlarged(picture)
-    unit = max(canvas.shape[:2]) / 1000  # what is drawn grows with the picture
-    faces = [(item, [value * grow for value in item.box]) for item in result.items if item.box]
-    for item, box in reversed(faces):  # the largest come last and lie on top
-        color = rgb(item.color)
-        frame(canvas, box, color, max(3, round(3 * unit)))
-    taken: list[Sequence[float]] = [box for _, box in faces]
-    for item, box in faces:
-        ranked = sorted(item.scores, key=item.scores.__getitem__, reverse=True)[:_BARS]
+    height, width = canvas.shape[:2]
+    unit = max(height, width) / 1000  # what is drawn grows with the picture
+    boxes = [[value * grow for value in item.box or (0.0, 0.0, width / grow, height / grow)] for item in result.items]
+    boxed = [(item, box) for item, box in zip(result.items, boxes, strict=True) if item.box]
+    for item, box in reversed(boxed):  # the largest come last and lie on top
+        frame(canvas, box, rgb(item.color), max(3, round(3 * unit)))
+    taken: list[Sequence[float]] = [box for _, box in boxed]
+    for item, box in zip(result.items, boxes, strict=True):
         roomy = box[2] - box[0] >= 75 * unit
-        names = ranked if roomy else ranked[:1]
-        rows = [
-            (f"{plain(name)} {item.scores[name]:.0%}", item.scores[name], rgb(item.space[name].color)) for name in names
-        ]
-        taken.append(panel(canvas, box, rows, unit * (1.0 if roomy else 0.75), bars=roomy, taken=taken))
+        rows = _rows(item, scales or {}, _MORE_BARS if item.ratings or not item.box else _BARS)
+        taken.append(panel(canvas, box, rows if roomy else rows[:1], unit * (1.0 if roomy else 0.75), bars=roomy,
+                           taken=taken))  # fmt: skip
     return canvas
+
+
+def _rows(item: Prediction, scales: Scales, most: int) -> list[PanelRow]:
+    ranked = sorted(item.scores, key=item.scores.__getitem__, reverse=True)[:most]
+    rows = [
+        (f"{plain(name)} {item.scores[name]:.0%}", item.scores[name], rgb(item.space[name].color)) for name in ranked
+    ]
+    for name, value in item.ratings.items():
+        low, high = scales[name]
+        rows.append((f"{plain(name)} {value:.1f}", (value - low) / (high - low), _RATED))
+    return rows
 
 
 def enlarged(picture: np.ndarray) -> tuple[np.ndarray, float]:
@@ -78,15 +83,8 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     Raises:
         MienError: the file cannot be written.
     """
-    data = encode_image(picture, "png" if path.suffix.lower() == ".png" else "jpeg")
-    scratch = path.with_name(path.name + ".tmp")
-    try:
-        scratch.write_bytes(data)
-        os.replace(scratch, path)
-    except OSError as error:
-        raise MienError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        scratch.unlink(missing_ok=True)
+    with atomic_write(path) as scratch:
+        scratch.write_bytes(encode_image(picture, "png" if path.suffix.lower() == ".png" else "jpeg"))
 
 
 def rgb(color: str) -> tuple[int, int, int]:
@@ -145,7 +143,7 @@ def frame(canvas: np.ndarray, box: Sequence[float], color: tuple[int, int, int],
 def panel(
     canvas: np.ndarray,
     box: Sequence[float],
-    rows: list[tuple[str, float, tuple[int, int, int]]],
+    rows: list[PanelRow],
     unit: float,
     *,
     bars: bool,
@@ -196,7 +194,7 @@ def panel(
     return left, top, right, bottom
 
 
-def _measure(rows: list[tuple[str, float, tuple[int, int, int]]], unit: float, bars: bool) -> tuple[int, int]:
+def _measure(rows: list[PanelRow], unit: float, bars: bool) -> tuple[int, int]:
     """Width and height of a panel of these rows."""
     font = _font(max(1, round(_TEXT * unit)))
     wide = max(round(font.getlength(text)) for text, _, _ in rows) + round(30 * unit)
@@ -233,57 +231,3 @@ def plain(label: str) -> str:
     """The label in letters that the font of marked pictures has."""
     letters = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()
     return letters if letters.strip() else "?"
-
-
-def write_page(target: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """A page that shows pictures with their faces; it stands alone, the pictures are in it.
-
-    Args:
-        rows: results as :meth:`mien.results.Result.to_dict` gives them. Pictures are read again from ``input``; the
-            first 200 are shown and all are counted.
-    """
-    start = head("mien: faces", PICTURES + _STYLE)
-    write_cards(target, rows, card, head=start, summary=_summary, most=_PAGE_PICTURES, what="pictures")
-
-
-def _summary(total: int, counts: Counter[str]) -> str:
-    faces = sum(counts.values())
-    return f"{faces:,} {'face' if faces == 1 else 'faces'} in {total:,} {'picture' if total == 1 else 'pictures'}"
-
-
-def card(row: Mapping[str, Any]) -> str:
-    """One picture of a page, as HTML; *row* as :meth:`mien.results.Result.to_dict` gives it."""
-    name = html.escape(str(row["input"]))
-    if row["error"]:
-        return unread(row, row["error"])
-    try:
-        picture = read_picture(str(row["input"]))
-    except InputError as error:  # it was there a moment ago
-        return unread(row, str(error))
-    height, width = picture.shape[:2]
-    boxes, faces = [], []
-    for number, item in enumerate(row["items"], 1):
-        color, label, percent = emotion(item["label"]).color, html.escape(item["label"]), f"{item['score']:.0%}"
-        left, top, right, bottom = item["box"]
-        kind = " small" if (right - left) < 0.08 * width else " low" if bottom > 0.9 * height else ""
-        place = (
-            f"left:{left / width:.3%};top:{top / height:.3%};width:{(right - left) / width:.3%};"
-            f"height:{(bottom - top) / height:.3%}"
-        )
-        boxes.append(
-            f'<div class="box{kind}" style="{place};--c:{color}" title="{number}: {label} {percent}">'
-            f"<span><u>{number}</u> <i>{item['emoji']}</i><b> {label} {percent}</b></span></div>"
-        )
-        faces.append(f'<section style="--c:{color}"><h3>face {number}</h3>{bars(item["scores"], _BARS)}</section>')
-    none = "" if faces else '<p class="none">no face</p>'
-    return (
-        f'<article><h2>{name}</h2><div class="shot" style="max-width:{max(width, 420)}px">'
-        f'<img src="{data_uri(picture, _PAGE_PIXELS)}" width="{width}" height="{height}" alt="{name}">'
-        f'{"".join(boxes)}</div>{none}<div class="faces">{"".join(faces)}</div></article>\n'
-    )
-
-
-_STYLE = """
-.faces{display:grid;gap:.6rem;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));margin-top:.8rem}
-section{border-left:4px solid var(--c);padding-left:.7rem}
-"""

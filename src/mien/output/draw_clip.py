@@ -1,4 +1,4 @@
-"""A clip with what was read in it: faces marked, labels and bars beside them, a strip of time below."""
+"""Marked clips: faces with labels and bars beside them, a strip of time below."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mien.errors import MienError
 from mien.labels import emotion
 from mien.media.clips import ClipReader, Frame
 from mien.media.encode import write_clip
-from mien.output.face_draw import annotate, rgb
+from mien.output.draw import annotate, rgb
 from mien.output.tracks import Track, length, tracks_of
 from mien.results import Prediction, Result
 

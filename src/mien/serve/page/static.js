@@ -1,0 +1,130 @@
+/** A page of results that stands alone: the JSON in it, drawn by the modules of the server's page. */
+
+import { clock, el, percent, ranked } from "./dom.js";
+import { ClipResult } from "./film.js";
+import { colorOf } from "./people.js";
+import { PictureResult } from "./picture.js";
+import "./bars.js";
+
+const read = (element) => JSON.parse(element.textContent);
+const about = read(document.getElementById("about"));
+const { palette, scales, unit } = about;
+const results = document.querySelectorAll("script.result");
+const SHOWN = 200; // segments in a table
+
+const DRAWN = { text: textCard, picture: pictureCard, clip: clipCard };
+const main = el("main");
+const counted = results.length > 1 ? [chips(about.counts)] : [];
+const links = Object.entries(about.links).map(([address, words]) => el("a", { class: "soft", href: address }, words));
+document.body.prepend(el("header", { class: "page-head" }, el("h1", {}, about.title), ...links, ...counted), main);
+if (about.layout === "table") main.append(table([...results].map(read)));
+else for (const result of results) main.append(card(read(result)));
+if (about.rest) main.append(el("p", { class: "soft" }, about.rest));
+
+/** How often each label came. */
+function chips(counts) {
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  return el("ul", { class: "counts" }, ...ranked(counts).map((label) => {
+    const { emoji = "", color = "#8a8f98" } = palette.find(({ name }) => name === label) ?? {};
+    const item = el("li", { class: "chip" }, `${emoji} ${label} `, el("b", {}, counts[label].toLocaleString("en")),
+      el("span", { class: "soft" }, ` ${((100 * counts[label]) / total).toFixed(1)}%`));
+    item.style.setProperty("border-color", color);
+    return item;
+  }));
+}
+
+function card(result) {
+  const element = el("article", {}, el("h2", {}, result.input, " ", el("small", { class: "soft" }, facts(result))));
+  if (result.error) element.append(el("p", { class: "notice" }, result.error));
+  else element.append(...DRAWN[about.layout](result));
+  return element;
+}
+
+function facts({ clip }) {
+  if (!clip) return "";
+  return `${clock(clip.duration ?? 0)} · ${clip.width} × ${clip.height} · looked at ${clip.frames.toLocaleString("en")} frames`;
+}
+
+/** A text: its labels with bars, of each model that read it. */
+function textCard(result) {
+  const readings = result.readings ?? [{ title: "", item: result.items[0] }];
+  return [el("div", { class: "readings" }, ...readings.map(({ title, item }) => {
+    const bars = el("mien-bars", { palette: palette.filter(({ name }) => name in item.scores) });
+    bars.setAttribute("shown", "3");
+    bars.prediction = item;
+    return el("section", {}, el("h3", { class: "soft" }, title), bars);
+  }))];
+}
+
+function pictureCard({ items, picture }) {
+  const image = el("img", { alt: "", src: picture.src });
+  const shown = new PictureResult(image, ...(items.length ? [] : [el("p", { class: "summary" }, `No ${unit} was found.`)]));
+  image.decode().then(() => shown.show(items, { palette, scales, unit, size: picture.size }), () => {});
+  return [shown.element];
+}
+
+function clipCard(result) {
+  const { frames, more } = result;
+  const image = el("img", { alt: "A frame of the clip" });
+  const end = result.end;
+  const whole = result.people.length && result.items[0]?.label ? answer(result.items[0]) : null;
+  const film = el("div", { class: "film", "aria-hidden": "true" }, ...spread(frames).map(({ src }) => el("img", { src, alt: "" })));
+  const shown = new ClipResult(image, { above: whole ? [whole] : [], below: [film], onSeek: seek });
+  function seek(time) {
+    const nearest = frames.reduce((best, frame) => (Math.abs(frame.time - time) < Math.abs(best.time - time) ? frame : best), frames[0]);
+    if (nearest && image.src !== nearest.src) image.src = nearest.src;
+    const drawn = () => shown.render(time, { shown: nearest?.time ?? time, steady: image.complete && image.naturalWidth > 0 });
+    image.decode().then(drawn, drawn);
+  }
+  shown.show(result, { palette, scales, end, visible: frames.length > 0 });
+  shown.scrub.value = result.best;
+  seek(result.best);
+  const notes = [result.clip.problem, !frames.length && "the clip cannot be read any more"].filter(Boolean);
+  const none = result.items.length ? [] : [el("p", { class: "summary" }, `No ${unit} was seen.`)];
+  const rest = more ? [el("p", { class: "soft" }, `… and ${more} more people, who were seen less`)] : [];
+  return [...notes.map((note) => el("p", { class: "notice" }, note)), ...none, shown.element, ...rest, ...segmentsOf(result, seek)];
+}
+
+/** At most twelve of them, evenly. */
+function spread(frames) {
+  const every = Math.ceil(frames.length / 12);
+  return frames.filter((_, place) => place % every === 0);
+}
+
+/** What a clip comes to. */
+function answer(item) {
+  const element = el("div", { class: "person" }, el("div", { class: "person-head" },
+    el("span", { class: "emoji", "aria-hidden": "true" }, item.emoji),
+    el("div", {}, el("span", { class: "soft" }, "The clip"), el("div", {}, el("strong", {}, item.label), " ", percent(item.score)))));
+  element.style.setProperty("--color", colorOf(palette, item.label));
+  return element;
+}
+
+function segmentsOf({ segments, segmentCount, people }, seek) {
+  if (!segments.length) return [];
+  const several = people.length > 1;
+  const heads = ["time", ...(several ? ["person"] : []), "emotion", "mean"];
+  const rows = segments.slice(0, SHOWN).map((segment) => {
+    const { emoji = "" } = palette.find(({ name }) => name === segment.label) ?? {};
+    const cells = [`${clock(segment.start)} – ${clock(segment.end)}`, ...(several ? [String(segment.person)] : []),
+      `${emoji} ${segment.label}`, percent(segment.score)];
+    const row = el("tr", {}, ...cells.map((cell) => el("td", {}, cell)));
+    row.addEventListener("pointerenter", () => seek(segment.start));
+    return row;
+  });
+  const more = segmentCount > rows.length ? [el("p", { class: "soft" }, `… and ${(segmentCount - rows.length).toLocaleString("en")} more`)] : [];
+  return [el("details", {}, el("summary", {}, `${segmentCount.toLocaleString("en")} segments`),
+    el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", {}, head)))), el("tbody", {}, ...rows)), ...more)];
+}
+
+/** Many texts, or rows of numbers: a row each. */
+function table(rows) {
+  const names = [...new Set(rows.flatMap(({ cells }) => Object.keys(cells)))];
+  const heads = [...names, "emotion", "", "score"].map((name) => el("th", {}, name));
+  return el("div", { class: "wide" }, el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...rows.map((row) => {
+    const cells = names.map((name) => el("td", {}, row.cells[name] === undefined ? "" : String(row.cells[name] ?? "")));
+    const labels = el("td", { class: row.error ? "soft" : "" }, row.error ?? row.labels.join(", "));
+    labels.style.setProperty("--color", colorOf(palette, row.label));
+    return el("tr", {}, ...cells, labels, el("td", {}, row.emoji ?? ""), el("td", {}, row.score === null ? "" : percent(row.score)));
+  }))));
+}

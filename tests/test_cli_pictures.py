@@ -171,7 +171,7 @@ def test_a_browser_shows_the_faces(run_cli: RunCli, face: Path, album: Path, tmp
     assert run_cli("predict", "album", "--model", face, "--out", "o.html").returncode == 0
     with opened(tmp_path / "o.html", width=390) as page:
         assert page.locator("article").count() == 4
-        page.locator("article .box").nth(4).wait_for()
+        page.locator("article .box").nth(3).wait_for()
         assert page.locator(".box").count() == page.locator(".person").count()
         frame, box = (page.locator(part).first.bounding_box() for part in (".frame:has(.box)", ".box"))
         assert frame

@@ -225,7 +225,7 @@ def test_a_browser_shows_texts_and_runs_nothing_in_them(run_cli: RunCli, tiny_mo
             shown = page.locator("h2" if inputs is texts else "tbody td:first-child")
             assert [text.strip() for text in shown.all_inner_texts()] == inputs
             assert page.title() == "mien"
-            assert page.locator(".counts .chip").count() == 2
+            assert page.locator(".counts .chip").count() > 1
 
 
 def test_scores_of_every_label_and_columns_called_like_ours(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from conftest import RunCli, one_line
 from face_model import FER, PLUS, expected, face_model
 from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError
-from mien.evaluation import Report, evaluate, layout, sheets
-from mien.evaluation.plots import png
+from mien.evaluation import Report, evaluate, sheets
+from mien.evaluation.figures import png
 from mien.evaluation.samples import SAMPLES, data_uri, evenly, thumbnail
 from mien.labels import SPACES
 from mien.model import LabelsEntry, Manifest, read_manifest
@@ -324,14 +324,14 @@ def test_layers_are_grouped_by_part_then_by_output() -> None:
         row("blocks.0", "Conv2d", 8, 4, 4, parameters=72), row("blocks.1", "ReLU", 8, 4, 4),
         row("blocks.2", "MaxPool2d", 8, 2, 2), row("head", "Linear", 7, parameters=231),
     ]  # fmt: skip
-    found = [(b.title, b.types, b.times, b.output, b.parameters) for b in layout.blocks(rows)]
+    found = [(b.title, b.types, b.times, b.output, b.parameters) for b in sheets.blocks(rows)]
     assert found == [
         ("blocks.0 – 1", "Conv2d, ReLU", 1, "8 × 4 × 4", 72),
         ("blocks.2", "MaxPool2d", 1, "8 × 2 × 2", 0),
         ("head", "Linear", 1, "7", 231),
     ]
     text = {"name": "head", "type": "Linear", "output": "batch × 6", "parameters": 54}
-    assert layout.blocks([text])[0].output == "batch × 6"
+    assert sheets.blocks([text])[0].output == "batch × 6"
 
 
 def transformer(layers: int) -> list[dict[str, Any]]:
@@ -345,7 +345,7 @@ def transformer(layers: int) -> list[dict[str, Any]]:
 
 
 def test_equal_parts_are_one_block() -> None:
-    words, layers, head = layout.blocks(transformer(12))
+    words, layers, head = sheets.blocks(transformer(12))
     assert (layers.title, layers.times, layers.types, layers.parameters) == (
         "encoder.layer.0 – 11",
         12,
@@ -357,12 +357,12 @@ def test_equal_parts_are_one_block() -> None:
 
 def test_however_many_layers_the_picture_stays_readable() -> None:
     rows = [row(f"part{at}.conv", "Conv2d", 3 + at % 2, parameters=at) for at in range(200)]
-    found = layout.blocks(rows)
-    assert len(found) <= layout.MOST
+    found = sheets.blocks(rows)
+    assert len(found) <= sheets.MOST
     assert sum(block.parameters for block in found) == sum(range(200))
     assert found[0].title == "part0.conv"
     assert found[-1].title == "part199.conv"
-    same = layout.blocks([row(f"p{at}.x", f"Kind{at}", 5) for at in range(90)])
+    same = sheets.blocks([row(f"p{at}.x", f"Kind{at}", 5) for at in range(90)])
     assert len(same) == 1  # nothing else fits: all have the same output
     for rows_ in (rows, transformer(6), transformer(6)[:1]):
         picture = np.asarray(Image.open(io.BytesIO(png(sheets.layout(rows_, SPACE)))).convert("RGB"))

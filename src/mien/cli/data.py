@@ -30,7 +30,8 @@ def stats(spec: Spec, as_json: AsJson = False) -> None:
     """How many samples, of which labels, in which splits."""
     from mien.datasets import open_dataset
     from mien.datasets.checks import stats as count
-    from mien.output.terminal import progress, show_stats
+    from mien.output.reports import show_stats
+    from mien.output.terminal import progress
 
     dataset = open_dataset(spec, progress=progress)
     log_account(spec, len(dataset), len(dataset.space), dataset.left_out, as_json)
@@ -38,8 +39,6 @@ def stats(spec: Spec, as_json: AsJson = False) -> None:
     if as_json:
         print_document(document)
     else:
-        from mien.output.reports import show_stats
-
         show_stats(console(), document)
 
 

@@ -35,7 +35,7 @@ def place_of(part: Dataset, row: int) -> str:
 
 def called(part: Dataset) -> str:
     """What the files of a data set are."""
-    return {"text": "texts", "features": "rows", "video": "clips"}.get(part.modality, "pictures")
+    return f"{part.kind}s"
 
 
 def expert_notes(model: Any, known: str) -> list[str]:

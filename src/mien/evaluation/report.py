@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import MienError, require
-from mien.evaluation import plots, scatter, sheets
+from mien.evaluation import figures, sheets
 from mien.evaluation.samples import data_uri
 from mien.inputs import to_write
 from mien.labels import LabelSpace
@@ -136,22 +136,22 @@ class Report:
         groups = (document["by"] or {}).get("groups", [])
         epochs = document["about_model"]["training"].get("history") or []
         detailed = groups if groups and "per_label" in groups[0] else []
-        figures: list[tuple[str, Callable[[Any, LabelSpace], Figure], Any]] = [
-            ("ratings.png", scatter.ratings, document if any(document.get("points", {}).values()) else None),
+        drawings: list[tuple[str, Callable[[Any, LabelSpace], Figure], Any]] = [
+            ("ratings.png", figures.ratings, document if any(document.get("points", {}).values()) else None),
             *_matrices(document),
-            ("average_precision.png", plots.average_precision, several),
-            ("cooccurrence_difference.png", plots.cooccurrence_difference, document.get("cooccurrence")),
-            ("history.png", plots.history, epochs if any("train_loss" in row for row in epochs) else None),
-            ("calibration.png", plots.calibration, document.get("calibration")),
-            ("by_group.png", scatter.by_group, document if detailed else None),
+            ("average_precision.png", figures.average_precision, several),
+            ("cooccurrence_difference.png", figures.cooccurrence_difference, document.get("cooccurrence")),
+            ("history.png", figures.history, epochs if any("train_loss" in row for row in epochs) else None),
+            ("calibration.png", figures.calibration, document.get("calibration")),
+            ("by_group.png", figures.by_group, document if detailed else None),
             ("samples.png", sheets.samples, (document["samples"], self.thumbnails) if self.samples else None),
             ("layout.png", sheets.layout, document["about_model"]["training"].get("layout")),
         ]
         for place, group in enumerate(detailed if len(detailed) <= DRAWN_GROUPS else [], 1):
-            figures += [(f"by_{place}_{name}", draw, value) for name, draw, value in _matrices(group)[1:]]
-        for name, draw, value in figures:
+            drawings += [(f"by_{place}_{name}", draw, value) for name, draw, value in _matrices(group)[1:]]
+        for name, draw, value in drawings:
             if value:
-                drawn[name] = plots.png(draw(value, self.space))
+                drawn[name] = figures.png(draw(value, self.space))
         return drawn
 
     def to_html(self, charts: dict[str, bytes] | None = None) -> str:
@@ -219,14 +219,14 @@ class Report:
             raise MienError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _matrices(figures: dict[str, Any]) -> list[tuple[str, Callable[[Any, LabelSpace], Figure], Any]]:
+def _matrices(measured: dict[str, Any]) -> list[tuple[str, Callable[[Any, LabelSpace], Figure], Any]]:
     """The matrices of a report or of one of its groups."""
-    confusion = figures.get("confusion", {})
+    confusion = measured.get("confusion", {})
     return [
-        ("confusion_counts.png", plots.confusion_counts, confusion if "counts" in confusion else None),
-        ("confusion_shares.png", plots.confusion_shares, confusion if "shares" in confusion else None),
-        ("confusion_per_label.png", plots.confusion_per_label, confusion.get("per_label")),
-        ("cooccurrence.png", plots.cooccurrence, figures.get("cooccurrence")),
+        ("confusion_counts.png", figures.confusion_counts, confusion if "counts" in confusion else None),
+        ("confusion_shares.png", figures.confusion_shares, confusion if "shares" in confusion else None),
+        ("confusion_per_label.png", figures.confusion_per_label, confusion.get("per_label")),
+        ("cooccurrence.png", figures.cooccurrence, measured.get("cooccurrence")),
     ]
 
 

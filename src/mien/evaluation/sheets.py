@@ -1,15 +1,19 @@
-"""Pictures of single samples and of a network's layout; see :mod:`mien.evaluation.plots`."""
+"""Pictures of single samples, and of a network's layers; see :mod:`mien.evaluation.figures`."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mien.errors import require
-from mien.evaluation.layout import Block, blocks
-from mien.evaluation.plots import BLUE, INK, MUTED, new_figure, styled
+from mien.evaluation.figures import BLUE, INK, MUTED, new_figure, styled
 from mien.labels import LabelSpace
 
 if TYPE_CHECKING:
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RIGHT, WRONG = "#1a8f4a", "#d0342c"
+FEW, MOST = 16, 40  # blocks that a picture of layers shows without further ado, and at all
+_PART = re.compile(r"(.+?\.\d+)\.")  # "encoder.layer.3.output.dense" is of the part "encoder.layer.3"
 _COLUMNS = 8
 _CELL = 1.2  # of a picture with the gap beside it
 _RATINGS = 3  # told below a picture
@@ -94,6 +100,90 @@ def _label(axes: Axes, x: float, y: float, name: str | None, after: str, space: 
     axes.text(x + 0.13, y, text, va="center", fontsize=7.5, color=MUTED if before else INK)
 
 
+@dataclass(frozen=True)
+class Block:
+    """Layers that follow each other.
+
+    Attributes:
+        title: their common name, or the first and the last.
+        types: what kinds they are, as "2 Conv2d, 2 ReLU"; of equal parts those of one.
+        times: how many equal parts these are.
+        output: shape of what comes out for one sample.
+        parameters: of all.
+    """
+
+    title: str
+    types: str
+    times: int
+    output: str
+    parameters: int
+
+
+def blocks(layout: Sequence[dict[str, Any]]) -> list[Block]:
+    """Group layers by the part of the network they belong to, else by equal output; equal parts become one block.
+
+    Args:
+        layout: one row for each layer, with "name", "type", "output" (a shape or a text) and "parameters".
+    """
+    parts = [list(rows) for _, rows in groupby(layout, _part)]
+    found = [[list(rows) for rows in same] for same in _runs(parts, lambda rows: (_types(rows), _shape(rows[-1])))]
+    if len(found) > FEW:
+        found = [list(chain.from_iterable(same)) for same in _runs(found, lambda group: _shape(group[-1][-1]))]
+    if len(found) > MOST:
+        half = MOST // 2
+        found = [*found[:half], list(chain.from_iterable(found[half : 1 - half])), *found[1 - half :]]
+    return [_block_of(group) for group in found]
+
+
+def _part(row: dict[str, Any]) -> Any:
+    match = _PART.match(row["name"])
+    return match[1] if match else (row["name"].split(".")[0], _shape(row))
+
+
+def _runs(items: Sequence[Any], key: Any) -> list[list[Any]]:
+    return [list(run) for _, run in groupby(items, key)]
+
+
+def _block_of(group: list[list[dict[str, Any]]]) -> Block:
+    rows = list(chain.from_iterable(group))
+    first, last = (_title(part) for part in (group[0], group[-1]))
+    equal = len({_types(part) for part in group}) == 1
+    return Block(
+        title=first if len(group) == 1 else _range(first, last),
+        types=_types(group[0] if equal else rows),
+        times=len(group) if equal else 1,
+        output=_shape(rows[-1]),
+        parameters=sum(row["parameters"] for row in rows),
+    )
+
+
+def _title(rows: list[dict[str, Any]]) -> str:
+    match = _PART.match(rows[0]["name"])
+    if len(rows) > 1 and match:
+        return match[1]
+    return rows[0]["name"] if len(rows) == 1 else _range(rows[0]["name"], rows[-1]["name"])
+
+
+def _range(first: str, last: str) -> str:
+    """ "blocks.3" and "blocks.7" as "blocks.3 – 7"."""
+    first, last = first.partition(" – ")[0], last.rpartition(" – ")[2]
+    before, _, end = last.rpartition(".")
+    return f"{first} – {end if before and first.startswith(before + '.') else last}"
+
+
+def _types(rows: list[dict[str, Any]]) -> str:
+    counts = Counter(row["type"] for row in rows)
+    return ", ".join(kind if count == 1 else f"{count} {kind}" for kind, count in counts.items())
+
+
+def _shape(row: dict[str, Any]) -> str:
+    """Without the first axis, which counts samples."""
+    output = row["output"]
+    if isinstance(output, str):
+        return output
+    return " × ".join(str(length) for length in (output[1:] if len(output) > 1 else output))
+
+
 @styled
 def layout(rows: list[dict[str, Any]], space: LabelSpace) -> Figure:
     """A network's layers from top to bottom, alike ones put together, with the shape of what comes out of each.
@@ -137,9 +227,9 @@ def _block(axes: Axes, block: Block, y: float, high: float) -> None:
             )
     axes.add_patch(patches.FancyBboxPatch((0, y), 5, high, boxstyle=shape, fc="white", ec="none"))
     axes.add_patch(patches.FancyBboxPatch((0, y), 5, high, boxstyle=shape, fc=color + "22", ec=color, lw=1.2))
-    types = _cut(block.types, 66)
+    types = _shortened(block.types, 66)
     types = f"{block.times} × ({types})" if block.times > 1 else types
-    axes.text(0.16, y + 0.18, _cut(block.title, 54), fontsize=9.5, fontweight="bold", va="center")
+    axes.text(0.16, y + 0.18, _shortened(block.title, 54), fontsize=9.5, fontweight="bold", va="center")
     axes.text(0.16, y + 0.38, types, fontsize=8, color=MUTED, va="center")
 
 
@@ -147,7 +237,7 @@ def _color(block: Block) -> str:
     return next((color for kind, color in _KINDS if kind in block.types), "#8a93a3")
 
 
-def _cut(text: str, most: int) -> str:
+def _shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -54,7 +54,7 @@ def write_page(
     results, modality = iter(results), get_modality(manifest.modality)
     first = list(islice(results, _CARDS + 1))
     plain = kind in ("text", "row")
-    layout = "table" if len(first) > _CARDS or any("columns" in row for row in first) or kind == "row" else "text"
+    layout = "table" if len(first) > _CARDS or any("columns" in row for row in first) or kind == "row" else "cards"
     frames = _FRAMES if len(first) < 2 else _FRAMES_EACH
     counts, names, total, unread = dict[str, int](), dict[str, None](), 0, 0
     with target.open("w", encoding="utf-8", errors="replace") as file:
@@ -147,7 +147,7 @@ def _card(row: Row, layout: str, frames: int) -> Row:
         labels = row["items"][0]["labels"] if row["items"] else []
         cells = row.get("columns") or {"text": row["input"]}
         return {"cells": cells, "labels": labels, **{name: row[name] for name in ("label", "emoji", "score", "error")}}
-    if row["error"] or layout == "text":
+    if row["error"] or layout == "cards":
         return row
     try:
         return _with_picture(row) if layout == "picture" else _with_film(row, frames)

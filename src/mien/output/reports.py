@@ -121,8 +121,7 @@ def show_stats(console: Console, document: Mapping[str, Any]) -> None:
     if "length" in document:
         length = document["length"]
         console.print(f"[dim]characters: median {length['median']:.0f}, 95 % under {length['q95']:.0f}[/dim]")
-    if "features" in document:
-        names = document["features"]
+    if names := document.get("features"):
         console.print(f"[dim]{len(names)} numbers a row: {escape(shorten(', '.join(names), 90))}[/dim]")
     if "width" in document:
         told = {

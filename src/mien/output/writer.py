@@ -252,8 +252,8 @@ class DrawingWriter(DocumentWriter):
 
     def __init__(self, target: Path, kind: Kind, manifest: Manifest) -> None:
         super().__init__(target, kind)
-        self._scales, boxes = manifest.scales, get_modality(manifest.modality).boxes
-        if kind == "clip" and boxes != "face":
+        self._scales, reads = manifest.scales, get_modality(manifest.modality)
+        if kind == "clip" and reads.kind != "clip":
             takes = "take a page (.html), .json or a table"
             raise InputError(f"{target}: marked clips are made of faces; of {manifest.modality}s {takes}")
 

@@ -12,7 +12,7 @@ const { palette, scales, unit } = about;
 const results = document.querySelectorAll("script.result");
 const SHOWN = 200; // segments in a table
 
-const DRAWN = { text: textCard, picture: pictureCard, clip: clipCard };
+const DRAWN = { cards: textCard, picture: pictureCard, clip: clipCard };
 const main = el("main");
 const counted = results.length > 1 ? [chips(about.counts)] : [];
 const links = Object.entries(about.links).map(([address, words]) => el("a", { class: "soft", href: address }, words));

@@ -1,4 +1,4 @@
-"""Figures of an evaluation. Each function returns a matplotlib ``Figure`` on white; :func:`png` makes it a picture.
+"""Figures of an evaluation: each function returns a matplotlib ``Figure`` on white; :func:`png` makes it a picture.
 
 No pyplot and no display: figures are made as objects and drawn by Agg, so the same report gives the same bytes.
 Arguments are parts of ``Report.to_dict()`` and the label space, whose colors mark the labels.
@@ -56,6 +56,9 @@ STYLE: dict[str, Any] = {
     "figure.constrained_layout.w_pad": 0.06,
 }
 DPI = 150
+COLORS = (BLUE, ORANGE, "#2a9d8f", "#8d62c9", "#d7433b", "#6b7280", "#c2578b", "#8a7a1f")
+_ACROSS = 3
+_BINS = 10
 
 P = ParamSpec("P")
 
@@ -89,52 +92,33 @@ def png(figure: Figure) -> bytes:
 
 @styled
 def confusion_counts(confusion: dict[str, Any], space: LabelSpace) -> Figure:
-    """How many samples of each true label (row) were given each label (column).
-
-    Args:
-        confusion: "counts", k rows of k whole numbers.
-    """
+    """How many samples of each true label (row) were given each label (column)."""
     counts = np.array(confusion["counts"])
-    figure, axes = _square(len(space))
-    _matrix(axes, counts, space, [f"{value}" if value else "" for value in counts.ravel()], high=max(1, counts.max()))
-    axes.set_title("Confusion matrix: samples")
-    return figure
+    texts = [f"{value}" if value else "" for value in counts.ravel()]
+    return _one_matrix("Confusion matrix: samples", counts, space, texts, high=max(1, counts.max()))
 
 
 @styled
 def confusion_shares(confusion: dict[str, Any], space: LabelSpace) -> Figure:
-    """Which share of the samples of each true label (row) was given each label (column); rows sum to 1.
-
-    Args:
-        confusion: "shares", k rows of k floats in 0..1.
-    """
+    """Which share of the samples of each true label (row) was given each label (column); rows sum to 1."""
     shares = np.array(confusion["shares"])
-    figure, axes = _square(len(space))
-    _matrix(axes, shares, space, [_percent(value) for value in shares.ravel()])
-    axes.set_title("Confusion matrix: % of each true label")
-    return figure
+    return _one_matrix("Confusion matrix: % of each true label", shares, space, _percents(shares))
 
 
 @styled
 def cooccurrence(together: dict[str, Any], space: LabelSpace) -> Figure:
-    """Which labels are predicted, and which are true, where a label is true: two matrices side by side.
-
-    Args:
-        together: "predicted" and "true", k rows of k floats in 0..1; see ``multi_label_metrics``.
-    """
-    k = len(space)
-    side = _side(k)
+    """Which labels are predicted, and which are true, where a label is true: two matrices side by side."""
+    side = _side(len(space))
     figure = new_figure(2 * side + 1.2, side + 0.9)
-    for axes, kind, title in zip(
-        figure.subplots(1, 2),
-        ("predicted", "true"),
-        ("Predicted where a label is true", "Also true where a label is true"),
-        strict=True,
+    left, right = figure.subplots(1, 2)
+    for axes, kind, title, across in (
+        (left, "predicted", "Predicted where a label is true (%)", "predicted"),
+        (right, "true", "Also true where a label is true (%)", "also true"),
     ):
         shares = np.array(together[kind])
-        _matrix(axes, shares, space, [_percent(value) for value in shares.ravel()])
-        axes.set_title(f"{title} (%)")
-        axes.set_xlabel("predicted" if kind == "predicted" else "also true")
+        _matrix(axes, shares, space, _percents(shares))
+        axes.set_title(title)
+        axes.set_xlabel(across)
     return figure
 
 
@@ -145,20 +129,13 @@ def cooccurrence_difference(together: dict[str, Any], space: LabelSpace) -> Figu
     Less than 5 percentage points have no number, so that the others stand out.
     """
     difference = np.array(together["predicted"]) - np.array(together["true"])
-    figure, axes = _square(len(space))
     texts = [f"{100 * value:+.0f}" if abs(value) >= 0.05 else "" for value in difference.ravel()]
-    _matrix(axes, difference, space, texts, low=-1.0, ramp=DIVERGING)
-    axes.set_title("Predicted minus true (% points)")
-    return figure
+    return _one_matrix("Predicted minus true (% points)", difference, space, texts, low=-1.0, ramp=DIVERGING)
 
 
 @styled
 def confusion_per_label(cells: dict[str, dict[str, int]], space: LabelSpace) -> Figure:
-    """One 2×2 confusion matrix per label; color is the share within each row.
-
-    Args:
-        cells: label → counts "tp", "fp", "fn", "tn".
-    """
+    """One 2×2 confusion matrix per label, of its "tp", "fp", "fn" and "tn"; color is the share within each row."""
     columns = min(len(space), 7 if len(space) > 20 else 5 if len(space) > 9 else 4)
     rows = math.ceil(len(space) / columns)
     figure = new_figure(1.75 * columns + 0.6, 1.75 * rows + 0.4)
@@ -185,11 +162,7 @@ def confusion_per_label(cells: dict[str, dict[str, int]], space: LabelSpace) -> 
 
 @styled
 def average_precision(document: dict[str, Any], space: LabelSpace) -> Figure:
-    """Average precision per label, best first; a mark shows what guessing would get (the label's share).
-
-    Args:
-        document: "per_label" with "average_precision" and "support", "n" and "map".
-    """
+    """Average precision per label, best first; a mark shows what guessing would get (the label's share)."""
     per_label, n = document["per_label"], document["n"]
     order = sorted(space, key=lambda emotion: per_label[emotion.name]["average_precision"])
     values = [per_label[emotion.name]["average_precision"] for emotion in order]
@@ -217,11 +190,7 @@ def average_precision(document: dict[str, Any], space: LabelSpace) -> Figure:
 
 @styled
 def calibration(calibrated: dict[str, Any], space: LabelSpace) -> Figure:
-    """Reliability diagram: share right against confidence, with the number of samples per bin below.
-
-    Args:
-        calibrated: "ece" and "bins"; see ``metrics.calibration``.
-    """
+    """Reliability diagram: share right against confidence, with the number of samples per bin below."""
     bins = calibrated["bins"]
     several = space.multilabel
     filled = [b for b in bins if b["count"]]
@@ -251,11 +220,7 @@ def calibration(calibrated: dict[str, Any], space: LabelSpace) -> Figure:
 
 @styled
 def history(epochs: Sequence[dict[str, Any]], space: LabelSpace) -> Figure:
-    """Loss and accuracy per epoch, in training and validation; a line marks the lowest validation loss.
-
-    Args:
-        epochs: each with "epoch" and any of "train_loss", "val_loss", "train_accuracy", "val_accuracy".
-    """
+    """Loss and accuracy per epoch, in training and validation; a line marks the lowest validation loss."""
     figure = new_figure(9.4, 3.7)
     at = [entry.get("epoch", place + 1) for place, entry in enumerate(epochs)]
     validation = [entry.get("val_loss") for entry in epochs]
@@ -277,6 +242,89 @@ def history(epochs: Sequence[dict[str, Any]], space: LabelSpace) -> Figure:
     return figure
 
 
+@styled
+def ratings(document: dict[str, Any], space: LabelSpace) -> Figure:
+    """Each rating: what was predicted against what is true, with the mean prediction in steps of the true value."""
+    found = {name: figures for name, figures in document["ratings"].items() if figures["n"]}
+    columns = min(_ACROSS, len(found))
+    rows = math.ceil(len(found) / columns)
+    figure = new_figure(4.2 * columns + 0.3, 4.7 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(found) :]:
+        axes.set_axis_off()
+    for axes, (name, figures) in zip(grid.flat, found.items(), strict=False):
+        _rating(axes, name, figures, np.array(document["points"][name]))
+    return figure
+
+
+def _rating(axes: Axes, name: str, figures: dict[str, Any], points: np.ndarray) -> None:
+    low, high = figures["scale"]
+    true, predicted = points.T
+    margin = 0.04 * (high - low)
+    shown = true
+    if np.array_equal(true, np.round(true)):  # whole numbers lie on top of each other
+        shown = true + np.random.default_rng(0).uniform(-0.28, 0.28, len(true))
+    strength = float(np.clip(120 / len(true), 0.12, 0.7))
+    axes.plot([low, high], [low, high], color=MUTED, lw=1.2, ls=(0, (4, 3)), label="equal")
+    axes.scatter(shown, predicted, s=14, color=BLUE, alpha=strength, linewidths=0)
+    steps = np.linspace(low, high, _BINS + 1)
+    place = np.digitize(true, steps[1:-1])
+    full = [step for step in range(_BINS) if (place == step).sum() >= 3]
+    axes.plot(
+        [true[place == step].mean() for step in full],
+        [predicted[place == step].mean() for step in full],
+        color=ORANGE, lw=2, marker="o", ms=4, label="mean prediction",
+    )  # fmt: skip
+    axes.set_xlim(low - margin, high + margin)
+    axes.set_ylim(min(low, predicted.min()) - margin, max(high, predicted.max()) + margin)
+    axes.set_box_aspect(1)
+    axes.grid()
+    axes.set_xlabel("true")
+    axes.set_ylabel("predicted")
+    axes.set_title(f"{name}: r = {_figure(figures['pearson'])}", pad=21)
+    further = {"ρ": _figure(figures["spearman"]), "CCC": _figure(figures["ccc"]), "MAE": f"{figures['mae']:.2f}"}
+    words = "   ".join(f"{name} {value}" for name, value in {**further, "n": f"{figures['n']:,}"}.items())
+    axes.text(0, 1.02, words, transform=axes.transAxes, fontsize=8.5, color=MUTED, va="bottom")
+    axes.legend(loc="upper left", fontsize=8.5, borderpad=0.2, frameon=True, edgecolor="none", framealpha=0.7)
+
+
+@styled
+def by_group(document: dict[str, Any], space: LabelSpace) -> Figure:
+    """How well each label is read in each group: average precision, of one label at a time F1."""
+    kind, title = ("average_precision", "Average precision") if document["multilabel"] else ("f1", "F1")
+    groups = document["by"]["groups"]
+    figure = new_figure(8, 0.27 * len(space) + 1.5)
+    axes = figure.subplots()
+    names = list(space.names)[::-1]
+    for place, name in enumerate(names):
+        values = [group["per_label"][name][kind] for group in groups if group["per_label"][name]["support"]]
+        if values:
+            axes.plot([min(values), max(values)], [place, place], color=LINE, lw=4, zorder=1, solid_capstyle="round")
+    for color, group in zip(COLORS, groups, strict=False):
+        held = [
+            (group["per_label"][name][kind], at) for at, name in enumerate(names) if group["per_label"][name]["support"]
+        ]
+        label = f"{_cut(group['group'])} ({group['n']:,})"
+        axes.scatter([value for value, _ in held], [at for _, at in held], s=36, color=color, label=label, zorder=2)
+    axes.set_yticks(range(len(names)), names, color=INK)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.set_xlim(0, 1.02)
+    axes.set_xticks(np.arange(0, 1.01, 0.2))
+    axes.grid(axis="x")
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.set_title(f"{title} by {document['by']['column']}")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderpad=0, ncols=min(4, len(groups)), fontsize=9)
+    return figure
+
+
+def _figure(figure: float | None) -> str:
+    return "–" if figure is None else f"{figure:.2f}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 16 else text[:15] + "…"
+
+
 def new_figure(width: float, height: float) -> Figure:
     figure: Figure = require("matplotlib.figure", "report").Figure(figsize=(width, height))
     return figure
@@ -287,9 +335,13 @@ def _side(k: int) -> float:
     return max(4.2, 1.6 + k * (0.62 if k <= 10 else 0.46 if k <= 16 else 0.36))
 
 
-def _square(k: int) -> tuple[Figure, Axes]:
-    figure = new_figure(_side(k) + 0.4, _side(k) + 0.3)
-    return figure, figure.subplots()
+def _one_matrix(title: str, values: np.ndarray, space: LabelSpace, texts: Sequence[str], **scale: Any) -> Figure:
+    side = _side(len(space))
+    figure = new_figure(side + 0.4, side + 0.3)
+    axes = figure.subplots()
+    _matrix(axes, values, space, texts, **scale)
+    axes.set_title(title)
+    return figure
 
 
 def _matrix(
@@ -339,9 +391,9 @@ def _bare(axes: Axes) -> None:
     axes.spines[["left", "right", "top", "bottom"]].set_visible(False)
 
 
-def _percent(share: float) -> str:
-    """A share as whole per cent; nothing where that is 0."""
-    return f"{100 * share:.0f}".removeprefix("0")
+def _percents(shares: np.ndarray) -> list[str]:
+    """Shares as whole per cent; nothing where that is 0."""
+    return [f"{100 * share:.0f}".removeprefix("0") for share in shares.ravel()]
 
 
 def _ramp(colors: Sequence[str] = RAMP) -> Any:

@@ -13,6 +13,7 @@ from conftest import cli_env
 
 #: what docs/ and README.md of 0.1 imported or named → where it is now
 SHOWN = {
+    "mien.data.collect:Collector": "mien.compat.collect:Collector",
     "mien.data:open_dataset": "mien.datasets:open_dataset",
     "mien.data.checks:check": "mien.datasets.checks:check",
     "mien.data.dataset:Dataset": "mien.datasets.dataset:Dataset",

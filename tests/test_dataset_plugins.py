@@ -92,7 +92,7 @@ def test_a_reader_of_mien_0_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     old = ModuleType("old_reader")
 
     def read(path: str | Path, space: str = "ekman7") -> Dataset:
-        from mien.datasets.collect import Collector
+        from mien.compat.collect import Collector
 
         rows = Collector("old", SPACES[space], licence="CC0")
         rows.add("glad", ["joy"], split="test", where="1", columns={"day": "1"})

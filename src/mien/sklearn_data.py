@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.datasets.collect import known_space
+from mien.datasets.rows import known_space
 from mien.errors import DataError, InputError, quoted, require
 from mien.inputs import taken_for_path
 from mien.labels import LabelSpace, make_space

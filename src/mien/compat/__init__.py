@@ -14,6 +14,7 @@ from typing import Any
 MODULES = {
     "mien.bench": "mien.cli.bench",
     "mien.data": "mien.datasets",
+    "mien.data.collect": "mien.compat.collect",
     "mien.demo": "mien.cli.demo",
     "mien.emotions": "mien.labels",
     "mien.estimators": "mien.sklearn",

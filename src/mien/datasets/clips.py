@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mien.datasets.collect import known_space, plain_name, space_of
 from mien.datasets.dataset import Problem
 from mien.datasets.folders import files_below, label_folders, place, without_split
 from mien.datasets.open import Info, Items, Row, dataset
+from mien.datasets.rows import known_space, plain_name, space_of
 from mien.errors import DataError
 from mien.labels import LabelSpace
 from mien.media.clips import is_clip

@@ -21,10 +21,10 @@ from mien.datasets.cells import (
     split_files,
     split_name,
 )  # fmt: skip
-from mien.datasets.collect import plain_name
 from mien.datasets.dataset import Problem
 from mien.datasets.lines import shown
 from mien.datasets.open import Info, Items, Row, dataset
+from mien.datasets.rows import plain_name
 from mien.datasets.tables import Table, cell_text, open_table
 from mien.errors import DataError
 from mien.labels import LabelSpace

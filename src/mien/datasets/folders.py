@@ -9,8 +9,9 @@ from pathlib import Path
 from mien.datasets.dataset import SPLITS, Problem
 from mien.datasets.lines import shown
 from mien.datasets.splits import SPLIT_NAMES
-from mien.errors import DataError
+from mien.errors import DataError, InputError
 from mien.labels import LabelSpace
+from mien.media.images import picture_size
 
 _PARTS = {"images", "labels", "pictures", "photos", "imgs", "videos", "clips", "data"}
 _LITTER = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")  # what computers leave behind, with all that begins "."
@@ -88,3 +89,12 @@ def files_below(folder: Path) -> Iterator[Path]:
 def place(path: Path, root: Path) -> str:
     """Where a file is, for a person."""
     return path.relative_to(root).as_posix()
+
+
+def picture_fault(file: Path) -> str:
+    """What is wrong with the file of a picture by its header, "" for nothing."""
+    try:
+        picture_size(file)
+    except InputError as error:
+        return str(error).removeprefix(f"{file} ")
+    return ""

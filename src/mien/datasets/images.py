@@ -9,10 +9,18 @@ from typing import Literal
 
 import numpy as np
 
-from mien.datasets.collect import known_space, picture_fault, plain_name, space_of
 from mien.datasets.dataset import Dataset, Problem
-from mien.datasets.folders import files_below, label_folders, place, split_folders, visible, without_split
+from mien.datasets.folders import (
+    files_below,
+    label_folders,
+    picture_fault,
+    place,
+    split_folders,
+    visible,
+    without_split,
+)  # fmt: skip
 from mien.datasets.open import Info, Items, Progress, Row, dataset, no_progress
+from mien.datasets.rows import known_space, plain_name, space_of
 from mien.errors import DataError, InputError
 from mien.labels import LabelSpace
 from mien.media.images import is_picture, read_picture

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from mien.datasets.cells import find_column
-from mien.datasets.collect import picture_fault
 from mien.datasets.dataset import Problem
+from mien.datasets.folders import picture_fault
 from mien.datasets.open import Info, Items, Row, dataset
 from mien.datasets.tables import cell_text, open_table
 from mien.errors import DataError

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass as record
-from dataclasses import field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 import numpy as np
 
-from mien.datasets.collect import Collector, space_of
 from mien.datasets.dataset import Dataset, Problem
 from mien.datasets.lines import shown
+from mien.datasets.rows import Info, Items, Row, assemble, space_of
 from mien.datasets.splits import folds, split_rows, strata
 from mien.errors import DataError, InputError, quoted
 from mien.inputs import local
 from mien.labels import SPACES, LabelSpace, get_space
 from mien.plugins import import_object, load_plugin, plugin_names
+
+__all__ = ["Definition", "Info", "Items", "Progress", "Row", "dataset", "no_progress", "open_dataset"]
 
 _BUILT_IN = (
     "table", "carer", "goemotions", "fer2013", "images", "clips", "ravdess", "features", "emotic", "oasis", "sample",
@@ -34,72 +36,14 @@ OLD_READERS: dict[str, tuple[str, str]] = {}
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 
-@record(frozen=True, kw_only=True)
-class Info:
-    """What holds for a whole data set: given to `dataset`, and yielded where the path or an option decides it.
-
-    Attributes:
-        name: of the set.
-        labels: its label space or the name of one; without it a known space of exactly its labels, or one of them.
-        multilabel: whether a row can have several labels, where that is not the label space's.
-        modality: of its inputs, such as "text" or "face".
-        licence: as its authors state it.
-        scales: the lowest and highest value of each rating.
-        group: the column whose values stay in one split.
-        folds: how many folds to number in the column "fold".
-        features: the names of the numbers of a row.
-        finish: what is done with the set once it has its splits.
-    """
-
-    name: str | None = None
-    labels: str | LabelSpace | None = None
-    multilabel: bool | None = None
-    modality: str | None = None
-    licence: str | None = None
-    scales: Mapping[str, tuple[float, float]] | None = None
-    group: str | None = None
-    folds: int | None = None
-    features: Sequence[str] | None = None
-    finish: Callable[[Dataset], Dataset] | None = None
-
-    def __or__(self, other: Info) -> Info:
-        return replace(self, **{name: value for name, value in vars(other).items() if value is not None})
-
-
-@record(frozen=True)
-class Row:
-    """One sample.
-
-    Attributes:
-        input: a text, the path of a picture or clip, pixels as uint8, a :class:`mien.media.images.Region`, or numbers.
-        labels: their names, or their places in the set's labels.
-        where: the place that a person looks for, such as "train.tsv:17".
-        split: "train", "val" or "test"; "" in all rows of a set without splits.
-        columns: further values.
-        ratings: NaN, or left out, where a rating is not known.
-        votes: see :class:`mien.datasets.Dataset`.
-    """
-
-    input: Any
-    labels: Sequence[str | int]
-    where: str
-    split: str = ""
-    columns: Mapping[str, str] = field(default_factory=dict)
-    ratings: Mapping[str, float] = field(default_factory=dict)
-    votes: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-
-Items = Iterator[Row | Problem | Info]
-
-
 @record(frozen=True)
 class Definition:
     """A data set that can be opened: the function that yields it, and what is known of it before."""
 
-    read: Callable[..., Iterable[Row | Problem | Info]]
+    read: Callable[..., Items]
     info: Info
 
-    def __call__(self, path: Path, **options: Any) -> Iterable[Row | Problem | Info]:
+    def __call__(self, path: Path, **options: Any) -> Items:
         return self.read(path, **options)
 
     def options(self) -> dict[str, Any]:
@@ -137,7 +81,7 @@ def dataset(
     licence: str = "not stated",
     scales: Mapping[str, tuple[float, float]] | None = None,
     group: str = "",
-) -> Callable[[Callable[..., Iterable[Row | Problem | Info]]], Definition]:
+) -> Callable[[Callable[..., Items]], Definition]:
     """Register a generator of rows as the data set ``name:path``.
 
     The function takes a Path, and options as keyword arguments: those of the type bool, int, ``Literal[...]`` or
@@ -146,7 +90,7 @@ def dataset(
     """
     info = Info(name=name, labels=labels, modality=modality, licence=licence, scales=scales, group=group)
 
-    def register(read: Callable[..., Iterable[Row | Problem | Info]]) -> Definition:
+    def register(read: Callable[..., Items]) -> Definition:
         _DEFINED[name] = definition = Definition(read, info)
         return definition
 
@@ -254,7 +198,7 @@ def _converted(path: Path, name: str, value: Any, kind: Any) -> Any:
     return text
 
 
-def _built(path: Path, info: Info, items: Iterable[Row | Problem | Info], shared: Shared) -> Dataset:
+def _built(path: Path, info: Info, items: Items, shared: Shared) -> Dataset:
     """The set of the rows that a function yields, checked, with splits, in the label space asked for."""
     taken: list[Row | Problem] = []
     for item in items:
@@ -270,18 +214,14 @@ def _built(path: Path, info: Info, items: Iterable[Row | Problem | Info], shared
         space = space_of(path, labels, bool(info.multilabel))
     if info.multilabel:
         space = space.as_multilabel(True)
-    rows = Collector(info.name or path.name, space, info.licence or "not stated", info.modality or "text", info.scales)
-    for item in taken:
-        if isinstance(item, Problem):
-            rows.problems.append(item)
-        else:
-            rows.add(item.input, item.labels, item.split, item.where, item.columns, item.ratings, item.votes)
-    if not len(rows):
-        if labels and not shared.strict and any(problem.kind == "unknown-label" for problem in rows.problems):
+    info |= Info(name=info.name or path.name, group=shared.group or info.group)
+    found = assemble(taken, space, info)
+    if not len(found):
+        if labels and not shared.strict and any(problem.kind == "unknown-label" for problem in found.problems):
             some, known = shown(sorted(labels), 5), shown(space.names, 99)
             raise DataError(f"{path}: none of its labels ({some}) is in {space.name}: {known}")
-        return rows.dataset()
-    found = _with_splits(rows.dataset(shared.group or info.group or "", tuple(info.features or ())), info, shared)
+        return found
+    found = _with_splits(found, info, shared)
     if info.finish is not None:
         found = info.finish(found)
     return found if shared.space is None or shared.space.names == space.names else found.rollup(shared.space)

@@ -8,8 +8,11 @@ from mien.datasets.open import Info, Items, Row, dataset
 from mien.datasets.tables import open_table
 from mien.errors import DataError
 
-#: name → (label space, columns of the file)
-_SETS = {"text": ("ekman7", ("text", "label", "kind")), "everyday": ("goemotions28", ("text", "label"))}
+#: name → (file, label space, columns of the file, one row in how many is val; 0 where all are test)
+_SETS = {
+    "text": ("sample.tsv", "ekman7", ("text", "label", "kind"), 0),
+    "everyday": ("everyday.tsv", "goemotions28", ("text", "label"), 10),
+}
 
 
 @dataset("sample", licence="MIT, written for mien")
@@ -18,10 +21,9 @@ def sample(path: Path) -> Items:
     name = str(path)
     if name not in _SETS:
         raise DataError(f"there is no sample {name!r}; there are: {', '.join(_SETS)}")
-    (space, columns), everyday = _SETS[name], name == "everyday"
+    file, space, columns, every = _SETS[name]
     yield Info(name=f"sample-{name}", labels=space)
-    file = Path(__file__).with_name("everyday.tsv" if everyday else "sample.tsv")
-    for line, row in open_table(file, columns=columns, quotes=False).records():
-        split = "test" if not everyday else "train" if line % 10 else "val"
+    for line, row in open_table(Path(__file__).with_name(file), columns=columns, quotes=False).records():
+        split = "test" if not every else "train" if line % every else "val"
         labels = [label.strip() for label in row["label"].split(",") if label.strip()]
-        yield Row(row["text"], labels, f"{file.name}:{line}", split, {column: row[column] for column in columns[2:]})
+        yield Row(row["text"], labels, f"{file}:{line}", split, {column: row[column] for column in columns[2:]})

@@ -17,9 +17,9 @@ from mien.datasets.cells import (
     split_files,
     split_name,
 )  # fmt: skip
-from mien.datasets.collect import plain_name, space_of
 from mien.datasets.dataset import Problem
 from mien.datasets.open import Info, Items, Row, dataset
+from mien.datasets.rows import plain_name, space_of
 from mien.datasets.tables import Table, cell_text, open_table
 from mien.errors import DataError, InputError
 from mien.labels import SPACES, LabelSpace

@@ -44,6 +44,7 @@ FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         ({"inputs": ["a"], "model": "m" * 1_000_000}, 422, "there is no 'mmm"),
         ({"inputs": ["a"], "labels": "l" * 1_000_000}, 422, "no label space 'lll"),
         ({"x" * 1_000_000: 1}, 422, "xxx is an unknown key; there are: inputs"),
+        ({"a\nb": 1}, 422, "#/a\\nb is an unknown key"),
         ([], 422, "must be an object such as"),
         (None, 422, "not null"),
         ("text", 422, "not a string"),

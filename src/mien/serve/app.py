@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse, Response
 from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
@@ -54,7 +53,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
     quiet: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
     app = FastAPI(
         title=schemas.TITLE, version=__version__, description=schemas.ABOUT, lifespan=lifespan, telemetry=quiet,
-        docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False,
+        docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
     app.state.settings, app.state.metrics, app.state.models = settings, metrics, models
     app.add_exception_handler(HTTPException, answer_http_exception)
@@ -70,7 +69,12 @@ def create_app(settings: ServeSettings) -> FastAPI:
         if modality.kind != "row":
             _add_predict(app, modality, models, reader, settings)
     _add_facts(app, models, metrics)
-    _add_openapi(app, has_key=settings.api_key is not None)
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return app.openapi_schema or schemas.complete(generate(), key=settings.api_key is not None)
+
+    app.openapi = openapi  # type: ignore[method-assign]
     add_live(app)
     _add_page(app, settings.origins)
     return app
@@ -210,20 +214,6 @@ def _add_facts(app: FastAPI, models: Models, metrics: Metrics) -> None:
         for served in models:
             metrics.waiting.labels(served.name).set(served.batcher.waiting)
         return Response(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _add_openapi(app: FastAPI, *, has_key: bool) -> None:
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            app.openapi_schema = schemas.complete(made, key=has_key)
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign]
-
-    @app.get("/openapi.json", include_in_schema=False, response_class=Response)
-    async def openapi() -> Response:
-        return _json(document())
 
 
 # --------------------------------------------------------------------------------------------------------------- page

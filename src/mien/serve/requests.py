@@ -20,6 +20,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
+from mien.errors import printable
 from mien.modality import Kind
 from mien.serve.clips import Clip
 from mien.serve.problems import Problem
@@ -235,7 +236,8 @@ def _describe(error: Any) -> dict[str, str]:
         "too_short": "must not be empty",
         "string_type": f"must be a string, not {given}",
     }
-    return {"where": "/".join(["#", *(str(step)[:80] for step in error["loc"])]), "detail": words[error["type"]]}
+    place = "/".join(["#", *(printable(str(step)[:80]) for step in error["loc"])])
+    return {"where": place, "detail": words[error["type"]]}
 
 
 def _invalid(errors: list[dict[str, str]]) -> Problem:

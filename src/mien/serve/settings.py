@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
-
-_PORTS = {"http": 80, "https": 443}
+from pydantic import AfterValidator, AnyUrl, BaseModel, ConfigDict, Field, SecretStr
 
 
 def _origin(text: str) -> str:
     """An origin as browsers write it: no slash at the end, small letters, no port where it is the usual one."""
-    if text in ("*", "null"):  # null: pages from files
-        return text
-    wrong = ValueError(f"{text!r} is no origin, such as https://example.org, nor *")
     try:
-        parts = urlsplit(text.rstrip("/").lower())
-        port = parts.port
+        found = text if text in ("*", "null") else str(AnyUrl(text)).rstrip("/")  # null: pages from files
     except ValueError:
-        raise wrong from None
-    host = parts.netloc.removesuffix(f":{port}")
-    if not parts.scheme or not re.fullmatch(r"[\w.-]+|\[[0-9a-f:.]+\]", host, re.ASCII) or parts[2:] != ("", "", ""):
-        raise wrong
-    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, _PORTS.get(parts.scheme)) else "")
+        found = ""
+    if not re.fullmatch(r"\*|null|[a-z][a-z\d+.-]*://[\w.:\[\]-]+", found, re.ASCII):
+        raise ValueError(f"{text!r} is no origin, such as https://example.org, nor *")
+    return found
 
 
 def _host(text: str) -> str:

@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -17,13 +18,7 @@ from mien.errors import DataError
 
 
 class Member(NamedTuple):
-    """A file in a zip.
-
-    Attributes:
-        archive: the zip.
-        name: the file's name in it, folders and all.
-        size: bytes when unpacked.
-    """
+    """A file in a zip: the zip, its name there, folders and all, and its bytes when unpacked."""
 
     archive: Path
     name: str
@@ -31,11 +26,7 @@ class Member(NamedTuple):
 
 
 def members(archive: Path) -> list[Member]:
-    """The files that a zip lists, in the order of their names.
-
-    Raises:
-        DataError: it is no zip, or cannot be read.
-    """
+    """The files that a zip lists, in the order of their names; DataError where it is none, or cannot be read."""
     try:
         with zipfile.ZipFile(archive) as packed:
             entries = [entry for entry in packed.infolist() if not entry.is_dir()]
@@ -67,29 +58,28 @@ def unpack(
             cache = Path(tempfile.mkdtemp(prefix="mien-"))
             atexit.register(shutil.rmtree, cache, ignore_errors=True)
         cache.mkdir(parents=True, exist_ok=True)
-        targets = {member: cache / member.archive.stem / PurePosixPath(member.name).name for member in wanted}
-        lacking = [member for member, path in targets.items() if not _whole(path, member.size)]
-        needed, free = sum(member.size for member in lacking), shutil.disk_usage(cache).free
+        found: dict[Member, Path | str] = {}
+        lacking: list[tuple[Member, Path]] = []
+        for member in wanted:
+            found[member] = path = cache / member.archive.stem / PurePosixPath(member.name).name
+            if not (path.is_file() and path.stat().st_size == member.size):
+                lacking.append((member, path))
+        needed, free = sum(member.size for member, _ in lacking), shutil.disk_usage(cache).free
         if needed > free:
             raise DataError(
                 f"unpacking {len(lacking)} files takes {needed / 1e9:.1f} GB, and {cache} has room for "
                 f"{free / 1e9:.1f}: name another folder with cache=FOLDER"
             )
-        found: dict[Member, Path | str] = dict(targets)
-        with progress("unpacking", len(lacking)) as step:
-            for archive in dict.fromkeys(member.archive for member in lacking):
-                with zipfile.ZipFile(archive) as packed:
-                    for member in (member for member in lacking if member.archive == archive):
-                        if fault := _extract(packed, member, targets[member]):
-                            found[member] = fault
-                        step(1)
+        with progress("unpacking", len(lacking)) as step, ExitStack() as opened:
+            archives = {member.archive: None for member, _ in lacking}
+            packed = {archive: opened.enter_context(zipfile.ZipFile(archive)) for archive in archives}
+            for member, path in lacking:
+                if fault := _extract(packed[member.archive], member, path):
+                    found[member] = fault
+                step(1)
     except OSError as error:
         raise DataError(f"cannot unpack into {cache}: {error.strerror or error}") from error
     return found
-
-
-def _whole(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
 
 
 def _extract(packed: zipfile.ZipFile, member: Member, target: Path) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass as record
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,8 +56,8 @@ def features(
         label: the column with the labels; without it one of the usual names ("label", "emotion", …).
         columns: the features, names or patterns joined by commas ("AU*,pose_?"); without it the action units where
             there are such ("AU01_r"), else all other columns that hold numbers, but for those that only number or
-            rate the rows ("frame", "timestamp", "confidence", "id", …). Rows with 0 in a column "success", which
-            OpenFace writes where it found no face, are left out and counted.
+            rate the rows ("frame", "timestamp", …). Rows with 0 in a column "success", as OpenFace writes it where it
+            found no face, are left out.
         split: the column with the splits; without it "split".
         space: the labels there are.
         by: further columns to keep.
@@ -91,16 +90,10 @@ def features(
             yield Row(row, next(told), line, split_name(cell, line) if cell else "", kept)
 
 
-@record(frozen=True)
-class Numbers:
-    """The rows of a table that hold a number in every feature.
+class Numbers(NamedTuple):
+    """The rows of a table that hold a number in every feature: float32 (n, features), with file and line of each.
 
-    Attributes:
-        names: of the features.
-        rows: float32 (n, features).
-        where: file and line of each row.
-        others: what was asked for besides, by the caller's names: n texts, "" for an empty cell.
-        problems: the rows and columns that were left out, and features that never change.
+    And what was asked for besides, by the caller's names: n texts; and what was left out.
     """
 
     names: tuple[str, ...]
@@ -111,12 +104,9 @@ class Numbers:
 
 
 def read_numbers(table: Table, wanted: str, others: Mapping[str, str]) -> Numbers:
-    """Read the features of a table, and further columns as texts.
+    """Read the features of a table, and further columns (name → column) as texts.
 
-    Args:
-        table: where they are.
-        wanted: names or patterns of the features, joined by commas; "" for all columns that hold numbers.
-        others: name → column to read as text; a feature only where *wanted* has its very name.
+    *wanted* are names or patterns, joined by commas; "" stands for all columns that hold numbers.
 
     Raises:
         DataError: no such column, one that holds no numbers, or none left.

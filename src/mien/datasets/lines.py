@@ -172,6 +172,18 @@ def weight(cells: Iterable[Any]) -> int:
     raise DataError(f"is nested more than {DEPTH_LIMIT} deep")
 
 
+def spans(sizes: Iterable[int], most: int) -> Iterator[tuple[int, int]]:
+    """Cut rows of these sizes into pieces of up to *most* rows and `CHUNK_LIMIT` bytes: first row, and that behind."""
+    start = stop = total = 0
+    for stop, size in enumerate(sizes):
+        if stop > start and (stop - start == most or total + size > CHUNK_LIMIT):
+            yield start, stop
+            start, total = stop, 0
+        total += size
+    if total:
+        yield start, stop + 1
+
+
 def shown(names: Sequence[Any], most: int = 8) -> str:
     """Some names for a message, which is never longer than 200 characters for them."""
     cut = [name if len(name) <= 40 else name[:39] + "…" for name in map(str, names[:most])]

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from mien.datasets.lines import CHUNK_LIMIT, PACKED, ROW_LIMIT, allowed_size, blocks, check_encoding, open_binary
+from mien.datasets.lines import CHUNK_LIMIT, PACKED, ROW_LIMIT, allowed_size, blocks, check_encoding, open_binary, spans
 from mien.errors import DataError, MienError, require
 
 _BATCH = 4096  # rows
@@ -21,11 +21,7 @@ _CELL = 64
 
 @contextmanager
 def open_parquet(path: Path) -> Iterator[Any]:
-    """The file as a pyarrow ParquetFile that leaves repeated texts packed; see :func:`cells`.
-
-    Raises:
-        DataError: it is damaged, or unfolds to far more than it has bytes.
-    """
+    """The file as a pyarrow ParquetFile that leaves repeated texts packed; DataError where it is damaged or a bomb."""
     parquet = require("pyarrow.parquet", "table")
     with open_binary(path) as file, _damage(path), tempfile.TemporaryFile() as unpacked:
         if path.suffix.lower() in PACKED:
@@ -43,14 +39,7 @@ def open_parquet(path: Path) -> Iterator[Any]:
 
 
 def read_rows(path: Path, size: int, encoding: str | None) -> Iterator[list[list[Any]]]:
-    """The cells of each column, up to *size* rows and `CHUNK_LIMIT` bytes at a time.
-
-    Args:
-        encoding: of text that is not UTF-8, as it has to be in Parquet.
-
-    Raises:
-        DataError: it is damaged, text of another encoding, or unfolds to far more than it has bytes.
-    """
+    """The cells of each column, up to *size* rows and `CHUNK_LIMIT` bytes at a time; *encoding* if it is not UTF-8."""
     with open_parquet(path) as file, _damage(path):
         row, total, limit = 0, 0, allowed_size(path)
         encoding = check_encoding(encoding)
@@ -61,16 +50,11 @@ def read_rows(path: Path, size: int, encoding: str | None) -> Iterator[list[list
             if len(weights) and weights.max() > ROW_LIMIT + _CELL * len(batch.columns):
                 number = row + int(weights.argmax()) + 1
                 raise DataError(f"{path}: row {number} has more than {ROW_LIMIT:,} bytes, the most that a row may have")
-            ends, start = np.cumsum(weights), 0
-            if (total := total + int(ends[-1]) - _CELL * batch.num_columns * batch.num_rows) > limit:
+            if (total := total + int(weights.sum()) - _CELL * batch.num_columns * batch.num_rows) > limit:
                 raise DataError(f"{path} decodes to more than {limit:,} bytes, far more than it has")
-            while start < batch.num_rows:
-                reached = int(ends[start - 1]) if start else 0
-                stop = max(start + 1, int(np.searchsorted(ends, reached + CHUNK_LIMIT, side="right")))
-                piece = batch.slice(start, stop - start)
-                names = zip(batch.schema.names, piece.columns, strict=True)
+            for start, stop in spans(weights.tolist(), size):
+                names = zip(batch.schema.names, batch.slice(start, stop - start).columns, strict=True)
                 yield [_cells(path, name, column, row + start, encoding) for name, column in names]
-                start = stop
             row += batch.num_rows
         if row != declared.num_rows:
             raise DataError(f"{path} has {row:,} rows where it says {declared.num_rows:,}")
@@ -102,7 +86,8 @@ def _weights(array: Any) -> np.ndarray:
     arrow, compute = require("pyarrow", "table"), require("pyarrow.compute", "table")
     kinds = arrow.types
     if kinds.is_dictionary(array.type):
-        return _taken(_weights(array.dictionary), array.indices)
+        places = array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return np.asarray(np.append(_weights(array.dictionary), _CELL)[places])
     if kinds.is_struct(array.type):
         parts = [_weights(part) for part in array.flatten()]
         return sum(parts, np.full(len(array), _CELL, np.int64))
@@ -111,19 +96,11 @@ def _weights(array: Any) -> np.ndarray:
         ends = np.concatenate([[0], np.cumsum(_weights(inner))])
         offsets = array.offsets.to_numpy(zero_copy_only=False) - (array.offsets[0].as_py() if len(array) else 0)
         return np.asarray(_CELL + ends[offsets[1:]] - ends[offsets[:-1]])
-    if kinds.is_string(array.type) or kinds.is_binary(array.type) or _large(kinds, array.type):
+    texts = (kinds.is_string, kinds.is_binary, kinds.is_large_string, kinds.is_large_binary)
+    if any(fits(array.type) for fits in texts):
         lengths = compute.fill_null(compute.binary_length(array), 0).to_numpy(zero_copy_only=False)
         return np.asarray(_CELL + lengths.astype(np.int64))
     return np.full(len(array), _CELL + array.nbytes // max(len(array), 1), np.int64)
-
-
-def _large(kinds: Any, kind: Any) -> bool:
-    return bool(kinds.is_large_string(kind) or kinds.is_large_binary(kind))
-
-
-def _taken(weights: np.ndarray, indices: Any) -> np.ndarray:
-    places = indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return np.asarray(np.append(weights, _CELL)[places])
 
 
 def _cells(path: Path, name: str, array: Any, start: int, encoding: str | None) -> list[Any]:

@@ -42,17 +42,7 @@ _CODE_COLUMNS = ("path", "name", "file", "filename", "clip", "code")
 
 
 class Code(NamedTuple):
-    """What a clip's name says.
-
-    Attributes:
-        channel: "av" (picture and sound), "video" (picture alone) or "audio".
-        vocal: "speech" or "song".
-        emotion: a label of ravdess8.
-        intensity: "normal" or "strong".
-        statement: "kids" ("Kids are talking by the door") or "dogs" ("Dogs are sitting by the door").
-        repetition: "1" or "2".
-        actor: "01" to "24".
-    """
+    """What a clip's name says; the emotion is a label of ravdess8, the statement "kids" or "dogs"."""
 
     channel: str
     vocal: str
@@ -65,11 +55,8 @@ class Code(NamedTuple):
     @property
     def columns(self) -> dict[str, str]:
         """The values that a data set keeps besides the emotion, with gender and fold."""
-        gender, fold = "male" if int(self.actor) % 2 else "female", _FOLD[int(self.actor)]
-        return {name: value for name, value in self._asdict().items() if name != "emotion"} | {
-            "gender": gender,
-            "fold": fold,
-        }
+        kept = {name: value for name, value in self._asdict().items() if name != "emotion"}
+        return kept | {"gender": "male" if int(self.actor) % 2 else "female", "fold": _FOLD[int(self.actor)]}
 
 
 def parse(name: str) -> Code | None:
@@ -79,13 +66,13 @@ def parse(name: str) -> Code | None:
         return None
     channel, vocal, emotion, intensity, statement, repetition, actor = match.groups()
     return Code(
-        _CHANNELS[channel],
-        _VOCALS[vocal],
-        SPACES["ravdess8"].names[int(emotion) - 1],
-        {"01": "normal", "02": "strong"}[intensity],
-        {"01": "kids", "02": "dogs"}[statement],
-        str(int(repetition)),
-        actor,
+        channel=_CHANNELS[channel],
+        vocal=_VOCALS[vocal],
+        emotion=SPACES["ravdess8"].names[int(emotion) - 1],
+        intensity={"01": "normal", "02": "strong"}[intensity],
+        statement={"01": "kids", "02": "dogs"}[statement],
+        repetition=str(int(repetition)),
+        actor=actor,
     )
 
 
@@ -116,15 +103,11 @@ def ravdess(
         val: whose actors are the val split; without it the fold after *fold* ("1" after "5"), "none": no val split.
         vocal: "speech", "song" or "all".
         channel: "av", "video", "audio", or "all" for both kinds of picture. Without it each utterance once, by its clip
-            with sound where there is one; sound alone only where there are no pictures at all. The modality is then
-            "voice".
-        cache: the folder to unpack zips into, where they are found again; without it a temporary one, gone when the
-            program ends.
-        columns: of a table the features, names or patterns joined by commas; without it "AU*", or where there are none
-            all columns of numbers.
-        centre: "actor" takes each actor's own mean off each feature of a table. That mean is over all of the actor's
-            clips, those to be read too: such figures are for people of whom many clips are known. The features are then
-            named so, and the set too.
+            with sound where there is one; sound alone, "voice", only where there are no pictures at all.
+        cache: the folder to unpack zips into, where they are found again; without it a temporary one.
+        columns: of a table the features, names or patterns joined by commas; without it "AU*", or all of numbers.
+        centre: "actor" takes each actor's own mean off each feature of a table, over all of the actor's clips, those to
+            be read too: such figures are for people of whom many clips are known. Features and set are named so.
         progress: shows how far the unpacking is.
     """
     if fold == val != "none":

@@ -22,7 +22,7 @@ def split_rows(
     seed: int = 0,
     groups: Sequence[object] | np.ndarray | None = None,
 ) -> np.ndarray:
-    """Deal rows out to "train", "val" and "test".
+    """Split rows into "train", "val" and "test".
 
     Without groups every label has in every split its share to within one row, and train has at least one of
     each. With several labels at a time, a row counts for the rarest of its labels. With groups, each group goes
@@ -40,7 +40,7 @@ def split_rows(
     Raises:
         ValueError: shares that are negative or all 0, or not as many groups as rows.
     """
-    names: np.ndarray = np.array(SPLITS, dtype=object)[_deal(targets, shares, seed, groups)]
+    names: np.ndarray = np.array(SPLITS, dtype=object)[_parts(targets, shares, seed, groups)]
     return names
 
 
@@ -69,12 +69,13 @@ def folds(
     """
     if k < 2:
         raise ValueError(f"there must be at least 2 folds, not {k}")
-    return _deal(targets, [1 / k] * k, seed, groups)
+    return _parts(targets, [1 / k] * k, seed, groups)
 
 
-def _deal(
+def _parts(
     targets: np.ndarray, shares: Sequence[float], seed: int, groups: Sequence[object] | np.ndarray | None
 ) -> np.ndarray:
+    """The part, 0 and up, of each row."""
     share = np.asarray(shares, dtype=np.float64)
     if (share < 0).any() or not share.sum() > 0:
         raise ValueError(f"shares must be 0 or more and not all 0, not {list(shares)}")

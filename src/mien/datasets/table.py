@@ -53,21 +53,19 @@ def table(
         path: the file or folder.
         text: the column with the texts; without it one of `TEXT_NAMES`.
         picture: the column with the paths of pictures, counted from the table's folder; without it one of
-            `PICTURE_NAMES`. Where the table has the columns "left", "top", "right" and "bottom", in pixels, each row is
-            what lies in that box, such as one person; it is cut off at the edge of the picture.
-        label: the column with the labels; without it one of `LABEL_NAMES`. Cells are names, whole numbers (places
-            in *space*), lists of either, or names joined by "|", ";" or ",". With *ratings* there may be none.
+            `PICTURE_NAMES`. With columns "left", "top", "right", "bottom", in pixels, each row is what is in that box.
+        label: the column with the labels; without it one of `LABEL_NAMES`; see `read_labels`. With *ratings* there
+            may be none.
         split: the column with the splits; without it "split".
         space: the labels there are.
         modality: of the inputs, such as "text", or "face" for pictures.
         by: further columns to keep.
         group: a further column to keep; rows that share its value stay in one split.
-        separator: what joins several labels in a cell. Without it that is found out, which takes rows that have one
-            label alone, or labels that are known; a row may then have any number of them.
+        separator: what joins several labels in a cell; without it that is found out.
         ratings: columns of numbers, joined by commas, each with the ends of its scale behind: "valence:1:9". Without
             those the scale goes from the smallest to the largest number there is.
         labels: what numbers or other codes for labels stand for, such as "0:sadness,1:joy".
-        encoding: of the text; without it UTF-8, UTF-16, UTF-32 or cp1252, whichever it is.
+        encoding: of the text; without it that is found out.
         quotes: whether quotes around a field of a .tsv are no part of it.
     """
     scales = _scales(path, ratings)

@@ -26,15 +26,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mien.datasets.lines import (
-    CHUNK_LIMIT,
-    PACKED,
-    ROW_LIMIT,
-    allowed_size,
-    check_encoding,
-    open_binary,
-    weight,
-)  # fmt: skip
+from mien.datasets.lines import PACKED, ROW_LIMIT, allowed_size, check_encoding, open_binary, spans, weight
 from mien.datasets.parquet import open_parquet, read_rows
 from mien.datasets.pickled_tables import read_pickled_table
 from mien.datasets.table_file import COLUMN_LIMIT, Chunk, Record, Table, TextTable
@@ -287,7 +279,7 @@ class _Pickle(Table):
         missing = require("pandas", "table").NA
         columns = [self._frame.iloc[:, place] for place in range(self._frame.shape[1])]
         sizes = (sum(map(_pickled_size, cells)) for cells in zip(*columns, strict=True))
-        for start, stop in _spans(sizes, size):
+        for start, stop in spans(sizes, size):
             cells = ([None if cell is missing else cell for cell in column.iloc[start:stop]] for column in columns)
             yield list(range(start + 1, stop + 1)), dict(zip(self.columns, cells, strict=True))
 
@@ -314,15 +306,3 @@ def _unquote(field: str) -> str:
 
 def _pickled_size(cell: Any) -> int:
     return 64 + (len(cell) if isinstance(cell, str | bytes) else weight(cell) if isinstance(cell, list) else 0)
-
-
-def _spans(sizes: Iterable[int], most: int) -> Iterator[tuple[int, int]]:
-    """Cut rows of these sizes into pieces of up to *most* rows and `CHUNK_LIMIT` bytes: first row, and that behind."""
-    start = stop = total = 0
-    for stop, size in enumerate(sizes):
-        if stop > start and (stop - start == most or total + size > CHUNK_LIMIT):
-            yield start, stop
-            start, total = stop, 0
-        total += size
-    if total:
-        yield start, stop + 1

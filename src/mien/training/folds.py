@@ -23,7 +23,7 @@ import numpy as np
 
 from mien import model as folders
 from mien.datasets import Dataset, Problem, open_dataset
-from mien.datasets.splits import folds as deal_folds
+from mien.datasets.splits import folds as split_folds
 from mien.datasets.splits import strata
 from mien.errors import DataError, MienError
 from mien.evaluation import evaluate
@@ -149,7 +149,7 @@ def _folds(dataset: Dataset, folds: str | int, seed: int) -> np.ndarray:
         groups = len(dataset) if together is None else len(set(map(str, together)))
         if groups < folds:
             raise DataError(f"{dataset.name} has {groups} groups of samples, too few for {folds} folds")
-        return np.array([str(1 + place) for place in deal_folds(strata(dataset), folds, seed, dataset.groups)], object)
+        return np.array([str(1 + place) for place in split_folds(strata(dataset), folds, seed, dataset.groups)], object)
     if folds not in dataset.columns:
         raise DataError(f"{dataset.name} has no column {folds!r}; it has: {', '.join(dataset.columns) or 'none'}")
     values = np.array([str(value).strip() for value in dataset.columns[folds]], dtype=object)

@@ -22,7 +22,7 @@ from mien.networks.base import Network
 from mien.networks.linear import LinearModel, Settings
 from mien.runtime import probabilities_of
 from mien.training import export
-from mien.training.fit import TrainedNetwork
+from mien.training.network import TrainedNetwork
 
 torch.set_num_threads(1)
 LABELS, VOCABULARY, PAD = 6, 3000, 0

@@ -21,8 +21,8 @@ from mien.media.images import read_picture
 from mien.modalities.face.augment import AugmentSettings, augment
 from mien.modalities.face.preprocess import FaceSettings, prepare
 from mien.networks import cnn, mobilenet
-from mien.training.fit import mixed, running_mean
 from mien.training.log import log_to
+from mien.training.loop import mixed, running_mean
 from mien.training.objective import Objective, soft_loss, source
 from mien.training.recipe import DistillSettings, TrainSettings, load_recipe
 from mien.training.sampler import open_sampler

@@ -18,7 +18,7 @@ from torch import nn
 from mien.errors import MissingExtra, RecipeError
 from mien.networks import gru, open_network, transformer
 from mien.networks.settings import PackageFile
-from mien.training.fit import TrainedNetwork
+from mien.training.network import TrainedNetwork
 from mien.training.recipe import load_recipe
 
 torch.set_num_threads(1)

@@ -88,8 +88,7 @@ def test_what_a_network_cannot_do_is_refused(settings, said):
 
 
 def weights(folder, epoch: str) -> dict[str, torch.Tensor]:
-    state = torch.load(folder / "checkpoints" / f"{epoch}.ckpt", weights_only=False)
-    return {name.removeprefix("network."): value for name, value in state["state_dict"].items()}
+    return torch.load(folder / "checkpoints" / f"{epoch}.ckpt", weights_only=True)["network"]
 
 
 @pytest.mark.slow

@@ -193,7 +193,7 @@ def test_a_damaged_checkpoint_is_one_line(name, done, data, tmp_path):
     shutil.copytree(done.folder, tmp_path / "run", ignore=shutil.ignore_patterns("model", "report"))
     path = tmp_path / "run" / "checkpoints" / name
     path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(MienError, match=f"{name} is damaged: the run cannot be gone on with"):
+    with pytest.raises(MienError, match=f"{name} is damaged: the run cannot be resumed"):
         mien.train("text-gru", data, tmp_path / "run", settings=SMALL, resume=True)
 
 
@@ -299,7 +299,10 @@ def test_early_stopping_and_a_stop_while_the_model_folder_is_written(data, tmp_p
 def test_two_processes_train_as_one(data, tmp_path):
     settings = [*SMALL, *STILL, "epochs=2"]
     one = mien.train("text-gru", data, tmp_path / "one", settings=settings)
-    two = mien.train("text-gru", data, tmp_path / "two", settings=settings, devices=2, accelerator="cpu")
+    told: list[str] = []
+    with log_to(told.append):
+        two = mien.train("text-gru", data, tmp_path / "two", settings=settings, devices=2, accelerator="cpu")
+    assert [line[:9] for line in told if line.startswith("epoch ")] == ["epoch 1/2", "epoch 2/2"]
     for alone, shared in zip(history(one.folder), history(two.folder), strict=True):
         assert shared == pytest.approx(alone, abs=1e-4)
     assert two.metrics["accuracy"] == pytest.approx(one.metrics["accuracy"], abs=1e-4)
@@ -440,3 +443,22 @@ def test_lines_can_still_be_told_to_a_function(data, tmp_path):
         mien.train("text-linear", data, tmp_path / "run", settings=["c=[10]"], say=told.append)
     assert told[0].startswith(f"{data}: ")
     assert told[-1] == f"model folder: {tmp_path / 'run' / 'model'}"
+
+
+def test_a_checkpoint_of_an_earlier_version_is_one_line(done, data, tmp_path):
+    shutil.copytree(done.folder, tmp_path / "run", ignore=shutil.ignore_patterns("model", "report"))
+    torch.save({"state_dict": {}, "epoch": 3}, tmp_path / "run" / "checkpoints" / "last.ckpt")
+    with pytest.raises(MienError, match=r"last\.ckpt is of an earlier version: the run cannot be resumed"):
+        mien.train("text-gru", data, tmp_path / "run", settings=SMALL, resume=True)
+
+
+def test_a_checkpoint_runs_no_code(done, data, tmp_path):
+    class Bad:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "ran",))
+
+    shutil.copytree(done.folder, tmp_path / "run", ignore=shutil.ignore_patterns("model", "report"))
+    torch.save({"network": Bad()}, tmp_path / "run" / "checkpoints" / "last.ckpt")
+    with pytest.raises(MienError, match=r"last\.ckpt is damaged"):
+        mien.train("text-gru", data, tmp_path / "run", settings=SMALL, resume=True)
+    assert not (tmp_path / "ran").exists()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import lightning
 import numpy as np
 import torch
+from lightning.fabric import seed_everything
+from safetensors.torch import save
+from torch import Tensor, nn
 
 from mien import model as folders
 from mien.datasets import Dataset
@@ -16,17 +20,87 @@ from mien.evaluation.evaluate import rollup_probabilities
 from mien.labels import LabelSpace
 from mien.modality import Sampler, load
 from mien.networks import open_network
+from mien.networks.base import Network
 from mien.training.batches import Batches
-from mien.training.fit import Module, TrainedNetwork, fit
+from mien.training.export import ANSWERS, Answers, Reference, export_network
 from mien.training.folder import computed_once
 from mien.training.log import LOGGER
+from mien.training.loop import Loop
 from mien.training.objective import Objective, source
 from mien.training.ratings import Ratings
 from mien.training.recipe import DistillSettings, Recipe
 from mien.training.sampler import open_sampler
 from mien.training.start import start_from, start_head
+from mien.training.validation import logits_of
 
 _CALIBRATION = 1024  # samples by which a network adjusts what its pretrained weights do not tell
+
+
+@dataclass
+class TrainedNetwork:
+    """A trained torch network, with what the rest of a run asks of a trained model."""
+
+    network: Network
+    sampler: Sampler
+    multilabel: bool
+    history: list[dict[str, float]]
+    heads: list[tuple[int, float]] = field(default_factory=list)  # size and temperature of each further head
+    ratings: Ratings = field(default_factory=Ratings)
+    labels: bool = True  # whether it has any
+    search: list[dict[str, Any]] = field(default_factory=list)  # no settings are tried
+    held_out: None = None
+
+    def logits(self, inputs: Sequence[Any]) -> np.ndarray:
+        """float32 (n, labels, then those of the heads, then ratings)."""
+        logits: np.ndarray = logits_of(self.network, self.sampler, inputs).numpy()
+        return logits
+
+    def reference(self, temperature: float) -> Reference:
+        """Prepared batch → probabilities, then ratings, side by side, as the network gives them."""
+        module = self._answers(temperature).eval()
+
+        def run(batch: np.ndarray) -> np.ndarray:
+            with torch.inference_mode():
+                given = module(torch.from_numpy(batch))
+            parts = [given] if isinstance(given, Tensor) else given
+            answers = [part for name, part in zip(module.outputs, parts, strict=True) if name in ANSWERS]
+            joined: np.ndarray = torch.cat(answers, 1).numpy()
+            return joined
+
+        return run
+
+    def _answers(self, temperature: float) -> Answers:
+        return Answers(self.network, self.multilabel, temperature, self.heads, self.ratings, self.labels)
+
+    def write(self, path: Path, temperature: float, example: np.ndarray) -> None:
+        """Write ``model.onnx``."""
+        export_network(self._answers(temperature), example, path, self.sampler.free_axes)
+
+    def layout(self, example: np.ndarray) -> list[dict[str, Any]]:
+        """One row per layer: name, type, output shape, parameters of its own."""
+        rows: list[dict[str, Any]] = []
+
+        def note(name: str, layer: nn.Module) -> Callable[..., None]:
+            def hook(_: nn.Module, __: Any, output: Any) -> None:
+                shape = list((output[0] if isinstance(output, tuple) else output).shape)
+                count = sum(parameter.numel() for parameter in layer.parameters(recurse=False))
+                rows.append({"name": name, "type": type(layer).__name__, "output": shape, "parameters": count})
+
+            return hook
+
+        leaves = [(name, layer) for name, layer in self.network.named_modules() if not any(layer.children())]
+        hooks = [layer.register_forward_hook(note(name, layer)) for name, layer in leaves]
+        self.network.eval()
+        with torch.no_grad():
+            self.network(torch.from_numpy(example))
+        for hook in hooks:
+            hook.remove()
+        return rows
+
+    def weights(self) -> bytes:
+        """The content of ``weights.safetensors``."""
+        content: bytes = save({name: value.contiguous() for name, value in self.network.state_dict().items()})
+        return content
 
 
 def train_network(
@@ -41,7 +115,7 @@ def train_network(
     if recipe.train.monitor not in _figures(sets[0]):
         known = ", ".join(_figures(sets[0]))
         raise RecipeError(f"train.monitor: {sets[0].name} gives no {recipe.train.monitor}; it gives: {known}")
-    lightning.seed_everything(recipe.train.seed, verbose=False)
+    seed_everything(recipe.train.seed, verbose=False)
     sets = [sets[0], *(_common(part, own, recipe.train.mix_space) for part in sets[1:])]
     heads = _heads(recipe.train.also, sets[0], len(own))
     if heads and module.Network.labels_alone:
@@ -77,8 +151,12 @@ def train_network(
     taught = teacher_probabilities(recipe.distill, sets[0], own, folder / "teacher")
     teachers = [taught, *(None for _ in sets[1:])]
     batches = Batches(sampler, sets, teachers, recipe.train.batch_size, recipe.train.seed, list(heads), ratings)
-    lightning_module = Module(network, sampler, objective, batches, valid, recipe.train)
-    return fit(lightning_module, folder, resume=resume), sampler
+    history = Loop(network, sampler, objective, batches, valid, recipe.train, folder, resume).run()
+    sizes = [columns.stop - columns.start for columns in heads.values()]
+    trained = TrainedNetwork(
+        network.float().eval(), sampler, own.multilabel, history, [(size, 1.0) for size in sizes], ratings, len(own) > 0
+    )
+    return trained, sampler
 
 
 def _figures(part: Dataset) -> list[str]:

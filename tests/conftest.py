@@ -113,8 +113,8 @@ def tiny_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from mien.datasets import open_dataset
     from mien.modality import load
     from mien.model import NETWORK, LabelsEntry, Manifest, write_model
-    from mien.training.finish import choose_thresholds
     from mien.training.linear import train_linear
+    from mien.training.package import choose_thresholds
     from mien.training.recipe import load_recipe
 
     folder = tmp_path_factory.mktemp("multi")

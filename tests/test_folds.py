@@ -19,8 +19,8 @@ from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
 from mien.labels import SPACES, make_space
 from mien.media.images import Region
-from mien.training import folds as module
-from mien.training.folds import cross_validate
+from mien.training import crossval as module
+from mien.training.crossval import cross_validate
 from mien.training.log import log_to
 from mien.training.run import with_splits
 from rows_data import LABELS, dataset

@@ -31,9 +31,9 @@ from mien.modalities.scene.sampler import SceneSampler
 from mien.networks import alexnet
 from mien.networks.kernel import KernelHead
 from mien.training.export import Answers
-from mien.training.finish import halved
 from mien.training.log import log_to
 from mien.training.objective import Objective, source, weighted_squares
+from mien.training.package import halved
 from mien.training.ratings import Ratings, correlations
 from mien.training.recipe import DistillSettings, TrainSettings, load_recipe
 from mien.training.run import with_splits

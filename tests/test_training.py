@@ -27,7 +27,7 @@ from mien.errors import DataError, MienError, RecipeError
 from mien.labels import SPACES
 from mien.networks import gru
 from mien.training import run as runs
-from mien.training.folder import claim
+from mien.training.folder import prepare_run_dir
 from mien.training.log import log_to
 from mien.training.network import teacher_probabilities
 from mien.training.recipe import DistillSettings, load_recipe
@@ -272,9 +272,9 @@ def test_a_config_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("os.replace", killed)
         with pytest.raises(KeyboardInterrupt):
-            claim(tmp_path / "run", {"recipe": {}}, resume=False, begun=False)
+            prepare_run_dir(tmp_path / "run", {"recipe": {}}, resume=False, begun=False)
     assert not (tmp_path / "run" / "config.yaml").exists()
-    claim(tmp_path / "run", {"recipe": {}}, resume=False, begun=False)
+    prepare_run_dir(tmp_path / "run", {"recipe": {}}, resume=False, begun=False)
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text()) == {"recipe": {}}
 
 

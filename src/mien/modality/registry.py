@@ -33,6 +33,7 @@ class Modality:
         cutter: a function that returns what cuts a sample out of a photograph, None where it shows none.
         batch: inputs that the server computes at once.
         default: whether its shipped model reads inputs of the first kind of ``reads`` where no model is named.
+        rated: whether its models can give ratings, such as valence, besides labels or instead of them.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Modality:
     batch: int = 8
     default: bool = False
     boxes: str = "person"
+    rated: bool = False
 
     @property
     def kind(self) -> Kind:

@@ -1,4 +1,4 @@
-"""A run folder: its name, its claim on the folder, the machine and versions it notes, arrays computed once."""
+"""A run folder: its name, its configuration, the machine and versions it notes, arrays computed once."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def next_folder(name: str) -> Path:
     return folder
 
 
-def claim(folder: Path, config: dict[str, Any], resume: bool, begun: bool) -> Held:
-    """Make a run folder with its ``config.yaml``, or see that it holds the very run that is to be gone on with.
+def prepare_run_dir(folder: Path, config: dict[str, Any], resume: bool, begun: bool) -> Held:
+    """Make a run folder with its ``config.yaml``, or see that it holds the very run that is to be resumed.
 
     Args:
         begun: whether the folder holds work that must not be written over.
@@ -51,7 +51,7 @@ def claim(folder: Path, config: dict[str, Any], resume: bool, begun: bool) -> He
         held = Held(folder, f"another process is training in {folder}: wait for it, or name another folder (--out)")
         if path.exists() and (begun or resume):
             if not resume:
-                raise RecipeError(f"{folder} holds a run already; go on with it (--resume) or name another (--out)")
+                raise RecipeError(f"{folder} holds a run already; resume it (--resume) or name another (--out)")
             before = _completed(_read(path))
             parts = [_difference(key, before.get(key), now) for key, now in config.items() if before.get(key) != now]
             if parts:
@@ -72,7 +72,7 @@ def _read(path: Path) -> dict[str, Any]:
     except ValueError as error:  # RecipeError is one, as is text that is not UTF-8
         config, problem = None, " ".join(str(error).split())[:200]
     if not isinstance(config, dict):
-        raise RecipeError(f"{path} is damaged ({problem}): the run cannot be gone on with; name another folder (--out)")
+        raise RecipeError(f"{path} is damaged ({problem}): the run cannot be resumed; name another folder (--out)")
     return config
 
 

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from mien.errors import RecipeError, require
 from mien.modalities.face.experts import deepface
+from mien.modality import get_modality
 from mien.model import find_model
 from mien.networks import OF_ROWS, open_network
 from mien.training.experts import gender_network
@@ -36,7 +37,7 @@ def check_needs(recipe: Recipe, report: bool = True) -> None:
         from mien.training.rows import members
 
         members(recipe)
-    elif recipe.modality == "features":
+    elif get_modality(recipe.modality).kind == "row":
         raise RecipeError(f"network.kind: {network.kind!r} reads no rows of numbers; {', '.join(OF_ROWS)} do")
     (options.without_weights() if recipe.train.start else options).weight_paths()
     for model in (recipe.train.start, *recipe.distill.teacher.split(","), *options.models()):

@@ -18,7 +18,7 @@ from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
 from mien.evaluation.evaluate import rollup_probabilities
 from mien.labels import LabelSpace
-from mien.modality import Sampler, load
+from mien.modality import Sampler, get_modality, load
 from mien.networks import open_network
 from mien.networks.base import Network
 from mien.training.batches import Batches
@@ -171,10 +171,11 @@ def _ratings(recipe: Recipe, part: Dataset, module: Any) -> Ratings:
     Raises:
         DataError: the set has no labels, and its ratings cannot be learned.
     """
-    if recipe.modality != "scene" or module.Network.labels_alone:  # which know of labels alone
+    rated = get_modality(recipe.modality).rated
+    if not rated or module.Network.labels_alone:  # which know of labels alone
         if not len(part.space):
             what = f"{part.name} has no labels, and the network {recipe.network.kind} gives no ratings"
-            raise DataError(what if recipe.modality == "scene" else f"{what} of {recipe.modality}")
+            raise DataError(what if rated else f"{what} of {recipe.modality}")
         return Ratings()
     return Ratings.rated_in(part)
 

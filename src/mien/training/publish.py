@@ -12,7 +12,7 @@ from mien.errors import DataError, ModelError, require
 from mien.modalities.face.preprocess import FaceSettings
 from mien.modalities.text.preprocess import TextPreprocessor, TextSettings
 from mien.modalities.video.preprocess import VideoSettings
-from mien.modality import load
+from mien.modality import get_modality, load
 from mien.training.card import card
 
 
@@ -65,12 +65,12 @@ def with_fixed_ranges(model: str | Path, data: str | Dataset, to: str | Path, *,
         MienError: *to* cannot be written.
     """
     onnx = require("onnx", "train")
-    from mien.training.finish import CALIBRATION, choose_thresholds
+    from mien.training.package import CALIBRATION, choose_thresholds
     from mien.training.ranges import fix_ranges, products_in_8_bits
 
     source = folders.find_model(model)
     manifest = folders.verify(source)
-    if manifest.modality != "text":
+    if get_modality(manifest.modality).kind != "text":
         raise ModelError(f"{manifest.name} reads {manifest.modality}; only models of text had ranges of each batch")
     dataset = open_dataset(data) if isinstance(data, str) else data
     if dataset.space.names != manifest.space.names:
@@ -114,7 +114,7 @@ def as_video(model: str | Path, to: str | Path, *, name: str | None = None) -> P
     """
     source = folders.find_model(model)
     manifest = folders.verify(source)
-    if manifest.modality != "face":
+    if get_modality(manifest.modality).unit != "face":
         raise ModelError(f"{manifest.name} reads {manifest.modality}; a model of clips is made of one of faces")
     settings = VideoSettings(face=folders.preprocess_settings(manifest, FaceSettings, source))
     network = manifest.files[folders.NETWORK]

@@ -39,12 +39,12 @@ from mien.model import ExpertsEntry, LabelsEntry, Manifest
 from mien.networks import OF_ROWS
 from mien.output.terminal import progress
 from mien.runtime import probabilities_of
-from mien.training.card import INNER, card
+from mien.training.card import INNER
 from mien.training.experts import expert_files, expert_names, make_chooser, split_groups
-from mien.training.finish import Fitted, Trained, write
-from mien.training.folder import claim, machine, next_folder, versions
+from mien.training.folder import machine, next_folder, prepare_run_dir, versions
 from mien.training.log import LOGGER, log_prefix, log_to
 from mien.training.needs import check_needs
+from mien.training.package import Fitted, Trained, rewrite_manifest, write
 from mien.training.publish import headline
 from mien.training.recipe import Recipe, as_setting, load_recipe
 from mien.training.sampler import open_sampler
@@ -85,11 +85,11 @@ def train(
             others are learned from besides (see the recipe's ``train.mix_space`` and ``train.mix_weight``). A set in
             memory is noted in the run folder by its name and fingerprint.
         out: the run folder; by default ``runs/<recipe>-<number>``.
-        resume: go on with the run in *out* where it was stopped.
+        resume: resume the run in *out* where it was stopped.
         say: deprecated; the lines for a person go to the logger "mien.training".
         report: whether to write the page with the figures on the validation data.
         folds: cross-validate first: a column of the first data set whose values are the folds, or how many to make; see
-            :func:`mien.training.folds.cross_validate`.
+            :func:`mien.training.crossval.cross_validate`.
         settings: ``["train.epochs=3"]``; *overrides* are the same as keywords: ``epochs=3``.
 
     Raises:
@@ -104,7 +104,7 @@ def train(
     with log_to(say) if say else nullcontext():
         if folds is None:
             return train_once(recipe, data, out, resume=resume, settings=lines, report=report)
-        from mien.training.folds import cross_validate
+        from mien.training.crossval import cross_validate
 
         return cross_validate(recipe, data, folds, out, resume=resume, settings=lines, report=report)
 
@@ -122,59 +122,26 @@ def train_once(
     started, begun = time.monotonic(), datetime.now(UTC)
     checked = load_recipe(recipe, settings)
     check_needs(checked, report)
-    given = [data] if isinstance(data, str | Dataset) else list(data)
-    specs = [entry if isinstance(entry, str) else entry.name for entry in given]
-    sets = [open_dataset(entry, progress=progress) if isinstance(entry, str) else entry for entry in given]
-    for part, spec in zip(sets, specs, strict=True):
-        if part.modality != checked.modality:
-            raise DataError(f"{spec} holds {part.modality}; the recipe {checked.name} learns from {checked.modality}")
-    sets[0] = with_splits(sets[0], checked.train.seed, validate=checked.network.kind not in OF_ROWS)
+    sets = _open_sets(checked, data)
+    first = sets[0][1]
     folder = to_write(out) if out else next_folder(checked.name)
-    config = {
-        "recipe": checked.model_dump(mode="json"),
-        "data": [{"spec": spec, "fingerprint": part.fingerprint} for spec, part in zip(specs, sets, strict=True)],
-    }
-    started_before = any(folder.glob("checkpoints")) or any(folder.glob("*/checkpoints")) or (folder / "model").exists()
-    _held = claim(folder, config, resume, begun=started_before)
     finished = folder / "model"
+    has_begun = any(folder.glob("checkpoints")) or any(folder.glob("*/checkpoints")) or finished.exists()
+    _lock = prepare_run_dir(folder, _config(checked, sets), resume, has_begun)
+    figures_of = f"{first.name}/{'val' if 'val' in first.splits else INNER}"
     if resume and (finished / folders.MANIFEST).exists() and (metrics := folders.verify(finished).metrics):
         LOGGER.info(f"{folder} is already finished")
-        return Run(folder, finished, metrics.get(f"{sets[0].name}/val") or metrics[f"{sets[0].name}/{INNER}"])
-    train_sets = [sets[0].part("train"), *(extra.part("train") for extra in sets[1:])]
-    valid = sets[0].part("val") if "val" in sets[0].splits else None
-    for part, spec in zip(sets, specs, strict=True):
-        list(map(LOGGER.info, account(spec, len(part), len(part.space), part.left_out)))
+        return Run(folder, finished, metrics[figures_of])
+    train_sets = [part.part("train") for _, part in sets]
+    valid = first.part("val") if "val" in first.splits else None
+    _log_sets(sets)
     held = "" if valid is None else f", validating on {len(valid):,}"
     LOGGER.info(f"training {checked.name} on {sum(map(len, train_sets)):,} samples{held}, in {folder}")
-    space = train_sets[0].space
     fitted = _fit_all(checked, train_sets, valid, folder, resume)
     trained, sampler = next((one.trained, one.sampler) for one in fitted.values())
     if trained.search:
         (folder / "search.json").write_text(json.dumps(trained.search, indent=1) + "\n", "utf-8")
-    manifest = Manifest(
-        name=checked.name,
-        modality=checked.modality,
-        summary=checked.summary,
-        labels=LabelsEntry(space=space.name, names=list(space.names), multilabel=space.multilabel),
-        preprocess=sampler.settings.model_dump(),
-        heads=[LabelsEntry(space=name, names=list(SPACES[name].names)) for name in checked.train.also],
-        ratings=trained.ratings.entries,
-        data=list({part.fingerprint: _described(spec, part) for spec, part in zip(specs, sets, strict=True)}.values()),
-        training={
-            "recipe": checked.name,
-            "settings": _shareable(checked),
-            "seed": checked.train.seed,
-            "started": begun.isoformat(timespec="seconds"),
-            "machine": machine(),
-            "history": trained.history,
-            **({"search": trained.search} if trained.search else {}),
-        },
-        versions=versions(),
-    )
-    if checked.train.start:
-        remember_start(manifest, folders.read_manifest(folders.find_model(checked.train.start)))
-    for earlier in sampler.built_on:
-        remember_frames(manifest, earlier)
+    manifest = _manifest(checked, sets, trained, sampler, begun)
     choosers: dict[str, Path | bytes] = {}
     if checked.experts.by and valid is not None:
         choosers, figures = make_chooser(checked, train_sets, valid, folder, resume)
@@ -182,20 +149,80 @@ def train_once(
             by=checked.experts.by, networks=expert_files(fitted), chooser=checked.experts.chooser, figures=figures
         )
     write(checked, fitted, manifest, finished, choosers)
-    measured = _measured(trained, manifest, finished, sets[0], min(64, sampler.evaluation_batch))
+    measured = _measure(trained, manifest, finished, first, min(64, sampler.evaluation_batch))
     if report:
         measured.write(folder / "report")
-    on = "val" if valid is not None else INNER
-    manifest.metrics[f"{sets[0].name}/{on}"] = headline(measured.to_dict())
+    manifest.metrics[figures_of] = headline(measured.to_dict())
     trained_for = sum(row.get("seconds", 0.0) for row in trained.history)  # of a resumed run, before it stopped too
     manifest.training["seconds"] = round(max(time.monotonic() - started, trained_for), 1)
-    content = {name: finished / name for name in folders.verify(finished).files if name != folders.CARD}
-    folders.write_model(finished, manifest, content, card(manifest))
+    rewrite_manifest(finished, manifest)
     LOGGER.info(f"model folder: {finished}")
-    return Run(folder, finished, manifest.metrics[f"{sets[0].name}/{on}"])
+    return Run(folder, finished, manifest.metrics[figures_of])
 
 
-def _measured(trained: Trained, manifest: Manifest, finished: Path, data: Dataset, size: int) -> Report:
+def _open_sets(recipe: Recipe, data: str | Dataset | Sequence[str | Dataset]) -> list[tuple[str, Dataset]]:
+    """What each data set was called, and the set; the first has a train and, where it is needed, a val split."""
+    sets: list[tuple[str, Dataset]] = []
+    for entry in [data] if isinstance(data, str | Dataset) else data:
+        spec = entry if isinstance(entry, str) else entry.name
+        part = open_dataset(entry, progress=progress) if isinstance(entry, str) else entry
+        if part.modality != recipe.modality:
+            raise DataError(f"{spec} holds {part.modality}; the recipe {recipe.name} learns from {recipe.modality}")
+        if not sets:
+            part = with_splits(part, recipe.train.seed, validate=recipe.network.kind not in OF_ROWS)
+        sets.append((spec, part))
+    return sets
+
+
+def _config(recipe: Recipe, sets: list[tuple[str, Dataset]]) -> dict[str, Any]:
+    data = [{"spec": spec, "fingerprint": part.fingerprint} for spec, part in sets]
+    return {"recipe": recipe.model_dump(mode="json"), "data": data}
+
+
+def _log_sets(sets: list[tuple[str, Dataset]]) -> None:
+    for spec, part in sets:
+        for line in account(spec, len(part), len(part.space), part.left_out):
+            LOGGER.info(line)
+
+
+def _manifest(
+    recipe: Recipe, sets: list[tuple[str, Dataset]], trained: Trained, sampler: Sampler, begun: datetime
+) -> Manifest:
+    """The manifest of a model, but for what is known once its networks are written."""
+    space = sets[0][1].space
+    manifest = Manifest(
+        name=recipe.name,
+        modality=recipe.modality,
+        summary=recipe.summary,
+        labels=LabelsEntry(space=space.name, names=list(space.names), multilabel=space.multilabel),
+        preprocess=sampler.settings.model_dump(),
+        heads=[LabelsEntry(space=name, names=list(SPACES[name].names)) for name in recipe.train.also],
+        ratings=trained.ratings.entries,
+        data=[_described(spec, part) for spec, part in sets],
+        training={
+            "recipe": recipe.name,
+            "settings": _shareable(recipe),
+            "seed": recipe.train.seed,
+            "started": begun.isoformat(timespec="seconds"),
+            "machine": machine(),
+            "history": trained.history,
+            **({"search": trained.search} if trained.search else {}),
+        },
+        versions=versions(),
+    )
+    earlier = list(sampler.built_on)  # the models whose networks read the single frames
+    for model in earlier:
+        manifest.training["frames"] = {"name": model.name, "sha256": model.files[folders.NETWORK].sha256}
+    if recipe.train.start:
+        start = folders.read_manifest(folders.find_model(recipe.train.start))
+        manifest.training["start"] = start.training
+        earlier.insert(0, start)
+    learned_from = [*manifest.data, *(entry for model in earlier for entry in model.data)]
+    manifest.data = list({entry["fingerprint"]: entry for entry in learned_from}.values())
+    return manifest
+
+
+def _measure(trained: Trained, manifest: Manifest, finished: Path, data: Dataset, size: int) -> Report:
     """The figures on the validation data; without any, those of the inner folds, each by a model of the others."""
     if "val" in data.splits:
         return evaluate(load(finished), data, split="val", batch_size=size)
@@ -217,18 +244,6 @@ def _shareable(recipe: Recipe) -> dict[str, Any]:
         if given and not given.startswith("package:"):
             settings["network"][name] = Path(given).name
     return settings
-
-
-def remember_start(manifest: Manifest, earlier: Manifest) -> None:
-    """Note in a manifest the model that training went on from, with the data that it had learned from."""
-    manifest.training["start"] = earlier.training
-    manifest.data = list({entry["fingerprint"]: entry for entry in [*manifest.data, *earlier.data]}.values())
-
-
-def remember_frames(manifest: Manifest, earlier: Manifest) -> None:
-    """Note in a manifest the model whose network reads the single frames, with the data that it had learned from."""
-    manifest.training["frames"] = {"name": earlier.name, "sha256": earlier.files[folders.NETWORK].sha256}
-    manifest.data = list({entry["fingerprint"]: entry for entry in [*manifest.data, *earlier.data]}.values())
 
 
 def with_splits(dataset: Dataset, seed: int, validate: bool = True) -> Dataset:

@@ -16,5 +16,6 @@ MODALITY = Modality(
     example='"photo.jpg"',
     options=("boxes", "fps", "frames"),
     batch=8,
+    rated=True,
     default=False,
 )

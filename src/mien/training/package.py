@@ -15,7 +15,7 @@ from mien.errors import ExportError
 from mien.evaluation.evaluate import rollup_probabilities
 from mien.evaluation.metrics import best_thresholds, tuned_metrics
 from mien.labels import MAPS, LabelSpace, get_space
-from mien.modality import Sampler
+from mien.modality import Sampler, get_modality
 from mien.model import Manifest
 from mien.training.card import card
 from mien.training.experts import expert_files
@@ -132,7 +132,7 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path) -> 
     if recipe.export.quantize == "int8":
         small = network.with_suffix(".int8.onnx")
         taken = learned.inputs[:: -(-len(learned) // CALIBRATION)]
-        most = 1 if learned.modality == "text" else 64  # padding would be measured too
+        most = 1 if get_modality(learned.modality).kind == "text" else 64  # padding would be measured too
         quantize(network, small, [sampler.collate(taken[at : at + most]) for at in range(0, len(taken), most)])
         _, after, probabilities = _quality(small, sampler, valid, trained.ratings)
         LOGGER.info(f"in 8 bits: validation {figure} {after:.4f}, before {before:.4f}")
@@ -157,6 +157,12 @@ def _quality(network: Path, sampler: Sampler, valid: Dataset, ratings: Ratings) 
         return "correlation", mean_correlation(ratings.of(valid), answers), answers[:, :0]
     probabilities = answers[:, : len(valid.space)]
     return "macro-F1", tuned_metrics(valid.targets, probabilities, valid.space.names)["macro_f1"], probabilities
+
+
+def rewrite_manifest(folder: Path, manifest: Manifest, to: Path | None = None) -> Path:
+    """Write a model folder anew with another manifest and its card, in its place or as another folder."""
+    content = {name: folder / name for name in folders.verify(folder).files if name != folders.CARD}
+    return folders.write_model(to or folder, manifest, content, card(manifest))
 
 
 def halved(weights: bytes) -> bytes:

@@ -25,18 +25,19 @@ from mien import model as folders
 from mien.datasets import Dataset, Problem, open_dataset
 from mien.datasets.splits import folds as split_folds
 from mien.datasets.splits import strata
-from mien.errors import DataError, MienError
+from mien.errors import DataError
 from mien.evaluation import evaluate
 from mien.evaluation.held_out import HeldOut
 from mien.evaluation.report import Report
 from mien.evaluation.samples import unreadable
+from mien.files import translate_os_errors
 from mien.inputs import to_write
-from mien.modality import load
+from mien.modality import get_modality, load
 from mien.output.terminal import progress
-from mien.training.card import card
-from mien.training.folder import CONFIG, claim, computed_once, next_folder
+from mien.training.folder import CONFIG, computed_once, next_folder, prepare_run_dir
 from mien.training.log import LOGGER
 from mien.training.needs import check_needs
+from mien.training.package import rewrite_manifest
 from mien.training.publish import headline
 from mien.training.recipe import load_recipe
 from mien.training.run import Run, train_once
@@ -88,7 +89,7 @@ def cross_validate(
     specs = [entry if isinstance(entry, str) else entry.name for entry in (first, *others)]
     data_facts = [{"spec": specs[0], "fingerprint": whole.samples_fingerprint}, *({"spec": spec} for spec in specs[1:])]
     config = {"recipe": checked.model_dump(mode="json"), "data": data_facts, "folds": folds}
-    _held = claim(folder, config, resume, begun=any(folder.glob("fold-*")))
+    _lock = prepare_run_dir(folder, config, resume, begun=any(folder.glob("fold-*")))
     names = sorted(set(fold.tolist()), key=_natural)
     LOGGER.info(f"{specs[0]}: {len(whole):,} samples in {len(names)} folds: " + ", ".join(map(str, names)))
 
@@ -96,8 +97,7 @@ def cross_validate(
         begun = (target / CONFIG).exists()
         return train_once(recipe, [dataset, *others], target, resume=begun, settings=settings, report=report)
 
-    answers = np.zeros((len(whole), len(whole.space)), np.float32)
-    rated = np.zeros((len(whole), 0), np.float32)
+    answers: list[np.ndarray] = [np.empty(0)] * len(whole)
     parts: list[dict[str, Any]] = []
     thresholds: list[dict[str, float]] = []
     for name in names:
@@ -105,11 +105,10 @@ def cross_validate(
         LOGGER.info(f"fold {name}: {int(held.sum()):,} samples held out")
         run = run_on(whole.resplit(np.where(held, "test", "train").astype(object)), target)
         manifest = folders.read_manifest(run.model)
-        answers[held], given = _answers(run.model, whole.take(held), target / ANSWERS)
-        if not parts:
-            rated = np.zeros((len(whole), given.shape[1]), np.float32)
-        rated[held] = given
-        told = _figures(evaluate(HeldOut(manifest, answers[held], given), whole.take(held), "all").to_dict())
+        given = _answers(run.model, whole.take(held), target / ANSWERS)
+        for row, values in zip(np.flatnonzero(held).tolist(), given, strict=True):
+            answers[row] = values
+        told = _figures(evaluate(_held_out(manifest, given), whole.take(held), "all").to_dict())
         parts.append({"fold": name, **told, **_chosen(manifest)})
         thresholds.append(manifest.thresholds)
         LOGGER.info(f"fold {name}: " + "  ".join(f"{key} {told[key]:.4f}" for key in _named(told)))
@@ -117,13 +116,16 @@ def cross_validate(
     final = run_on(whole.resplit(np.full(len(whole), "train", dtype=object)), folder / "all")
     manifest = folders.read_manifest(final.model)
     spread = _spread(parts)
-    pooled = _report(manifest, whole, answers, rated, spread, thresholds)
-    _write(pooled, folder / "report", whole, fold, answers, rated, pages=report)
+    pooled = _report(manifest, whole, np.stack(answers), spread, thresholds)
+    _write_predictions(folder / "report" / "predictions.csv", whole, np.stack(answers))
+    if report:
+        pooled.write(folder / "report")
+    else:
+        pooled.write_json(folder / "report")
     kept = re.search(r"[?&](group=[^&]+)", specs[0])  # what stays together in a fold, where the reader was told
     key = f"{whole.name}{f'?{kept[1]}' if kept else ''}/{len(names)} folds{f' by {column}' if column else ''}"
     manifest.metrics[key] = headline(pooled.to_dict()) | {"folds": {"mean": spread["mean"], "std": spread["std"]}}
-    content = {name: final.model / name for name in folders.verify(final.model).files if name != folders.CARD}
-    model = folders.write_model(folder / "model", manifest, content, card(manifest))
+    model = rewrite_manifest(final.model, manifest, folder / "model")
     LOGGER.info(f"model folder: {model}")
     return Run(folder, model, manifest.metrics[key])
 
@@ -133,7 +135,7 @@ def _usable(dataset: Dataset) -> Dataset:
     lost = unreadable(dataset)
     if not lost:
         return dataset
-    what = "clips" if dataset.modality == "video" else "pictures"
+    what = f"{get_modality(dataset.modality).kind}s"
     LOGGER.info(f"{dataset.name}: {len(lost)} {what} that cannot be read are left out")
     kept = dataset.take(np.array([row not in lost for row in range(len(dataset))]))
     problems = (Problem("unreadable", _where(dataset, row), why) for row, why in lost.items())
@@ -176,23 +178,26 @@ def _natural(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdecimal() else (1 << 62, name)
 
 
-def _answers(model: Path, held: Dataset, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities float32 (n, labels) and ratings float32 (n, ratings) of the held-out samples.
+def _answers(model: Path, held: Dataset, path: Path) -> np.ndarray:
+    """Probabilities and ratings of the held-out samples side by side, float32 (n, labels and ratings).
 
-    Kept side by side, next to the model, whose hash names them.
+    Kept next to the model, whose hash names them.
     """
     manifest = folders.read_manifest(model)
     kept = path.with_name(f"{path.stem}-{manifest.files[folders.NETWORK].sha256[:16]}{path.suffix}")
-    labels, ratings = len(manifest.space), len(manifest.ratings)
 
     def ask() -> np.ndarray:
-        predictor: Any = load(model)
+        predictor = load(model)
         if held.features:
             predictor = predictor.reading(held.features)
-        return np.hstack(predictor.outputs(held.inputs) if ratings else [predictor.predict_proba(held.inputs)])
+        return np.hstack(predictor.outputs(held.inputs))
 
-    answers = computed_once(kept, (len(held), labels + ratings), ask)
-    return answers[:, :labels], answers[:, labels:]
+    return computed_once(kept, (len(held), len(manifest.space) + len(manifest.ratings)), ask)
+
+
+def _held_out(manifest: folders.Manifest, answers: np.ndarray) -> HeldOut:
+    labels = len(manifest.space)
+    return HeldOut(manifest, answers[:, :labels], answers[:, labels:])
 
 
 def _figures(document: dict[str, Any]) -> dict[str, Any]:
@@ -228,7 +233,6 @@ def _report(
     manifest: folders.Manifest,
     whole: Dataset,
     answers: np.ndarray,
-    rated: np.ndarray,
     spread: dict[str, Any],
     thresholds: list[dict[str, float]],
 ) -> Report:
@@ -237,31 +241,22 @@ def _report(
     if whole.space.multilabel and len(whole.space):
         asked.thresholds = {name: float(np.mean([own[name] for own in thresholds])) for name in whole.space.names}
         notes.append("The thresholds are means of those that the folds' models chose; each fold's figures use its own.")
-    report = evaluate(HeldOut(asked, answers, rated), whole, "all", by="fold")
+    report = evaluate(_held_out(asked, answers), whole, "all", by="fold")
     return replace(report, folds=spread, notes=[*notes, *report.notes])
 
 
-def _write(
-    report: Report,
-    folder: Path,
-    whole: Dataset,
-    fold: np.ndarray,
-    answers: np.ndarray,
-    rated: np.ndarray,
-    *,
-    pages: bool,
-) -> None:
+def _write_predictions(path: Path, whole: Dataset, answers: np.ndarray) -> None:
     names, several = whole.space.names, whole.space.multilabel
-    ratings = [entry["name"] for entry in report.model.get("ratings", [])]
+    ratings = list(whole.ratings) if answers.shape[1] > len(names) else []
     heads = ["true", "predicted", *(f"score_{name}" for name in names)] if names else []
-    path = folder / "predictions.csv"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    heads += [f"{what}{name}" for name in ratings for what in ("true_", "")]
+    with translate_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["where", "fold", *heads, *(f"{what}{name}" for name in ratings for what in ("true_", ""))])
-            for row, (scores, values) in enumerate(zip(answers, rated, strict=True)):
-                cells = [_where(whole, row), fold[row]]
+            writer.writerow(["where", "fold", *heads])
+            for row, (scores, values) in enumerate(zip(*np.split(answers, [len(names)], 1), strict=True)):
+                cells = [_where(whole, row), whole.columns["fold"][row]]
                 if names:
                     true = whole.targets[row]
                     label = "|".join(n for n, t in zip(names, true, strict=True) if t) if several else names[int(true)]
@@ -270,9 +265,3 @@ def _write(
                     known = whole.ratings[name][row]
                     cells += ["" if np.isnan(known) else f"{known:.6g}", f"{value:.6g}"]
                 writer.writerow(cells)
-    except OSError as error:
-        raise MienError(f"cannot write {path}: {error.strerror or error}") from error
-    if pages:
-        report.write(folder)
-    else:
-        report.write_json(folder)

@@ -38,7 +38,7 @@ def members(archive: Path) -> list[Member]:
 def unpack(
     wanted: Sequence[Member], cache: Path | None, progress: Progress = no_progress
 ) -> dict[Member, Path | str]:
-    """Unpack files, each to ``cache/<zip>/<file>``; those that are there already, whole, are taken as they are.
+    """Unpack files, each to ``cache/<zip>/<file>``; those that are there in full stay as they are.
 
     Args:
         wanted: the files.
@@ -83,7 +83,7 @@ def unpack(
 
 
 def _extract(packed: zipfile.ZipFile, member: Member, target: Path) -> str:
-    """Write one file whole or not at all; returns what is wrong with it, "" for nothing."""
+    """Write one file in full or not at all; return what is wrong with it, "" for nothing."""
     target.parent.mkdir(exist_ok=True)
     scratch = target.with_name(target.name + ".part")
     try:

@@ -63,7 +63,7 @@ def text_column(columns: Sequence[str], wanted: str | None, file: Path) -> str:
 
 
 def split_files(path: Path) -> dict[Path, str]:
-    """The tables to read, each with its split ("" where the rows say, or nobody)."""
+    """The tables to read, each with its split ("" where it is in the rows, or nowhere)."""
     if not path.is_dir():
         return {path: ""}
     found: dict[str, Path] = {}
@@ -106,7 +106,7 @@ def number(cell: Any) -> float:
         text = str(cell)
         hint = "; write it with a point" if text.count(",") == 1 and text.replace(",", "").isdigit() else ""
         raise ValueError(f"is {text[:40]!r}, no number{hint}") from None
-    if math.isnan(value):  # how tables of numbers say so
+    if math.isnan(value):  # how tables of numbers mark it
         raise ValueError("is empty")
     if abs(value) > LARGEST:
         raise ValueError(f"is {cell}, too large a number")

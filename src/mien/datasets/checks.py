@@ -1,4 +1,4 @@
-"""What a data set holds, and what is wrong with it."""
+"""Statistics and checks of a data set: what it holds, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def stats(dataset: Dataset) -> dict[str, Any]:
     """Figures of a data set, fit for JSON.
 
     Returns:
-        "name", "n"; "left_out": kind → rows that the reader left out, "rows": all there are, with those; "space",
+        "name", "n"; "left_out": kind → rows that are left out, "rows": all there are, with those; "space",
         "labels", "multilabel", "licence", "fingerprint"; "splits": split ("all" besides) →
         "n", "counts" and "shares" by label, and where there are ratings "ratings": by name how many are known ("n"),
         their "mean", "sd" and quantiles, and the "scale"; for texts "length": characters at the quantiles; for
@@ -51,9 +51,9 @@ def stats(dataset: Dataset) -> dict[str, Any]:
 
 
 def check(dataset: Dataset) -> list[Problem]:
-    """All that is wrong with a data set, one line each; what its reader left out comes first.
+    """All that is wrong with a data set, one line each; what was left out comes first.
 
-    Kinds besides those of readers: "unreadable" (bytes that are no UTF-8, a file that is not there), "empty",
+    Kinds besides those of the data set: "unreadable" (bytes that are no UTF-8, a file that is not there), "empty",
     "duplicate" (twice in one split), "leak" (in several splits), "contradiction" (the same with other labels),
     "missing-label" (a split lacks a label), "missing-rating" (a split has samples without), "imbalance" and "few" (too
     few samples to learn a label).

@@ -19,7 +19,7 @@ def clips(root: Path, *, space: LabelSpace | None = None) -> Items:
 
     Everything below the folder of a label whose name ends like a clip's is taken, in the order of names. Where clips
     lie in folders within it, the first such folder is the person: the column "person", whose clips stay in one split.
-    Clips are not opened: what cannot be read is found, and told, when their faces are cut.
+    Clips are not opened: what cannot be read is found, and reported, when their faces are cut.
 
     Args:
         root: the folder.

@@ -132,7 +132,7 @@ class Dataset:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """Kind of problem → how many samples of the whole set are left out for it, the most first."""
+        """Kind of problem → how many samples are left out for it, the most first."""
         counts: Counter[str] = Counter()
         for problem in self.problems:
             counts[problem.kind] += problem.rows
@@ -250,7 +250,7 @@ class Dataset:
 
     @cached_property
     def contents(self) -> list[Hashable]:
-        """A key for each input; equal for inputs that say the same.
+        """A key for each input; equal for inputs with the same content.
 
         Texts are the same but for case and blanks, pictures where their decoded pixels are equal, persons in pictures
         where their boxes are too, clips where their bytes are. A file that cannot be read, which is like no other, has
@@ -269,9 +269,9 @@ class Dataset:
 
     @cached_property
     def seen_in_training(self) -> np.ndarray:
-        """Bool (n,): whether the content of a row outside the train split also stands in it.
+        """Bool (n,): whether the train split has the content of a row outside it, too.
 
-        To be asked of the whole set, as a part of it knows nothing of the rest:
+        Ask the full set, as a part of it knows nothing of the rest:
         ``data.seen_in_training[data.split == "test"]``. Where the set has no train split, or nothing else, all are
         False and no file is read.
         """

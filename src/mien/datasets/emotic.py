@@ -90,7 +90,7 @@ def _region(file: str, person: Any, stated: tuple[float, float] | None, size: tu
     """Where a person is in the picture, which has that width and height.
 
     Raises:
-        InputError: that cannot be told, or no part of the box lies in the picture.
+        InputError: there is no box, or no part of the box lies in the picture.
     """
     box = person.get("body_bbox") if isinstance(person, Mapping) else None
     try:
@@ -100,14 +100,14 @@ def _region(file: str, person: Any, stated: tuple[float, float] | None, size: tu
     if stated is not None and stated != size:
         across, down = size[0] / stated[0], size[1] / stated[1]
         if abs(math.log(across / down)) > 0.03:  # turned or cut, not just made larger or smaller
-            said = f"{stated[0]:g} x {stated[1]:g}"
-            raise InputError(f"{file}: the picture is {size[0]} x {size[1]}, the annotations are of one of {said}")
+            other = f"{stated[0]:g} x {stated[1]:g}"
+            raise InputError(f"{file}: the picture is {size[0]} x {size[1]}, the annotations are of one of {other}")
         sides = [side * (down if place % 2 else across) for place, side in enumerate(sides)]
     return Region.within(file, sides, size)
 
 
 def _size(entry: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Width and height of the picture that was annotated, where that is told."""
+    """Width and height of the picture that was annotated; None where the entry lacks it."""
     size = entry.get("image_size")
     with suppress(TypeError, KeyError, ValueError):
         width, height = float(size["n_col"]), float(size["n_row"])  # type: ignore[index]
@@ -117,21 +117,21 @@ def _size(entry: Mapping[str, Any]) -> tuple[float, float] | None:
 
 def _categories(person: Mapping[str, Any]) -> list[str]:
     """The combined categories where there are such, else those of the annotator."""
-    said = person.get("combined_categories")
-    if said is None:
+    marked = person.get("combined_categories")
+    if marked is None:
         one = _several(person.get("annotations_categories"))
-        said = one[0].get("categories") if len(one) == 1 and isinstance(one[0], Mapping) else None
-    return list(dict.fromkeys(str(name) for name in _several(said) if str(name).strip()))
+        marked = one[0].get("categories") if len(one) == 1 and isinstance(one[0], Mapping) else None
+    return list(dict.fromkeys(str(name) for name in _several(marked) if str(name).strip()))
 
 
 def _ratings(person: Mapping[str, Any]) -> dict[str, float]:
-    said = _several(person.get("combined_continuous", person.get("annotations_continuous")))
-    if len(said) != 1 or not isinstance(said[0], Mapping):
+    marked = _several(person.get("combined_continuous", person.get("annotations_continuous")))
+    if len(marked) != 1 or not isinstance(marked[0], Mapping):
         return {}
     found = {}
     for name in RATINGS:
         with suppress(TypeError, ValueError):
-            found[name] = float(said[0].get(name, math.nan))
+            found[name] = float(marked[0].get(name, math.nan))
     return found
 
 

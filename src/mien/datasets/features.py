@@ -81,13 +81,13 @@ def features(
     where = [place for numbers, _ in parts for place in numbers.where]
     names, several = read_labels(path, cells, where, space, separator, labels)
     yield Info(name=plain_name(path), labels=space, multilabel=several, features=parts[0][0].names, group=group)
-    told = iter(names)
+    remaining = iter(names)
     for numbers, part in parts:
         yield from numbers.problems
         splits = numbers.others.get("split", [part] * len(numbers.where))
         for place, (row, line, cell) in enumerate(zip(numbers.rows, numbers.where, splits, strict=True)):
             kept = {name: numbers.others[f"column {name}"][place] for name in keep}
-            yield Row(row, next(told), line, split_name(cell, line) if cell else "", kept)
+            yield Row(row, next(remaining), line, split_name(cell, line) if cell else "", kept)
 
 
 class Numbers(NamedTuple):
@@ -111,7 +111,7 @@ def read_numbers(table: Table, wanted: str, others: Mapping[str, str]) -> Number
     Raises:
         DataError: no such column, one that holds no numbers, or none left.
     """
-    names = _chosen(table, wanted, set(others.values()))
+    names = _choose(table, wanted, set(others.values()))
     success = next((name for name in table.columns if name.casefold() == "success" and name not in names), None)
     lines: list[int] = []
     failed: list[bool] = []
@@ -160,14 +160,14 @@ def _value(cell: Any, wrong: dict[int, str], row: int) -> float:
         return np.nan
 
 
-def _chosen(table: Table, wanted: str, taken: set[str]) -> list[str]:
+def _choose(table: Table, wanted: str, others: set[str]) -> list[str]:
     """The columns of the features."""
     if not wanted:
-        units = [name for name in table.columns if _UNIT.fullmatch(name) and name not in taken]
-        return units or [name for name in table.columns if name not in taken and name.casefold() not in _BOOKKEEPING]
+        units = [name for name in table.columns if _UNIT.fullmatch(name) and name not in others]
+        return units or [name for name in table.columns if name not in others and name.casefold() not in _BOOKKEEPING]
     found: dict[str, None] = {}
     for pattern in filter(None, (part.strip() for part in wanted.split(","))):
-        named = [name for name in table.columns if fnmatchcase(name, pattern) and name not in taken]
+        named = [name for name in table.columns if fnmatchcase(name, pattern) and name not in others]
         fits = [pattern] if pattern in table.columns else named
         if not fits:
             raise DataError(f"{table.path} has no column {pattern!r}; it has: {shown(table.columns)}")

@@ -233,12 +233,12 @@ def _control_share(part: bytes) -> float:
 
 @lru_cache(1000)
 def _warn(name: str, line: str = "%s is not UTF-8: read as cp1252 (encoding= overrides)") -> None:
-    """Say once that a file is read as cp1252."""
+    """Warn once that a file is read as cp1252."""
     logging.getLogger("mien").warning(line, quoted(name))
 
 
 def _note_letters(parts: Iterable[bytes], name: str) -> Iterator[bytes]:
-    """Say it where cp1252 has a letter or a sign and latin-1 a control character."""
+    """Note it where cp1252 has a letter or a sign and latin-1 a control character."""
     for part in parts:
         if _C1.search(part):
             _warn(name, "note: %s: latin-1 is read as cp1252, as browsers do")

@@ -31,7 +31,7 @@ def oasis(path: Path, *, group: Literal["theme", "picture"] = "theme") -> Items:
 
     A theme has up to 31 photographs ("Dog 1" to "Dog 31"), which are different pictures, but of one thing and rated
     alike: the mean rating of a photograph's theme mates tells its own at r = 0.86. Whoever tests on a theme that was
-    trained on measures in part whether the theme is known again. So themes stay whole, in the splits and the folds,
+    trained on measures in part whether the theme is known again. So themes stay together, in the splits and the folds,
     which both have low, middle and high ratings alike in all parts.
 
     Args:

@@ -6,8 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass as record
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
@@ -36,7 +35,7 @@ OLD_READERS: dict[str, tuple[str, str]] = {}
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 
-@record(frozen=True)
+@dataclass(frozen=True)
 class Definition:
     """A data set that can be opened: the function that yields it, and what is known of it before."""
 
@@ -53,7 +52,7 @@ class Definition:
         return {name: hints.get(name, str) for name in names if name != "progress"}
 
 
-@record(frozen=True)
+@dataclass(frozen=True)
 class Shared:
     """The options of all data sets; one that a data set takes itself is its own affair.
 
@@ -86,7 +85,7 @@ def dataset(
 
     The function takes a Path, and options as keyword arguments: those of the type bool, int, ``Literal[...]`` or
     ``tuple[str, ...]`` are checked and converted. It yields a `Row` for each sample, a `Problem` for what it leaves
-    out, and an `Info` where something about the whole set shows only then.
+    out, and an `Info` where a fact about the set shows only then.
     """
     info = Info(name=name, labels=labels, modality=modality, licence=licence, scales=scales, group=group)
 
@@ -105,7 +104,7 @@ def open_dataset(
     Args:
         spec: ``name:path``, such as ``carer:emotion/``; a bare path of a table means ``table:path``. Options may
             follow: ``table:mine.csv?text=comment&label=mood``.
-        column: a column to keep besides, for data sets that keep only those they are told to (their option ``by``).
+        column: a column to keep besides, for data sets with the option ``by``.
         progress: what shows how far a long step is.
         options: the same as keywords.
 
@@ -200,13 +199,13 @@ def _converted(path: Path, name: str, value: Any, kind: Any) -> Any:
 
 def _built(path: Path, info: Info, items: Items, shared: Shared) -> Dataset:
     """The set of the rows that a function yields, checked, with splits, in the label space asked for."""
-    taken: list[Row | Problem] = []
+    rows: list[Row | Problem] = []
     for item in items:
         if isinstance(item, Info):
             info |= item
         else:
-            taken.append(item)
-    labels = {label for item in taken if isinstance(item, Row) for label in item.labels if isinstance(label, str)}
+            rows.append(item)
+    labels = {label for item in rows if isinstance(item, Row) for label in item.labels if isinstance(label, str)}
     space = shared.space if info.labels is None else get_space(info.labels)
     if space is None and info.scales and not labels:
         space = SPACES["affect"]
@@ -215,7 +214,7 @@ def _built(path: Path, info: Info, items: Items, shared: Shared) -> Dataset:
     if info.multilabel:
         space = space.as_multilabel(True)
     info |= Info(name=info.name or path.name, group=shared.group or info.group)
-    found = assemble(taken, space, info)
+    found = assemble(rows, space, info)
     if not len(found):
         if labels and not shared.strict and any(problem.kind == "unknown-label" for problem in found.problems):
             some, known = shown(sorted(labels), 5), shown(space.names, 99)

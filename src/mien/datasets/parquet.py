@@ -65,7 +65,7 @@ def _groups(metadata: Any) -> Iterator[Any]:
 
 
 def _check(path: Path, file: Any) -> None:
-    """Refuse what its metadata say to unfold to far more than it has."""
+    """Refuse what unfolds, by its metadata, to far more than it has."""
     size, rows = path.stat().st_size, file.metadata.num_rows
     if rows > _ROWS + _ROWS_A_BYTE * size:
         raise DataError(f"{path} unfolds to {rows:,} rows, far more than its {size:,} bytes can hold")

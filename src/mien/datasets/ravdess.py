@@ -1,4 +1,4 @@
-"""RAVDESS (Livingstone & Russo 2018): 24 actors say, and sing, two sentences in eight emotions.
+"""RAVDESS (Livingstone & Russo 2018): 24 actors speak, and sing, two sentences in eight emotions.
 
 Seven numbers make a clip's name: modality-channel-emotion-intensity-statement-repetition-actor. Its authors call the
 first "modality" (1 picture and sound, 2 picture alone, 3 sound alone) and the second "vocal channel" (1 speech, 2
@@ -149,7 +149,7 @@ class _Clip(NamedTuple):
 def _find_clips(root: Path, found: list[_Clip]) -> Iterator[Problem]:
     """Gather all clips of RAVDESS in a folder or zip, in the order of their names; what else looks like one is noted.
 
-    A clip that lies both unpacked and in a zip is taken unpacked.
+    Of a clip that lies both unpacked and in a zip the unpacked file counts.
     """
     if not root.exists():
         raise DataError(f"there is no folder {root}")
@@ -226,16 +226,16 @@ def _rows(path: Path, columns: str, vocal: str, centre: str, splits: dict[str, s
     for code, name, where in zip(codes, numbers.others["code"], numbers.where, strict=True):
         if code is None:
             yield Problem("misnamed", where, f"{name!r} is no name of a RAVDESS clip")
-    taken = [(place, code) for place, code in enumerate(codes) if code and vocal in ("all", code.vocal)]
-    if not taken:
+    chosen = [(place, code) for place, code in enumerate(codes) if code and vocal in ("all", code.vocal)]
+    if not chosen:
         raise DataError(f"{path} has no rows of RAVDESS {vocal} clips (names in the column {column!r})")
-    rows = numbers.rows[[place for place, _ in taken]]
+    rows = numbers.rows[[place for place, _ in chosen]]
     yield Info(modality="features", features=numbers.names)
     if centre:
-        actors = np.array([code.actor for _, code in taken])
+        actors = np.array([code.actor for _, code in chosen])
         for actor in np.unique(actors):
             rows[actors == actor] -= rows[actors == actor].mean(0)
         names = [f"{name} less the actor's mean" for name in numbers.names]
         yield Info(name="ravdess-less-actor-means", features=names)
-    for row, (place, code) in zip(rows, taken, strict=True):
+    for row, (place, code) in zip(rows, chosen, strict=True):
         yield _row(row, code, numbers.where[place], splits)

@@ -1,4 +1,4 @@
-"""What a data set yields, and how that becomes a `Dataset`: each row is checked, and what is wrong with it noted."""
+"""Rows as a data set yields them, and the `Dataset` they make: each is checked, and what is wrong with it noted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOUNS = {"row": "numbers"}  # kind of input → what lacks where it is empty, w
 
 @dataclass(frozen=True, kw_only=True)
 class Info:
-    """What holds for a whole data set: given to `dataset`, and yielded where the path or an option decides it.
+    """What holds for all of a data set: given to `dataset`, and yielded where the path or an option decides it.
 
     Attributes:
         name: of the set.

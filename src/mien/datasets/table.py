@@ -160,7 +160,7 @@ def _picture(path: str, box: tuple[Any, ...]) -> str | Region:
 
 
 def _scales(path: Path, ratings: str) -> dict[str, tuple[float, float] | None]:
-    """The ratings that an option names, each with its scale where that is told."""
+    """The ratings that an option names, each with its scale where that is given."""
     found: dict[str, tuple[float, float] | None] = {}
     for part in filter(None, (part.strip() for part in ratings.split(","))):
         name, *ends = part.split(":")

@@ -179,10 +179,13 @@ def test_a_picture_is_the_same_in_every_form(face: Path, tmp_path: Path) -> None
     assert names == [*[str(path)] * 2, *["<bytes>"] * 2, "<file>", *[str(path)] * 2, "<image>", "<array>", str(path)]
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16", "12 bits"])
 def test_pillow_images_of_all_modes_are_read_as_their_files(face: Path, tmp_path: Path, mode: str) -> None:
     gray = Image.fromarray(drawn_face(200)).convert("L")
-    image = Image.fromarray(np.asarray(gray).astype(np.uint16) * 257) if mode == "I;16" else gray.convert(mode)
+    if scale := {"I;16": 257, "12 bits": 16}.get(mode):
+        image = Image.fromarray(np.asarray(gray).astype(np.uint16) * scale)
+    else:
+        image = gray.convert(mode)
     path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     image.save(path)
     model = mien.load(face)

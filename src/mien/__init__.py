@@ -68,9 +68,9 @@ def predict(item: Any, model: str | None = None) -> Result:
         InputError: nothing can be read in it.
         ModelError: no such model.
     """
-    from mien.inputs import checked, kind_of
+    from mien.modality.dispatch import checked, model_for
 
-    predictor = _shared(model or kind_of(item))
+    predictor = _shared(model or model_for(item))
     return predictor.predict(checked(item, predictor.manifest.modality))
 
 
@@ -89,7 +89,8 @@ def predict_many(inputs: Iterable[Any], model: str | None = None, batch_size: in
         InputError: *inputs* is a single one, or a table.
         ModelError: no such model.
     """
-    from mien.inputs import listed, read_many
+    from mien.inputs import listed
+    from mien.modality.dispatch import read_many
 
     items = listed(inputs)
     if model is not None:

@@ -12,17 +12,19 @@ import io
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from mien.errors import InputError, MienError, quoted
 
-if TYPE_CHECKING:
-    from mien.modality import Predictor
-    from mien.results import Result
+Kind = Literal["text", "picture", "clip", "row"]  # what an input is
 
+#: A longer text, as it is or with its emoji spelled out, is refused; settable per `TextPreprocessor`.
+MAX_CHARACTERS = 100_000
+#: Files of tables end in one of these, perhaps with one of `PACKED` behind.
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".txt", ".parquet", ".pq", ".pkl", ".pickle")
+PACKED = (".gz", ".xz", ".bz2")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/(?=[^/\W]|/)|data:[a-z]+/|www\.", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[a-z]:[\\/]|\\\\|/|~[\\/]|\.{1,2}[\\/]", re.IGNORECASE)
 _NUMBERS = re.compile(r"\d{1,3}([.,]\d+)?(/\d{1,4}([.,]\d+)?){1,2}[%.,;:)]*")  # 10/10, 24/7, 4.5/5, 12/24/2024
@@ -138,28 +140,26 @@ def exists(path: str | Path) -> bool:
 
 # -------------------------------------------------------------------------------------------------- from Python
 
-_AS_TEXT = 'for a text: mien.load("text").predict(…)'
+AS_TEXT = 'for a text: mien.load("text").predict(…)'
 _ONE = "mien.predict reads one input"
 
 
-def kind_of(item: Any) -> str:
-    """The modality of one input of :func:`mien.predict`: "text", "face" or "video".
+def kind_of(item: Any) -> Kind:
+    """What one input of :func:`mien.predict` is.
 
     Raises:
         InputError: it is several inputs, none that mien reads, or a string that is taken for a path; one line.
     """
-    from mien.media.clips import is_clip
-
     if isinstance(item, str):
         return _kind_of_string(item)
     if isinstance(item, os.PathLike):
         return _kind_of_path(os.fsdecode(item))
     if hasattr(item, "read"):
-        if is_clip(name := name_of(item)):
+        if file_kind(name := name_of(item)) == "clip":
             raise InputError(f"a clip is read from its path: give {quoted(name)!r}, not a file object")
-        return "text" if isinstance(item, io.TextIOBase) else "face"
-    if isinstance(item, bytes | bytearray | memoryview) or _is_pillow(item) or hasattr(item, "box"):
-        return "face"
+        return "text" if isinstance(item, io.TextIOBase) else "picture"
+    if isinstance(item, bytes | bytearray | memoryview) or is_pillow(item) or hasattr(item, "box"):
+        return "picture"
     array = hasattr(item, "__array__") or hasattr(item, "__array_interface__")
     if array and not hasattr(item, "to_numpy"):
         return _kind_of_array(item)
@@ -168,74 +168,82 @@ def kind_of(item: Any) -> str:
     raise InputError(f"a text, a picture or a clip is needed, not {type(item).__name__}")
 
 
-def _kind_of_string(item: str) -> str:
+def file_kind(name: str | Path) -> Kind | None:
+    """Whether a file is a picture or a clip by the end of its name; None for neither. It is not opened."""
     from mien.media.clips import is_clip
-    from mien.media.images import is_picture, names_file
+    from mien.media.images import is_picture
 
+    return "clip" if is_clip(name) else "picture" if is_picture(name) else None
+
+
+def named_kind(item: str) -> Kind | None:
+    """What file a string means, and is no text: its end says so, and it exists or has no space in it."""
+    if "\0" in item or "\n" in item or not (kind := file_kind(item)):
+        return None
+    return kind if not any(map(str.isspace, item)) or exists(item) else None
+
+
+def table_suffix(path: Path) -> str | None:
+    """The suffix that says the format of a table (".csv" for a.csv.gz), or None where it is none."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in PACKED:
+        suffixes.pop()
+    return suffixes[-1] if suffixes and suffixes[-1] in TABLES else None
+
+
+def _kind_of_string(item: str) -> Kind:
     if not is_address(item):
-        if names_file(item, is_picture) or names_file(item, is_clip):
-            return "video" if is_clip(item) else "face"
+        if kind := named_kind(item):
+            return kind
         if item.strip() and exists(item):
             raise InputError(_unreadable(item))
-    refuse_path(item, _AS_TEXT)
+    refuse_path(item, AS_TEXT)
     return "text"
 
 
-def _kind_of_array(item: Any) -> str:
+def _kind_of_array(item: Any) -> Kind:
     import numpy as np
 
     array = np.asarray(item)
     if array.dtype.kind in "OUST" or array.ndim > 3:
         raise InputError(f"{_ONE}, and this is an array of shape {array.shape}: use mien.predict_many")
-    return "face"
+    return "picture"
 
 
-def _kind_of_path(name: str) -> str:
-    from mien.datasets.tables import table_suffix
-    from mien.media.clips import is_clip
-    from mien.media.images import is_picture
-
+def _kind_of_path(name: str) -> Kind:
     path = local(name)
-    if is_clip(path):
-        return "video"
-    if not is_picture(path) and (path.is_dir() or table_suffix(path)):
+    kind = file_kind(path)
+    if kind is None and (path.is_dir() or table_suffix(path)):
         raise InputError(_unreadable(name) if exists(path) else f"there is no file {quoted(path)}")
-    return "face"
+    return kind or "picture"
 
 
 def _unreadable(name: str) -> str:
     """What a file or folder is that :func:`mien.predict` does not read, and what to do."""
-    from mien.datasets.tables import table_suffix
-
     shown = quoted(name)
     advice = f"give its {{}} to mien.predict_many, or: mien predict {shown}"
     if Path(name).is_dir():
         return f"{shown} is a folder, and {_ONE}: {advice.format('files')}"
     if table_suffix(Path(name)):
         return f"{shown} is a file of texts, and {_ONE}: {advice.format('texts')}"
-    return f"{shown} is a file, and by its name no picture or clip; for a picture: pathlib.Path(…); {_AS_TEXT}"
+    return f"{shown} is a file, and by its name no picture or clip; for a picture: pathlib.Path(…); {AS_TEXT}"
 
 
-def _is_pillow(item: Any) -> bool:
+def is_pillow(item: Any) -> bool:
+    """Whether it is a Pillow image; Pillow is not loaded to find out."""
     return hasattr(item, "getexif") and hasattr(item, "tobytes")
 
 
-def opened(item: Any) -> Any:
-    """What a model reads of a file object or a Pillow image: a text, a picture's bytes or its pixels; else the item.
+def opened(item: Any, most: int = MAX_CHARACTERS) -> Any:
+    """What a model reads of a file object: a text, or a picture's bytes, at most so many; else the item.
 
     Raises:
         InputError: it cannot be read, or is too large.
     """
-    if _is_pillow(item):
-        return _pixels(item)
     if isinstance(item, bytearray | memoryview):
         return bytes(item)
-    if not hasattr(item, "read") or isinstance(item, str | bytes | os.PathLike):
+    if not hasattr(item, "read") or isinstance(item, str | bytes | os.PathLike) or is_pillow(item):
         return item
-    from mien.media.images import pixel_limit
-    from mien.modalities.text.preprocess import MAX_CHARACTERS
-
-    most = MAX_CHARACTERS if isinstance(item, io.TextIOBase) else 8 * pixel_limit() + 2**26
     try:
         content = item.read(most + 1)
     except (OSError, ValueError) as error:  # closed, or not text
@@ -247,33 +255,11 @@ def opened(item: Any) -> Any:
     return content if isinstance(content, str) else bytes(content)
 
 
-def _pixels(image: Any) -> Any:
-    """The pixels of a Pillow image, turned as its EXIF says: uint8 (height, width), RGB or RGB and alpha."""
-    import numpy as np
-    from PIL import ImageOps
-
-    from mien.media.images import pixel_limit
-
-    width, height = image.size
-    if width * height > pixel_limit():
-        raise InputError(f"the image has {width} x {height} pixels; at most {pixel_limit()} are read")
-    try:
-        image = ImageOps.exif_transpose(image) or image
-        if image.mode.startswith("I;16"):
-            return ((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8)
-        if image.mode in ("I", "F"):
-            raise InputError(f"an image of mode {image.mode!r} has no scale: convert it to 8 bits a channel")
-        clear = "A" in image.mode or "a" in image.mode or "transparency" in image.info
-        return np.asarray(image.convert("RGBA" if clear else "RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise error if isinstance(error, MienError) else InputError(f"the image cannot be read: {error}") from error
-
-
 def name_of(item: Any) -> str:
     """What an input is called in its result."""
     if isinstance(item, str):
         return item
-    if _is_pillow(item):
+    if is_pillow(item):
         return str(getattr(item, "filename", "") or "<image>")
     if hasattr(item, "read") and not isinstance(item, os.PathLike):
         name = getattr(item, "name", None)
@@ -295,7 +281,7 @@ def listed(inputs: Any) -> Iterator[Any]:
     needed = "several inputs are needed, and this is"
     if isinstance(inputs, io.TextIOBase):
         return (line.rstrip("\r\n") for line in inputs)
-    if isinstance(inputs, str | bytes | bytearray | memoryview | os.PathLike) or _is_pillow(inputs):
+    if isinstance(inputs, str | bytes | bytearray | memoryview | os.PathLike) or is_pillow(inputs):
         raise InputError(f"{needed} a single {kind}: use mien.predict, or put it into a list")
     if hasattr(inputs, "read"):
         raise InputError("a file of texts has to be opened as text, not in binary mode")
@@ -308,42 +294,3 @@ def listed(inputs: Any) -> Iterator[Any]:
         return iter(inputs)
     except TypeError:
         raise InputError(f"several inputs are needed, such as a list, not {kind}") from None
-
-
-def read_many(
-    inputs: Iterator[Any], model: str | None, load: Callable[[str], Predictor], batch_size: int
-) -> Iterator[Result]:
-    """Results in order; inputs of one kind that stand together are read in batches."""
-    from mien.results import Result
-
-    def sorted_out(item: Any) -> tuple[str, Any]:
-        try:
-            kind = model or kind_of(item)
-            return kind, checked(item, load(kind).manifest.modality)
-        except InputError as error:
-            return "", Result(name_of(item), "text", model or "", error=str(error))
-
-    for kind, group in groupby(map(sorted_out, inputs), key=lambda pair: pair[0]):
-        items = (item for _, item in group)
-        yield from load(kind).predict_many(items, batch_size) if kind else items
-
-
-def checked(item: Any, modality: str) -> Any:
-    """One input as a model of that modality reads it.
-
-    Raises:
-        InputError: a text that is taken for a path, several inputs, or something of another kind.
-    """
-    if modality == "features":
-        return item
-    if modality != "text" and isinstance(item, str | os.PathLike):
-        if isinstance(item, str) and is_address(item):
-            refuse_path(item, _AS_TEXT)
-        return Path(os.fsdecode(item)) if isinstance(item, os.PathLike) else item
-    kind = kind_of(item)
-    if modality == "text" and kind != "text":
-        shown = f"{quoted(item)} is taken for a file" if isinstance(item, str) else f"this is a {type(item).__name__}"
-        raise InputError(f"a text is needed, and {shown}; {_AS_TEXT}")
-    if modality != "text" and kind == "text":
-        raise InputError("a picture is needed, and this is a file opened as text: open it in binary mode")
-    return opened(item) if kind == "text" else item

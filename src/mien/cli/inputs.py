@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import DataError, InputError, MienError, print_line, quoted
-from mien.inputs import exists, is_address, refuse_path
-from mien.modalities.face import names_picture
-from mien.modalities.video import names_clip
+from mien.inputs import exists, is_address, named_kind, refuse_path
 
 #: modality → what an input of it is called.
 NAMES = {"text": "text", "face": "picture", "video": "clip", "scene": "picture"}
-_MEANT = {"face": names_picture, "video": names_clip}
+_MEANT: dict[str, Callable[[str], bool]] = {
+    "face": lambda item: named_kind(item) == "picture",
+    "video": lambda item: named_kind(item) == "clip",
+}
 _AS_TEXT = "for a text, add --as text"
 _SAMPLE = 2**16  # bytes at the start and at the end of a table by which it is known again
 _ALSO = {"scene": ("face", "video")}  # modality → what its models take besides, by looks

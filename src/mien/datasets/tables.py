@@ -31,6 +31,7 @@ from mien.datasets.parquet import open_parquet, read_rows
 from mien.datasets.pickled_tables import read_pickled_table
 from mien.datasets.table_file import COLUMN_LIMIT, Chunk, Record, Table, TextTable
 from mien.errors import DataError, quoted, require
+from mien.inputs import table_suffix
 from mien.media.pickles import LIMIT
 
 __all__ = ["Table", "cell_text", "open_table", "table_suffix"]
@@ -70,14 +71,6 @@ def open_table(
         if not file.read(1):
             raise DataError(f"{path} is empty")
     return _FORMATS[kind](path, columns, quotes, limit, encoding)
-
-
-def table_suffix(path: Path) -> str | None:
-    """The suffix that says the format (".csv" for a.csv.gz), or None where it is no table."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in PACKED:
-        suffixes.pop()
-    return suffixes[-1] if suffixes and suffixes[-1] in _FORMATS else None
 
 
 def cell_text(cell: Any) -> str | None:

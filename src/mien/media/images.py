@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mien.errors import InputError, cut
-from mien.inputs import local, opened
+from mien.inputs import is_pillow, local, opened
 from mien.media.ffmpeg import jpeg2000, sixteen_bits
 from mien.media.pixels import checked, eight_bits, to_rgb
 from mien.media.png import is_short
@@ -111,18 +111,6 @@ def is_picture(path: str | Path) -> bool:
     return Path(path).suffix.lower() in PICTURE_SUFFIXES
 
 
-def names_file(item: str, ends_so: Callable[[str], bool]) -> bool:
-    """Whether a string means a file and is no text: its end says so, and it exists or has no space in it."""
-    if "\0" in item or "\n" in item or not ends_so(item):
-        return False
-    if not any(character.isspace() for character in item):
-        return True
-    try:
-        return Path(item).exists()
-    except OSError:  # too long for a file name
-        return False
-
-
 def read_picture(source: Any, *, max_pixels: int | None = None, notes: list[str] | None = None) -> np.ndarray:
     """An image as it is meant to be seen.
 
@@ -142,14 +130,16 @@ def read_picture(source: Any, *, max_pixels: int | None = None, notes: list[str]
     Raises:
         InputError: no such file, no image, too large, cut off or damaged, or an array of another kind; one line.
     """
-    source = opened(source)
+    limit = pixel_limit(max_pixels)
+    source = opened(source, 8 * limit + 2**26)  # eight bytes a pixel is the most there is
+    if is_pillow(source):
+        return _read_image(source, limit, notes)
     if isinstance(source, np.ndarray):
         return to_rgb(checked(source))
     if isinstance(source, Region):
         return np.ascontiguousarray(source.cut(read_picture(source.path, max_pixels=max_pixels, notes=notes)))
     if not isinstance(source, str | Path | bytes):
         raise InputError(f"a picture is a path, bytes or an array, not {type(source).__name__}")
-    limit = pixel_limit(max_pixels)
     data, name = (source, "the file") if isinstance(source, bytes) else (_read(local(source), limit), cut(str(source)))
     image = _open(data, name, limit)
     # What decodes AVIF finds the size of its frame behind the header, and scales it to the one stated.
@@ -158,6 +148,19 @@ def read_picture(source: Any, *, max_pixels: int | None = None, notes: list[str]
         if note and notes is not None:
             notes.append(note)
         return _turned(picture, _orientation(image))
+
+
+def _read_image(image: Image.Image, limit: int, notes: list[str] | None) -> np.ndarray:
+    """The pixels of a Pillow image as it is meant to be seen."""
+    check_size(*image.size, limit, "the image")
+    try:
+        image.load()
+        picture, note = _rgb(image, "the image")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise error if isinstance(error, InputError) else InputError(f"the image cannot be read: {error}") from error
+    if note and notes is not None:
+        notes.append(note)
+    return _turned(picture, _orientation(image))
 
 
 def picture_size(path: str | Path, *, shown: bool = False) -> tuple[int, int]:
@@ -349,17 +352,10 @@ def _decode(image: Image.Image, data: bytes, name: str, limit: int) -> tuple[np.
             raise InputError(f"{name} is damaged or cut off: rows are missing at its end")
         if image.size != size:  # a GIF whose frame is larger than its screen
             check_size(*image.size, limit, name)
-        if image.mode in _PIXELS or (image.mode == "I" and image.format in ("PPM", "PNG")):
-            pixels, note = eight_bits(np.asarray(image).astype(np.uint16), 65535 if image.format == "PPM" else 0)
-            return to_rgb(pixels), note
         if deep and image.mode in ("RGB", "RGBA") and (wide := sixteen_bits(data)) is not None:
             pixels, note = eight_bits(wide, 0)
             return to_rgb(pixels), note
-        if image.mode in ("I", "F"):
-            kind = "int32" if image.mode == "I" else "float32"
-            raise InputError(f"{name} holds {kind} numbers; 8 or 16 bits a channel are needed")
-        alpha = image.has_transparency_data
-        return to_rgb(np.asarray(image if image.mode in ("RGB", "L") and not alpha else _converted(image, alpha))), None
+        return _rgb(image, name)
     except InputError:
         raise
     except MemoryError:
@@ -368,8 +364,19 @@ def _decode(image: Image.Image, data: bytes, name: str, limit: int) -> tuple[np.
         raise InputError(f"{name} is damaged or cut off: {_reason(error)}") from error
 
 
-def _converted(image: Image.Image, alpha: bool) -> Image.Image:
-    return image.convert("RGBA" if alpha else "RGB")
+def _rgb(image: Image.Image, name: str) -> tuple[np.ndarray, str | None]:
+    """The pixels of a decoded image, uint8 (height, width, 3) RGB, and a line on what was guessed."""
+    if image.mode in _PIXELS or (image.mode == "I" and image.format in ("PPM", "PNG")):
+        pixels, note = eight_bits(np.asarray(image).astype(np.uint16), 65535 if image.format == "PPM" else 0)
+        return to_rgb(pixels), note
+    if image.mode in ("I", "F"):
+        kind = "int32" if image.mode == "I" else "float32"
+        raise InputError(f"{name} holds {kind} numbers; 8 or 16 bits a channel are needed")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+    elif image.mode not in ("RGB", "L"):
+        image = image.convert("RGB")
+    return to_rgb(np.asarray(image)), None
 
 
 def _turned(picture: np.ndarray, orientation: int) -> np.ndarray:

@@ -1,11 +1,13 @@
 """The shape of a modality: what prediction, training, the command line and the server ask of it."""
 
+from mien.inputs import Kind
 from mien.modality.batches import Item, Outputs, why_unread
 from mien.modality.predictor import Predictor, Progress, answer_in, load
-from mien.modality.registry import Kind, Modality, get_modality, modality_names
+from mien.modality.registry import Modality, default_modality, get_modality, modality_names
 from mien.modality.sampler import Sampler, SamplerSettings
 
 __all__ = [
     "Item", "Kind", "Modality", "Outputs", "Predictor", "Progress", "Sampler", "SamplerSettings", "answer_in",
+    "default_modality",
     "get_modality", "load", "modality_names", "why_unread",
 ]  # fmt: skip

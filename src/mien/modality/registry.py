@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 from mien.errors import ModelError, quoted
+from mien.inputs import Kind
 from mien.plugins import import_object, load_plugin, plugin_names
-
-Kind = Literal["text", "picture", "clip", "row"]  # what an input is
 
 
 @dataclass(frozen=True)
@@ -84,3 +82,10 @@ def get_modality(name: str) -> Modality:
     if not isinstance(found, Modality):
         raise ModelError(f"this mien has no modality {quoted(name)!r}; there are: {', '.join(modality_names())}")
     return found
+
+
+@cache
+def default_modality(kind: Kind) -> Modality:
+    """The modality whose shipped model reads inputs of a kind where no model is named."""
+    found = map(get_modality, modality_names())
+    return next(modality for modality in found if modality.default and modality.kind == kind)

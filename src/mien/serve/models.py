@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from mien.errors import InputError, ModelError
+from mien.inputs import MAX_CHARACTERS
 from mien.labels import SPACES, LabelSpace, groups
-from mien.modalities.text.preprocess import MAX_CHARACTERS, cleaned_length
+from mien.modalities.text.preprocess import cleaned_length
 from mien.modality import Predictor, answer_in, get_modality, load, modality_names
 from mien.model import find_model, read_card, read_manifest, shipped
 from mien.results import Result

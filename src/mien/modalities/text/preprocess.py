@@ -15,10 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from tokenizers import Tokenizer
 
 from mien.errors import InputError, ModelError
+from mien.inputs import MAX_CHARACTERS
 from mien.modalities.text import EMPTY
 
-#: A longer text, as it is or with its emoji spelled out, is refused; settable per :class:`TextPreprocessor`.
-MAX_CHARACTERS = 100_000
 #: Combining marks kept in a row, as in UAX #15's stream-safe format: sorting more takes quadratic time.
 MAX_MARKS = 30
 

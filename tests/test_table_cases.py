@@ -158,3 +158,11 @@ def test_labels_without_a_place_in_the_models_count_as_left_out(
     done = run_cli("evaluate", tiny_model, "--data", "table:t.csv?space=carer6", "--json", "--labels", "ekman7")
     document = json.loads(done.stdout)
     assert document["n"] + sum(document["left_out"].values()) == document["rows"] == 9
+
+
+def test_predict_takes_quotes_of_a_tsv_as_characters(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text('text\tid\n"so glad" she said\t1\n')
+    line = one_line(run_cli("predict", "t.tsv", "--model", tiny_model, "--json"))
+    assert "t.tsv:2 has broken quotes: text beside a quoted field; --no-quotes" in line
+    done = run_cli("predict", "t.tsv", "--model", tiny_model, "--json", "--no-quotes")
+    assert [row["input"] for row in json.loads(done.stdout)["results"]] == ['"so glad" she said']

@@ -211,12 +211,15 @@ def left_out_of(sources: Iterable[Source]) -> Counter[str] | None:
     return +sum(counts, Counter[str]()) if counts else None
 
 
-def texts(inputs: list[str], column: str | None, *, literal: bool, encoding: str | None = None) -> Iterator[Source]:
+def texts(
+    inputs: list[str], column: str | None, *, literal: bool, encoding: str | None = None, quotes: bool = True
+) -> Iterator[Source]:
     """The texts, files of lines and tables named.
 
     Args:
         literal: every input is a text that is no file, whatever it looks like.
         encoding: of files and standard input; None where :mod:`mien.datasets.lines` finds it out.
+        quotes: whether quotes enclose fields in a .tsv.
 
     Raises:
         InputError: a folder, a file that is no table, or what is taken for a path and is not there.
@@ -239,7 +242,7 @@ def texts(inputs: list[str], column: str | None, *, literal: bool, encoding: str
         else:
             if literal:
                 _report(f"{quoted(item)!r} is a file: its texts are read, not its name")
-            yield _table(Path(item), column, encoding)
+            yield _table(Path(item), column, encoding, quotes)
 
 
 def _itself(item: str, literal: bool) -> str:
@@ -269,11 +272,11 @@ def _standard_input(encoding: str | None) -> Iterator[str]:
     return decoded_lines(stream_blocks(sys.stdin.buffer), "standard input", encoding)
 
 
-def _table(path: Path, column: str | None, encoding: str | None) -> Source:
+def _table(path: Path, column: str | None, encoding: str | None, quotes: bool) -> Source:
     from mien.datasets.cells import text_column
     from mien.datasets.tables import cell_text, open_table
 
-    table = open_table(path, encoding=encoding)
+    table = open_table(path, encoding=encoding, quotes=quotes)
     name = text_column(table.columns, column, path)
     plain = table.columns == ("text",)
 

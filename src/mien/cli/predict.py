@@ -50,6 +50,9 @@ def predict(
         str | None, typer.Option(help="The table's column with the text, if its name does not tell.")
     ] = None,
     encoding: Annotated[str | None, typer.Option(help="Of text files; found out if not given.")] = None,
+    quotes: Annotated[
+        bool, typer.Option("--quotes/--no-quotes", help="Whether quotes enclose fields in a .tsv.")
+    ] = True,
     crops: Annotated[bool, typer.Option("--crops", help="Each picture is a ready crop of one face.")] = False,
     box: Annotated[
         list[str] | None,
@@ -93,7 +96,10 @@ def predict(
     literal = modality == "text"
     if out and any(os.path.samefile(item, out) for item in inputs if exists(item) and out.exists()):
         raise InputError(f"{out} is an input, which would be lost: name another file")
-    sources = _sources(inputs, "video" if clips_given else kind, model or kind, column, encoding, literal=literal)
+    sources = _sources(
+        inputs, "video" if clips_given else kind, model or kind, column,
+        {"encoding": encoding, "quotes": quotes}, literal=literal,
+    )  # fmt: skip
     predictor = load(model or kind)
     if predictor.manifest.modality != kind:
         raise InputError(f"the model {predictor.name} reads {predictor.manifest.modality}, not {kind}")
@@ -159,13 +165,13 @@ def _misused(
 
 
 def _sources(
-    inputs: list[str], kind: str, model: str, column: str | None, encoding: str | None, *, literal: bool
+    inputs: list[str], kind: str, model: str, column: str | None, how: dict[str, Any], *, literal: bool
 ) -> list[Source]:
     """The inputs as what they are; *literal*: every one is a text."""
     if kind == "text":
-        return list(texts(inputs, column, literal=literal, encoding=encoding))
+        return list(texts(inputs, column, literal=literal, **how))
     if kind == "features":
-        return [numbers(Path(item), model, encoding) for item in inputs]
+        return [numbers(Path(item), model, how["encoding"]) for item in inputs]
     return [files(inputs, kind)]
 
 

@@ -66,7 +66,7 @@ def table(
             those the scale goes from the smallest to the largest number there is.
         labels: what numbers or other codes for labels stand for, such as "0:sadness,1:joy".
         encoding: of the text; without it that is found out.
-        quotes: whether quotes around a field of a .tsv are no part of it.
+        quotes: whether quotes enclose fields in a .tsv, or are characters like any other.
     """
     scales = _scales(path, ratings)
     pictures = get_modality(modality).kind == "picture"

@@ -4,7 +4,7 @@
 suffix                   format                                       needs
 ======================== ============================================ ===================
 .csv                     comma, semicolon, tab or |, quotes, header   nothing
-.tsv                     tabs, header, quotes around line breaks      nothing
+.tsv                     tabs, quotes (or none), header               nothing
 .jsonl .ndjson           one JSON object a line                       nothing
 .txt                     one text a line, in the column "text"        nothing
 .parquet .pq             Parquet                                      extra "table"
@@ -21,7 +21,6 @@ import itertools
 import json
 import logging
 import math
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,10 @@ __all__ = ["Table", "cell_text", "open_table", "table_suffix"]
 VALUE_LIMIT = 250_000  # of a line of JSON
 _DELIMITERS = ",;\t|"
 _JSON_LOOKAHEAD = 1000
+_QUOTE_FAULTS = {
+    "unexpected end of data": "a quote that is not closed",
+    "rows within quotes": "a quote that is closed lines later, and every line between could be a row",
+}
 
 
 def open_table(
@@ -54,7 +57,7 @@ def open_table(
     Args:
         path: the file; its suffix says the format.
         columns: names for the columns of a file without a header.
-        quotes: whether quotes around a field of a .tsv are no part of it.
+        quotes: whether quotes enclose fields in a .tsv, or are characters like any other.
         limit: bytes that a pickle may unpack to.
         encoding: of its text; None where :mod:`mien.datasets.lines` finds it out.
 
@@ -104,6 +107,8 @@ class _Text(TextTable):
 class _Csv(TextTable):
     """A header, unless columns are given, and rows of as many fields; blank lines are skipped."""
 
+    _hint = ""  # what to do about a quote that encloses no field
+
     def _names(self) -> Iterable[str]:
         return next(self._split(), (1, (), 0))[1]
 
@@ -125,7 +130,7 @@ class _Csv(TextTable):
 
     def _quoted(self, lines: Iterable[str], number: int, delimiter: str) -> Iterator[Record]:
         """The rows of *lines*, the first of which is *number*, with quotes as RFC 4180 has them."""
-        start, size = number, 0
+        start, size, widths = number, 0, list[int]()
 
         def counted() -> Iterator[str]:
             nonlocal size
@@ -134,72 +139,35 @@ class _Csv(TextTable):
                 if size > ROW_LIMIT:
                     why = f"has more than {ROW_LIMIT:,} characters, the most that a row may have; is a quote left open?"
                     raise DataError(f"{self.path}:{start} {why}")
+                widths.append(line.count(delimiter) + 1)
                 yield line
 
         csv.field_size_limit(max(csv.field_size_limit(), 2 * ROW_LIMIT))
         rows = csv.reader(counted(), delimiter=delimiter, strict=True)
         try:
             for fields in rows:
+                if self._hint and len(widths) > 1 and set(widths) == {len(fields)}:
+                    raise csv.Error("rows within quotes")
                 if fields:
                     yield start, fields, size + 64 * len(fields)
                 start, size = number + rows.line_num, 0
+                widths.clear()
         except csv.Error as error:
-            left_open = "unexpected end" in str(error)
-            what = "a quote that is not closed" if left_open else "broken quotes: text beside a quoted field"
-            raise DataError(f"{self.path}:{start} has {what}") from None
+            what = _QUOTE_FAULTS.get(str(error), "broken quotes: text beside a quoted field")
+            raise DataError(f"{self.path}:{start} has {what}{self._hint}") from None
 
 
 class _Tsv(_Csv):
-    """A line with as many tabs as the first is a row, and a quote that does not enclose a field a character of it.
+    """Tabs, and quotes as in CSV, or none."""
 
-    Any other line begins a row with a tab or a line break in a quoted field, as in CSV.
-    """
+    _hint = "; --no-quotes, for data sets quotes=no, takes a quote as a character"
 
     def _split(self) -> Iterator[Record]:
-        lines = _Pushback(self._lines())
-        width = len(self.columns) if not self._header else 0
-        for line in lines:
-            text = line.rstrip("\r\n")
-            if not text:
-                continue
-            fields, number = text.split("\t"), lines.number
-            if self._quotes and '"' in text:
-                goes_on = fields[-1][:1] == '"' and fields[-1].count('"') % 2 and self._continues(lines, len(fields))
-                if goes_on or (width and len(fields) != width):
-                    lines.push(line)
-                    record = next(self._quoted(lines, number, "\t"))
-                    width = width or len(record[1])
-                    yield record
-                    continue
-                fields = list(map(_unquote, fields))
-            width = width or len(fields)
-            yield number, fields, len(line) + 64 * len(fields)
-
-    @staticmethod
-    def _continues(lines: _Pushback, width: int) -> bool:
-        """Whether the next line is no row of its own, so that a quote left open at the end of a line goes on in it."""
-        following = next(lines, None)
-        if following is None:
-            return False
-        lines.push(following)
-        return following.count("\t") + 1 != width
-
-
-class _Pushback(Iterator[str]):
-    """Lines with the number of the last one given, which can be given back."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines, self._back, self.number = lines, deque[str](), 0
-
-    def __next__(self) -> str:
-        line = self._back.pop() if self._back else next(self._lines)
-        self.number += 1
-        return line
-
-    def push(self, line: str) -> None:
-        """Give a line back."""
-        self._back.append(line)
-        self.number -= 1
+        if self._quotes:
+            return self._quoted(self._lines(), 1, "\t")
+        lines = ((number, line.rstrip("\r\n")) for number, line in enumerate(self._lines(), 1))
+        rows = ((number, line.split("\t"), len(line)) for number, line in lines if line)
+        return ((number, fields, size + 64 * len(fields)) for number, fields, size in rows)
 
 
 class _Jsonl(TextTable):
@@ -288,13 +256,6 @@ _FORMATS: dict[str, type[Table]] = {
     ".pkl": _Pickle,
     ".pickle": _Pickle,
 }
-
-
-def _unquote(field: str) -> str:
-    """A field without its quotes, where it is quoted as a whole; a quote that is part of the text stays."""
-    if len(field) < 2 or not field[0] == field[-1] == '"' or '"' in field[1:-1].replace('""', ""):
-        return field
-    return field[1:-1].replace('""', '"')
 
 
 def _pickled_size(cell: Any) -> int:

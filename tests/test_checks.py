@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,8 +128,9 @@ def test_fifty_thousand_rows_take_moments() -> None:
 
 
 def test_the_old_names_of_votes_and_of_splits_by_mien() -> None:
-    data = make(clean(), auto_split=True)
+    data, shares = make(clean(), auto_split=True), np.zeros((60, 7), np.float32)
+    for old, new in (("also", {}), ("dealt", True)):
+        with pytest.warns(DeprecationWarning, match=rf"Dataset\.{old} is now Dataset"):
+            assert getattr(data, old) == new
     with pytest.warns(DeprecationWarning, match=r"now Dataset\.votes"):
-        assert data.also == {}
-    with pytest.warns(DeprecationWarning, match=r"now Dataset\.auto_split"):
-        assert data.dealt
+        assert replace(data, also={"fer7": shares}).votes["fer7"] is shares

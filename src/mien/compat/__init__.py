@@ -6,9 +6,13 @@ import importlib
 import importlib.util
 import sys
 import warnings
+from collections.abc import Callable
+from functools import wraps
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 #: Old module → new module; what lies below an old package lies below the new one under the same name.
 MODULES = {
@@ -85,6 +89,34 @@ def old_attribute(name: str) -> str | None:
     if (new := NAMES.get(name)) is not None:
         warnings.warn(f"mien.{name} is now mien.{new}; the old name goes with mien 0.3", DeprecationWarning, 3)
     return new
+
+
+def renamed_fields(**names: str) -> Callable[[type[T]], type[T]]:
+    """A decorator: the old names of a class's fields work as arguments and attributes, with a warning."""
+
+    def new(owner: str, old: str) -> str:
+        line = f"{owner}.{old} is now {owner}.{names[old]}; the old name goes with mien 0.3"
+        warnings.warn(line, DeprecationWarning, stacklevel=3)
+        return names[old]
+
+    def decorate(owner: type[T]) -> type[T]:
+        init, name = owner.__init__, owner.__name__
+
+        @wraps(init)
+        def with_old_names(self: T, *args: Any, **fields: Any) -> None:
+            for old in names.keys() & fields.keys():
+                fields[new(name, old)] = fields.pop(old)
+            init(self, *args, **fields)
+
+        def old_attribute(old: str) -> property:
+            return property(lambda self: getattr(self, new(name, old)))
+
+        for old in names:
+            setattr(owner, old, old_attribute(old))
+        setattr(owner, "__init__", with_old_names)  # noqa: B010
+        return owner
+
+    return decorate
 
 
 class OldMethods:

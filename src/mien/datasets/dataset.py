@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mien.compat import renamed_fields
 from mien.errors import DataError, InputError, ModelError
 from mien.labels import SPACES, LabelSpace, get_space, groups
 from mien.media.images import Region, read_picture
@@ -40,6 +40,7 @@ class Problem:
     rows: int = 1
 
 
+@renamed_fields(also="votes", dealt="auto_split")
 @dataclass(frozen=True)
 class Dataset:
     """Samples with labels and splits.
@@ -112,18 +113,6 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.inputs)
-
-    @property
-    def also(self) -> dict[str, np.ndarray]:
-        """The old name of `votes`."""
-        warnings.warn("Dataset.also is now Dataset.votes", DeprecationWarning, stacklevel=2)
-        return self.votes
-
-    @property
-    def dealt(self) -> bool:
-        """The old name of `auto_split`."""
-        warnings.warn("Dataset.dealt is now Dataset.auto_split", DeprecationWarning, stacklevel=2)
-        return self.auto_split
 
     @cached_property
     def kind(self) -> Kind:

@@ -8,8 +8,8 @@ import math
 import multiprocessing
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -134,7 +134,7 @@ class Loop:
 
     def _train(self, fabric: Fabric) -> None:
         """Train in one process."""
-        settings, progress = self.settings, self.progress
+        settings, done = self.settings, self.progress
         fabric.strategy.precision.convert_input = lambda data: data  # pixels that are mixed need more than 16 bits
         self.batches.rank, self.batches.world = fabric.global_rank, fabric.world_size
         steps = _Steps(fabric, self.network, self.stages.groups(), settings, len(self.batches))
@@ -142,21 +142,20 @@ class Loop:
         if self.resume and last.exists():
             content = read_checkpoint(last)
             steps.load(content)
-            progress = self.progress = Progress(**content["progress"])
-        while len(progress.epochs) < settings.epochs and progress.waited < settings.patience:
-            since, epoch = time.monotonic(), len(progress.epochs)
+            done = self.progress = Progress(**content["progress"])
+        while len(done.epochs) < settings.epochs and done.waited < settings.patience:
+            since, epoch = time.monotonic(), len(done.epochs)
             trained = self._train_epoch(steps, epoch)
             with fabric.autocast():
-                figures = self._validate(steps.judged) | trained
-            figures = fabric.broadcast({name: round(value, 6) for name, value in figures.items()})
-            defined = {name: value for name, value in figures.items() if not math.isnan(value)}
+                figures = fabric.broadcast(self._validate(steps.judged) | trained)
+            defined = {name: round(value, 6) for name, value in figures.items() if not math.isnan(value)}
             row = {"epoch": epoch + 1, **defined, "seconds": round(time.monotonic() - since, 1)}
             better = self._note(row, figures[settings.monitor])
             if fabric.is_global_zero:
-                self._write_history(progress.epochs)
+                self._write_history(done.epochs)
                 if better:
                     self._write_checkpoint(BEST, {"epoch": epoch, "network": steps.judged.state_dict()})
-                self._write_checkpoint(LAST, {**steps.state(), "progress": vars(progress)})
+                self._write_checkpoint(LAST, {**steps.state(), "progress": vars(done)})
                 told = "  ".join(f"{name} {value:.4f}" for name, value in defined.items())
                 LOGGER.info(f"epoch {epoch + 1}/{settings.epochs}  {told}  {row['seconds']:.0f} s")
             fabric.barrier()
@@ -168,7 +167,8 @@ class Loop:
         # Dropout of an epoch depends on the seed, the epoch and the process alone: a resumed run repeats it.
         torch.manual_seed((settings.seed * 1_000_003 + epoch) * 64 + fabric.global_rank)
         sums, count = torch.zeros(2, device=fabric.device), 0
-        with _progress(f"epoch {epoch + 1}/{settings.epochs}", steps.in_epoch, fabric) as advance:
+        what, total = f"epoch {epoch + 1}/{settings.epochs}", steps.in_epoch
+        with progress(what, total) if fabric.is_global_zero else nullcontext(lambda _: None) as advance:
             for number, batch in enumerate(map(fabric.to_device, self.batches), epoch * steps.in_epoch):
                 with fabric.autocast():
                     losses, hits = self._losses(steps.wrapped, batch)
@@ -218,17 +218,17 @@ class Loop:
 
     def _note(self, row: dict[str, float], monitored: float) -> bool:
         """Note an epoch; gives whether it is the best so far."""
-        settings, progress = self.settings, self.progress
+        settings, done = self.settings, self.progress
         value = -monitored if settings.monitor == "val_loss" else monitored
-        better = value > progress.best or not progress.epochs
+        better = value > done.best or not done.epochs
         if better:
-            progress.best = -math.inf if math.isnan(value) else value
-        if len(progress.epochs) >= settings.head_epochs:  # before, the blocks below the head do not learn
-            progress.waited = 0 if value > progress.best_counted else progress.waited + 1
-            progress.best_counted = max(progress.best_counted, value)
+            done.best = -math.inf if math.isnan(value) else value
+        if len(done.epochs) >= settings.head_epochs:  # before, the blocks below the head do not learn
+            done.waited = 0 if value > done.best_counted else done.waited + 1
+            done.best_counted = max(done.best_counted, value)
             if not math.isfinite(value):
-                progress.waited = settings.patience
-        progress.epochs.append(row)
+                done.waited = settings.patience
+        done.epochs.append(row)
         return better
 
     def _write_history(self, epochs: list[dict[str, float]]) -> None:
@@ -296,13 +296,6 @@ def _train_in_child(fabric: Fabric, loop: Loop, queue: Any, level: int) -> None:
         LOGGER.addHandler(QueueHandler(queue))
         LOGGER.setLevel(level)
     loop._train(fabric)
-
-
-@contextmanager
-def _progress(what: str, total: int, fabric: Fabric) -> Iterator[Callable[[int], None]]:
-    """A progress bar of the first process."""
-    with progress(what, total) if fabric.is_global_zero else nullcontext(lambda _: None) as advance:
-        yield advance
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

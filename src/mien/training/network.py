@@ -26,9 +26,9 @@ from mien.training.export import ANSWERS, Answers, Reference, export_network
 from mien.training.folder import computed_once
 from mien.training.log import LOGGER
 from mien.training.loop import Loop
-from mien.training.objective import Objective, source
+from mien.training.objective import Objective, Source, source
 from mien.training.ratings import Ratings
-from mien.training.recipe import DistillSettings, Recipe
+from mien.training.recipe import DistillSettings, Recipe, TrainSettings
 from mien.training.sampler import open_sampler
 from mien.training.start import start_from, start_head
 from mien.training.validation import logits_of
@@ -107,62 +107,71 @@ def train_network(
     recipe: Recipe, sets: list[Dataset], valid: Dataset, folder: Path, resume: bool
 ) -> tuple[TrainedNetwork, Sampler]:
     """Train the recipe's network; see :func:`mien.training.run.train`."""
+    settings, own, first = recipe.train, valid.space, sets[0]
+    _check_monitor(settings.monitor, first)
+    seed_everything(settings.seed, verbose=False)
     module, options = open_network(recipe.network.kind, recipe.network.options)
-    pretrained = options.tokenizer_folder()
-    own = valid.space
-    if recipe.train.monitor == "val_map" and not own.multilabel:
-        raise RecipeError("train.monitor: val_map is for several labels at a time; here there is one")
-    if recipe.train.monitor not in _figures(sets[0]):
-        known = ", ".join(_figures(sets[0]))
-        raise RecipeError(f"train.monitor: {sets[0].name} gives no {recipe.train.monitor}; it gives: {known}")
-    seed_everything(recipe.train.seed, verbose=False)
-    sets = [sets[0], *(_common(part, own, recipe.train.mix_space) for part in sets[1:])]
-    heads = _heads(recipe.train.also, sets[0], len(own))
+    sets = [first, *(_common(part, own, settings.mix_space) for part in sets[1:])]
+    heads = _heads(settings.also, first, len(own))
     if heads and module.Network.labels_alone:
         raise RecipeError(f"train.also: the network {recipe.network.kind} answers in one label space")
-    sampler = open_sampler(recipe, pretrained).fit(sets)
+    sampler = open_sampler(recipe, options.tokenizer_folder()).fit(sets)
     if (seen := sampler.views) != (wanted := module.Network.views):
         raise RecipeError(f"preprocess.views: the network {recipe.network.kind} looks at {wanted}, not at {seen}")
-    ratings = _ratings(recipe, sets[0], module)
-    if not recipe.train.epochs and len(own):
+    ratings = _ratings(recipe, first, module)
+    network = _make_network(recipe, module.Network, options, sampler, first, heads, ratings)
+    shares = np.array(list(first.counts().values()), float) / len(first)
+    objective = Objective(own, _sources(settings, sets), settings, recipe.distill, shares, heads, ratings)
+    teachers = [teacher_probabilities(recipe.distill, first, own, folder / "teacher"), *(None for _ in sets[1:])]
+    batches = Batches(sampler, sets, teachers, settings.batch_size, settings.seed, list(heads), ratings)
+    history = Loop(network, sampler, objective, batches, valid, settings, folder, resume).run()
+    sizes = [(columns.stop - columns.start, 1.0) for columns in heads.values()]
+    network.float().eval()
+    return TrainedNetwork(network, sampler, own.multilabel, history, sizes, ratings, len(own) > 0), sampler
+
+
+def _make_network(
+    recipe: Recipe, kind: Any, options: Any, sampler: Sampler, first: Dataset, heads: dict[str, slice], ratings: Ratings
+) -> Network:
+    """The network as it is before the first epoch: new, from pretrained weights, or from an earlier run."""
+    settings, own = recipe.train, first.space
+    if not settings.epochs and len(own):
         raise RecipeError("train.epochs: 0, and train.head_start learns ratings alone; these data have labels")
-    options = options.without_weights() if recipe.train.start else options
-    network = module.Network(options, labels=_width(own, heads) + len(ratings), **sampler.input_spec)
-    network.to(memory_format=torch.channels_last)  # as pictures come: convolutions are far faster
-    if recipe.train.start:
-        start_from(network, recipe.train.start, own, list(heads), ratings)
-    elif not recipe.train.head_start:  # which sees to that
-        network.calibrate(torch.from_numpy(sampler.collate(sets[0].inputs[:_CALIBRATION])))
-    if recipe.train.head_start:
-        start_head(network, sampler, sets[0], ratings, sampler.evaluation_batch, recipe.train.seed)
-    given = recipe.train.mix_weight
-    weights = [1.0, *(given if isinstance(given, list) else [given] * (len(sets) - 1))]
-    if len(weights) != len(sets):
-        raise RecipeError(f"train.mix_weight has {len(weights) - 1} numbers for {len(sets) - 1} further data sets")
+    options = options.without_weights() if settings.start else options
+    network: Network = kind(options, labels=_width(own, heads) + len(ratings), **sampler.input_spec)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as pictures come: convolutions are far faster
+    if settings.start:
+        start_from(network, settings.start, own, list(heads), ratings)
+    elif not settings.head_start:  # which sees to that
+        network.calibrate(torch.from_numpy(sampler.collate(first.inputs[:_CALIBRATION])))
+    if settings.head_start:
+        start_head(network, sampler, first, ratings, sampler.evaluation_batch, settings.seed)
     longest, wanted = network.longest, getattr(sampler.settings, "max_length", 0)
     if longest is not None and wanted > longest:
         raise RecipeError(f"preprocess.max_length: {wanted} tokens; the network: {longest}")
+    return network
+
+
+def _sources(settings: TrainSettings, sets: list[Dataset]) -> list[Source]:
+    """How each data set teaches the network, whose labels are those of the first."""
+    given = settings.mix_weight
+    weights = [1.0, *(given if isinstance(given, list) else [given] * (len(sets) - 1))]
+    if len(weights) != len(sets):
+        raise RecipeError(f"train.mix_weight has {len(weights) - 1} numbers for {len(sets) - 1} further data sets")
     try:
-        sources = [source(part.space, own, weight) for part, weight in zip(sets, weights, strict=True)]
+        return [source(part.space, sets[0].space, weight) for part, weight in zip(sets, weights, strict=True)]
     except ValueError as error:
         raise DataError(f"{error}; set train.mix_space to a space that both lead to") from error
-    shares = np.array(list(sets[0].counts().values()), float) / len(sets[0])
-    objective = Objective(own, sources, recipe.train, recipe.distill, shares, heads, ratings)
-    taught = teacher_probabilities(recipe.distill, sets[0], own, folder / "teacher")
-    teachers = [taught, *(None for _ in sets[1:])]
-    batches = Batches(sampler, sets, teachers, recipe.train.batch_size, recipe.train.seed, list(heads), ratings)
-    history = Loop(network, sampler, objective, batches, valid, recipe.train, folder, resume).run()
-    sizes = [columns.stop - columns.start for columns in heads.values()]
-    trained = TrainedNetwork(
-        network.float().eval(), sampler, own.multilabel, history, [(size, 1.0) for size in sizes], ratings, len(own) > 0
-    )
-    return trained, sampler
 
 
-def _figures(part: Dataset) -> list[str]:
-    """What validation can go by."""
+def _check_monitor(monitor: str, part: Dataset) -> None:
+    """See that validation gives the figure that is monitored; Raises RecipeError."""
+    if monitor == "val_map" and not part.space.multilabel:
+        raise RecipeError("train.monitor: val_map is for several labels at a time; here there is one")
     labels = ["val_accuracy", "val_macro_f1", *(["val_map"] if part.space.multilabel else [])]
-    return ["val_loss", *(labels if len(part.space) else []), *(["val_pearson"] if part.ratings else [])]
+    known = ["val_loss", *(labels if len(part.space) else []), *(["val_pearson"] if part.ratings else [])]
+    if monitor not in known:
+        raise RecipeError(f"train.monitor: {part.name} gives no {monitor}; it gives: {', '.join(known)}")
 
 
 def _ratings(recipe: Recipe, part: Dataset, module: Any) -> Ratings:

@@ -216,7 +216,7 @@ def test_mobilenet_begins_as_the_network_whose_weights_it_takes(tmp_path, channe
 def test_the_stride_of_training_and_of_prediction_are_one():
     step = mobilenet.Step(8, 8, 3, 2, groups=8)
     x = torch.rand(2, 8, 12, 12)
-    torch.testing.assert_close(step.train().convolve(x), step.eval().convolve(x))
+    torch.testing.assert_close(step.train().conv(x), step.eval().conv(x))
 
 
 def test_weights_of_something_else_are_refused(tmp_path):

@@ -29,6 +29,7 @@ from mien.modalities.scene import sampler as tasks
 from mien.modalities.scene.preprocess import prepare
 from mien.modalities.scene.sampler import SceneSampler
 from mien.networks import alexnet
+from mien.networks.base import Network
 from mien.networks.kernel import KernelHead
 from mien.training.export import Answers
 from mien.training.log import log_to
@@ -235,7 +236,7 @@ def test_correlations_leave_out_what_is_not_known():
     assert correlations(wanted, given) == [pytest.approx(by_numpy), 0]
 
 
-class Means(nn.Module):
+class Means(Network):
     """Features: the mean of each channel, as they are or standardized."""
 
     def __init__(self, outputs: int) -> None:
@@ -304,11 +305,12 @@ def test_a_kernel_head_begins_as_scikit_learns_kernel_regression():
 
 
 def test_batch_norms_can_stay_as_they_are():
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5))
+    network = Network()
+    network.layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5))
     Stages(network, TrainSettings(keep_norms=True)).enter(0)
-    assert [layer.training for layer in network] == [True, False, True]
+    assert [layer.training for layer in network.layers] == [True, False, True]
     Stages(network, TrainSettings()).enter(0)
-    assert all(layer.training for layer in network)
+    assert all(layer.training for layer in network.layers)
 
 
 def test_half_of_the_bits_are_enough_to_go_on_from():
@@ -321,7 +323,9 @@ def test_half_of_the_bits_are_enough_to_go_on_from():
 
 
 def test_answers_are_in_the_units_of_the_scales_and_within():
-    class Fixed(nn.Module):
+    class Fixed(Network):
+        gives_features = False
+
         def forward(self, x):
             return torch.tensor([[0.0, 2.0, -0.5, 1.7], [1.0, 0.0, 0.0, -3.0]]) + 0 * x.sum()
 

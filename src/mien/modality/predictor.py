@@ -37,7 +37,11 @@ def load(model: str | os.PathLike[str], *, threads: int | None = None, digest: s
         ModelError: no such model, its folder is damaged, or its network holds what none of mien's does.
     """
     folder, manifest, files = read_model(model, digest)
-    made: Predictor = import_object(get_modality(manifest.modality).predictor)(folder, manifest, files, threads=threads)
+    try:
+        modality = get_modality(manifest.modality)
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from error
+    made: Predictor = import_object(modality.predictor)(folder, manifest, files, threads=threads)
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import importlib.util
 import itertools
 import json
 import os
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from browser import Watched
     from serving import Server
+
+collect_ignore = [] if importlib.util.find_spec("ray") else ["cluster"]  # of `make ray-test`
 
 #: label → words that mean it; every frame below is filled with each of them.
 WORDS = {

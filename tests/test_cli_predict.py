@@ -69,9 +69,32 @@ def test_lines_of_standard_input_whatever_their_bytes(run_cli: RunCli, tiny_mode
     ]
 
 
-def test_no_lines_give_no_results(run_cli: RunCli, tiny_model: Path) -> None:
-    done = run_cli("predict", "-", "--model", tiny_model, "--json", input="")
-    assert strict(done.stdout) == {"model": "tiny", "results": []}
+@pytest.mark.parametrize("how", [[], ["--json"], ["--out", "o.csv"]])
+def test_where_there_is_nothing_to_read_it_is_told(
+    run_cli: RunCli, tiny_model: Path, tmp_path: Path, how: list[str]
+) -> None:
+    (tmp_path / "t.csv").write_text("id,text\n")
+    for name, told in (("-", "standard input"), ("t.csv", "t.csv")):
+        done = run_cli("predict", name, "--model", tiny_model, *how, input="")
+        assert done.returncode == 0
+        assert f"nothing was read: there are no texts in {told}\n" in done.stderr
+        if how == ["--json"]:
+            assert strict(done.stdout) == {"model": "tiny", "results": []}
+
+
+@pytest.mark.parametrize("how", [[], ["--json"], ["--out", "o.csv"], ["--out", "o.html"]])
+def test_where_nothing_can_be_read_the_exit_code_says_so(
+    run_cli: RunCli, tiny_model: Path, tmp_path: Path, how: list[str]
+) -> None:
+    (tmp_path / "t.txt").write_text("\n" + "x" * 100_001 + "\n")
+    pictures, texts = ("a.png", "b.png"), ("t.txt", "--model", tiny_model)
+    for inputs, why in ((pictures, "there is no file a.png"), (texts, "text has 100,001 characters")):
+        done = run_cli("predict", *inputs, *how)
+        assert done.returncode == 1
+        assert why in done.stderr.splitlines()[-1]
+        assert (tmp_path / how[1]).exists() if how[1:] else True
+    good = run_cli("predict", "t.txt", "so glad", "--model", tiny_model, "--out", "o.csv")
+    assert good.returncode == 0, "some could be read: the rows say which"
 
 
 def test_blank_lines_of_a_file_keep_their_place(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:

@@ -245,14 +245,14 @@ def test_a_text_has_the_same_answer_in_parts_of_any_size(model: str | Path, tmp_
     names = one.space.names
     alone = [numbers(one.predict(text))[0] for text in few]
     columns = {"text": "string", "label": "string", "error": "string", **{f"score_{name}": "double" for name in names}}
-    job = Job(find_model(model), RowFormat("text", scores=True), None, {"batch_size": 64}, 2, Path.cwd())
+    job = Job(find_model(model), RowFormat("text", scores=True), None, {"batch_size": 64}, Path.cwd(), 2)
     for size in (7, 24):
         (tmp_path / str(size)).mkdir()
         parts = open_shards(tmp_path / str(size), {}, lambda size=size: Plan(size, len(few), columns))
         worker, found = Worker(job, parts), []
         for number, start in enumerate(range(0, len(few), size)):
             pairs = [(text, {}) for text in few[start : start + size]]
-            worker({"part": [number], "inputs": [json.dumps(pairs).encode()]})
+            worker({"shard": [number], "inputs": [json.dumps(pairs).encode()]})
         for path in sorted((tmp_path / str(size)).glob("*.parquet")):
             found += pq.read_table(path).to_pylist()
         scores = [[row[f"score_{name}"] for name in names] for row in found]

@@ -1,5 +1,6 @@
-"""``mien predict --engine ray``: results in parts. Here parts are made one after the other by a worker in this process;
-where Ray is installed, also by Ray, from end to end.
+"""``mien predict --engine ray``: results in parts, made one after the other by a worker in this process.
+
+tests/cluster has them made by Ray.
 """
 
 from __future__ import annotations
@@ -8,12 +9,7 @@ import fcntl
 import importlib.util
 import json
 import os
-import shlex
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,10 +22,10 @@ import pytest
 from click.testing import Result as Done
 from typer.testing import CliRunner
 
-from conftest import RunCli, cli_env
+from conftest import cli_env
 from face_model import PLUS, drawn_face, face_model, video_model
 from filmed import write_clip
-from mien.cli import ray as cli_ray
+from mien import distributed
 from mien.cli.app import app
 from mien.distributed import Job, Worker, batches
 from mien.errors import MienError, how_to_install
@@ -37,8 +33,6 @@ from mien.model import verify
 from mien.output.rows import RowFormat
 from mien.output.shards import RECORD, Plan, ShardProgress, Shards, open_shards
 from scene_model import scene_model
-
-HAS_RAY = importlib.util.find_spec("ray") is not None
 
 Predict = Callable[..., Done]
 
@@ -56,23 +50,22 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def predict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Predict:
     """``mien predict``, whose --engine ray is one worker here. ``after`` ends it by Ctrl-C after so many parts."""
-    asked = cli_ray.require
-    monkeypatch.setattr(cli_ray, "require", lambda name, extra: None if "ray" in name else asked(name, extra))
+    monkeypatch.setattr(distributed, "require_ray", lambda: None)
     monkeypatch.setenv("PYTHONPATH", cli_env()["PYTHONPATH"])  # as it is here, for what is started there
     monkeypatch.chdir(tmp_path)
     made: list[int] = []
 
     def run(*args: object, after: int = -1) -> Done:
-        def here(_: Any, job: Job, parts: Shards, missing: list[int], sources: Any, __: int | None) -> Iterator[int]:
+        def here(_: Any, job: Job, parts: Shards, rows: Any, __: int | None) -> Iterator[int]:
             worker = Worker(job, parts)
-            for place, batch in enumerate(batches(sources, parts)):
+            for place, batch in enumerate(batches(rows, parts, job.place)):
                 if place == after:
                     raise KeyboardInterrupt
-                made.append(batch["part"][0])
+                made.append(batch["shard"][0])
                 yield worker(batch)["inputs"][0]
 
         made.clear()
-        monkeypatch.setattr(cli_ray, "_run", here)
+        monkeypatch.setattr(distributed, "run_on_ray", here)
         return CliRunner().invoke(app, ["predict", *map(str, args)])
 
     run.made = made  # type: ignore[attr-defined]
@@ -272,7 +265,7 @@ def test_a_stopped_run_goes_on_without_lost_or_doubled_rows(predict: Predict, ti
         RECORD, *(f"_part-{number:05}.json" for number in range(4)),
         *(f"part-{number:05}.parquet" for number in range(4)),
     ]  # fmt: skip
-    assert "13 of 250 inputs could not be read: their rows have no label and say why" in done.output
+    assert "13 of 250 texts could not be read: their rows have no label and say why" in done.output
     assert "wrote 250 rows in 4 parts into parts" in done.output
     assert predict(*asked).exit_code == 0
     assert predict.made == []  # type: ignore[attr-defined]
@@ -364,7 +357,7 @@ def test_options_that_do_not_fit_are_wrong_usage(args: list[str], told: str, pre
     assert told in " ".join(done.output.replace("│", " ").split())
 
 
-@pytest.mark.skipif(HAS_RAY, reason="Ray is here")
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is here")
 def test_without_ray_it_says_what_to_install(tmp_path: Path):
     (tmp_path / "t.txt").write_text("glad\n")
     done = CliRunner().invoke(
@@ -383,7 +376,7 @@ def worker_of(model: Path, folder: Path, **options: Any) -> tuple[Worker, Shards
     folder.mkdir(exist_ok=True)
     parts = open_shards(folder, {}, lambda: Plan(5, 5, columns))
     rows = RowFormat("clip" if kind == "video" else "text")
-    return Worker(Job(model, rows, None, options, 1, Path.cwd()), parts), parts
+    return Worker(Job(model, rows, None, options, Path.cwd()), parts), parts
 
 
 class Death(BaseException):
@@ -392,32 +385,26 @@ class Death(BaseException):
 
 def rigged(worker: Worker, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     """The predictor fails wherever a text is "boom"."""
-    real = worker.model.predict_many
+    real = worker.predictor.predict_many
 
     def fails(items: list[str], **options: Any) -> Any:
         if "boom" in items:
             raise error
         return real(items, **options)
 
-    monkeypatch.setattr(worker.model, "predict_many", fails)
+    monkeypatch.setattr(worker.predictor, "predict_many", fails)
 
 
-BATCH = {"part": [0], "inputs": [json.dumps([[text, {}] for text in ("glad", "so sad", "boom", "", "angry")]).encode()]}
+FIVE = ("glad", "so sad", "boom", "", "angry")
+BATCH = {"shard": [0], "inputs": [json.dumps([[text, {}] for text in FIVE]).encode()]}
 
 
-def test_an_input_that_breaks_a_predictor_has_an_error_and_the_others_do_not(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_what_is_no_inputs_fault_ends_the_worker(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     worker, parts = worker_of(tiny_model, tmp_path / "parts", batch_size=8)
-    rigged(worker, monkeypatch, ZeroDivisionError("of\nnothing"))
-    assert worker(BATCH) == {"inputs": [5]}
-    rows = read(parts.folder).to_pylist()
-    assert [row["label"] is None for row in rows] == [False, False, True, True, False]
-    assert rows[2]["error"] == "the text cannot be read: internal error (ZeroDivisionError)"
-    assert "empty" in rows[3]["error"]
     rigged(worker, monkeypatch, MienError("the model is gone"))
-    with pytest.raises(MienError, match="the model is gone"):  # that is not the input's fault
+    with pytest.raises(MienError, match="the model is gone"):
         worker(BATCH)
+    assert parts.missing() == [0]
 
 
 def test_an_input_that_kills_two_processes_is_left_out(
@@ -458,52 +445,3 @@ def test_inputs_of_shards_that_exist_are_passed_over(tmp_path: Path):
     assert [(number, list(some)) for number, some in Shards(tmp_path, Plan(3)).pending("")] == [(0, [])]
     assert [number for number, _ in shards.pending("abcdef")] == [0]
     assert Plan(3, 0).shards == 1
-
-
-# --------------------------------------------------------------------------------------------------- with Ray
-
-START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from mien.cli.app import main; main()"
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not HAS_RAY, reason="Ray (the extra scale) is not installed")
-def test_ray_makes_the_parts_and_ctrl_c_keeps_them(predict: Predict, tiny_model: Path, tmp_path: Path):
-    write_texts(tmp_path / "t.csv", 40_000)
-    plain = "t.csv", "--model", tiny_model
-    done = predict(*plain, "--out", "plain.parquet")
-    assert done.exit_code == 0, done.output
-    asked = [*plain, "--out", "parts", "--engine", "ray", "--workers", 2]
-    command = [sys.executable, "-c", START, "predict", *map(str, asked)]
-    process = subprocess.Popen(command, env=cli_env(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    until = time.monotonic() + 200
-    while not list(tmp_path.glob("parts/part-*.parquet")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=100)
-    kept = list(tmp_path.glob("parts/part-*.parquet"))
-    assert process.returncode == 1
-    again = shlex.join(["mien", "predict", *map(str, asked)])
-    assert said == ("", f"mien: stopped: {len(kept)} of 8 parts are done and kept in parts; go on with: {again}\n")
-    assert 0 < len(kept) < 8
-    finished = subprocess.run(command, env=cli_env(), capture_output=True, text=True, check=False, timeout=280)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout == ""
-    first, *_, last = finished.stderr.splitlines()
-    assert first.startswith("going on after the ")
-    assert last == "wrote 40,000 rows in 8 parts into parts"
-    assert "ray" not in finished.stderr.lower()
-    assert read(tmp_path / "parts").equals(pq.read_table("plain.parquet"))
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not HAS_RAY, reason="Ray (the extra scale) is not installed")
-def test_ray_counts_tables_of_which_some_have_a_column_label(run_cli: RunCli, tiny_model: Path, tmp_path: Path):
-    done = run_cli(
-        "predict", *mixed_tables(tmp_path), "--model", tiny_model, "--out", "parts", "--engine", "ray", "--workers", 1
-    )
-    assert done.returncode == 0, done.stderr
-    assert counted(done.stderr) == {"joy": 3, "sadness": 2, "anger": 1, "—": 2}
-    assert "2 of 8 inputs could not be read" in done.stderr
-    assert read(tmp_path / "parts")["predicted_predicted_label"].to_pylist() == MIXED

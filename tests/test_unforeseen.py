@@ -137,16 +137,18 @@ class Handler(logging.Handler):
 logging.getLogger("mien").addHandler(Handler())
 logging.getLogger("mien").setLevel(logging.DEBUG)
 list(model.predict_many(items[1:2]))
-class Kept:
-    def trail(self, number):
-        from pathlib import Path
-        return Path("trail")
-    def write(self, number, rows):
-        self.rows = list(rows)
-clips = kind in ("video", "scene-clips")
-worker = Worker(Job(model.folder, clips, None, False, False, {}, 1, model.folder), kept := Kept())
-worker({"part": [0], "inputs": [json.dumps([[item, {}] for item in items]).encode()]})
-print(json.dumps([results, alone, heard, [row["error"] for row in kept.rows]]))
+from pathlib import Path
+import pyarrow.parquet
+from mien.modality import get_modality
+from mien.output.rows import RowFormat
+from mien.output.shards import Plan, open_shards
+rows = RowFormat("clip" if "clip" in kind or kind == "video" else get_modality(model.manifest.modality).kind)
+Path("shards").mkdir()
+shards = open_shards(Path("shards"), {}, lambda: Plan(3, 3, {"error": "string"}))
+worker = Worker(Job(model.folder, rows, None, {}, Path.cwd()), shards)
+worker({"shard": [0], "inputs": [json.dumps([[item, {}] for item in items]).encode()]})
+of_worker = pyarrow.parquet.read_table(shards.path(0))["error"].to_pylist()
+print(json.dumps([results, alone, heard, of_worker]))
 """
 
 

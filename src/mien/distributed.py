@@ -1,31 +1,40 @@
-"""Inputs read a part at a time, by workers that know nothing of each other: what ``mien predict --engine ray`` runs.
+"""Prediction in many processes or machines, by Ray Data: what ``mien predict --engine ray`` runs.
 
-The inputs are cut into parts, a worker that loaded its model once reads what is in one, and writes the results itself
-(:mod:`mien.output.shards`). Nothing here needs Ray; :mod:`mien.cli.ray` does.
+The inputs are cut into shards. One task reads and cuts them; others make the results of a shard each, with a model that
+their process loads once, and write them (:mod:`mien.output.shards`). A task whose process or machine dies is made again
+elsewhere. Shards stream from one to the other, so memory does not grow with their number. Needs the extra "scale".
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mien.cli.inputs import Source
-from mien.errors import MienError
-from mien.modalities.text.predictor import BATCHES_AHEAD
+from mien.errors import MienError, require
 from mien.modality import Predictor, answer_in, load
 from mien.output.rows import Row, RowFormat, Tally, plain_cells
 from mien.output.shards import Plan, ShardProgress, Shards
 from mien.output.tables import parquet_types, write_parquet
 from mien.results import ClipSummary, Moment, Person, Result
-from mien.runtime import count_characters
+from mien.runtime import count_characters, usable_threads
 
-_BLOCK, _PART = 64, 2**25  # rows whose characters are counted together; characters of a part
+Rows = Callable[[], Iterator[tuple[Any, Mapping[str, Any]]]]  # gives all inputs, each with its columns
+_BLOCK, _SHARD = 64, 2**25  # rows whose characters are counted together; characters of a shard
+_AHEAD = 256 * 2**20  # bytes of shards that wait for a worker
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # Ray reports its use to its makers where not told otherwise
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # those that matter come back to us
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
 
 
 @dataclass(frozen=True)
@@ -37,47 +46,41 @@ class Job:
         rows: of a result.
         labels: the label space to answer in; None for the model's own.
         options: of reading: batch_size; of pictures crops; of clips fps and frames.
-        threads: that a worker computes with.
         place: the folder that relative paths are meant from.
+        threads: that a worker computes with.
     """
 
     model: Path
     rows: RowFormat
     labels: str | None
-    options: dict[str, Any]
-    threads: int
+    options: Mapping[str, Any]
     place: Path
-
-    @property
-    def clips(self) -> bool:
-        """Whether the inputs are clips."""
-        return self.rows.kind == "clip"
+    threads: int = 1
 
 
 class Worker:
-    """Reads parts and writes their results; an actor of Ray's, or used as it is."""
+    """Makes shards with a model that it loads once."""
 
-    def __init__(self, job: Job, parts: Shards) -> None:
-        self.job, self.parts = job, parts
+    def __init__(self, job: Job, shards: Shards) -> None:
+        self.job, self.shards = job, shards
         os.chdir(job.place)
-        self.model, self.roll = answer_in(load(job.model, threads=job.threads), job.labels)
+        self.predictor, self._roll = answer_in(load(job.model, threads=job.threads), job.labels)
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[int]]:
-        """Make one part of what :func:`batches` gives; tells how many inputs it had.
+        """Make one shard of what :func:`batches` gives; returns how many inputs it had.
 
-        An input that a predictor fails on in a way it does not foresee, or that the process dies of (a decoder that
-        crashes, no memory left), has a row that says so.
+        An input that two processes died of (a decoder that crashes, no memory left) has a row that says so.
         """
-        number, pairs = int(batch["part"][0]), json.loads(batch["inputs"][0])
-        progress = ShardProgress(self.parts.progress(number))
-        results = map(self.roll, self._results([item for item, _ in pairs], progress))
-        with self.parts.write(number) as (scratch, tally):
-            write_parquet(scratch, self._rows(zip(results, pairs, strict=True), tally), self.parts.plan.columns)
+        number, pairs = int(batch["shard"][0]), json.loads(batch["inputs"][0])
+        progress = ShardProgress(self.shards.progress(number))
+        with self.shards.write(number) as (scratch, tally):
+            write_parquet(scratch, self._rows(pairs, progress, tally), self.shards.plan.columns)
         progress.end()
         return {"inputs": [len(pairs)]}
 
-    def _rows(self, results: Iterable[tuple[Result, tuple[str, Row]]], tally: Tally) -> Iterator[Row]:
-        for result, (_, columns) in results:
+    def _rows(self, pairs: list[tuple[str, Row]], progress: ShardProgress, tally: Tally) -> Iterator[Row]:
+        results = map(self._roll, self._results([item for item, _ in pairs], progress))
+        for result, (_, columns) in zip(results, pairs, strict=True):
             tally.add(result, self.job.rows.kind)
             for row in self.job.rows.rows(result, columns):
                 tally.rows += 1
@@ -85,93 +88,164 @@ class Worker:
                 yield json.loads(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"))
 
     def _results(self, items: list[str], progress: ShardProgress) -> Iterator[Result]:
-        if not progress.again and not self.job.clips:
-            try:
-                yield from list(self._read(items))
-                return
-            except MienError:
-                raise
-            except Exception:  # which input it is shows below
-                pass
-        for place, item in enumerate(items):
+        predict: Callable[..., Iterator[Result]] = partial(self.predictor.predict_many, **self.job.options)
+        if not progress.again:
+            yield from predict(items)
+            return
+        for place, item in enumerate(items):  # a process died: one at a time, so that it shows over which input
             if place in progress.deadly:
-                yield self._failed(item, "two processes that read it were killed")
+                why = "two processes that read it were killed"
+                yield self.predictor.result(item, error=why if self.job.rows.kind == "text" else f"{item}: {why}")
             else:
                 progress.at(place)
-                yield self._alone(item)
+                yield from predict([item])
 
-    def _alone(self, item: str) -> Result:
+
+_workers: dict[str, Worker] = {}  # of this process: one
+
+
+def make_shard(job: Job, shards: Shards, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[int]]:
+    """A task: make one shard, with the worker of this process."""
+    if (worker := _workers.get(key := repr((job, shards.folder)))) is None:
+        _workers.clear()
+        worker = _workers[key] = Worker(job, shards)
+    return worker(batch)
+
+
+def batches(rows: Rows, shards: Shards, place: Path, _: Any = None) -> Iterator[dict[str, Any]]:
+    """A task: the inputs of the shards that are missing, as Ray Data passes them on: number and JSON."""
+    os.chdir(place)
+    for number, some in shards.pending(rows()):
+        pairs = [(item, plain_cells(columns)) for item, columns in some]
+        yield {"shard": [number], "inputs": [json.dumps(pairs).encode()]}
+
+
+def run_on_ray(
+    ray: Any, job: Job, shards: Shards, rows: Rows, workers: int | None = None
+) -> Generator[int, None, None]:
+    """Make the shards that are missing; gives the number of inputs of each that is done.
+
+    Args:
+        ray: what :func:`require_ray` gives.
+        rows: see :data:`Rows`; is sent to the machine that reads them.
+        workers: processes; by default one for each core.
+    """
+    with _started(ray, workers) as (slots, threads):
+        from ray import data
+
+        context = data.DataContext.get_current()
+        context.enable_progress_bars = context.print_on_execution_start = False
+        context.target_max_block_size = 1  # each shard is handed on as soon as it is read
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+        make = partial(make_shard, replace(job, threads=threads), shards)
+        stream = (
+            data.from_items([0])
+            .map_batches(partial(batches, rows, shards, job.place), batch_size=None, num_cpus=0)
+            .map_batches(make, batch_size=1, num_cpus=threads, concurrency=slots)
+        )
         try:
-            return next(iter(self._read([item])))
-        except Exception as error:
-            return self.model.failed(item, error)
+            for row in stream.iter_rows():
+                yield int(row["inputs"])
+        except ray.exceptions.RayError as error:
+            raise _foreseen(error, shards) from error
 
-    def _failed(self, item: str, why: str) -> Result:
-        return self.model.result(item, error=why if self.model.manifest.modality == "text" else f"{item}: {why}")
 
-    def _read(self, items: list[str]) -> Iterable[Result]:
-        return map(self._clip, items) if self.job.clips else self.model.predict_many(items, **self.job.options)
+def require_ray() -> Any:
+    """Ray, told to be quiet.
 
-    def _clip(self, item: str) -> Result:
-        model: Any = self.model  # one of clips or scenes
+    Raises:
+        MissingExtra: the packages of the extra "scale" are not installed.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    ray, *_ = (require(name, "scale") for name in ("ray", "ray.data", "pyarrow"))
+    return ray
+
+
+@contextmanager
+def _started(ray: Any, workers: int | None) -> Iterator[tuple[int, int]]:
+    """Ray on this machine, or the cluster of RAY_ADDRESS; gives the number of workers, and the threads of each."""
+    cores, cluster = usable_threads(), os.environ.get("RAY_ADDRESS")
+    threads = 1 if cluster else max(1, cores // (workers or cores))
+    own: dict[str, Any] = {"address": "local", "num_cpus": threads * (workers or cores), "include_dashboard": False,
+                           "object_store_memory": _AHEAD}  # fmt: skip
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # where Ray tells of workers that it ended
         try:
-            reading = model.read(item, **self.job.options)
-            for _ in reading:
-                pass
-            result: Result = reading.result()
-        except Exception as error:
-            return self.model.failed(item, error)
-        return result
+            ray.init(log_to_driver=False, logging_level="CRITICAL", **({} if cluster else own))
+        except (OSError, RuntimeError, ValueError) as error:
+            raise MienError(f"Ray does not start: {' '.join(str(error).split())}") from error
+        try:
+            yield workers or max(1, int(ray.cluster_resources().get("CPU", 1))), threads
+        finally:
+            ray.shutdown()  # ends the workers: nothing is being written any more
 
 
-def batches(sources: Sequence[Source], parts: Shards, _: Any = None) -> Iterator[dict[str, Any]]:
-    """The inputs of the shards that are missing, as Ray Data passes them on: number and JSON."""
-    for number, chunk in parts.pending(row for source in sources for row in source.rows()):
-        pairs = [(item, plain_cells(columns)) for item, columns in chunk]
-        yield {"part": [number], "inputs": [json.dumps(pairs).encode()]}
+def _foreseen(error: BaseException, shards: Shards) -> MienError:
+    """What a worker raised on purpose, or else the first line of what went wrong in it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MienError):
+            return MienError(str(getattr(cause, "cause", cause)))
+        cause = cause.__cause__
+    last = str(error).strip().splitlines()[-1]
+    return MienError(f"a worker failed: {last}; the parts that are done are kept in {shards.folder}")
 
 
-def layout(
-    job: Job, model: Predictor, roll: Callable[[Result], Result], sources: Sequence[Source], workers: int
+def plan_shards(
+    job: Job, predictor: Predictor, roll: Callable[[Result], Result], rows: Rows, total: int | None, workers: int | None
 ) -> Plan:
-    """How many inputs there are, in parts of which size, and which columns; runs through tables once."""
-    example, count, held, most_held = _example(model, job.clips), 0, 0, 1  # characters of _BLOCK rows
+    """How many inputs there are, in shards of which size, and which columns; runs through tables once."""
+    kind, example = job.rows.kind, _example(predictor, job.rows.kind)
+    count, held, most_held = 0, 0, 1  # inputs; characters of a block of rows
 
     def samples() -> Iterator[Row]:
         nonlocal count, held, most_held
-        if model.manifest.modality != "text":
-            count = sum(source.total or 0 for source in sources)
+        if kind != "text":
+            count = total or 0
             yield from job.rows.rows(roll(example), {})
             return
-        for source in sources:
-            for place, (text, cells) in enumerate(source.rows()):
-                columns = plain_cells(cells)
-                if place == 0:
-                    yield from job.rows.rows(roll(example), columns)
-                yield columns
-                count += 1
-                held = count_characters((text, cells)) + (held if count % _BLOCK else 0)
-                most_held = max(most_held, held)
+        seen: set[tuple[str, ...]] = set()  # columns of a table
+        for item, cells in rows():
+            columns = plain_cells(cells)
+            if (names := tuple(columns)) not in seen:
+                seen.add(names)
+                yield from job.rows.rows(roll(example), columns)
+            yield columns
+            count += 1
+            held = count_characters((item, cells)) + (held if count % _BLOCK else 0)
+            most_held = max(most_held, held)
 
     columns = parquet_types(samples)
-    least, most = (1, 8) if job.clips else (64, 1024)  # inputs of a part
-    if model.manifest.modality == "text":  # cut where one process alone cuts: the same texts are read together
-        least, most = BATCHES_AHEAD * job.options["batch_size"], 8192
-        if (fitting := _BLOCK * max(1, _PART // most_held)) < most:
+    least, most = (1, 8) if kind == "clip" else (64, 1024)  # inputs of a shard
+    if kind == "text":  # cut where one process alone cuts: the same texts are read together
+        least, most = 16 * job.options["batch_size"], 8192
+        if (fitting := _BLOCK * max(1, _SHARD // most_held)) < most:
             least = most = fitting
-    size = min(-(-count // (4 * workers)), most)  # small enough that all workers are done at about the same time
+    size = min(-(-count // (4 * (workers or usable_threads()))), most)  # all workers are done at about the same time
     return Plan(max(1, -(-size // least)) * least, count, columns)
 
 
-def _example(model: Predictor, clips: bool) -> Result:
+def _example(predictor: Predictor, kind: str) -> Result:
     """A result that has everything a result of this model can have."""
-    scores, box = np.eye(1, len(model.space), dtype=np.float32)[0], (0.0, 0.0, 1.0, 1.0)
-    ratings = np.array([entry.low for entry in model.manifest.ratings], np.float32)
-    if model.manifest.modality == "text":
-        return model.result("text", [scores])
-    result = model.result("file", [scores], boxes=[box], ratings=[ratings])
-    if not clips:
+    scores, box = np.eye(1, len(predictor.space), dtype=np.float32)[0], (0.0, 0.0, 1.0, 1.0)
+    if kind == "text":
+        return predictor.result("text", [scores])
+    ratings = np.array([entry.low for entry in predictor.manifest.ratings], np.float32)
+    result = predictor.result("file", [scores], boxes=[box], ratings=[ratings])
+    if kind != "clip":
         return result
-    whole, clip = model.prediction(scores, None, ratings), ClipSummary(0.0, 1, 1, 1, 0, "problem")
+    whole, summary = predictor.prediction(scores, None, ratings), ClipSummary(0.0, 1, 1, 1, 0, "problem")
     moment, person = Moment(0.0, 1, result.items[0]), Person(1, whole, 0.0, 0.0, 1)
-    return replace(result, items=(whole,), timeline=(moment,), people=(person,), clip=clip)
+    return replace(result, items=(whole,), timeline=(moment,), people=(person,), clip=summary)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder of results that cannot be made, before anything is computed; raises MienError."""
+    from mien.output.writer import FORMATS
+
+    if folder.suffix in FORMATS:
+        raise MienError(f"{folder}: results go into a folder here, as Parquet parts; name it without {folder.suffix}")
+    if folder.exists() and not folder.is_dir():
+        raise MienError(f"{folder} is a file; results go into a folder here")
+    if not folder.parent.is_dir():
+        raise MienError(f"{folder}: the folder {folder.parent} does not exist")

@@ -15,6 +15,7 @@ from mien.errors import cut, cut_message
 from mien.labels import Emotion, LabelSpace, get_space, rollup_scores
 from mien.segments import segments
 
+EMPTY = "text is empty"  #: the error of a text without anything to read
 _SHOWN = 3  # predictions in a result's repr
 Box = tuple[float, float, float, float]
 Scales = Mapping[str, tuple[float, float]]  # rating → its lowest and highest value

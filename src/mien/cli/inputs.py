@@ -1,157 +1,222 @@
-"""What the inputs of ``predict`` are: texts, files of lines, tables; pictures, clips, and folders of them."""
+"""The inputs of ``predict``: texts, files of lines, tables; pictures, clips, and folders of them; rows of numbers."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mien.errors import DataError, InputError, MienError, print_line, quoted
-from mien.inputs import exists, is_address, named_kind, refuse_path
+from mien.cli.usage import log
+from mien.errors import DataError, InputError, quoted
+from mien.inputs import exists, file_kind, is_address, named_kind, refuse_path
 
-#: modality → what an input of it is called.
-NAMES = {"text": "text", "face": "picture", "video": "clip", "scene": "picture"}
-_MEANT: dict[str, Callable[[str], bool]] = {
-    "face": lambda item: named_kind(item) == "picture",
-    "video": lambda item: named_kind(item) == "clip",
-}
+if TYPE_CHECKING:
+    from mien.inputs import Kind
+    from mien.modality import Modality
+
+Columns = Mapping[str, Any]  # the cells of a table's row
 _AS_TEXT = "for a text, add --as text"
 _SAMPLE = 2**16  # bytes at the start and at the end of a table by which it is known again
-_ALSO = {"scene": ("face", "video")}  # modality → what its models take besides, by looks
+_FILES: tuple[Kind, ...] = ("picture", "clip")  # kinds that are known by their names
 
 
+@dataclass(frozen=True)
 class Source:
-    """Where texts come from: strings of the command line, or a table on disk; or pictures or clips by their names.
+    """Where inputs come from: a text of the command line, a table on disk, or pictures or clips by their names.
 
     Attributes:
-        name: of the input.
+        name: of it.
+        rows: gives each input, and its columns.
         columns: of the table, as they go along into a file.
-        rows: gives the text or path of each input, and its columns.
-        total: how many there are; None where that is not known beforehand.
-        identity: what changes when the input does.
+        total: how many inputs there are; None where that is not known beforehand.
+        identity: gives what changes when the inputs do; by default that of the file of its name.
         left_out: of folders: what was left out of them, by ending or reason, and how often; None without folders.
     """
 
-    def __init__(
-        self,
-        name: str,
-        columns: tuple[str, ...],
-        rows: Callable[[], Iterator[tuple[Any, dict[str, Any]]]],
-        total: int | None,
-        identity: Callable[[], Any] | None = None,
-        left_out: Counter[str] | None = None,
-    ) -> None:
-        self.left_out = left_out
-        self.name, self.columns, self.rows, self.total = name, columns, rows, total
-        self.identity = identity or (lambda: _identity(name))
+    name: str
+    rows: Callable[[], Iterator[tuple[Any, Columns]]]
+    columns: tuple[str, ...] = ()
+    total: int | None = None
+    identity: Callable[[], Any] | None = None
+    left_out: Counter[str] | None = None
 
 
-def stopped(kept: str, *added: str) -> MienError:
-    """The error after Ctrl-C; to go on takes the command that this process was started with, and more options."""
-    error, given = MienError(f"stopped: {kept}"), sys.argv[1:]
-    end = given.index("--") if "--" in given else len(given)
-    error.command = shlex.join(["mien", *given[:end], *added, *given[end:]])
-    return error
+@dataclass(frozen=True)
+class Inputs:
+    """All inputs of a call.
+
+    Attributes:
+        modality: whose model reads them.
+        kind: what they are.
+        sources: where they come from.
+        single: whether it is one file.
+    """
+
+    modality: Modality
+    kind: Kind
+    sources: tuple[Source, ...]
+    single: bool
+
+    def rows(self) -> Iterator[tuple[Any, Columns]]:
+        """Each input, and its columns."""
+        return (row for source in self.sources for row in source.rows())
+
+    @property
+    def total(self) -> int | None:
+        """How many there are; None where that is not known."""
+        totals = [source.total for source in self.sources if source.total is not None]
+        return sum(totals) if len(totals) == len(self.sources) else None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of all tables."""
+        return tuple(name for source in self.sources for name in source.columns)
+
+    @property
+    def again(self) -> bool:
+        """Whether the same come again when they are read again."""
+        return all(source.name != "-" for source in self.sources)
+
+    @property
+    def slips(self) -> int:
+        """How many are empty texts of the command line itself."""
+        return sum(not source.name.strip() for source in self.sources)
+
+    @property
+    def left_out(self) -> Counter[str] | None:
+        """What was left out of all folders; None where there are none."""
+        counts = [source.left_out for source in self.sources if source.left_out is not None]
+        return +sum(counts, Counter[str]()) if counts else None
+
+    def identities(self) -> list[Any]:
+        """What changes when an input does."""
+        return [source.identity() if source.identity else _identity(source.name) for source in self.sources]
 
 
-def kind_of(inputs: list[str], model: str | None, modality: str | None) -> str:
-    """The modality of the inputs: as told, as the model named reads them, or by what they look like.
+def resolve(
+    inputs: list[str],
+    model: str | None = None,
+    modality: str | None = None,
+    column: str | None = None,
+    encoding: str | None = None,
+    quotes: bool = True,
+) -> Inputs:
+    """What the arguments of ``predict`` are: as told, as the model named reads them, or by what they look like.
+
+    Args:
+        modality: that the caller names.
+        column: of tables, the one with the text.
+        encoding: of text files; found out if not given.
+        quotes: whether quotes enclose fields in a .tsv.
 
     Raises:
-        InputError: inputs of several kinds together, such as the model does not read, or numbers without a model.
+        InputError: inputs of several kinds together, or such as the model does not read; a file or folder that is not
+            there or of no use; a modality without a shipped model, where none is named.
     """
-    if modality == "features" and model is None:
-        raise InputError("no model of features is shipped; train one and name it with --model")
+    from mien.modality import default_modality, get_modality
+    from mien.model import find_model, read_manifest, shipped
+
     for item in inputs if modality != "text" else ():
-        if is_address(item) or (modality is None and not (_means_file(item) or exists(item))):
+        if is_address(item) or (modality is None and not (named_kind(item) or exists(item))):
             refuse_path(item, _AS_TEXT)
-    if modality is not None:
-        return modality
-    if model is None:
-        return _by_looks(inputs)
-    from mien.model import find_model, read_manifest
-
-    reads = read_manifest(find_model(model)).modality
-    strange = {kind: means for kind, means in _MEANT.items() if kind not in (reads, *_ALSO.get(reads, ()))}
-    for item in inputs:
-        for kind, means in strange.items():
-            if means(item) and exists(Path(item)) and not Path(item).is_dir():
-                hint = " (for a text, add --as text)" if reads == "text" else ""
-                raise InputError(f"{item} is a {NAMES[kind]}; the model {model} reads {reads}{hint}")
-    return reads
-
-
-def _means_file(item: str) -> bool:
-    """Whether it is named as a picture or clip; where none is there, its result says so."""
-    return any(means(item) for means in _MEANT.values())
+    if modality is None and model is None:
+        found = default_modality(_common_kind(inputs))
+    else:
+        found = get_modality(modality or read_manifest(find_model(str(model))).modality)
+    if model is None and found.name not in shipped():
+        raise InputError(f"no model of {found.name} is shipped; train one and name it with --model")
+    if modality is None and model is not None:
+        _refuse_others(inputs, model, found)
+    kind = _kind_read(inputs, found)
+    if kind == "text":
+        how = {"encoding": encoding, "quotes": quotes}
+        sources = [_text_source(item, column, how, literal=modality == "text") for item in inputs]
+    elif kind == "row":
+        sources = [_row_source(Path(item), str(model), encoding) for item in inputs]
+    else:
+        sources = [_file_source(inputs, kind)]
+    return Inputs(found, kind, tuple(sources), len(inputs) == 1 and not _is_folder(inputs[0]))
 
 
-def _by_looks(inputs: list[str]) -> str:
+# ----------------------------------------------------------------------------------------------- kinds by looks
+
+
+def _is_folder(item: str | Path) -> bool:
+    return bool(str(item).strip()) and exists(item) and Path(item).is_dir()
+
+
+def _look(item: str, advice: str | None = None) -> Kind:
+    """By the end of its name, or a folder's by what is in it; *advice* is for one that holds both."""
+    if not _is_folder(item):
+        return named_kind(item) or "text"
+    held = {kind: len(_inside(item, kind)) for kind in _FILES}
+    if all(held.values()):
+        counts = " and ".join(f"{count:,} {kind}{'s' * (count > 1)}" for kind, count in held.items())
+        raise InputError(f"{item} holds {counts}: {advice or _advice()}")
+    if not any(held.values()):
+        _inside(item, "picture", left_out := Counter[str]())
+        raise InputError(f"{item} is a folder without pictures or clips{_besides(left_out)}")
+    return next(kind for kind, count in held.items() if count)
+
+
+def _advice() -> str:
+    from mien.modality import default_modality
+
+    return "say which with " + " or ".join(f"--as {default_modality(kind).name}" for kind in _FILES)
+
+
+def _common_kind(inputs: list[str]) -> Kind:
     kinds = [_look(item) for item in inputs]
-    first = next((kind for kind in kinds if kind != "text"), "text")
+    first: Kind = next((kind for kind in kinds if kind != "text"), "text")
     other = next((item for item, kind in zip(inputs, kinds, strict=True) if kind != first), None)
     if other is None:
         return first
     item = inputs[kinds.index(first)]
     if (kind := kinds[inputs.index(other)]) != "text":
-        told = f"{item} is a {NAMES[first]} and {other} a {NAMES[kind]} (or folders of them)"
-        raise InputError(f"{told}: give them in two calls")
-    held = f"{quoted(item)} is a {NAMES[first]} or a folder of them"
+        both = f"{item} is a {first} and {other} a {kind} (or folders of them)"
+        raise InputError(f"{both}: give them in two calls")
+    held = f"{quoted(item)} is a {first} or a folder of them"
     raise InputError(f"{held} and {quoted(other)!r} is not: give them in two calls, or add --as")
 
 
-def are_clips(inputs: list[str], kind: str) -> bool:
-    """Whether the inputs of that modality are clips; models of scenes read pictures too.
+def _refuse_others(inputs: list[str], model: str, modality: Modality) -> None:
+    """Refuse files that by their names are of a kind which the model does not read."""
+    for item in inputs:
+        if (kind := named_kind(item)) and kind not in modality.reads and exists(item) and not _is_folder(item):
+            hint = f" ({_AS_TEXT})" if modality.kind == "text" else ""
+            raise InputError(f"{item} is a {kind}; the model {model} reads {modality.name}{hint}")
 
-    Raises:
-        InputError: scenes in pictures and in clips, which are not read in one call; or a folder with neither.
-    """
-    if kind != "scene":
-        return kind == "video"
-    clips = [_look(item, "give them in two calls, by their names") == "video" for item in inputs]
+
+def _kind_read(inputs: list[str], modality: Modality) -> Kind:
+    """As what the inputs are read by a modality; where it reads pictures and clips, by their names."""
+    if len(modality.reads) == 1:
+        return modality.kind
+    kinds = [_look(item, "give them in two calls, by their names") for item in inputs]
+    clips = [kind == "clip" for kind in kinds]
     if len(set(clips)) > 1:
         still = inputs[clips.index(False)]
         raise InputError(f"{still} is no clip or folder of clips, and others are: give pictures and clips in two calls")
-    return clips[0]
+    return "clip" if clips[0] else modality.kind
 
 
-def _look(item: str, advice: str = "say which with --as face or --as video") -> str:
-    """By the end of its name, or a folder's by what is in it; *advice* is for one that holds both."""
-    if not item.strip() or not _is_folder(Path(item)):
-        return next((kind for kind, means in _MEANT.items() if means(item)), "text")
-    held = {kind: _inside(item, kind) for kind in _MEANT}
-    if all(held.values()):
-        told = " and ".join(f"{len(names):,} {NAMES[kind]}{'s' * (len(names) > 1)}" for kind, names in held.items())
-        raise InputError(f"{item} holds {told}: {advice}")
-    if not any(held.values()):
-        left_out = Counter[str]()
-        _inside(item, "face", left_out)
-        raise InputError(f"{item} is a folder without pictures or clips{_besides(left_out)}")
-    return next(kind for kind, names in held.items() if names)
+# ------------------------------------------------------------------------------------------------------ sources
 
 
-def _is_folder(path: Path) -> bool:
-    return exists(path) and path.is_dir()
-
-
-def _inside(folder: str, kind: str, left_out: Counter[str] | None = None) -> list[str]:
+def _inside(folder: str, kind: Kind, left_out: Counter[str] | None = None) -> list[str]:
     """The pictures or clips in a folder, whatever their depth, in the order of their names.
 
     Args:
         left_out: counts what else is in it, by its ending or why it was left out.
     """
-    from mien.media.clips import is_clip
-    from mien.media.images import is_picture
-
-    wanted, found = is_clip if kind == "video" else is_picture, []
+    found: list[str] = []
     left_out = Counter() if left_out is None else left_out
 
     def unreadable(_: OSError) -> None:
@@ -163,37 +228,32 @@ def _inside(folder: str, kind: str, left_out: Counter[str] | None = None) -> lis
         left_out.update({"hidden": len(hidden), "link to a folder": len(links)})
         below[:] = sorted({*below} - hidden - links)
         for name in names:
-            if name not in hidden and wanted(name):
+            if name not in hidden and file_kind(name) == kind:
                 found.append(os.path.join(place, name))
             elif name not in hidden:
                 left_out[os.path.splitext(name)[1].lower() or "no ending"] += 1
     return sorted(found)
 
 
-def files(inputs: list[str], kind: str) -> Source:
-    """The pictures or clips named, and those in the folders named.
-
-    Raises:
-        InputError: a folder holds none.
-    """
+def _file_source(inputs: list[str], kind: Kind) -> Source:
+    """The pictures or clips named, and those in the folders named."""
     paths: list[str] = []
     left_out: Counter[str] | None = None
     for item in inputs:
-        if not _is_folder(Path(item)):
+        if not _is_folder(item):
             paths.append(item)
             continue
         left_out = Counter() if left_out is None else left_out
         found = _inside(item, kind, left_out)
         if not found:
-            raise InputError(f"{item} is a folder without {NAMES[kind]}s{_besides(left_out)}")
+            raise InputError(f"{item} is a folder without {kind}s{_besides(left_out)}")
         paths += found
 
     def identity() -> str:
-        return hashlib.sha256(
-            json.dumps([_identity(path, sample=False) for path in paths]).encode("utf-8", "replace")
-        ).hexdigest()
+        known = json.dumps([_identity(path, sample=False) for path in paths])
+        return hashlib.sha256(known.encode("utf-8", "replace")).hexdigest()
 
-    return Source(f"{NAMES[kind]}s", (), lambda: ((path, {}) for path in paths), len(paths), identity, left_out)
+    return Source(f"{kind}s", lambda: ((path, {}) for path in paths), (), len(paths), identity, left_out)
 
 
 def _besides(left_out: Counter[str]) -> str:
@@ -205,64 +265,26 @@ def counted(left_out: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {what}" for what, count in Counter(left_out).most_common() if count)
 
 
-def left_out_of(sources: Iterable[Source]) -> Counter[str] | None:
-    """What was left out of all folders; None where there are none."""
-    counts = [source.left_out for source in sources if source.left_out is not None]
-    return +sum(counts, Counter[str]()) if counts else None
-
-
-def texts(
-    inputs: list[str], column: str | None, *, literal: bool, encoding: str | None = None, quotes: bool = True
-) -> Iterator[Source]:
-    """The texts, files of lines and tables named.
-
-    Args:
-        literal: every input is a text that is no file, whatever it looks like.
-        encoding: of files and standard input; None where :mod:`mien.datasets.lines` finds it out.
-        quotes: whether quotes enclose fields in a .tsv.
-
-    Raises:
-        InputError: a folder, a file that is no table, or what is taken for a path and is not there.
-    """
+def _text_source(item: str, column: str | None, how: Mapping[str, Any], *, literal: bool) -> Source:
+    """A text, a file of lines or a table; *literal*: a text that is no file, whatever it looks like."""
     from mien.datasets.tables import table_suffix
 
-    for item in inputs:
-        if item == "-":
-            yield Source("-", (), lambda: ((line.rstrip("\r\n"), {}) for line in _standard_input(encoding)), None)
-        elif not item.strip() or not exists(item):
-            if not literal:
-                refuse_path(item, _AS_TEXT)
-            if table_suffix(Path(item)) or _ends_like_media(item):
-                _report(f"{quoted(item)!r} is read as a text: there is no file of that name")
-            yield _literal(item)
-        elif Path(item).is_dir():
-            raise InputError(f"{item} is a folder; a text, a file of lines or a table is meant{_itself(item, literal)}")
-        elif literal and not table_suffix(Path(item)):
-            raise InputError(f"{item} is a file, and its name is no text to read{_itself(item, literal)}")
-        else:
-            if literal:
-                _report(f"{quoted(item)!r} is a file: its texts are read, not its name")
-            yield _table(Path(item), column, encoding, quotes)
-
-
-def _itself(item: str, literal: bool) -> str:
-    """How to have a name read that is also a text."""
-    return f" (for the text itself: echo {quoted(item)!r} | mien predict -)" if literal else ""
-
-
-def _ends_like_media(item: str) -> bool:
-    from mien.media.clips import is_clip
-    from mien.media.images import is_picture
-
-    return len(item) < 256 and (is_picture(item) or is_clip(item))
-
-
-def _report(line: str) -> None:
-    print_line(f"note: {line}", sys.stderr)
-
-
-def _literal(text: str) -> Source:
-    return Source(text, (), lambda: iter([(text, {})]), 1)
+    if item == "-":
+        return Source(item, lambda: ((line.rstrip("\r\n"), {}) for line in _standard_input(how["encoding"])))
+    if not item.strip() or not exists(item):
+        if not literal:
+            refuse_path(item, _AS_TEXT)
+        if table_suffix(Path(item)) or (len(item) < 256 and file_kind(item)):
+            log(f"note: {quoted(item)!r} is read as a text: there is no file of that name")
+        return Source(item, lambda: iter([(item, {})]), (), 1)
+    itself = f" (for the text itself: echo {quoted(item)!r} | mien predict -)" if literal else ""
+    if _is_folder(item):
+        raise InputError(f"{item} is a folder; a text, a file of lines or a table is meant{itself}")
+    if literal and not table_suffix(Path(item)):
+        raise InputError(f"{item} is a file, and its name is no text to read{itself}")
+    if literal:
+        log(f"note: {quoted(item)!r} is a file: its texts are read, not its name")
+    return _table_source(Path(item), column, how)
 
 
 def _standard_input(encoding: str | None) -> Iterator[str]:
@@ -272,15 +294,15 @@ def _standard_input(encoding: str | None) -> Iterator[str]:
     return decoded_lines(stream_blocks(sys.stdin.buffer), "standard input", encoding)
 
 
-def _table(path: Path, column: str | None, encoding: str | None, quotes: bool) -> Source:
+def _table_source(path: Path, column: str | None, how: Mapping[str, Any]) -> Source:
     from mien.datasets.cells import text_column
     from mien.datasets.tables import cell_text, open_table
 
-    table = open_table(path, encoding=encoding, quotes=quotes)
+    table = open_table(path, **how)
     name = text_column(table.columns, column, path)
     plain = table.columns == ("text",)
 
-    def rows() -> Iterator[tuple[str, dict[str, Any]]]:
+    def rows() -> Iterator[tuple[str, Columns]]:
         for line, row in table.records():
             try:
                 text = cell_text(row[name]) or ""
@@ -288,7 +310,15 @@ def _table(path: Path, column: str | None, encoding: str | None, quotes: bool) -
                 raise DataError(f"{path}:{line}: {error}") from None
             yield text, {} if plain else row
 
-    return Source(str(path), table.columns, rows, table.rows)
+    return Source(str(path), rows, table.columns, table.rows)
+
+
+def _row_source(path: Path, model: str, encoding: str | None) -> Source:
+    """The rows of a table that has the columns which the model reads."""
+    from mien.modalities.features.table import rows_of
+
+    table, rows = rows_of(path, model, encoding)
+    return Source(str(path), rows, table.columns, table.rows)
 
 
 def _identity(name: str, sample: bool = True) -> list[Any]:
@@ -311,11 +341,3 @@ def _identity(name: str, sample: bool = True) -> list[Any]:
             digest.update(file.read(_SAMPLE))
             found.append(digest.hexdigest())
     return found
-
-
-def numbers(path: Path, model: str, encoding: str | None = None) -> Source:
-    """The rows of a table of numbers that has the columns which the model reads."""
-    from mien.modalities.features.table import rows_of
-
-    table, rows = rows_of(path, model, encoding)
-    return Source(str(path), table.columns, rows, table.rows)

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.inputs import stopped
-from mien.cli.usage import log, target
+from mien.cli.usage import log, stopped, target
 from mien.errors import MienError, print_line
 
 

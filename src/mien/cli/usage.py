@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mien.errors import cut, print_json, print_line, printable
+from mien.errors import MienError, cut, print_json, print_line, printable
 from mien.inputs import to_write
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ def log(line: str) -> None:
 def print_document(document: Any) -> None:
     """Print the one JSON document of a verb."""
     print_json(json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def stopped(kept: str, *added: str) -> MienError:
+    """The error after Ctrl-C; to go on takes the command that this process was started with, and more options."""
+    error, given = MienError(f"stopped: {kept}"), sys.argv[1:]
+    end = given.index("--") if "--" in given else len(given)
+    error.command = shlex.join(["mien", *given[:end], *added, *given[end:]])
+    return error
 
 
 def target(help: str, *names: str) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mien.modality import Kind, get_modality
-from mien.results import Prediction, Result
+from mien.results import EMPTY, Prediction, Result
 
 Row = dict[str, Any]
 OWN = ("label", "emoji", "score", "labels", "error")  # columns that mien adds to those of a table of texts
@@ -175,14 +175,16 @@ class Tally:
         rows: rows of the file.
         labels: how often each label came: of pictures over all faces or persons, else one for each input, "—" for none.
         unread: inputs that could not be read.
+        empty: texts without anything to read, which are among these.
         partial: clips that were not read to their end.
-        problems: why, in one line each; the first 20.
+        problems: why, in one line each; the first 20, without the empty texts.
     """
 
     inputs: int = 0
     rows: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     unread: int = 0
+    empty: int = 0
     partial: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -195,14 +197,16 @@ class Tally:
             self.labels[result.label or "—"] += 1
         problem = problem_of(result)
         self.unread += result.error is not None
+        self.empty += result.error == EMPTY
         self.partial += problem is not None and result.error is None
-        if problem and len(self.problems) < PROBLEMS:
+        if problem and problem != EMPTY and len(self.problems) < PROBLEMS:
             self.problems.append(problem)
 
     def __iadd__(self, other: Tally) -> Tally:
         """Add the counts of further results."""
         self.inputs, self.rows = self.inputs + other.inputs, self.rows + other.rows
         self.unread, self.partial = self.unread + other.unread, self.partial + other.partial
+        self.empty += other.empty
         self.labels.update(other.labels)
         self.problems = (self.problems + other.problems)[:PROBLEMS]
         return self

@@ -214,6 +214,8 @@ class ShardWriter(Writer):
         with self._lock:
             if self._pending is not None:
                 self._pending.close()  # leaves out a shard that is not through
+            if error is not None:  # perhaps between a shard and its count
+                self.done = self.shards.tally().inputs
             super().__exit__(error, _, __)
 
 

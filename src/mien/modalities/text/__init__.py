@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from mien.modality import Modality
-
-EMPTY = "text is empty"  #: the error of a text without anything to read
+from mien.results import EMPTY as EMPTY
 
 MODALITY = Modality(
     name="text",

@@ -46,7 +46,7 @@ def load(model: str | os.PathLike[str], *, threads: int | None = None, digest: s
 
 
 class Predictor(OldMethods):
-    """A loaded model. Made by :func:`mien.load`. A modality brings ``sample`` or ``prepare``, and ``forward``.
+    """A loaded model. Made by :func:`mien.load`. A modality brings ``sample`` or ``prepare``; maybe ``forward``.
 
     An input is a text (str), or a picture: its path (str or Path), its file's bytes, or its pixels, uint8 of shape
     (height, width, 3) red, green, blue or (height, width) gray; or a person in a picture, a
@@ -117,8 +117,9 @@ class Predictor(OldMethods):
         return Item(self.name_of(item), [self.sample(item)])
 
     def forward(self, samples: Sequence[Any], batch_size: int, groups: Sequence[str] | None = None) -> Outputs:
-        """Run the network on samples, at least one; *groups* as :meth:`outputs` has them."""
-        raise NotImplementedError
+        """Run the network on samples, at least one, here of one shape; *groups* as :meth:`outputs` has them."""
+        scores = self._session.run(np.stack(samples))[:, self._columns]
+        return Outputs(scores, np.zeros((len(samples), 0), np.float32))
 
     def assemble(self, item: Item, outputs: Outputs) -> Result:
         """The result of an input of those samples."""

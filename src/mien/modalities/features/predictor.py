@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from mien.modalities.features.preprocess import FeatureSettings, Row, check_columns, prepare
-from mien.modality import Outputs, Predictor
+from mien.modality import Predictor
 
 
 class FeaturePredictor(Predictor):
@@ -50,7 +50,3 @@ class FeaturePredictor(Predictor):
         if self._places is not None and isinstance(item, np.ndarray):
             item = item[self._places]
         return prepare(item, self.settings.columns)
-
-    def forward(self, samples: Sequence[np.ndarray], batch_size: int, groups: Sequence[str] | None = None) -> Outputs:
-        """Probabilities of prepared rows."""
-        return Outputs(self._session.run(np.stack(samples)), np.zeros((len(samples), 0), np.float32))

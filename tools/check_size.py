@@ -10,7 +10,7 @@ from pathlib import Path
 
 MOST = 400
 ROOT = Path(__file__).parents[1] / "src" / "mien"
-ALLOWED = {"report.html.j2": 425, "modality.py": 478}  # files yet to be split
+ALLOWED = {"report.html.j2": 425}  # files yet to be split
 ENDINGS = (".py", ".js", ".css", ".html", ".j2", ".yaml")
 
 

@@ -35,6 +35,7 @@ from mien.serve.settings import ServeSettings
 T = TypeVar("T")
 
 _PAGE = Path(__file__).parent / "page"
+_TEMPLATE = "static.html"  # of pages that mien writes
 _FEW = 8  # predictions that are written out at once; more are in a thread
 _SOON = 0.25  # seconds within which most answers are there, so that it is not worth to watch for the client to leave
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -87,11 +88,11 @@ def _add_predict(
     app: FastAPI, modality: Modality, models: Models, reader: RequestReader, settings: ServeSettings
 ) -> None:
     async def predict(request: Request) -> Response:
-        async with reader.read(request, modality.kind) as asked:
-            served = models.choose(asked.model, modality.name)
-            predictor, roll_up = served.view(asked.labels)
-            request.scope["mien"] = {"model": served.name, "inputs": len(asked.items)}
-            work = served.batcher.predict(predictor, asked.inputs, await served.costs(asked.inputs))
+        async with reader.read(request, modality.kind) as parsed:
+            served = models.choose(parsed.model, modality.name)
+            predictor, roll_up = served.view(parsed.labels)
+            request.scope["mien"] = {"model": served.name, "inputs": len(parsed.items)}
+            work = served.batcher.predict(predictor, parsed.inputs, await served.costs(parsed.inputs))
             try:
                 results = await _while_wanted(work, request.receive, settings.timeout_s)
             except Busy as error:
@@ -101,7 +102,7 @@ def _add_predict(
             except TimeoutError:
                 detail = f"no answer within {settings.timeout_s:g} s; try again with less, or later"
                 raise Problem(503, detail, retry_after=10) from None
-            results = _rename(results, asked)
+            results = _rename(results, parsed)
         if sum(1 + len(result.items) + len(result.timeline) for result in results) > _FEW:
             return await asyncio.to_thread(_answer, served.name, results, roll_up)
         return _answer(served.name, results, roll_up)
@@ -144,10 +145,10 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-def _rename(results: list[Result], asked: PredictRequest) -> list[Result]:
+def _rename(results: list[Result], parsed: PredictRequest) -> list[Result]:
     """The results under the names that the client knows; a problem where none of the inputs could be read."""
     named, errors = [], []
-    for (item, name, place), result in zip(asked.items, results, strict=True):
+    for (item, name, place), result in zip(parsed.items, results, strict=True):
         error = result.error
         if name is not None:
             if error and isinstance(item, Clip):
@@ -176,7 +177,7 @@ def _json(document: Any) -> Response:
 
 def _add_facts(app: FastAPI, models: Models, metrics: Metrics) -> None:
     def fact(path: str, shape: Any, *problems: int) -> Callable[[Any], Any]:
-        found: dict[int | str, dict[str, Any]] = {200: {"model": shape, "description": "as asked"}}
+        found: dict[int | str, dict[str, Any]] = {200: {"model": shape, "description": "as parsed"}}
         responses = found | schemas.describe_problems(421, *problems)
         return app.get(path, tags=["facts"], response_class=Response, responses=responses)
 
@@ -241,6 +242,6 @@ def _add_page(app: FastAPI, origins: Sequence[str]) -> None:
         return FileResponse(path, media_type=_TYPES.get(path.suffix), headers=headers)
 
     for path in sorted(_PAGE.rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.name != _TEMPLATE:
             name = path.relative_to(_PAGE).as_posix()
             app.add_route("/" if name == "index.html" else f"/{name}", partial(send_file, path=path))

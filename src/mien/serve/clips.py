@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from mien.errors import InputError
 from mien.media.clips import work_ends
-from mien.modalities.video.predictor import VideoPredictor
+from mien.modalities.clip import ClipPredictor
 from mien.modality import Predictor
 from mien.results import Result
 from mien.serve.settings import ServeSettings
@@ -27,12 +27,12 @@ class Clip:
 
 def read_clips(predictor: Predictor, clips: Sequence[Clip], limits: ServeSettings) -> list[Result]:
     """Results of clips; one that is too long has none, and one that takes too long that of its beginning."""
-    if not isinstance(predictor, VideoPredictor):  # of a plug-in
+    if not isinstance(predictor, ClipPredictor):  # of a plug-in
         return list(predictor.predict_many([clip.path for clip in clips]))
     return [_read(predictor, clip, limits) for clip in clips]
 
 
-def _read(predictor: VideoPredictor, clip: Clip, limits: ServeSettings) -> Result:
+def _read(predictor: ClipPredictor, clip: Clip, limits: ServeSettings) -> Result:
     before = work_ends.set(time.monotonic() + max(limits.max_clip_work_s, _OPENING))
     try:
         reading = predictor.read(clip.path)

@@ -117,12 +117,12 @@ class RequestReader:
         if isinstance(document, dict) and isinstance(document.get("inputs"), list):
             self._check_count(len(document["inputs"]))
         try:
-            asked = PredictBody.model_validate(document)
+            fields = PredictBody.model_validate(document)
         except ValidationError as error:
             errors = sorted(error.errors(include_url=False), key=lambda entry: entry["type"] != "extra_forbidden")
             raise _invalid([_describe(entry) for entry in errors]) from None
-        found = PredictRequest(asked.model, asked.labels)
-        for number, text in enumerate(asked.inputs):
+        found = PredictRequest(fields.model, fields.labels)
+        for number, text in enumerate(fields.inputs):
             name = None if kind == "text" else f"inputs[{number}]"
             found.add(f"#/inputs/{number}", name, partial(_from_string, text, kind, files))
         return found

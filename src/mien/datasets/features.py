@@ -19,7 +19,7 @@ from mien.datasets.cells import (
     split_column,
     split_files,
     split_name,
-)  # fmt: skip
+)
 from mien.datasets.dataset import Problem
 from mien.datasets.lines import shown
 from mien.datasets.open import Info, Items, Row, dataset

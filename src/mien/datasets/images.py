@@ -18,7 +18,7 @@ from mien.datasets.folders import (
     split_folders,
     visible,
     without_split,
-)  # fmt: skip
+)
 from mien.datasets.open import Info, Items, Progress, Row, dataset, no_progress
 from mien.datasets.rows import known_space, plain_name, space_of
 from mien.errors import DataError, InputError

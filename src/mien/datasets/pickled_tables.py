@@ -6,7 +6,6 @@ another pandas, or none of these, can do no more harm than be refused.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -20,15 +19,14 @@ from mien.media.pickles import (
     LIMIT,
     ArrayReader,
     Inert,
-    Unpickler,
     as_data_errors,
     is_named,
     kind_name,
+    load_notes,
     names,
     one_line,
-    read_limited,
     to_bytes,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,13 +96,8 @@ def read_pickled_table(source: str | Path | BinaryIO, *, limit: int = LIMIT, nam
     pandas = require("pandas", "table")
     where = name or str(source if isinstance(source, str | Path) else getattr(source, "name", "the pickle"))
     with as_data_errors(where, "pickled table"):
-        if isinstance(source, str | Path):
-            with open(source, "rb") as file:
-                content = read_limited(file, limit, where)
-        else:
-            content = read_limited(source, limit, where)
-        tree = Unpickler(io.BytesIO(content), where, ALLOWED, {("functools", "partial"): _Partial}).load()
-        titles, columns = _TableReader(pandas, 8 * len(content)).frame(tree)
+        tree, size = load_notes(source, where, ALLOWED, limit, {("functools", "partial"): _Partial})
+        titles, columns = _TableReader(pandas, 8 * size).frame(tree)
         frame: pd.DataFrame = pandas.DataFrame(dict(enumerate(columns)))
         frame.columns = pandas.Index(titles)
     return frame

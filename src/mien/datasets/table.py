@@ -16,7 +16,7 @@ from mien.datasets.cells import (
     split_column,
     split_files,
     split_name,
-)  # fmt: skip
+)
 from mien.datasets.dataset import Problem
 from mien.datasets.open import Info, Items, Row, dataset
 from mien.datasets.rows import plain_name, space_of

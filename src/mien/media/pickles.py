@@ -63,9 +63,8 @@ def read_pickled_arrays(path: str | Path) -> dict[str, Any]:
         DataError: it holds anything else, is damaged or too large.
     """
     with as_data_errors(str(path), "pickle of arrays"):
-        with open(path, "rb") as file:
-            content = read_limited(file, LIMIT, str(path))
-        return _arrays(Unpickler(io.BytesIO(content), str(path), ARRAYS).load(), ArrayReader(len(content)))
+        tree, size = load_notes(path, str(path), ARRAYS)
+        return _arrays(tree, ArrayReader(size))
 
 
 def _arrays(tree: Any, reader: ArrayReader) -> dict[str, Any]:
@@ -82,12 +81,17 @@ def _arrays(tree: Any, reader: ArrayReader) -> dict[str, Any]:
     return found
 
 
-def read_limited(file: BinaryIO, limit: int, where: str) -> bytes:
-    """All of a file, if it has no more bytes than *limit*."""
-    content = file.read(limit + 1)
+def load_notes(
+    source: str | Path | BinaryIO, where: str, allowed: Names, limit: int = LIMIT, stand_ins: StandIns | None = None
+) -> tuple[Any, int]:
+    """A pickle as a tree of notes, and its bytes; see `Unpickler`."""
+    if isinstance(source, str | Path):
+        with open(source, "rb") as file:
+            return load_notes(file, where, allowed, limit, stand_ins)
+    content = source.read(limit + 1)
     if len(content) > limit:
         raise DataError(f"{where} unpacks to more than {limit} bytes; refused")
-    return content
+    return Unpickler(io.BytesIO(content), where, allowed, stand_ins or {}).load(), len(content)
 
 
 @contextmanager
@@ -125,6 +129,9 @@ class Inert:
         return self.name or "something"
 
 
+StandIns = dict[tuple[str, str], type[Inert]]
+
+
 class Unpickler(pickle._Unpickler):  # the C one reserves as much memory as the pickle claims to need
     """Loads a pickle as a tree of notes.
 
@@ -135,11 +142,9 @@ class Unpickler(pickle._Unpickler):  # the C one reserves as much memory as the 
         stand_ins: those for which a plain `Inert` will not do.
     """
 
-    def __init__(
-        self, file: BinaryIO, where: str, allowed: Names, stand_ins: dict[tuple[str, str], type[Inert]] | None = None
-    ) -> None:
+    def __init__(self, file: BinaryIO, where: str, allowed: Names, stand_ins: StandIns) -> None:
         super().__init__(file)
-        self._where, self._allowed, self._classes = where, allowed, dict(stand_ins or {})
+        self._where, self._allowed, self._classes = where, allowed, dict(stand_ins)
 
     def find_class(self, module: str, name: str, /) -> type[Inert]:
         """The stand-in for what the pickle names."""

@@ -6,11 +6,11 @@ import { Notice, nothing } from "./notice.js";
 
 /** Tab → what it reads, types of the files that it takes, and its module. */
 const VIEWS = {
-  text: { kinds: ["text"], load: () => import("./views/text.js") },
-  faces: { kinds: ["face"], files: /^image\//, load: () => import("./views/faces.js") },
-  clip: { kinds: ["video"], files: /^video\//, load: () => import("./views/clip.js") },
-  camera: { kinds: ["face", "scene"], load: () => import("./views/camera.js") },
-  scene: { kinds: ["scene"], files: /^image\//, load: () => import("./views/scene.js") },
+  text: { kinds: ["text"], load: (again) => import(`./views/text.js${again}`) },
+  faces: { kinds: ["face"], files: /^image\//, load: (again) => import(`./views/faces.js${again}`) },
+  clip: { kinds: ["video"], files: /^video\//, load: (again) => import(`./views/clip.js${again}`) },
+  camera: { kinds: ["face", "scene"], load: (again) => import(`./views/camera.js${again}`) },
+  scene: { kinds: ["scene"], files: /^image\//, load: (again) => import(`./views/scene.js${again}`) },
 };
 
 const byId = (id) => document.getElementById(id);
@@ -56,6 +56,7 @@ function mood(color) {
 // ------------------------------------------------------------------------------------------------------------- tabs
 
 const started = {};
+const failed = {}; // how often a view did not come
 let current = null;
 
 function open(name, focus = false) {
@@ -85,9 +86,10 @@ async function start(name) {
   }
   let view;
   try {
-    view = await load();
+    view = await load(failed[name] ? `?${failed[name]}` : ""); // a browser may keep to what failed under an address
   } catch {
     delete started[name]; // it is tried again when it is next looked at
+    failed[name] = (failed[name] ?? 0) + 1;
     return void notice.tell(new Problem(0, "a part of the page did not come"));
   }
   notice.clear();

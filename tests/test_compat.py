@@ -27,6 +27,7 @@ SHOWN = {
     "mien.text.preprocess:clean": "mien.modalities.text.preprocess:clean",
     "mien.threads:usable_threads": "mien.runtime:usable_threads",
     "mien.video.aggregate:RULES": "mien.modalities.video.aggregate:RULES",
+    "mien.video.track:Tracker": "mien.modalities.track:Tracker",
     "mien.video.recognizer:VideoRecognizer": "mien.modalities.video.predictor:VideoPredictor",
 }
 #: what they named that is where it was

@@ -41,6 +41,13 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+def test_the_architecture_names_files_that_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    named = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:/|\.py))`", text))
+    assert len(named) > 25
+    assert [name for name in sorted(named) if not (ROOT / "src/mien" / name).exists() and name not in ("src/", "weights/")] == []
+
+
 @pytest.mark.parametrize(
     ("old", "new", "alike"),
     [

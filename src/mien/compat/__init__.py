@@ -34,6 +34,7 @@ MODULES = {
     "mien.text.recognizer": "mien.modalities.text.predictor",
     "mien.threads": "mien.runtime",
     "mien.video": "mien.modalities.video",
+    "mien.video.track": "mien.modalities.track",
     "mien.video.recognizer": "mien.modalities.video.predictor",
 }
 #: Old name → new name, in any of these modules.

@@ -39,7 +39,7 @@ def render(page: Path) -> str:
     if not _BLOCK.search(text):
         return text
     with tempfile.TemporaryDirectory(prefix="mien-docs-") as folder:
-        write_files(Path(folder))
+        write_files(Path(folder), plugin=page.name.startswith("add-a-"))
         return _BLOCK.sub(lambda block: _render_block(block, Path(folder)), text)
 
 
@@ -79,7 +79,7 @@ def _run(command: list[str], folder: Path) -> str:
 
 def _shorten(printed: str, shown: tuple[int, ...] | None) -> str:
     lines = printed.splitlines(keepends=True)
-    if shown is None or len(lines) <= sum(shown) + 1:
+    if shown is None or len(lines) <= sum(shown):
         return printed
     first, last = shown
     return "".join([*lines[:first], "…\n", *lines[len(lines) - last :]])

@@ -23,8 +23,8 @@ SAYINGS = {
 }
 
 
-def write_files(folder: Path) -> None:
-    """All of them, into an empty folder; ``mien`` itself as a command in ``.bin``."""
+def write_files(folder: Path, plugin: bool) -> None:
+    """All of them, into an empty folder; ``mien`` itself as a command in ``.bin``, and the plug-in if wanted."""
     from drawn import folders
     from rows_data import write_table
 
@@ -32,7 +32,8 @@ def write_files(folder: Path) -> None:
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mien.cli "$@"\n')
     command.chmod(0o755)
-    _link_plugin(folder / ".plugin")
+    if plugin:
+        _link_plugin(folder / ".plugin")
     _write_comments(folder)
     _write_diary(folder / "diary")
     write_table(folder / "rows.csv")

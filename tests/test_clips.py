@@ -13,9 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from conftest import cli_env
 from filmed import corner, number_in, numbered, read, times_in, write_clip
+from mien.errors import InputError
 from mien.media.clips import CLIP_SUFFIXES, ClipReader, is_clip
 
 #: Irregular, with a long stillness, two frames close together and a gap at the end.
@@ -233,6 +235,40 @@ def test_names_of_clips() -> None:
     from mien.media.images import PICTURE_SUFFIXES
 
     assert not set(CLIP_SUFFIXES) & set(PICTURE_SUFFIXES)
+
+
+# --- animated WebP ---
+
+
+def webp(path: Path, shades: tuple[int, ...], durations: list[int]) -> Path:
+    """Frames of one shade each, shown for so many milliseconds."""
+    first, *rest = [Image.new("RGB", (32, 24), (shade,) * 3) for shade in shades]
+    first.save(path, save_all=True, append_images=rest, duration=durations, lossless=True, minimize_size=False)
+    return path
+
+
+def test_an_animated_webp_has_the_times_of_its_frames(tmp_path: Path) -> None:
+    path = webp(tmp_path / "a.webp", (10, 90, 170, 250), [100, 400, 250, 100])
+    with ClipReader(path) as clip:
+        seen = [(frame.time, int(frame.picture[0, 0, 0])) for frame in clip]
+    assert [time for time, _ in seen] == pytest.approx([0, 0.1, 0.5, 0.75])
+    np.testing.assert_allclose([shade for _, shade in seen], (10, 90, 170, 250), atol=1)
+    assert (clip.info.width, clip.info.height, clip.info.frames, clip.problem) == (32, 24, 4, None)
+    assert [frame.number for frame in ClipReader(path, frames=2)] == [1, 3]
+    assert [frame.number for frame in ClipReader(path, fps=2)] == [0, 2]
+
+
+def test_a_webp_that_is_cut_off_or_stands_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = webp(tmp_path / "a.webp", (10, 90, 170, 250), [100] * 4)
+    (tmp_path / "cut.webp").write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InputError, match="no frames that can be read"):
+        ClipReader(tmp_path / "cut.webp")
+    Image.new("RGB", (32, 24)).save(tmp_path / "still.webp")
+    with pytest.raises(InputError, match="is a picture, not a clip"):
+        ClipReader(tmp_path / "still.webp")
+    monkeypatch.setenv("MIEN_MAX_PIXELS", "767")
+    with pytest.raises(InputError, match="32 x 24 pixels"):
+        ClipReader(path)
 
 
 # --- size ---

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -18,36 +17,22 @@ import numpy as np
 
 from mien.errors import InputError
 from mien.inputs import local
-from mien.media.containers import check_counts, is_complete
+from mien.media.containers import check_counts, container_of, is_complete
 from mien.media.images import check_size, pixel_limit, require_file
 from mien.media.sampling import EachSecond, Spread, check_sampling
+from mien.media.webp import WebpFrame, frame_times, frames, webp_size
 from mien.runtime import readers
 
 if TYPE_CHECKING:
     import av
 
-#: File names of clips end in one of these, whatever the case. A GIF is taken for an image, unless it is asked for as a
-#: clip.
+#: File names of clips end in one of these, whatever the case. A GIF or WebP is taken for an image, unless it is
+#: asked for as a clip.
 CLIP_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".avi", ".divx", ".mkv", ".webm", ".wmv", ".asf", ".flv", ".ogv"),
     *(".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"),
 )
 
-#: FFmpeg's name of a container → what its first bytes match. Others are refused, among them playlists, which name
-#: further files and addresses to read.
-_CONTAINERS = {
-    "mp4": rb"....(ftyp|moov|mdat|moof|wide|free|skip|pnot|styp|sidx)",
-    "avi": rb"RIFF....AVI ",
-    "matroska": rb"\x1a\x45\xdf\xa3",
-    "asf": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
-    "flv": rb"FLV\x01",
-    "ogg": rb"OggS",
-    "mpeg": rb"\x00\x00\x01\xba",
-    "mpegts": rb"G.{187}G|....G.{191}G",  # of cameras: a time before each packet
-    "gif": rb"GIF8[79]a",
-}
-_NAMES = "MP4, MOV, AVI, Matroska, WebM, WMV, FLV, Ogg, MPEG, animated GIF"
-_IMAGES = rb"\x89PNG|\xff\xd8\xff|BM|RIFF....WEBP|II[*+]\0|MM\0[*+]|....ftyp(avif|avis|heic|heix|mif1|msf1|hevc)"
 #: By time.monotonic() when work on a clip must end; the server sets it, as small files can hold millions of frames.
 work_ends: ContextVar[float] = ContextVar("work_ends", default=math.inf)
 _SAME = 0.0015  # seconds; containers round times to a millisecond
@@ -145,16 +130,11 @@ class ClipReader:
         self.decoded = self.skipped = 0
         self._ends = work_ends.get()
         self.problem: str | None = None
+        self._container: Any = None
         self._file = _open_file(self.path)
         try:
-            kind = _container(self._file, self.path)
-            self._scan = _scan(self._file, kind, self.path)
-            self._container = _open(self._file, kind, self.path)
-            stated = self._container.streams.video[0]
-            if stated.codec_context is None:
-                raise InputError(f"{self.path} holds pictures of a kind that cannot be decoded")
-            check_size(stated.width, stated.height, self._limit, str(self.path))
-            self._frames = self._decode()
+            kind = container_of(self._file, self.path)
+            self._frames = self._open_webp() if kind == "webp" else self._open_container(kind)
             self._wanted: Callable[[int, float], bool] | None = None
             if frames is not None:
                 self._wanted = Spread(frames, len(self._scan.times))
@@ -162,16 +142,23 @@ class ClipReader:
                 self._wanted = EachSecond(fps)
             self._number, self._time = -1, -math.inf
             self._start: float | None = None  # when the first frame is shown, by the clip's own clock
-            first = next(self._frames, None)
+            first: av.VideoFrame | WebpFrame | None = next(self._frames, None)
             if first is None:
                 raise InputError(f"{self.path} {'takes too long to decode' if self.problem else _NO_FRAMES}")
-            self._ready: av.VideoFrame | None = first
-            self._turn = round(first.rotation / 90) * 90 % 360
-            self._width, self._height = _shown_size(first, stated)
+            self._ready: av.VideoFrame | WebpFrame | None = first
+            if isinstance(first, WebpFrame):
+                self._turn, (self._height, self._width) = 0, first.picture.shape[:2]
+            else:
+                self._turn = round(first.rotation / 90) * 90 % 360
+                self._width, self._height = _shown_size(first, self._stream)
             check_size(self._width, self._height, self._limit, str(self.path))
         except BaseException:
             self._file.close()
             raise
+
+    @property
+    def _stream(self) -> Any:
+        return self._container.streams.video[0]
 
     @property
     def info(self) -> ClipInfo:
@@ -201,7 +188,8 @@ class ClipReader:
         """Lets go of the file."""
         self._ready, self._frames = None, iter(())
         if not self._file.closed:
-            self._container.close()
+            if self._container is not None:
+                self._container.close()
             self._file.close()
 
     def __enter__(self) -> ClipReader:
@@ -210,7 +198,46 @@ class ClipReader:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _next(self) -> av.VideoFrame | None:
+    def _open_container(self, kind: str) -> Iterator[Any]:
+        self._scan = _scan(self._file, kind, self.path)
+        self._container = _open(self._file, kind, self.path)
+        stated = self._stream
+        if stated.codec_context is None:
+            raise InputError(f"{self.path} holds pictures of a kind that cannot be decoded")
+        check_size(stated.width, stated.height, self._limit, str(self.path))
+        return self._decode()
+
+    def _open_webp(self) -> Iterator[Any]:
+        most = 8 * self._limit + 2**26
+        self._file.seek(0)
+        data = self._file.read(most + 1)
+        if len(data) > most:
+            raise InputError(f"{self.path} is too large for frames of at most {self._limit} pixels")
+        check_size(*webp_size(data), self._limit, str(self.path))
+        times, cut = frame_times(data)
+        if len(times) < 2:
+            raise InputError(f"{self.path} is a picture, not a clip")
+        self._scan = _Scan(times, cut, False)
+        return self._decode_webp(data)
+
+    def _decode_webp(self, data: bytes) -> Iterator[WebpFrame]:
+        try:
+            for frame in frames(data, self._scan.times):
+                if self._is_late():
+                    return
+                self._advance(frame.time)
+                yield frame
+        except Exception:  # of whatever class Pillow meets in damaged data; what is missing is told at the end
+            return
+
+    def _is_late(self) -> bool:
+        """Whether the time that work on a clip may take is over; the problem then says so."""
+        if monotonic() <= self._ends:
+            return False
+        self.problem = f"stopped after {max(0.0, self._time):.1f} s: it takes too long to decode"
+        return True
+
+    def _next(self) -> av.VideoFrame | WebpFrame | None:
         if (frame := self._ready) is not None:
             self._ready = None
             return frame
@@ -220,13 +247,12 @@ class ClipReader:
         """The frames that can be decoded, in the order shown; sets the time of each."""
         import av
 
-        stream = self._container.streams.video[0]
+        stream = self._stream
         stream.thread_type, stream.codec_context.thread_count = "AUTO", self._threads
         stream.codec_context.options = {"max_pixels": str(self._limit)}  # checked before a frame is made
         packets = self._container.demux(stream)
         while True:
-            if monotonic() > self._ends:
-                self.problem = f"stopped after {max(0.0, self._time):.1f} s: it takes too long to decode"
+            if self._is_late():
                 return
             try:
                 packet = next(packets, None)
@@ -253,7 +279,9 @@ class ClipReader:
         self.skipped += number - self._number - 1
         self.decoded, self._number, self._time = self.decoded + 1, number, shown
 
-    def _picture(self, frame: av.VideoFrame) -> np.ndarray:
+    def _picture(self, frame: av.VideoFrame | WebpFrame) -> np.ndarray:
+        if isinstance(frame, WebpFrame):
+            return frame.picture
         try:
             shown = frame.reformat(width=self._width, height=self._height, format="rgb24")
         except (ValueError, OSError) as error:
@@ -278,19 +306,6 @@ def _open_file(path: Path) -> BinaryIO:
         return path.open("rb")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _container(file: BinaryIO, path: Path) -> str:
-    """FFmpeg's name of the container, known by its first bytes and not by a name."""
-    head = file.read(512)
-    if not head:
-        raise InputError(f"{path} is empty")
-    if re.match(_IMAGES, head, re.DOTALL):
-        raise InputError(f"{path} is a picture, not a clip")
-    for name, signature in _CONTAINERS.items():
-        if re.match(signature, head, re.DOTALL):
-            return name
-    raise InputError(f"{path} is no clip of the kinds that are read: {_NAMES}")
 
 
 def _open(file: BinaryIO, kind: str, path: Path) -> Any:

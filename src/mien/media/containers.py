@@ -1,4 +1,4 @@
-"""The structure of containers of clips: whether one was written to its end, and what its header may state."""
+"""Containers of clips: which one a file is, whether it was written to its end, and what its header may state."""
 
 from __future__ import annotations
 
@@ -10,6 +10,22 @@ from typing import BinaryIO
 
 from mien.errors import InputError
 
+#: FFmpeg's name of a container → what its first bytes match. Others are refused, among them playlists, which name
+#: further files and addresses to read.
+_CONTAINERS = {
+    "mp4": rb"....(ftyp|moov|mdat|moof|wide|free|skip|pnot|styp|sidx)",
+    "avi": rb"RIFF....AVI ",
+    "matroska": rb"\x1a\x45\xdf\xa3",
+    "asf": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+    "flv": rb"FLV\x01",
+    "ogg": rb"OggS",
+    "mpeg": rb"\x00\x00\x01\xba",
+    "mpegts": rb"G.{187}G|....G.{191}G",  # of cameras: a time before each packet
+    "gif": rb"GIF8[79]a",
+    "webp": rb"RIFF....WEBP",  # decoded by Pillow
+}
+_NAMES = "MP4, MOV, AVI, Matroska, WebM, WMV, FLV, Ogg, MPEG, animated GIF and WebP"
+_IMAGES = rb"\x89PNG|\xff\xd8\xff|BM|II[*+]\0|MM\0[*+]|....ftyp(avif|avis|heic|heix|mif1|msf1|hevc)"
 _BOXES = 1_000_000  # packets or tags that are looked at; no honest file has so many
 _MOST = 2**16  # bytes of a header that are read
 _FRAMES = 2**22  # of an MP4, 19 hours at 60 a second; a table of them all takes 150 MB
@@ -18,6 +34,19 @@ _ONE = b"\0\0\0\1"
 _COUNTS = re.compile(
     rb"st(sz|z2).{8}(?P<frames>.{4})|trun.{4}(?P<run>.{4})|elst.{4}(?P<edits>.{4})|(?P<packed>cmov.{4}dcom)", re.DOTALL
 )
+
+
+def container_of(file: BinaryIO, path: Path) -> str:
+    """FFmpeg's name of the container, known by its first bytes and not by a name."""
+    head = file.read(512)
+    if not head:
+        raise InputError(f"{path} is empty")
+    if re.match(_IMAGES, head, re.DOTALL):
+        raise InputError(f"{path} is a picture, not a clip")
+    for name, signature in _CONTAINERS.items():
+        if re.match(signature, head, re.DOTALL):
+            return name
+    raise InputError(f"{path} is no clip of the kinds that are read: {_NAMES}")
 
 
 def is_complete(kind: str, file: BinaryIO) -> bool:

@@ -26,6 +26,7 @@ from mien.inputs import is_pillow, local, opened
 from mien.media.ffmpeg import jpeg2000, sixteen_bits
 from mien.media.pixels import checked, eight_bits, to_rgb
 from mien.media.png import is_short
+from mien.media.webp import webp_size
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -252,7 +253,7 @@ def _open(data: bytes, name: str, limit: int) -> Image.Image:
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _SCANS:
         raise InputError(f"{name} is a JPEG of more than {_SCANS} scans")
     if data.startswith(b"RIFF"):  # its decoder takes memory for the whole canvas before it states the size
-        check_size(*_webp_size(data), limit, name)
+        check_size(*webp_size(data), limit, name)
     if data[:2] in (b"II", b"MM") and _repeats_tags(data):
         raise InputError(f"{name} is damaged: it states the same thing twice")
     image = _header(data, name)
@@ -309,17 +310,6 @@ class _Counted(io.BytesIO):
         if self._left < 0:
             raise ValueError("it has too many parts")
         return super().read(size)
-
-
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height of the canvas; (0, 0) of a damaged header, which the decoder refuses."""
-    kind, data = data[12:16], data[:30].ljust(30, b"\0")
-    if kind == b"VP8X":
-        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
-    if kind == b"VP8L":
-        bits = int.from_bytes(data[21:25], "little")
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
 
 
 def _header(data: bytes, name: str) -> Image.Image | None:

@@ -81,49 +81,49 @@ def cross_validate(
     check_needs(checked, report)
     first, *others = [data] if isinstance(data, str | Dataset) else list(data)
     column = folds if isinstance(folds, str) and not folds.isdecimal() else None
-    whole = open_dataset(first, column=column, progress=progress) if isinstance(first, str) else first
-    whole = _usable(whole)
-    fold = _folds(whole, folds if column else int(folds), checked.train.seed)
-    whole = replace(whole, columns={**whole.columns, "fold": fold})
+    dataset = open_dataset(first, column=column, progress=progress) if isinstance(first, str) else first
+    dataset = _usable(dataset)
+    fold = _folds(dataset, folds if column else int(folds), checked.train.seed)
+    dataset = replace(dataset, columns={**dataset.columns, "fold": fold})
     folder = to_write(out) if out else next_folder(checked.name)
     specs = [entry if isinstance(entry, str) else entry.name for entry in (first, *others)]
-    data_facts = [{"spec": specs[0], "fingerprint": whole.samples_fingerprint}, *({"spec": spec} for spec in specs[1:])]
-    config = {"recipe": checked.model_dump(mode="json"), "data": data_facts, "folds": folds}
+    noted = [{"spec": specs[0], "fingerprint": dataset.samples_fingerprint}, *({"spec": spec} for spec in specs[1:])]
+    config = {"recipe": checked.model_dump(mode="json"), "data": noted, "folds": folds}
     _lock = prepare_run_dir(folder, config, resume, begun=any(folder.glob("fold-*")))
     names = sorted(set(fold.tolist()), key=_natural)
-    LOGGER.info(f"{specs[0]}: {len(whole):,} samples in {len(names)} folds: " + ", ".join(map(str, names)))
+    LOGGER.info(f"{specs[0]}: {len(dataset):,} samples in {len(names)} folds: " + ", ".join(map(str, names)))
 
     def run_on(dataset: Dataset, target: Path) -> Run:
         begun = (target / CONFIG).exists()
         return train_once(recipe, [dataset, *others], target, resume=begun, settings=settings, report=report)
 
-    answers: list[np.ndarray] = [np.empty(0)] * len(whole)
+    answers: list[np.ndarray] = [np.empty(0)] * len(dataset)
     parts: list[dict[str, Any]] = []
     thresholds: list[dict[str, float]] = []
     for name in names:
         held, target = fold == name, folder / f"fold-{name}"
         LOGGER.info(f"fold {name}: {int(held.sum()):,} samples held out")
-        run = run_on(whole.resplit(np.where(held, "test", "train").astype(object)), target)
+        run = run_on(dataset.resplit(np.where(held, "test", "train").astype(object)), target)
         manifest = folders.read_manifest(run.model)
-        given = _answers(run.model, whole.take(held), target / ANSWERS)
+        given = _answers(run.model, dataset.take(held), target / ANSWERS)
         for row, values in zip(np.flatnonzero(held).tolist(), given, strict=True):
             answers[row] = values
-        told = _figures(evaluate(_held_out(manifest, given), whole.take(held), "all").to_dict())
-        parts.append({"fold": name, **told, **_chosen(manifest)})
+        measured = _figures(evaluate(_held_out(manifest, given), dataset.take(held), "all").to_dict())
+        parts.append({"fold": name, **measured, **_chosen(manifest)})
         thresholds.append(manifest.thresholds)
-        LOGGER.info(f"fold {name}: " + "  ".join(f"{key} {told[key]:.4f}" for key in _named(told)))
+        LOGGER.info(f"fold {name}: " + "  ".join(f"{key} {measured[key]:.4f}" for key in _named(measured)))
     LOGGER.info("all folds together: training on everything")
-    final = run_on(whole.resplit(np.full(len(whole), "train", dtype=object)), folder / "all")
+    final = run_on(dataset.resplit(np.full(len(dataset), "train", dtype=object)), folder / "all")
     manifest = folders.read_manifest(final.model)
     spread = _spread(parts)
-    pooled = _report(manifest, whole, np.stack(answers), spread, thresholds)
-    _write_predictions(folder / "report" / "predictions.csv", whole, np.stack(answers))
+    pooled = _report(manifest, dataset, np.stack(answers), spread, thresholds)
+    _write_predictions(folder / "report" / "predictions.csv", dataset, np.stack(answers))
     if report:
         pooled.write(folder / "report")
     else:
         pooled.write_json(folder / "report")
-    kept = re.search(r"[?&](group=[^&]+)", specs[0])  # what stays together in a fold, where the reader was told
-    key = f"{whole.name}{f'?{kept[1]}' if kept else ''}/{len(names)} folds{f' by {column}' if column else ''}"
+    kept = re.search(r"[?&](group=[^&]+)", specs[0])  # what stays together in a fold, where the specification says so
+    key = f"{dataset.name}{f'?{kept[1]}' if kept else ''}/{len(names)} folds{f' by {column}' if column else ''}"
     manifest.metrics[key] = headline(pooled.to_dict()) | {"folds": {"mean": spread["mean"], "std": spread["std"]}}
     model = rewrite_manifest(final.model, manifest, folder / "model")
     LOGGER.info(f"model folder: {model}")
@@ -221,33 +221,33 @@ def _chosen(manifest: folders.Manifest) -> dict[str, Any]:
 
 def _spread(parts: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean and standard deviation of the main figures over the folds, with the folds themselves."""
-    told = [key for key in _named(parts[0]) if all(part.get(key) is not None for part in parts)]
+    names = [key for key in _named(parts[0]) if all(part.get(key) is not None for part in parts)]
     return {
-        "mean": {key: round(float(np.mean([part[key] for part in parts])), 6) for key in told},
-        "std": {key: round(float(np.std([part[key] for part in parts], ddof=1)), 6) for key in told},
+        "mean": {key: round(float(np.mean([part[key] for part in parts])), 6) for key in names},
+        "std": {key: round(float(np.std([part[key] for part in parts], ddof=1)), 6) for key in names},
         "parts": parts,
     }
 
 
 def _report(
     manifest: folders.Manifest,
-    whole: Dataset,
+    dataset: Dataset,
     answers: np.ndarray,
     spread: dict[str, Any],
     thresholds: list[dict[str, float]],
 ) -> Report:
     notes = ["Each sample was answered by the model of the folds that it is not in. The final model is not measured."]
     asked = manifest.model_copy()
-    if whole.space.multilabel and len(whole.space):
-        asked.thresholds = {name: float(np.mean([own[name] for own in thresholds])) for name in whole.space.names}
+    if dataset.space.multilabel and len(dataset.space):
+        asked.thresholds = {name: float(np.mean([own[name] for own in thresholds])) for name in dataset.space.names}
         notes.append("The thresholds are means of those that the folds' models chose; each fold's figures use its own.")
-    report = evaluate(_held_out(asked, answers), whole, "all", by="fold")
+    report = evaluate(_held_out(asked, answers), dataset, "all", by="fold")
     return replace(report, folds=spread, notes=[*notes, *report.notes])
 
 
-def _write_predictions(path: Path, whole: Dataset, answers: np.ndarray) -> None:
-    names, several = whole.space.names, whole.space.multilabel
-    ratings = list(whole.ratings) if answers.shape[1] > len(names) else []
+def _write_predictions(path: Path, dataset: Dataset, answers: np.ndarray) -> None:
+    names, several = dataset.space.names, dataset.space.multilabel
+    ratings = list(dataset.ratings) if answers.shape[1] > len(names) else []
     heads = ["true", "predicted", *(f"score_{name}" for name in names)] if names else []
     heads += [f"{what}{name}" for name in ratings for what in ("true_", "")]
     with translate_os_errors(path):
@@ -256,12 +256,12 @@ def _write_predictions(path: Path, whole: Dataset, answers: np.ndarray) -> None:
             writer = csv.writer(file)
             writer.writerow(["where", "fold", *heads])
             for row, (scores, values) in enumerate(zip(*np.split(answers, [len(names)], 1), strict=True)):
-                cells = [_where(whole, row), whole.columns["fold"][row]]
+                cells = [_where(dataset, row), dataset.columns["fold"][row]]
                 if names:
-                    true = whole.targets[row]
+                    true = dataset.targets[row]
                     label = "|".join(n for n, t in zip(names, true, strict=True) if t) if several else names[int(true)]
                     cells += [label, names[int(scores.argmax())], *(f"{score:.6f}" for score in scores)]
                 for name, value in zip(ratings, values, strict=True):
-                    known = whole.ratings[name][row]
+                    known = dataset.ratings[name][row]
                     cells += ["" if np.isnan(known) else f"{known:.6g}", f"{value:.6g}"]
                 writer.writerow(cells)

@@ -89,8 +89,8 @@ def _difference(key: str, before: Any, now: Any) -> str:
         return key
     old, new = _flat(before), _flat(now)
     names = [name for name in new if old.get(name) != new[name]]
-    told = ", ".join(f"{name}: {old.get(name)}, now {new[name]}" for name in names[:3])
-    return f"recipe ({told}{', …' if len(names) > 3 else ''})"
+    changes = ", ".join(f"{name}: {old.get(name)}, now {new[name]}" for name in names[:3])
+    return f"recipe ({changes}{', …' if len(names) > 3 else ''})"
 
 
 def _flat(settings: dict[str, Any], start: str = "") -> dict[str, Any]:

@@ -156,8 +156,8 @@ class Loop:
                 if better:
                     self._write_checkpoint(BEST, {"epoch": epoch, "network": steps.judged.state_dict()})
                 self._write_checkpoint(LAST, {**steps.state(), "progress": vars(done)})
-                told = "  ".join(f"{name} {value:.4f}" for name, value in defined.items())
-                LOGGER.info(f"epoch {epoch + 1}/{settings.epochs}  {told}  {row['seconds']:.0f} s")
+                shown = "  ".join(f"{name} {value:.4f}" for name, value in defined.items())
+                LOGGER.info(f"epoch {epoch + 1}/{settings.epochs}  {shown}  {row['seconds']:.0f} s")
             fabric.barrier()
 
     def _train_epoch(self, steps: _Steps, epoch: int) -> dict[str, float]:

@@ -61,8 +61,8 @@ class TrainedNetwork:
 
         def run(batch: np.ndarray) -> np.ndarray:
             with torch.inference_mode():
-                given = module(torch.from_numpy(batch))
-            parts = [given] if isinstance(given, Tensor) else given
+                outputs = module(torch.from_numpy(batch))
+            parts = [outputs] if isinstance(outputs, Tensor) else outputs
             answers = [part for name, part in zip(module.outputs, parts, strict=True) if name in ANSWERS]
             joined: np.ndarray = torch.cat(answers, 1).numpy()
             return joined
@@ -154,8 +154,8 @@ def _make_network(
 
 def _sources(settings: TrainSettings, sets: list[Dataset]) -> list[Source]:
     """How each data set teaches the network, whose labels are those of the first."""
-    given = settings.mix_weight
-    weights = [1.0, *(given if isinstance(given, list) else [given] * (len(sets) - 1))]
+    weight = settings.mix_weight
+    weights = [1.0, *(weight if isinstance(weight, list) else [weight] * (len(sets) - 1))]
     if len(weights) != len(sets):
         raise RecipeError(f"train.mix_weight has {len(weights) - 1} numbers for {len(sets) - 1} further data sets")
     try:

@@ -21,7 +21,7 @@ from mien.training.card import card
 from mien.training.experts import expert_files
 from mien.training.log import LOGGER, log_prefix
 from mien.training.ratings import Ratings, mean_correlation
-from mien.training.recipe import Recipe
+from mien.training.recipe import ExportSettings, Recipe
 
 CALIBRATION = 512  # samples on which the ranges of an 8-bit network are measured
 
@@ -59,8 +59,13 @@ class Fitted:
     learned: Dataset
     valid: Dataset | None
 
+    @property
+    def validated(self) -> Dataset:
+        """The samples that it is judged by; without validation data only to prove the export on."""
+        return self.learned if self.valid is None else self.valid
 
-def write(
+
+def package_model(
     recipe: Recipe,
     fitted: dict[str, Fitted],
     manifest: Manifest,
@@ -73,19 +78,20 @@ def write(
     for (group, one), name in zip(fitted.items(), expert_files(fitted).values(), strict=True):
         path, notebook = target.parent / f"made-{name}", manifest.model_copy(update={"training": {}})
         with log_prefix(group):
-            probabilities.append(_made(recipe, one, notebook, path))
-        held = one.learned if one.valid is None else one.valid
-        targets.append(held.targets)
+            probabilities.append(_export(recipe, one, notebook, path))
+        targets.append(one.validated.targets)
         content |= {name: path, **one.sampler.files}
         notes[group] = notebook.training | {"history": one.trained.history}
     manifest.training |= next(iter(notes.values()))
     if manifest.experts:
         manifest.training["experts"] = notes
-    if held.space.multilabel and len(held.space):
+    first = next(iter(fitted.values()))
+    space = first.learned.space
+    if space.multilabel and len(space):
         manifest.thresholds, manifest.rollups = choose_thresholds(
-            held.space, np.concatenate(targets), np.concatenate(probabilities)
+            space, np.concatenate(targets), np.concatenate(probabilities)
         )
-    weights = next(iter(fitted.values())).trained.weights() if recipe.export.weights else None
+    weights = first.trained.weights() if recipe.export.weights else None
     if weights is not None and not manifest.experts:  # of several networks none is the one to go on from
         content[folders.WEIGHTS] = halved(weights) if recipe.export.weights == "half" else weights
     folders.write_model(target, manifest, content, card(manifest))
@@ -93,28 +99,17 @@ def write(
         path.unlink()
 
 
-def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path) -> np.ndarray:
+def _export(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path) -> np.ndarray:
     """Calibrate, export, prove and quantize if asked; notes about it go into the manifest.
 
     Returns:
         The network's probabilities on the validation samples, float32 (n, labels).
     """
-    from mien.training.export import fit_temperature, prove, quantize
+    from mien.training.export import prove
 
-    trained, sampler, learned = fitted.trained, fitted.sampler, fitted.learned
-    temperature, labels = 1.0, len(learned.space)
-    if recipe.export.calibrate and trained.held_out is not None:  # all of the data tells more than a share of it
-        temperature = fit_temperature(trained.held_out, learned.targets)
-    valid = learned if fitted.valid is None else fitted.valid  # then only to prove the export on
-    if recipe.export.calibrate and labels and trained.held_out is None:
-        logits = trained.logits(valid.inputs)
-        temperature = fit_temperature(logits[:, :labels], valid.targets)
-        for place, head in enumerate(manifest.heads):
-            votes, columns = valid.votes[head.space], manifest.columns(head.space)
-            known = votes.any(1)
-            heat = fit_temperature(logits[known, columns], votes[known].argmax(1))
-            trained.heads[place] = len(head.names), heat
-    shown, most = list(valid.inputs[:256]), sampler.evaluation_batch
+    trained, sampler = fitted.trained, fitted.sampler
+    temperature = _calibrate(fitted, manifest) if recipe.export.calibrate else 1.0
+    shown, most = list(fitted.validated.inputs[:256]), sampler.evaluation_batch
     sizes = [(at, min(size, most)) for at, size in ((0, 1), (1, 7), (8, 64), (72, 184)) if shown[at:]]
     batches = (sampler.collate(shown[at : at + size]) for at, size in sizes)
     example = sampler.collate(shown[:2])
@@ -122,39 +117,64 @@ def _made(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path) -> 
     difference = prove(trained.reference(temperature), network, batches, recipe.export.tolerance)
     what = "answers" if len(trained.ratings) else "probabilities"
     LOGGER.info(f"model.onnx gives the trained model's {what} within {difference:.1e}")
-    figure, before, probabilities = _quality(network, sampler, valid, trained.ratings)
     manifest.training |= {
         "layout": trained.layout(example[:1]),
         "temperature": round(temperature, 4),
-        **({"head_temperatures": [round(heat, 4) for _, heat in trained.heads]} if trained.heads else {}),
+        **({"head_temperatures": [round(own, 4) for _, own in trained.heads]} if trained.heads else {}),
         "export_difference": float(f"{difference:.2e}"),
     }
     if recipe.export.quantize == "int8":
-        small = network.with_suffix(".int8.onnx")
-        taken = learned.inputs[:: -(-len(learned) // CALIBRATION)]
-        most = 1 if get_modality(learned.modality).kind == "text" else 64  # padding would be measured too
-        quantize(network, small, [sampler.collate(taken[at : at + most]) for at in range(0, len(taken), most)])
-        _, after, probabilities = _quality(small, sampler, valid, trained.ratings)
-        LOGGER.info(f"in 8 bits: validation {figure} {after:.4f}, before {before:.4f}")
-        if before - after > recipe.export.quantize_tolerance:
-            allowed = recipe.export.quantize_tolerance
-            raise ExportError(f"8 bits cost {before - after:.4f} of {figure}, {allowed} is allowed")
-        key = figure.replace("-", "_").lower()
-        manifest.training["quantized"] = {f"{key}_before": before, f"{key}_after": after}
-        small.replace(network)
+        return _quantize(recipe.export, fitted, manifest, network)
+    return _quality(network, fitted)[2]
+
+
+def _calibrate(fitted: Fitted, manifest: Manifest) -> float:
+    """The temperature of the network's own labels; those of further heads are set in the trained model."""
+    from mien.training.export import fit_temperature
+
+    trained, valid, labels = fitted.trained, fitted.validated, len(fitted.learned.space)
+    if trained.held_out is not None:  # all of the data tells more than a share of it
+        return fit_temperature(trained.held_out, fitted.learned.targets)
+    if not labels:
+        return 1.0
+    logits = trained.logits(valid.inputs)
+    for place, head in enumerate(manifest.heads):
+        votes, columns = valid.votes[head.space], manifest.columns(head.space)
+        known = votes.any(1)
+        trained.heads[place] = len(head.names), fit_temperature(logits[known, columns], votes[known].argmax(1))
+    return fit_temperature(logits[:, :labels], valid.targets)
+
+
+def _quantize(settings: ExportSettings, fitted: Fitted, manifest: Manifest, network: Path) -> np.ndarray:
+    """Put the network in 8 bits in its place; gives its probabilities on the validation samples."""
+    from mien.training.export import quantize
+
+    learned, small = fitted.learned, network.with_suffix(".int8.onnx")
+    taken = learned.inputs[:: -(-len(learned) // CALIBRATION)]
+    most = 1 if get_modality(learned.modality).kind == "text" else 64  # padding would be measured too
+    batches = [fitted.sampler.collate(taken[at : at + most]) for at in range(0, len(taken), most)]
+    quantize(network, small, batches)
+    (figure, before, _), (_, after, probabilities) = _quality(network, fitted), _quality(small, fitted)
+    LOGGER.info(f"in 8 bits: validation {figure} {after:.4f}, before {before:.4f}")
+    if before - after > settings.quantize_tolerance:
+        raise ExportError(f"8 bits cost {before - after:.4f} of {figure}, {settings.quantize_tolerance} is allowed")
+    key = figure.replace("-", "_").lower()
+    manifest.training["quantized"] = {f"{key}_before": before, f"{key}_after": after}
+    small.replace(network)
     return probabilities
 
 
-def _quality(network: Path, sampler: Sampler, valid: Dataset, ratings: Ratings) -> tuple[str, float, np.ndarray]:
+def _quality(network: Path, fitted: Fitted) -> tuple[str, float, np.ndarray]:
     """What an exported network is judged by on validation data, its value, and the probabilities of its own labels.
 
     Macro-F1 of the labels; where there are none, the mean correlation of the ratings.
     """
     from mien.training.export import run_network
 
-    answers = run_network(network, sampler, valid.inputs)  # ratings, where these are all
+    valid = fitted.validated
+    answers = run_network(network, fitted.sampler, valid.inputs)  # ratings, where these are all
     if not len(valid.space):
-        return "correlation", mean_correlation(ratings.of(valid), answers), answers[:, :0]
+        return "correlation", mean_correlation(fitted.trained.ratings.of(valid), answers), answers[:, :0]
     probabilities = answers[:, : len(valid.space)]
     return "macro-F1", tuned_metrics(valid.targets, probabilities, valid.space.names)["macro_f1"], probabilities
 

@@ -156,8 +156,8 @@ def headline(document: dict[str, Any]) -> dict[str, Any]:
         figures["n_seen"] = rest["seen"]
         figures |= {f"{key}_without_seen": rest[key] for key in ("accuracy", "macro_f1", "map") if key in rest}
     if rated := document.get("ratings"):
-        told = ("n", "pearson", "spearman", "ccc", "mae", "rmse")
-        figures["ratings"] = {name: {key: row[key] for key in told} for name, row in rated.items()}
+        kinds = ("n", "pearson", "spearman", "ccc", "mae", "rmse")
+        figures["ratings"] = {name: {key: row[key] for key in kinds} for name, row in rated.items()}
     for key in ("f1", "recall") if document.get("per_label") else ():
         figures[key] = {label: row[key] for label, row in document["per_label"].items()}
     return figures

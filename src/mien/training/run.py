@@ -44,7 +44,7 @@ from mien.training.experts import expert_files, expert_names, make_chooser, spli
 from mien.training.folder import machine, next_folder, prepare_run_dir, versions
 from mien.training.log import LOGGER, log_prefix, log_to
 from mien.training.needs import check_needs
-from mien.training.package import Fitted, Trained, rewrite_manifest, write
+from mien.training.package import Fitted, Trained, package_model, rewrite_manifest
 from mien.training.publish import headline
 from mien.training.recipe import Recipe, as_setting, load_recipe
 from mien.training.sampler import open_sampler
@@ -148,7 +148,7 @@ def train_once(
         manifest.experts = ExpertsEntry(
             by=checked.experts.by, networks=expert_files(fitted), chooser=checked.experts.chooser, figures=figures
         )
-    write(checked, fitted, manifest, finished, choosers)
+    package_model(checked, fitted, manifest, finished, choosers)
     measured = _measure(trained, manifest, finished, first, min(64, sampler.evaluation_batch))
     if report:
         measured.write(folder / "report")

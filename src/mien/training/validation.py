@@ -47,11 +47,11 @@ def validation_figures(logits: Tensor, valid: Dataset, objective: Objective) -> 
         figures |= {"val_macro_f1": metrics["macro_f1"], "val_map": metrics.get("map", float("nan"))}
     for name, columns in objective.heads.items():
         known = valid.votes[name].any(1)
-        said, voted = logits[:, columns].argmax(1).numpy()[known], valid.votes[name][known].argmax(1)
-        figures[f"val_{name}_accuracy"] = float((said == voted).mean()) if known.any() else float("nan")
+        predicted, voted = logits[:, columns].argmax(1).numpy()[known], valid.votes[name][known].argmax(1)
+        figures[f"val_{name}_accuracy"] = float((predicted == voted).mean()) if known.any() else float("nan")
     if names := objective.ratings.names:
-        given = logits[:, logits.shape[1] - len(names) :].numpy()
-        found = correlations(rated, given)
+        outputs = logits[:, logits.shape[1] - len(names) :].numpy()
+        found = correlations(rated, outputs)
         figures |= {f"val_{name}_pearson": value for name, value in zip(names, found, strict=True)}
         figures["val_pearson"] = float(np.mean(found))
     return figures

@@ -163,7 +163,7 @@ def _answer_in(predictor: Predictor, labels: str | None) -> tuple[Predictor, Cal
 
 def _resume_key(reader: Reader, given: dict[str, Any]) -> dict[str, Any]:
     """What the results depend on, by names that a person knows."""
-    from mien.output.shards import resume_key
+    from mien.output.writer import resume_key
 
     free = ("inputs", "model", "as_json", "out", "batch_size", "engine", "workers")
     options = {"as" if name == "modality" else name: value for name, value in given.items() if name not in free}

@@ -156,12 +156,7 @@ class Answers:
 
 
 def evenly(rows: np.ndarray, label: np.ndarray, most: int) -> list[int]:
-    """Up to *most* of the rows, of each label as many as there are or as its share allows, sorted by label.
-
-    Args:
-        rows: int (m,), places, the preferred ones first.
-        label: int (n,), the label of every place.
-    """
+    """Up to *most* of the rows, of each label as many as there are or as its share allows, sorted by label."""
     nth: dict[int, int] = {}
     order = []
     for at, row in enumerate(rows.tolist()):

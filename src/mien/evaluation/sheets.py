@@ -37,9 +37,6 @@ def samples(shown: tuple[list[dict[str, Any]], dict[int, np.ndarray]], space: La
     """The sheet of sample pictures: right ones with a green edge, below them wrong ones with a red edge.
 
     Where there are no labels, those whose ratings are near and those that are furthest off.
-
-    Args:
-        shown: ``Report.samples``, and row → picture, uint8 (height, width, 3).
     """
     entries, thumbnails = shown
     right, wrong = ([entry for entry in entries if entry["right"] is side] for side in (True, False))
@@ -120,11 +117,7 @@ class Block:
 
 
 def blocks(layout: Sequence[dict[str, Any]]) -> list[Block]:
-    """Group layers by the part of the network they belong to, else by equal output; equal parts become one block.
-
-    Args:
-        layout: one row for each layer, with "name", "type", "output" (a shape or a text) and "parameters".
-    """
+    """Group layers by the part of the network they belong to, else by equal output; equal parts become one block."""
     parts = [list(rows) for _, rows in groupby(layout, _part)]
     found = [[list(rows) for rows in same] for same in _runs(parts, lambda rows: (_types(rows), _shape(rows[-1])))]
     if len(found) > FEW:
@@ -186,11 +179,7 @@ def _shape(row: dict[str, Any]) -> str:
 
 @styled
 def layout(rows: list[dict[str, Any]], space: LabelSpace) -> Figure:
-    """A network's layers from top to bottom, alike ones put together, with the shape of what comes out of each.
-
-    Args:
-        rows: one for each layer, with "name", "type", "output" and "parameters".
-    """
+    """A network's layers from top to bottom, alike ones put together, with the shape of what comes out of each."""
     flow = blocks(rows)
     step, high = 0.74, 0.54  # from block to block, and of one
     figure = new_figure(9.6, step * len(flow) + 0.85)

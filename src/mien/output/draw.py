@@ -78,11 +78,7 @@ def enlarged(picture: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write an RGB picture; the ending of its name says the format.
-
-    Raises:
-        MienError: the file cannot be written.
-    """
+    """Write an RGB picture; the ending of its name says the format."""
     with atomic_write(path) as scratch:
         scratch.write_bytes(encode_image(picture, "png" if path.suffix.lower() == ".png" else "jpeg"))
 
@@ -103,12 +99,7 @@ def _font(pixels: int) -> ImageFont.FreeTypeFont:
 
 
 def _paint(canvas: np.ndarray, box: Sequence[int], draw: Callable[[ImageDraw.ImageDraw, int], object]) -> None:
-    """Draw on a part of the canvas with soft edges.
-
-    Args:
-        box: left, top, right and bottom of the part; what of it lies outside is left out.
-        draw: is given a drawing of the part, so many times as large, and how many.
-    """
+    """Draw on a part of the canvas with soft edges."""
     from PIL import Image, ImageDraw
 
     height, width = canvas.shape[:2]

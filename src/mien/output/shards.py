@@ -16,16 +16,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import chain, count, islice, pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mien import __version__
 from mien.errors import MienError
 from mien.files import atomic_write, locked, sha256, translate_os_errors
 from mien.output.rows import Tally
@@ -175,11 +173,7 @@ class ShardProgress:
 
 @contextmanager
 def opened(folder: Path, target: Path | None = None) -> Iterator[None]:
-    """A folder of shards that no other process fills, made if it is not there, and gone if nothing came in.
-
-    Raises:
-        MienError: another process does; or it cannot be written.
-    """
+    """A folder of shards that no other process fills, made if it is not there, and gone if nothing came in."""
     what = (
         f"{target}: wait for it, or name another file" if target else f"{folder}: wait for it, or name another folder"
     )
@@ -253,23 +247,3 @@ def _sum(document: Mapping[str, Any]) -> str:
 def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """The names of what is not the same in two of those mappings that say what results depend on."""
     return ", ".join(name for name in sorted({*before, *now}) if before.get(name) != now.get(name))
-
-
-def resume_key(digest: str | None, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """What results depend on: versions, the model, the inputs, and options of the command line.
-
-    Args:
-        digest: of the model.
-        inputs: what changes when an input does, of each.
-        options: by the name of the argument.
-    """
-    import onnxruntime
-
-    return {
-        "version of mien": __version__,
-        "version of onnxruntime": onnxruntime.__version__,
-        "model": digest,
-        "inputs": list(inputs),
-        "MIEN_MAX_PIXELS": os.environ.get("MIEN_MAX_PIXELS"),
-        **{f"--{name.replace('_', '-')}": value for name, value in options.items()},
-    }

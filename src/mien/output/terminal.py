@@ -68,9 +68,9 @@ def show_counts(console: Console, counts: Mapping[str, int], what: str = "texts"
     total = sum(counts.values()) or 1
     table = plain_table("emoji", "label", "bar", "figure", "share")
     for label, count in Counter(counts).most_common():
-        known = emotion(label)
-        share = count / total
-        table.add_row(known.emoji, label, Text(bar(share), known.color), f"{count:,}", f"{share:.1%}")
+        known, share = emotion(label), count / total
+        sign = "" if label == "—" else known.emoji  # nothing was read
+        table.add_row(sign, label, Text(bar(share), known.color), f"{count:,}", f"{share:.1%}")
     console.print(f"\n[bold]{sum(counts.values()):,} {what}[/bold]")
     console.print(table)
 

@@ -39,9 +39,6 @@ class Track:
         """Probabilities (labels,) and box (4,) at a time; None if the person is not there.
 
         Between two frames that follow on each other they go evenly from one to the other.
-
-        Args:
-            before, after: shares of ``step`` for which a moment without a neighbor stands.
         """
         place = int(np.searchsorted(self.times, time, side="right"))
         last, following = max(0, place - 1), min(place, len(self.times) - 1)
@@ -76,11 +73,7 @@ class Track:
 
 
 def tracks(row: Row, timeline: Iterable[Row] = ()) -> list[Track]:
-    """The people of a clip's result, as :meth:`mien.results.Result.to_dict` gives it, in the order of their numbers.
-
-    Args:
-        timeline: the moments, where they are not in the row.
-    """
+    """The people of a clip's result, as :meth:`mien.results.Result.to_dict` gives it, in the order of their numbers."""
     clip, names = row["clip"] or {}, tuple(row["items"][0]["scores"]) if row["items"] else ()
     step = clip["duration"] / max(1, clip["frames"]) if clip.get("duration") else 0.0
     people: dict[int, array[float]] = {}  # of each moment: time, probabilities, box

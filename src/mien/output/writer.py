@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar
 
+from mien import __version__
 from mien.errors import InputError, MienError, require
 from mien.files import atomic_write, translate_os_errors
 from mien.modality import Kind, get_modality
@@ -56,7 +58,7 @@ def open_writer(
         scores: whether tables have a column for the probability of every label.
         timeline: of tables of clips: whether each moment has a row, instead of each clip.
         taken: the names of the columns of all tables that go into the file.
-        key: whatever the results depend on (:func:`mien.output.shards.resume_key`): a run that was stopped goes on
+        key: whatever the results depend on (:func:`resume_key`): a run that was stopped goes on
             where it was. Shards are made in any case, in the folder ``FILE.part``.
         size: inputs of a shard.
         restart: whether rows that are there are begun anew: those of standard input do not come again.
@@ -278,3 +280,17 @@ def _draw_clip(target: Path, result: Result) -> None:
             write_marked(target, result, step)
     except KeyboardInterrupt:
         raise MienError(f"stopped while {target} was drawn; it is not there") from None
+
+
+def resume_key(digest: str | None, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What results depend on: versions, the model, the inputs, and options of the command line."""
+    import onnxruntime
+
+    return {
+        "version of mien": __version__,
+        "version of onnxruntime": onnxruntime.__version__,
+        "model": digest,
+        "inputs": list(inputs),
+        "MIEN_MAX_PIXELS": os.environ.get("MIEN_MAX_PIXELS"),
+        **{f"--{name.replace('_', '-')}": value for name, value in options.items()},
+    }

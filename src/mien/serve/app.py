@@ -177,7 +177,7 @@ def _json(document: Any) -> Response:
 
 def _add_facts(app: FastAPI, models: Models, metrics: Metrics) -> None:
     def fact(path: str, shape: Any, *problems: int) -> Callable[[Any], Any]:
-        found: dict[int | str, dict[str, Any]] = {200: {"model": shape, "description": "as parsed"}}
+        found: dict[int | str, dict[str, Any]] = {200: {"model": shape, "description": "as asked"}}
         responses = found | schemas.describe_problems(421, *problems)
         return app.get(path, tags=["facts"], response_class=Response, responses=responses)
 

@@ -3,6 +3,7 @@
 #   make serve  the API and its page at http://127.0.0.1:8000; make serve OPTIONS="--port 9000" for another place
 #   make test   everything: lint, types, unit, property and end-to-end tests, in WORKERS (2) processes, and the coverage
 #   make docs   what the documentation shows of outputs, made by the commands anew; make docs CHECK=1 only says what differs
+#   make ray-test   prediction and serving on a Ray cluster of three nodes on this machine, in an environment of its own
 #   make sbom   what is installed for mien, as a CycloneDX document: sbom.json
 #   make dist   wheels and source package in dist/, checked, installed in a fresh environment and tried; prints its size
 #   make fuzz   hostile inputs of all kinds, for MINUTES (10); SEED and KINDS repeat a run: make fuzz SEED=7 KINDS="tables clips"
@@ -17,7 +18,7 @@ endif
 MINUTES ?= 10
 WORKERS ?= 2
 
-.PHONY: demo serve test lint docs sbom dist fuzz clean
+.PHONY: demo serve test ray-test lint docs sbom dist fuzz clean
 
 demo: .venv-demo/installed
 	.venv-demo/bin/mien demo --out demo
@@ -27,6 +28,9 @@ serve: .venv-serve/installed
 
 test: .venv/installed lint
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+
+ray-test: .venv-ray/installed
+	OMP_NUM_THREADS=1 .venv-ray/bin/python -m pytest tests/cluster
 
 lint: .venv/installed
 	.venv/bin/ruff check src tests benchmarks examples docs tools
@@ -66,10 +70,15 @@ fuzz: .venv/installed
 	.venv-serve/bin/pip install $(PIP_FLAGS) -e '.[serve]'
 	touch $@
 
+.venv-ray/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/pip install $(PIP_FLAGS) -e '.[serve,scale]' 'pytest>=8'
+	touch $@
+
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install $(PIP_FLAGS) -e '.[dev]'
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-serve .venv-build .venv-dist dist demo findings sbom.json .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-serve .venv-ray .venv-build .venv-dist dist demo findings sbom.json .pytest_cache .mypy_cache .ruff_cache

@@ -216,7 +216,7 @@ def test_an_error_of_every_picture_is_raised(model: Any, leaky: Dataset, monkeyp
     def refuse(*_: Any, **__: Any) -> None:
         raise InputError("not today")
 
-    monkeypatch.setattr(type(model), "probabilities", refuse)
+    monkeypatch.setattr(type(model), "forward", refuse)
     with pytest.raises(DataError, match=f"none of the {len(leaky.part('test'))} pictures can be read: not today"):
         evaluate(model, leaky)
 

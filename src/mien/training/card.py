@@ -22,7 +22,6 @@ def card(manifest: Manifest) -> str:
     environment.filters |= {"count": _count, "fixed": _fixed}
     environment.globals["inner"] = INNER
     face = manifest.training.get("face")
-    settings = manifest.preprocess.get("face") or manifest.preprocess
     sources = [str(entry.get("spec", "")) for entry in manifest.data]
     text = environment.from_string(_TEMPLATE.read_text("utf-8")).render(
         model=manifest,
@@ -32,7 +31,7 @@ def card(manifest: Manifest) -> str:
         chooser=CHOOSER,
         figures=_figures(manifest.metrics),
         face=face and {**face, "figures": _figures(face["metrics"])},
-        reads_faces="landmarks" in settings,
+        reads_faces=get_modality(manifest.modality).boxes == "face",
         columns=manifest.preprocess.get("columns", []),
         few=_FEW,
         on_fer2013=any(re.match(r"(fer2013|ferplus)\b", source) for source in sources),

@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -21,10 +22,12 @@ import numpy as np
 
 from mien import model as folders
 from mien.datasets import Dataset
+from mien.datasets.arrays import as_list, targets_of
 from mien.datasets.splits import split_rows
-from mien.errors import DataError, MienError, MissingExtra, ModelError, print_line, require
-from mien.modality import Predictor, load
-from mien.sklearn_data import as_list, refuse_names, targets_of, usable
+from mien.errors import DataError, InputError, MienError, MissingExtra, ModelError, print_line, quoted, require
+from mien.files import translate_os_errors
+from mien.inputs import Kind, taken_for_path
+from mien.modality import Predictor, get_modality, load
 
 _NAME = "memory"  # what data handed over in memory is called in a run folder and a manifest
 
@@ -71,7 +74,7 @@ class Embedder(_base.ClassNamePrefixFeaturesOutMixin, _base.TransformerMixin, _b
             InputError: no list of pictures.
             ModelError: no such model, or it gives no features.
         """
-        as_list(X, "face")
+        as_list(X, "picture")
         self.network_ = _network(self._loaded())
         return self
 
@@ -89,7 +92,7 @@ class Embedder(_base.ClassNamePrefixFeaturesOutMixin, _base.TransformerMixin, _b
             InputError: no list of pictures, or one cannot be read; the message says which.
             ModelError: no such model, it gives no features, or it is another than in ``fit``.
         """
-        pictures = as_list(X, "face")
+        pictures = as_list(X, "picture")
         model = self._loaded()
         if getattr(self, "network_", None) not in (None, _network(model)):
             raise ModelError(f"the model {str(self.model)!r} is another than it was in fit: fit again")
@@ -110,9 +113,7 @@ class Embedder(_base.ClassNamePrefixFeaturesOutMixin, _base.TransformerMixin, _b
         return int(self._loaded().features(list(blank)).shape[1])
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.one_d_array = tags.input_tags.three_d_array = tags.input_tags.string = True
+        tags = _tags(super().__sklearn_tags__())
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = []
         return tags
@@ -177,7 +178,7 @@ class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
         """
         files = _files(model, name)
         manifest = folders.Manifest.model_validate_json(files[folders.MANIFEST])
-        _known(manifest.modality)
+        _kind(manifest.modality)
         made = cls(manifest.training.get("recipe", manifest.modality))
         names = manifest.space.names if manifest.space.multilabel else sorted(manifest.space.names)
         made.classes_ = np.array(names, dtype=object)
@@ -192,13 +193,11 @@ class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
             MienError: the file cannot be written.
         """
         path = Path(path)
-        try:
+        with translate_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
-                require("joblib", "train").dump(self, Path(scratch) / path.name)
+                require("joblib", "train").dump(self, Path(scratch) / path.name)  # which compresses by the name
                 (Path(scratch) / path.name).replace(path)
-        except OSError as error:
-            raise MienError(f"cannot write {path}: {error.strerror or error}") from error
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
         """Train.
@@ -219,12 +218,16 @@ class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
 
         settings = self._settings()
         recipe = load_recipe(_name(self.recipe), settings)
-        _known(recipe.modality)
-        inputs = as_list(X, recipe.modality)
-        if recipe.modality == "text":
-            refuse_names(inputs)
+        kind = _kind(recipe.modality)
+        inputs = as_list(X, kind)
+        if (
+            len(inputs) > 1
+            and all(isinstance(item, str) and taken_for_path(item) for item in inputs)
+            and kind == "text"
+        ):
+            raise InputError(f"the texts are names of files, such as {quoted(inputs[0])}: give what is in them")
         classes, space, targets = targets_of(y, inputs)
-        inputs = [usable(item, recipe.modality, place) for place, item in enumerate(inputs, 1)]
+        inputs = [_usable(item, kind, place) for place, item in enumerate(inputs, 1)]
         if not 0 < self.validation_fraction < 1:
             raise DataError(f"validation_fraction must lie between 0 and 1, not {self.validation_fraction}")
         share = float(self.validation_fraction)
@@ -266,7 +269,7 @@ class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
             InputError: no list of texts or pictures, or one is unusable; the message says which.
         """
         model = self.predictor
-        inputs = as_list(X, model.manifest.modality)
+        inputs = as_list(X, _kind(model.manifest.modality))
         columns = [model.space.index(name) for name in map(str, self.classes_)]
         return model.predict_proba(inputs, self.batch_size)[:, columns]
 
@@ -292,9 +295,7 @@ class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
         return {key: value for key, value in super().__getstate__().items() if key != "_predictor"}
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.one_d_array = tags.input_tags.three_d_array = tags.input_tags.string = True
+        tags = _tags(super().__sklearn_tags__())
         tags.classifier_tags.multi_label = True
         return tags
 
@@ -320,26 +321,35 @@ class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
             with tempfile.TemporaryDirectory() as scratch:
                 yield Path(scratch) / "run"
             return
-        number = 1
-        while True:  # searches fit several at once: who makes the folder has it
+        for number in count(1):  # searches fit several at once: who makes the folder has it
             folder = Path(self.folder) / f"{name}-{number}"
             try:
                 folder.mkdir(parents=True)
-                break
             except FileExistsError:
-                number += 1
+                continue
             except OSError as error:
                 raise MienError(f"cannot write the run folder {folder}: {error.strerror or error}") from error
-        yield folder
+            yield folder
+            return
+
+
+def _tags(tags: Any) -> Any:
+    """What inputs are: lists, or stacks of pictures."""
+    tags.input_tags.two_d_array = False
+    tags.input_tags.one_d_array = tags.input_tags.three_d_array = tags.input_tags.string = True
+    return tags
 
 
 def _name(recipe: str | os.PathLike[str]) -> str | Path:
     return recipe if isinstance(recipe, str) else Path(recipe)
 
 
-def _known(modality: str) -> None:
-    if modality not in ("text", "face"):
+def _kind(modality: str) -> Kind:
+    """Of the inputs of a modality: texts, or pictures that are one sample each."""
+    found = get_modality(modality)
+    if found.kind not in ("text", "picture") or not found.default:
         raise ModelError(f"EmotionClassifier reads texts and faces, not {modality}")
+    return found.kind
 
 
 def _tell(line: str) -> None:
@@ -365,3 +375,25 @@ def _files(model: str | os.PathLike[str], name: str | None = None) -> dict[str, 
     with tempfile.TemporaryDirectory() as scratch:
         folder = publish(Path(model), Path(scratch) / "model", name=name, weights=False)
         return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def _usable(item: Any, kind: Kind, place: int) -> Any:
+    """A text, or a path or pixels, that training can read; raises InputError: it cannot, with its place."""
+    from mien.media.images import picture_size, read_picture
+    from mien.modalities.text import EMPTY
+    from mien.modalities.text.preprocess import clean
+
+    try:
+        if kind == "text":
+            if not isinstance(item, str):
+                raise InputError(f"text expected, got {type(item).__name__}")
+            if not clean(item):
+                raise InputError(EMPTY)
+            return item
+        if isinstance(item, str | os.PathLike):
+            picture_size(Path(item))
+            return str(item)
+        picture = read_picture(item)
+        return item if isinstance(item, np.ndarray) and item.ndim == 2 else picture
+    except InputError as error:
+        raise InputError(f"input {place}: {error}") from None

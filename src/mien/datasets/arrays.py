@@ -1,85 +1,39 @@
-"""What people hand to a scikit-learn estimator, brought into the one shape that training and prediction know."""
+"""Lists and arrays in memory, as scikit-learn's estimators are given them: inputs, labels and their space."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mien.datasets.rows import known_space
-from mien.errors import DataError, InputError, quoted, require
-from mien.inputs import taken_for_path
+from mien.errors import DataError, InputError, require
+from mien.inputs import Kind
 from mien.labels import LabelSpace, make_space
 
 
-def as_list(X: Any, modality: str) -> list[Any]:  # noqa: N803
-    """The texts or pictures as a list.
-
-    Raises:
-        InputError: it is none, or empty.
-    """
-    kind = "texts" if modality == "text" else "pictures"
+def as_list(X: Any, kind: Kind) -> list[Any]:  # noqa: N803
+    """The texts or pictures as a list; raises InputError: it is none, or empty."""
+    needed = f"a list of {kind}s is needed"
     if isinstance(X, str | bytes | os.PathLike):
-        raise InputError(f"a list of {kind} is needed, got a single {type(X).__name__}: put it into a list")
+        raise InputError(f"{needed}, got a single {type(X).__name__}: put it into a list")
     values = X.to_numpy() if hasattr(X, "to_numpy") else X  # a column of a table, or a table of one
     if isinstance(values, np.ndarray):
         if values.dtype.kind in "OUT" and values.ndim == 2 and values.shape[1] == 1:
             values = values[:, 0]
         plain = values.ndim == 1 and values.dtype.kind in "OUT"
-        if not plain and (modality == "text" or values.dtype != np.uint8 or values.ndim not in (3, 4)):
-            wanted = "" if modality == "text" else ", or a uint8 array (n, height, width) or (n, height, width, 3)"
-            raise InputError(f"a list of {kind} is needed{wanted}; got {values.dtype} of shape {values.shape}")
+        if not plain and (kind == "text" or values.dtype != np.uint8 or values.ndim not in (3, 4)):
+            wanted = "" if kind == "text" else ", or a uint8 array (n, height, width) or (n, height, width, 3)"
+            raise InputError(f"{needed}{wanted}; got {values.dtype} of shape {values.shape}")
     try:
         samples = list(values)
     except TypeError:
-        raise InputError(f"a list of {kind} is needed, got {type(X).__name__}") from None
+        raise InputError(f"{needed}, got {type(X).__name__}") from None
     if not samples:
-        raise InputError(f"a list of {kind} is needed, got an empty one (0 samples)")
+        raise InputError(f"{needed}, got an empty one (0 samples)")
     return [str(item) if isinstance(item, str) else item for item in samples]  # NumPy has strings of its own
-
-
-def refuse_names(texts: Sequence[Any]) -> None:
-    """Refuse to learn from the names of files.
-
-    Raises:
-        InputError: every one of several texts is taken for a path or an address.
-    """
-    if len(texts) > 1 and all(isinstance(text, str) and taken_for_path(text) for text in texts):
-        raise InputError(f"the texts are names of files, such as {quoted(texts[0])}: give what is in them")
-
-
-def usable(item: Any, modality: str, place: int) -> Any:
-    """A text, or a path or pixels, that training can read.
-
-    Raises:
-        InputError: it cannot; the message says which it is.
-    """
-    try:
-        if modality == "text":
-            return _read_text(item)
-        from mien.media.images import picture_size, read_picture
-
-        if isinstance(item, str | os.PathLike):
-            picture_size(Path(item))
-            return str(item)
-        picture = read_picture(item)
-        return item if isinstance(item, np.ndarray) and item.ndim == 2 else picture
-    except InputError as error:
-        raise InputError(f"input {place}: {error}") from None
-
-
-def _read_text(item: Any) -> str:
-    from mien.modalities.text import EMPTY
-    from mien.modalities.text.preprocess import clean
-
-    if not isinstance(item, str):
-        raise InputError(f"text expected, got {type(item).__name__}")
-    if not clean(item):
-        raise InputError(EMPTY)
-    return item
 
 
 def _is_missing(label: Any) -> bool:

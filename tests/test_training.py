@@ -309,6 +309,12 @@ def test_two_processes_train_as_one(data, tmp_path):
     np.testing.assert_allclose(probabilities(two.folder), probabilities(one.folder), atol=1e-3)
 
 
+def test_too_few_samples_to_validate_on_are_one_clear_line(tmp_path):
+    data = Dataset("few", "text", SPACES["carer6"], ["sad", "glad"], np.array([0, 1]), np.array(["", ""], object))
+    with pytest.raises(DataError, match="few: 2 samples are too few to keep some of them for validation"):
+        mien.train("text-gru", data, tmp_path / "run")
+
+
 def test_the_linear_baseline_learns_from_a_pickled_table(tmp_path):
     rows = [(text, label) for label in WORDS for text in texts(label, 100)]
     pd.DataFrame(rows, columns=["text", "emotions"]).sample(frac=1, random_state=0).to_pickle(tmp_path / "made.pkl")

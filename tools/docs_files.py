@@ -83,6 +83,13 @@ def _write_diary(folder: Path) -> None:
     second = [{"text": "The tree is gone!", "mood": "anger"}, {"text": "", "mood": "joy"}]
     for day, entries in {"2024-05-01": first, "2024-05-02": second}.items():
         (folder / f"{day}.json").write_text(json.dumps(entries), "utf-8")
+    year = folder.parent / "year"
+    year.mkdir()
+    moods = {"joy": "happy glad merry jolly", "sadness": "sad lonely gloomy bleak", "anger": "angry furious cross mad"}
+    days = ("today i was {}", "{} all day", "at home {}", "i feel {}", "so {} again", "we are {}")
+    pairs = [(word, mood) for mood, words in moods.items() for word in words.split()]
+    entries = [{"text": day.format(word), "mood": mood} for day in days for word, mood in pairs]
+    (year / "2024.json").write_text(json.dumps(entries), "utf-8")
 
 
 def _write_slips(folder: Path) -> None:

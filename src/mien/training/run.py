@@ -255,10 +255,10 @@ def with_splits(dataset: Dataset, seed: int, validate: bool = True) -> Dataset:
         validate: whether a val split is needed; else a set with a train split stays as it is.
 
     Raises:
-        DataError: it has splits, but none to train on.
+        DataError: it has splits, but none to train on; or too few rows to keep some for validation.
     """
     if not dataset.splits:
-        return dataset.resplit(split_rows(strata(dataset), seed=seed, groups=dataset.groups))
+        return _validated(dataset.resplit(split_rows(strata(dataset), seed=seed, groups=dataset.groups)), validate)
     if "train" not in dataset.splits:
         raise DataError(f"{dataset.name} has nothing to train on: its splits are {', '.join(dataset.splits)}")
     if "val" in dataset.splits or not validate:
@@ -267,7 +267,13 @@ def with_splits(dataset: Dataset, seed: int, validate: bool = True) -> Dataset:
     groups = None if dataset.groups is None else dataset.groups[rows]
     parts = split_rows(strata(dataset.take(rows)), shares=(0.9, 0.1, 0.0), seed=seed, groups=groups)
     split[rows[parts == "val"]] = "val"
-    return dataset.resplit(split)
+    return _validated(dataset.resplit(split), validate)
+
+
+def _validated(dataset: Dataset, validate: bool) -> Dataset:
+    if validate and "val" not in dataset.splits:
+        raise DataError(f"{dataset.name}: {len(dataset)} samples are too few to keep some of them for validation")
+    return dataset
 
 
 def _fit(

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,18 @@ def make_shard(job: Job, shards: Shards, batch: Mapping[str, Sequence[Any]]) -> 
     return worker(batch)
 
 
-def batches(rows: Rows, shards: Shards, place: Path, _: Any = None) -> Iterator[dict[str, Any]]:
-    """A task: the inputs of the shards that are missing, as Ray Data passes them on: number and JSON."""
+def batches(rows: Rows, plan: Plan, wanted: Collection[int], place: Path, _: Any = None) -> Iterator[dict[str, Any]]:
+    """A task: the inputs of the shards that are wanted, as Ray Data passes them on: number and JSON.
+
+    Always the same: Ray runs it again, and takes from it what was lost with a machine.
+    """
     os.chdir(place)
-    for number, some in shards.pending(rows()):
-        pairs = [(item, plain_cells(columns)) for item, columns in some]
-        yield {"shard": [number], "inputs": [json.dumps(pairs).encode()]}
+    source = iter(rows())
+    for number in range(plan.shards):
+        some = list(islice(source, plan.size))
+        if number in wanted:
+            pairs = [(item, plain_cells(columns)) for item, columns in some]
+            yield {"shard": [number], "inputs": [json.dumps(pairs).encode()]}
 
 
 def run_on_ray(
@@ -137,10 +144,11 @@ def run_on_ray(
         context.enable_progress_bars = context.print_on_execution_start = False
         context.target_max_block_size = 1  # each shard is handed on as soon as it is read
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+        read = partial(batches, rows, shards.plan, set(shards.missing()), job.place)
         make = partial(make_shard, replace(job, threads=threads), shards)
         stream = (
             data.from_items([0])
-            .map_batches(partial(batches, rows, shards, job.place), batch_size=None, num_cpus=0)
+            .map_batches(read, batch_size=None, num_cpus=0)
             .map_batches(make, batch_size=1, num_cpus=threads, concurrency=slots)
         )
         try:

@@ -124,21 +124,22 @@ def resolve(
     from mien.modality import default_modality, get_modality
     from mien.model import find_model, read_manifest, shipped
 
-    for item in inputs if modality != "text" else ():
-        if is_address(item) or (modality is None and not (named_kind(item) or exists(item))):
+    named = get_modality(modality) if modality else None
+    literal = named is not None and named.kind == "text"
+    for item in inputs if not literal else ():
+        if is_address(item) or (named is None and not (named_kind(item) or exists(item))):
             refuse_path(item, _AS_TEXT)
-    if modality is None and model is None:
-        found = default_modality(_common_kind(inputs))
+    if named is None and model is not None:
+        found = get_modality(read_manifest(find_model(model)).modality)
+        _refuse_others(inputs, model, found)
     else:
-        found = get_modality(modality or read_manifest(find_model(str(model))).modality)
+        found = named or default_modality(_common_kind(inputs))
     if model is None and found.name not in shipped():
         raise InputError(f"no model of {found.name} is shipped; train one and name it with --model")
-    if modality is None and model is not None:
-        _refuse_others(inputs, model, found)
     kind = _kind_read(inputs, found)
     if kind == "text":
         how = {"encoding": encoding, "quotes": quotes}
-        sources = [_text_source(item, column, how, literal=modality == "text") for item in inputs]
+        sources = [_text_source(item, column, how, literal=literal) for item in inputs]
     elif kind == "row":
         sources = [_row_source(Path(item), str(model), encoding) for item in inputs]
     else:

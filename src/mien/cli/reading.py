@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -59,6 +60,8 @@ class Reader:
 
         if self.inputs.kind == "clip":
             results = self._clips(items(), done)
+        elif "boxes" in self.options:  # what is wrong with them ends the call
+            results = (self.predictor.predict(item, **self.options) for item in items())
         else:
             results = with_notes(self.predictor.predict_many(items(), self.batch_size, **self.options), log)
         for result in results:
@@ -221,6 +224,8 @@ def to_file(reader: Reader, rows: RowFormat, out: Path, key: Mapping[str, Any]) 
                     writer.write(result, columns)
                     step(1)
     except KeyboardInterrupt:
+        if writer.part is None:
+            raise MienError(f"stopped; {out} is not there") from None
         kept = f"the {writer.done:,} {'clips' if kind == 'clip' else 'rows'} done are kept in {writer.part}"
         raise stopped(kept if inputs.again else f"{kept}; standard input is read from its start again") from None
     _report(reader, writer.tally, result if alone or writer.part is None else None)
@@ -247,12 +252,8 @@ def to_shards(
     job = Job(reader.predictor.folder.resolve(), rows, labels, options, Path.cwd())
     with opened(out.absolute()):
         with progress("looking through the inputs", None):
-            shards = open_shards(
-                out.absolute(),
-                key,
-                lambda: plan_shards(job, reader.predictor, reader.roll, inputs.rows, inputs.total, workers),
-                log,
-            )
+            plan = partial(plan_shards, job, reader.predictor, reader.roll, inputs.rows, inputs.total, workers)
+            shards = open_shards(out.absolute(), key, plan, log)
         if already := shards.tally().inputs:
             log(f"going on after the {already:,} inputs whose results are in {out}")
         try:

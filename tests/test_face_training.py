@@ -393,3 +393,19 @@ def test_a_head_for_labels_that_the_data_lacks_is_refused(tmp_path):
     data = f"images:{drawn.folders(tmp_path / 'faces', 5)}"
     with pytest.raises(DataError, match="not labeled in 'ferplus8'"):
         mien.train("face-folders", data, tmp_path / "run", settings=[*SMALL, "train.also=[ferplus8]"])
+
+
+@pytest.mark.slow
+def test_mixed_pixels_keep_their_digits_in_half_precision(tmp_path, monkeypatch):
+    seen, features = [], cnn.Network.features
+
+    def noted(self, pictures):
+        seen.append(pictures)
+        return features(self, pictures)
+
+    monkeypatch.setattr(cnn.Network, "features", noted)
+    data = f"images:{drawn.folders(tmp_path / 'faces', 5)}"
+    options = ["train.precision=bf16-mixed", "train.mixup=0.4", "train.epochs=1", "preprocess.size=24"]
+    mien.train("face-folders", data, tmp_path / "run", settings=[*SMALL, *options, "export.tolerance=1"], report=False)
+    mixed_ones = [pictures for pictures in seen if pictures.dtype == torch.float32]
+    assert any((pictures != pictures.bfloat16().float()).any() for pictures in mixed_ones)

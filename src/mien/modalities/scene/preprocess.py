@@ -73,10 +73,10 @@ def prepare(picture: np.ndarray, box: Box | None, settings: SceneSettings) -> np
     Raises:
         InputError: the box lies outside the picture.
     """
-    return finish(look(picture, box, settings), settings)
+    return finish(cut_views(picture, box, settings), settings)
 
 
-def look(picture: np.ndarray, box: Box | None, settings: SceneSettings) -> list[np.ndarray]:
+def cut_views(picture: np.ndarray, box: Box | None, settings: SceneSettings) -> list[np.ndarray]:
     """The first half of :func:`prepare`: each view, uint8 (height, width, 3), no larger than those learned from."""
     person = picture if box is None else Region("box", box).cut(picture)
     seen = [picture if view == "picture" else person for view in settings.views]

@@ -11,7 +11,7 @@ from mien.errors import RecipeError
 from mien.media.images import Region
 from mien.modalities.face.augment import AugmentSettings, augment
 from mien.modalities.face.preprocess import resize
-from mien.modalities.scene.preprocess import CHANNELS, SceneSettings, finish, look, read, stack
+from mien.modalities.scene.preprocess import CHANNELS, SceneSettings, cut_views, finish, read, stack
 from mien.modality import Sampler, SamplerSettings
 from mien.runtime import parallel_map, readers
 
@@ -65,7 +65,7 @@ class SceneSampler(Sampler):
 
     def _sample(self, given: tuple[Any, int | None]) -> np.ndarray:
         item, seed = given
-        views = self._look(item)
+        views = self._views(item)
         if seed is None:
             return finish(views, self.settings)
         squares = [resize(view, max(view.shape[:2])) for view in views]
@@ -73,13 +73,13 @@ class SceneSampler(Sampler):
             [augment(view, self.settings.size, self._augment, np.random.default_rng(seed)) for view in squares]
         )
 
-    def _look(self, item: Any) -> list[np.ndarray]:
+    def _views(self, item: Any) -> list[np.ndarray]:
         """The views at the resolution that the network learns from; kept, while there is room, if they were read."""
         if isinstance(item, np.ndarray):
-            return look(*read(item), self.settings)
+            return cut_views(*read(item), self.settings)
         kept = self._kept.get(item)
         if kept is None:
-            kept = [np.ascontiguousarray(view) for view in look(*read(item), self.settings)]
+            kept = [np.ascontiguousarray(view) for view in cut_views(*read(item), self.settings)]
             size = sum(view.nbytes for view in kept)
             if self._used + size <= self.kept_bytes:
                 self._used += size

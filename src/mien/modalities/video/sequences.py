@@ -10,8 +10,8 @@ import numpy as np
 def windows(times: np.ndarray, centres: np.ndarray, seconds: float) -> np.ndarray:
     """The moments within so many seconds around each centre: the first, and behind the last, int64 (centres, 2).
 
-    At either end of the times the stretch is moved inwards, so that it is as long as can be: where all times lie within
-    *seconds*, every stretch holds all of them.
+    At either end of the times the segment is moved inwards, so that it is as long as can be: where all times lie within
+    *seconds*, every segment holds all of them.
 
     Args:
         times: of the moments in seconds, rising, (n,), n at least 1.

@@ -110,22 +110,24 @@ def to_gray(picture: np.ndarray) -> np.ndarray:
     return picture if picture.ndim == 2 else np.asarray(Image.fromarray(picture).convert("L"))
 
 
-def warp(picture: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+def warp(picture: np.ndarray, matrix: np.ndarray, size: int, finer: int = 1) -> np.ndarray:
     """A square cut out of an image by an affine map, sampled linearly; outside lies the image's border, repeated.
 
     Args:
         picture: uint8, (height, width) or (height, width, 3).
         matrix: float (2, 3), from centers of pixels of the image to those of the square, x before y.
         size: pixels a side of the square.
+        finer: the matrix is for a square of so many times as many pixels a side, which are averaged.
 
     Returns:
         uint8, (size, size) or (size, size, 3).
     """
     from PIL import Image
 
+    side = size * finer
     linear = np.linalg.inv(matrix[:, :2])
     back = np.column_stack((linear, -linear @ matrix[:, 2]))
-    corners = back @ np.array([[-1, -1, size, size], [-1, size, -1, size], [1, 1, 1, 1]], np.float64)
+    corners = back @ np.array([[-1, -1, side, side], [-1, side, -1, side], [1, 1, 1, 1]], np.float64)
     height, width = picture.shape[:2]
     low = np.floor(corners.min(1)).astype(int) - 1
     high = np.ceil(corners.max(1)).astype(int) + 2
@@ -141,7 +143,8 @@ def warp(picture: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     shift = back[:, 2] - back[:, :2] @ (0.5, 0.5) + 0.5 - origin  # Pillow counts from the corners of pixels
     data = (*back[0, :2], shift[0], *back[1, :2], shift[1])
     image = Image.fromarray(np.ascontiguousarray(part))
-    return np.asarray(image.transform((size, size), Image.Transform.AFFINE, data, Image.Resampling.BILINEAR))
+    image = image.transform((side, side), Image.Transform.AFFINE, data, Image.Resampling.BILINEAR)
+    return np.asarray(image.resize((size, size), Image.Resampling.BOX) if finer > 1 else image)
 
 
 @cache

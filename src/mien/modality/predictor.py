@@ -126,7 +126,7 @@ class Predictor(OldMethods):
         return self.result(item.name, outputs.probabilities, item.error, item.boxes, outputs.ratings, item.notes)
 
     def warm_up(self, *args: Any, **options: Any) -> None:
-        """Load what is otherwise loaded when it is first needed."""
+        """Load what is otherwise loaded when it is first needed, and see that options fit the model."""
 
     @property
     def reader_threads(self) -> int:

@@ -112,7 +112,7 @@ def align(picture: np.ndarray, face: Face, settings: FaceSettings) -> np.ndarray
     finer = int(np.clip(np.ceil(shrink - 1e-6), 1, max(1, _FINEST // side)))
     matrix *= finer
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5  # from the corners of pixels to their centres
-    return prepare(resize(pixels.warp(picture, matrix, side * finer), side), settings)
+    return prepare(pixels.warp(picture, matrix, side, finer), settings)
 
 
 def similarity(points: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:

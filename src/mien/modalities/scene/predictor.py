@@ -64,8 +64,14 @@ class ScenePredictor(ClipPredictor):
         """What finds the faces of those whose boxes are not told; loaded when it is first needed."""
         return FaceDetector(threads=self._threads)
 
-    def warm_up(self, *args: Any, **options: Any) -> None:
-        """Load the detector, before several threads want it."""
+    def warm_up(self, boxes: Sequence[Box] | None = None, **options: Any) -> None:
+        """Load the detector, before several threads want it.
+
+        Raises:
+            InputError: boxes are given, and the model reads whole pictures.
+        """
+        if boxes is not None and not self.of_persons:
+            raise InputError(f"the model {self.name} reads whole pictures: it takes no boxes")
         if self.of_persons:
             _ = self.detector
 
@@ -75,8 +81,6 @@ class ScenePredictor(ClipPredictor):
         """The persons in a photograph, or the whole of it; or a clip, to be read when its turn comes."""
         if isinstance(item, str | Path) and is_clip(item):
             return self.prepare_clip(item, fps, frames)
-        if boxes is not None and not self.of_persons:
-            raise InputError(f"the model {self.name} reads whole pictures: it takes no boxes")
         picture, box = read(item, notes := list[str]())
         if not self.of_persons:
             return Item(name_of(item), [prepare(picture, None, self.settings)], None, notes)

@@ -32,6 +32,7 @@ from mien.errors import MienError, how_to_install
 from mien.model import verify
 from mien.output.rows import RowFormat
 from mien.output.shards import RECORD, Plan, ShardProgress, Shards, open_shards
+from result_pages import read_page
 from scene_model import scene_model
 
 Predict = Callable[..., Done]
@@ -165,6 +166,10 @@ def test_tables_of_which_some_have_a_column_label(predict: Predict, tiny_model: 
         assert done.exit_code == 0, done.output
         assert counted(done.output) == {"joy": 3, "sadness": 2, "anger": 1, "—": 2}, out
         assert "2 of 8 " in done.output
+    about, shown = read_page(tmp_path / "o.html")
+    assert about["counts"] == {"joy": 3, "sadness": 2, "anger": 1, "—": 2}
+    assert [row["label"] for row in shown] == MIXED
+    assert [row["cells"].get("label") for row in shown] == ["mine", "mine", "", *[None] * 5]
 
 
 def test_a_table_without_rows_gives_a_part_without_rows(predict: Predict, tiny_model: Path, tmp_path: Path):

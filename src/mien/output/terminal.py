@@ -69,8 +69,7 @@ def show_counts(console: Console, counts: Mapping[str, int], what: str = "texts"
     table = plain_table("emoji", "label", "bar", "figure", "share")
     for label, count in Counter(counts).most_common():
         known, share = emotion(label), count / total
-        sign = "" if label == "—" else known.emoji  # nothing was read
-        table.add_row(sign, label, Text(bar(share), known.color), f"{count:,}", f"{share:.1%}")
+        table.add_row(known.emoji, label, Text(bar(share), known.color), f"{count:,}", f"{share:.1%}")
     console.print(f"\n[bold]{sum(counts.values()):,} {what}[/bold]")
     console.print(table)
 

@@ -284,10 +284,6 @@ def _fit(
 
         return train_rows(recipe, sets)
     assert valid is not None  # see with_splits
-    if recipe.network.kind == "linear":
-        from mien.training.linear import train_linear
-
-        return train_linear(recipe, sets, valid)
     from mien.training.network import train_network
 
     return train_network(recipe, sets, valid, folder, resume)

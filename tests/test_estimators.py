@@ -33,7 +33,7 @@ from mien.sklearn import Embedder, EmotionClassifier
 from mien.training.log import log_to
 
 #: Quick, and learns from texts that stand there once.
-SMALL = {"network.c": [10], "network.min_texts": 1, "calibrate": False}
+SMALL = {"network.features": 500, "calibrate": False}
 TEXTS, LABELS = (list(part) for part in zip(*single_rows()[::2], strict=True))
 
 
@@ -232,7 +232,7 @@ def test_kinds_of_labels_and_of_lists(kind: Any) -> None:
     few = [i for i, label in enumerate(LABELS) if label in ("joy", "fear")]
     texts, labels = [TEXTS[i] for i in few], np.array([LABELS[i] for i in few])
     y: Any = (labels == "joy").astype(kind) if kind in (int, bool) else pd.Series(labels, dtype=kind)
-    fitted = EmotionClassifier(settings=["c=[10]", "min_texts=1"]).fit(pd.Series(texts), y)
+    fitted = EmotionClassifier(settings=["network.features=500"]).fit(pd.Series(texts), y)
     found = fitted.predict(np.array(texts, dtype=object))
     assert found.tolist() == list(y)
     if kind in (int, bool):
@@ -420,7 +420,7 @@ def test_training_takes_a_data_set_in_memory(tmp_path: Path) -> None:
     data = Dataset("mine", "text", space, TEXTS, targets, np.full(len(TEXTS), "", dtype=object))
     told: list[str] = []
     with log_to(told.append):
-        run = mien.train("text-linear", data, tmp_path / "run", settings=["c=[10]"])
+        run = mien.train("text-linear", data, tmp_path / "run", settings=["network.features=500"])
     assert any(line.startswith(f"mine: {len(TEXTS)} samples") for line in told)
     (entry,) = mien.load(run.folder).manifest.data
     assert entry["spec"] == "mine"

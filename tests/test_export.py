@@ -10,16 +10,11 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline
 from torch import nn
 
 from mien.errors import ExportError
 from mien.networks import open_network
 from mien.networks.base import Network
-from mien.networks.linear import LinearModel, Settings
 from mien.runtime import probabilities_of
 from mien.training import export
 from mien.training.network import TrainedNetwork
@@ -27,6 +22,7 @@ from mien.training.network import TrainedNetwork
 torch.set_num_threads(1)
 LABELS, VOCABULARY, PAD = 6, 3000, 0
 SMALL = {
+    "linear": {"embedding": 5, "features": 200, "ngrams": 3},
     "gru": {"embedding": 16, "hidden": 12, "head": 8},
     "transformer": {"weights": "", "layers": 2, "hidden": 64, "heads": 4, "inner": 128, "positions": 96},
 }
@@ -224,73 +220,3 @@ def test_probabilities_of_is_what_the_module_does(several):
     found = probabilities_of(logits.numpy(), several, 0.7)
     np.testing.assert_allclose(found, module(logits).numpy(), atol=1e-6)
     assert np.isfinite(probabilities_of(logits.numpy() * 1e4, several)).all()
-
-
-# ----------------------------------------------------------------------------------------- the linear baseline
-
-
-def grams(text: str, longest: int) -> list[tuple[str, ...]]:
-    words = text.split()
-    return [tuple(words[i : i + n]) for n in range(1, longest + 1) for i in range(len(words) + 1 - n)]
-
-
-def corpus(n: int, labels: int, several: bool):
-    rng = np.random.default_rng(n)
-    targets = (rng.random((n, labels)) < 0.4).astype(np.float32) if several else rng.integers(0, labels, n)
-    held = targets if several else np.eye(labels)[targets]
-    texts = []
-    for row in held:
-        words = [f"w{20 + place:03}" for place in np.flatnonzero(row) for _ in range(rng.integers(0, 3))]
-        words += [f"w{word:03}" for word in rng.integers(40, 60, rng.integers(1, 9))]
-        texts.append(" ".join(rng.permutation(words)))
-    return texts, targets
-
-
-def ids_of(texts: list[str]) -> list[list[int]]:
-    return [[int(word[1:]) for word in text.split()] for text in texts]
-
-
-@pytest.mark.parametrize("longest", [1, 2, 3])
-@pytest.mark.parametrize(("labels", "several"), [(4, False), (2, False), (4, True)])
-def test_the_linear_onnx_is_scikit_learns_own_pipeline(labels, several, longest, tmp_path):
-    texts, targets = corpus(300, labels, several)
-    classifier = LogisticRegression(C=3.0, max_iter=1000)
-    pipeline = make_pipeline(
-        TfidfVectorizer(analyzer=lambda t: grams(t, longest), min_df=2, sublinear_tf=True, dtype=np.float32),
-        OneVsRestClassifier(classifier) if several else classifier,
-    ).fit(texts, targets)
-    model = LinearModel(Settings(ngrams=longest, min_texts=2), PAD, seed=0).fit(ids_of(texts), targets, labels, 3.0)
-    path = tmp_path / "model.onnx"
-    model.write(path, 1.0, several)
-    new = [*corpus(40, labels, several)[0], "w999", "w999 w998 w999", "w020 w999 w020 w020", "w041"]
-    longer = max(len(text.split()) for text in new)
-    rows = np.array([row + [PAD] * (longer - len(row)) for row in ids_of(new)])
-    expected = pipeline.predict_proba(new)
-    np.testing.assert_allclose(run(path, rows), expected, atol=1e-5)
-    np.testing.assert_allclose(np.concatenate([run(path, rows[i : i + 1]) for i in range(44)]), expected, atol=1e-5)
-    np.testing.assert_allclose(model.reference(1.0, several)(rows), expected, atol=1e-5)
-    np.testing.assert_allclose(run(path, np.array([[999], [41]])), expected[[40, 43]], atol=1e-5)
-
-
-@pytest.mark.parametrize("several", [False, True])
-def test_a_label_that_training_never_showed_is_next_to_impossible_and_the_others_as_without_it(several, tmp_path):
-    texts, targets = corpus(200, 3, several)
-    wide = np.insert(targets, 1, 0, axis=1) if several else targets + (targets > 0)  # the labels 0, 2 and 3 of four
-    path = tmp_path / "model.onnx"
-    both = [LinearModel(Settings(), PAD, 0).fit(ids_of(texts), t, n, 3.0) for t, n in ((targets, 3), (wide, 4))]
-    both[1].write(path, 2.0, several)
-    rows = np.array([row[:3] + [PAD] * (3 - len(row)) for row in ids_of(texts[:30])])
-    found = run(path, rows)
-    assert found[:, 1].max() < 1e-3
-    np.testing.assert_allclose(found[:, [0, 2, 3]], both[0].reference(2.0, several)(rows), atol=1e-3)
-
-
-def test_no_run_of_words_is_common_enough(tmp_path):
-    texts = [f"w{20 + i % 3:03} w{100 + i:03}" for i in range(60)]  # single words recur, pairs never do
-    targets = np.arange(60) % 3
-    model = LinearModel(Settings(ngrams=3), PAD, 0).fit(ids_of(texts), targets, 3, 10.0)
-    model.write(tmp_path / "model.onnx", 1.0, False)
-    rows = np.array(ids_of(texts))
-    found = run(tmp_path / "model.onnx", rows)
-    assert (found.argmax(1) == targets).all()
-    np.testing.assert_allclose(found, model.reference(1.0, False)(rows), atol=1e-5)

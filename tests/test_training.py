@@ -23,7 +23,7 @@ import mien
 from conftest import cli_env
 from mien.cli.app import app
 from mien.datasets import Dataset, open_dataset
-from mien.errors import MienError, RecipeError
+from mien.errors import DataError, MienError, RecipeError
 from mien.labels import SPACES
 from mien.networks import gru
 from mien.training import run as runs

@@ -23,7 +23,6 @@ ALLOWED = Counter(
         "training/embed.py": 1,
         "training/ensemble.py": 1,
         "training/experts.py": 1,
-        "training/linear.py": 1,
         "training/publish.py": 1,
         "training/rows.py": 2,
     }

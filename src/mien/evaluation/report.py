@@ -168,10 +168,12 @@ class Report:
             autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
         )
         environment.filters |= {"percent": _percent, "number": _number, "shown": _shown, "value": _value}
-        source = resources.files("mien.evaluation").joinpath("report.html.j2").read_text("utf-8")
+        files = resources.files("mien.evaluation")
+        source, style = (files.joinpath(name).read_text("utf-8") for name in ("report.html.j2", "report.css"))
         template = environment.from_string(source)
         drawn = self.charts() if charts is None else charts
         page: str = template.render(
+            style=style,
             report=self.to_dict(),
             space=self.space,
             emotions={emotion.name: emotion for emotion in self.space},

@@ -117,7 +117,7 @@ def test_logistic_is_scikit_learns(tmp_path: Path) -> None:
 
 
 def test_trees_are_xgboosts(tmp_path: Path) -> None:
-    module, model = fitted("xgboost", trees=30, depth=3, rate=0.2, least=2.0, rows=0.8, columns=0.6, smoothing=2.0)
+    module, model = fitted("xgboost", trees=30, depth=3, eta=0.2, min_child_weight=2.0, rows=0.8, columns=0.6, smoothing=2.0)
     wanted = XGBClassifier(
         n_estimators=30, max_depth=3, learning_rate=0.2, min_child_weight=2, subsample=0.8, colsample_bytree=0.6,
         reg_lambda=2, base_score=0.0, random_state=0, n_jobs=1, tree_method="hist",
@@ -137,3 +137,9 @@ def test_too_little_to_learn_from() -> None:
             fitted(kind, NUMBERS, np.zeros(len(NUMBERS), int))
     with pytest.raises(ValueError, match="too many for a kernel"):
         KernelSVC().fit(np.zeros((12_001, 1)), np.arange(12_001) % 2)
+
+
+def test_earlier_names_of_xgboosts_settings_are_taken() -> None:
+    with pytest.warns(DeprecationWarning, match=r"network\.(rate|least) is network\."):
+        _, settings = open_network("xgboost", {"rate": [0.2], "least": [3]})
+    assert (settings.eta, settings.min_child_weight) == ([0.2], [3])

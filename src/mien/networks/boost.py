@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any
 
 import numpy as np
 import xgboost
-from pydantic import Field
+from pydantic import Field, model_validator
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from mien.networks.rows import Graph, RowSettings
+
+_RENAMED = {"rate": "eta", "least": "min_child_weight"}
 
 
 class Settings(RowSettings):
@@ -19,8 +22,8 @@ class Settings(RowSettings):
     Attributes:
         trees: trees for each label (num_boost_round).
         depth: of a tree, at most (max_depth).
-        rate: by which each tree's answer is shrunk (eta).
-        least: weight that a leaf must hold (min_child_weight).
+        eta: by which each tree's answer is shrunk.
+        min_child_weight: weight that a leaf must hold.
         rows: share of the rows that each tree learns from (subsample).
         columns: share of the columns that each tree learns from (colsample_bytree).
         smoothing: L2 penalty on the leaves (lambda).
@@ -28,11 +31,19 @@ class Settings(RowSettings):
 
     trees: list[int] = Field([200], min_length=1)
     depth: list[int] = Field([3], min_length=1)
-    rate: list[float] = Field([0.1], min_length=1)
-    least: list[float] = Field([1.0], min_length=1)
+    eta: list[float] = Field([0.1], min_length=1)
+    min_child_weight: list[float] = Field([1.0], min_length=1)
     rows: list[float] = Field([0.7], min_length=1)
     columns: list[float] = Field([0.5], min_length=1)
     smoothing: list[float] = Field([1.0], min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_xgboosts_names(cls, given: Any) -> Any:
+        """Keys of earlier recipes, for one more release."""
+        for name in _RENAMED.keys() & dict(given).keys():
+            warnings.warn(f"network.{name} is network.{_RENAMED[name]} now", DeprecationWarning, stacklevel=2)
+        return {_RENAMED.get(name, name): value for name, value in dict(given).items()}
 
 
 class Boosted(ClassifierMixin, BaseEstimator):
@@ -42,8 +53,8 @@ class Boosted(ClassifierMixin, BaseEstimator):
         self,
         trees: int = 200,
         depth: int = 3,
-        rate: float = 0.1,
-        least: float = 1.0,
+        eta: float = 0.1,
+        min_child_weight: float = 1.0,
         rows: float = 0.7,
         columns: float = 0.5,
         smoothing: float = 1.0,
@@ -51,8 +62,8 @@ class Boosted(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.trees = trees
         self.depth = depth
-        self.rate = rate
-        self.least = least
+        self.eta = eta
+        self.min_child_weight = min_child_weight
         self.rows = rows
         self.columns = columns
         self.smoothing = smoothing
@@ -69,7 +80,7 @@ class Boosted(ClassifierMixin, BaseEstimator):
             raise ValueError("one label only")
         settings = {
             "objective": "multi:softprob", "num_class": len(self.classes_), "base_score": 0.0, "tree_method": "hist",
-            "max_depth": self.depth, "eta": self.rate, "min_child_weight": self.least, "subsample": self.rows,
+            "max_depth": self.depth, "eta": self.eta, "min_child_weight": self.min_child_weight, "subsample": self.rows,
             "colsample_bytree": self.columns, "lambda": self.smoothing, "seed": self.seed, "nthread": 1, "verbosity": 0,
         }  # fmt: skip
         self.booster_ = xgboost.train(settings, self._matrix(X, labels), num_boost_round=self.trees)

@@ -1,4 +1,4 @@
-"""Networks written as ONNX node by node, where torch's exporter does not fit or torch has no part in it."""
+"""Networks of rows written as ONNX node by node; torch has no part in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 if TYPE_CHECKING:
     from mien.networks.rows import Graph
@@ -15,19 +15,6 @@ if TYPE_CHECKING:
 OPSET = 20
 _TREES = 3  # of ai.onnx.ml
 _IR = 10
-
-
-def save_graph(nodes: Sequence[NodeProto], initializers: Sequence[TensorProto], labels: int, path: Path) -> None:
-    """Write a graph from ``inputs``, int64 (batch, length), to ``probabilities``, float32 (batch, labels)."""
-    graph = helper.make_graph(
-        list(nodes),
-        "mien",
-        [helper.make_tensor_value_info("inputs", TensorProto.INT64, ["batch", "length"])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", labels])],
-        list(initializers),
-    )
-    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
-    save_model(helper.make_model(graph, opset_imports=opsets, ir_version=_IR), path)
 
 
 def row_model(graph: Graph, width: int, labels: int) -> ModelProto:

@@ -117,7 +117,8 @@ def test_logistic_is_scikit_learns(tmp_path: Path) -> None:
 
 
 def test_trees_are_xgboosts(tmp_path: Path) -> None:
-    module, model = fitted("xgboost", trees=30, depth=3, eta=0.2, min_child_weight=2.0, rows=0.8, columns=0.6, smoothing=2.0)
+    settings = {"trees": 30, "depth": 3, "eta": 0.2, "min_child_weight": 2.0, "rows": 0.8, "columns": 0.6}
+    module, model = fitted("xgboost", **settings, smoothing=2.0)
     wanted = XGBClassifier(
         n_estimators=30, max_depth=3, learning_rate=0.2, min_child_weight=2, subsample=0.8, colsample_bytree=0.6,
         reg_lambda=2, base_score=0.0, random_state=0, n_jobs=1, tree_method="hist",

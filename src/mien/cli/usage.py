@@ -70,6 +70,6 @@ def _printable_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(message := getattr(error, "message", None), str):  # a usage error
+        if isinstance(message := vars(error).get("message"), str):  # a usage error
             error.message = printable(cut(message, 300), layout=True)  # type: ignore[attr-defined]
         raise

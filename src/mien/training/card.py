@@ -31,7 +31,7 @@ def card(manifest: Manifest) -> str:
         chooser=CHOOSER,
         figures=_figures(manifest.metrics),
         face=face and {**face, "figures": _figures(face["metrics"])},
-        reads_faces=get_modality(manifest.modality).boxes == "face",
+        boxes=get_modality(manifest.modality).boxes,
         columns=manifest.preprocess.get("columns", []),
         few=_FEW,
         on_fer2013=any(re.match(r"(fer2013|ferplus)\b", source) for source in sources),

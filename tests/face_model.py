@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from mien.labels import SPACES
 from mien.modalities.face.detect import Face
 from mien.model import NETWORK, LabelsEntry, Manifest, verify, write_model
-from mien.training.publish import as_video
+from mien.training.publish import convert_model
 
 __all__ = ["FER", "PLUS", "Squares", "drawn_face", "expected", "face_model", "video_model"]
 
@@ -96,7 +96,7 @@ def face_model(folder: Path, size: int = 16, channels: int = 1, source: int = 0,
 
 def video_model(folder: Path, **settings: object) -> Path:
     """A model of clips with that network; *settings* are those of ``VideoSettings``."""
-    made = as_video(face_model(folder.with_name(f"{folder.name}-face")), folder)
+    made = convert_model(face_model(folder.with_name(f"{folder.name}-face")), folder)
     manifest = verify(made)
     manifest.preprocess |= settings
     return write_model(made, manifest, {NETWORK: (made / NETWORK).read_bytes()}, "# bright clips")

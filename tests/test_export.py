@@ -210,6 +210,7 @@ def test_the_temperature_stays_within_bounds():
 @pytest.mark.parametrize("several", [False, True])
 def test_probabilities_of_is_what_the_module_does(several):
     logits = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)) * 20
+
     class Same(Network):
         gives_features = False
 

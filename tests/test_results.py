@@ -210,7 +210,7 @@ def test_a_clip_as_json_by_hand() -> None:
 
 
 def test_a_clip_that_cannot_be_read_has_the_same_keys() -> None:
-    document = Result("a.mp4", "video", "tiny", error="there is no file a.mp4").to_dict()
+    document = Result("a.mp4", "video", "tiny", error="there is no file a.mp4", of_clip=True).to_dict()
     assert (document["clip"], document["people"], document["segments"], document["timeline"]) == (None, [], [], [])
 
 

@@ -21,7 +21,7 @@ from mien.modalities.face.detect import Face
 from mien.modalities.video.aggregate import RULES
 from mien.modalities.video.predictor import VideoPredictor
 from mien.model import read_manifest
-from mien.training.publish import as_video
+from mien.training.publish import convert_model
 
 Levels = Sequence[int | None]  # of the left square and the right one, from light (255) to dark; None: not there
 
@@ -341,7 +341,7 @@ def test_the_last_whole_look_counts() -> None:
 
 
 def test_a_model_of_clips_is_made_of_one_of_faces(tmp_path: Path) -> None:
-    made = as_video(face_model(tmp_path / "face", size=24, channels=3, source=20), tmp_path / "clips", name="mine")
+    made = convert_model(face_model(tmp_path / "face", size=24, channels=3, source=20), tmp_path / "clips", name="mine")
     before, after = read_manifest(tmp_path / "face"), read_manifest(made)
     assert (after.name, after.modality) == ("mine", "video")
     assert after.files["model.onnx"] == before.files["model.onnx"]
@@ -353,7 +353,7 @@ def test_a_model_of_clips_is_made_of_one_of_faces(tmp_path: Path) -> None:
     assert "On clips nothing was measured" in card
     assert "`bright`, byte for byte" in card
     with pytest.raises(ModelError, match="mine reads video; a model of clips is made of one of faces"):
-        as_video(made, tmp_path / "again")
+        convert_model(made, tmp_path / "again")
 
 
 @pytest.mark.parametrize(

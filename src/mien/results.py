@@ -269,7 +269,7 @@ class Result:
 
     Attributes:
         input: the text, or the path of the picture or clip, as given.
-        modality: "text", "face", "video" or "scene".
+        modality: what the model reads, such as "text".
         model: name of the model.
         items: the predictions, 0..n (a text has one, a picture one per face, a clip one unless no face was ever seen).
         error: why there is no prediction, where one input of many was unusable; else None.
@@ -280,6 +280,7 @@ class Result:
         segments: of a clip: who showed what from when to when, in the order of time.
         clip: of a clip: its size and length, and what was wrong with it.
         notes: a line for each thing that was guessed in reading the input; mostly none, and then not in the JSON.
+        of_clip: whether the JSON has the keys of clips even where the clip could not be read.
     """
 
     input: str
@@ -293,6 +294,7 @@ class Result:
     segments: tuple[Segment, ...] = field(default=(), repr=False)
     clip: ClipSummary | None = None
     notes: tuple[str, ...] = ()
+    of_clip: bool = field(default=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
         """One line, however long the text or the clip."""
@@ -380,6 +382,6 @@ class Result:
             "score": None if self.score is None else round(self.score, 6),
             "items": [item.to_dict() for item in self.items],
             "error": self.error,
-            **(of_clip if self.modality == "video" or self.clip else {}),
+            **(of_clip if self.of_clip or self.clip else {}),
             **({"notes": list(self.notes)} if self.notes else {}),
         }

@@ -180,8 +180,8 @@ def _common_kind(inputs: list[str]) -> Kind:
     other = next((item for item, kind in zip(inputs, kinds, strict=True) if kind != first), None)
     if other is None:
         return first
-    item = inputs[kinds.index(first)]
-    if (kind := kinds[inputs.index(other)]) != "text":
+    item, kind = inputs[kinds.index(first)], kinds[inputs.index(other)]
+    if kind != "text":
         both = f"{item} is a {first} and {other} a {kind} (or folders of them)"
         raise InputError(f"{both}: give them in two calls")
     held = f"{quoted(item)} is a {first} or a folder of them"
@@ -297,11 +297,11 @@ def _standard_input(encoding: str | None) -> Iterator[str]:
 
 def _table_source(path: Path, column: str | None, how: Mapping[str, Any]) -> Source:
     from mien.datasets.cells import text_column
-    from mien.datasets.tables import cell_text, open_table
+    from mien.datasets.tables import LINES, cell_text, open_table
 
     table = open_table(path, **how)
     name = text_column(table.columns, column, path)
-    plain = table.columns == ("text",)
+    plain = table.columns == LINES
 
     def rows() -> Iterator[tuple[str, Columns]]:
         for line, row in table.records():

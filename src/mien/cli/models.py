@@ -97,16 +97,19 @@ def export(
     run, one_folder = runs[0], len(runs) == 1 and not int8 and form == "folder"
     if form not in ("folder", "joblib"):
         raise typer.BadParameter(f"{form!r}; there are: folder, joblib", param_hint="--format")
-    if modality is not None and (modality != "video" or not one_folder):
+    from mien.modality import get_modality, modality_names
+
+    made = modality is None or (modality in modality_names() and get_modality(modality).made_from and one_folder)
+    if not made:
         raise typer.BadParameter("--as video makes a model folder of one model of faces", param_hint="--as")
     if ranges is not None and not one_folder:
         raise typer.BadParameter("--ranges is for one model folder", param_hint="--ranges")
     if (len(runs) > 1 and form != "folder") or (int8 and len(runs) == 1):
         raise typer.BadParameter("several runs, and --int8 for them, are for --format folder")
     if modality is not None:
-        from mien.training.publish import as_video
+        from mien.training.publish import convert_model
 
-        written = as_video(run, to, name=name or to.name)
+        written = convert_model(run, to, modality, name=name or to.name)
     elif ranges is not None:
         from mien.training.publish import with_fixed_ranges
 

@@ -35,9 +35,7 @@ def members(archive: Path) -> list[Member]:
     return sorted(Member(archive, entry.filename, entry.file_size) for entry in entries)
 
 
-def unpack(
-    wanted: Sequence[Member], cache: Path | None, progress: Progress = no_progress
-) -> dict[Member, Path | str]:
+def unpack(wanted: Sequence[Member], cache: Path | None, progress: Progress = no_progress) -> dict[Member, Path | str]:
     """Unpack files, each to ``cache/<zip>/<file>``; those that are there in full stay as they are.
 
     Args:

@@ -96,9 +96,7 @@ def dataset(
     return register
 
 
-def open_dataset(
-    spec: str, *, column: str | None = None, progress: Progress | None = None, **options: Any
-) -> Dataset:
+def open_dataset(spec: str, *, column: str | None = None, progress: Progress | None = None, **options: Any) -> Dataset:
     """Read a data set.
 
     Args:

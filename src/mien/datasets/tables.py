@@ -43,6 +43,8 @@ _QUOTE_FAULTS = {
     "rows within quotes": "a quote that is closed lines later, and every line between could be a row",
 }
 
+LINES = ("text",)  # the columns of a file of lines
+
 
 def open_table(
     path: str | Path,
@@ -98,7 +100,7 @@ class _Text(TextTable):
 
     def _names(self) -> Iterable[str]:
         next(self._lines(), "")
-        return ("text",)
+        return LINES
 
     def _parse(self) -> Iterator[Record]:
         return ((number, (line.rstrip("\r\n"),), len(line)) for number, line in enumerate(self._lines(), 1))

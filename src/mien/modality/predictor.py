@@ -296,7 +296,10 @@ class Predictor(OldMethods):
         rated = ratings if ratings is not None else [None] * len(rows)
         parts = zip(rows, places, rated, strict=True)
         items = tuple(self.prediction(row, box, values) for row, box, values in parts)
-        return Result(item, self.manifest.modality, self.name, items, error, self._rollups, notes=tuple(notes))
+        of_clip = get_modality(self.manifest.modality).kind == "clip"
+        return Result(
+            item, self.manifest.modality, self.name, items, error, self._rollups, notes=tuple(notes), of_clip=of_clip
+        )
 
     def prediction(self, row: np.ndarray, box: Box | None = None, ratings: np.ndarray | None = None) -> Prediction:
         """A row of probabilities, shape (labels,), in the labels of ``space``, and one of ratings, shape (ratings,)."""

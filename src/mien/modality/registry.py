@@ -31,6 +31,8 @@ class Modality:
         cutter: a function that returns what cuts a sample out of a photograph, None where it shows none.
         batch: inputs that the server computes at once.
         default: whether its shipped model reads inputs of the first kind of ``reads`` where no model is named.
+        made_from: the modality whose models its own can be made of: the same network, and the settings of its
+            preprocessing under that name.
         rated: whether its models can give ratings, such as valence, besides labels or instead of them.
     """
 
@@ -48,6 +50,7 @@ class Modality:
     batch: int = 8
     default: bool = False
     boxes: str = "person"
+    made_from: str = ""
     rated: bool = False
 
     @property

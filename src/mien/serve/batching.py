@@ -211,4 +211,4 @@ class Batcher:
             log.error("failed", extra={"fields": {"model": predictor.name, **describe_error(error)}})
             text = f"mien failed on this input ({type(error).__name__}); its log says where"
             name = inputs[0] if isinstance(inputs[0], str) else "input"
-            return [Result(name, predictor.manifest.modality, predictor.name, error=text)]
+            return [predictor.result(name, error=text)]

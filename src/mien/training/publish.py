@@ -9,10 +9,9 @@ from typing import Any
 from mien import model as folders
 from mien.datasets import Dataset, open_dataset
 from mien.errors import DataError, ModelError, require
-from mien.modalities.face.preprocess import FaceSettings
 from mien.modalities.text.preprocess import TextPreprocessor, TextSettings
-from mien.modalities.video.preprocess import VideoSettings
 from mien.modality import get_modality, load
+from mien.plugins import import_object
 from mien.training.card import card
 
 
@@ -98,7 +97,7 @@ def with_fixed_ranges(model: str | Path, data: str | Dataset, to: str | Path, *,
     return made
 
 
-def as_video(model: str | Path, to: str | Path, *, name: str | None = None) -> Path:
+def convert_model(model: str | Path, to: str | Path, modality: str = "video", *, name: str | None = None) -> Path:
     """Make a model of clips of a model of faces: the same network, which reads the faces of single frames.
 
     The figures of the face model were measured on pictures. They go along as such, in ``training["face"]``; the model
@@ -106,7 +105,8 @@ def as_video(model: str | Path, to: str | Path, *, name: str | None = None) -> P
 
     Args:
         model: a face model: a shipped one by name, or a model or run folder.
-        name: of the model of clips; "video" if not given.
+        modality: of the model that is made; see ``made_from`` of :class:`mien.modality.Modality`.
+        name: of the model of clips; that of the modality if not given.
 
     Raises:
         ModelError: no such model, its folder is damaged, or it is none of faces.
@@ -114,20 +114,22 @@ def as_video(model: str | Path, to: str | Path, *, name: str | None = None) -> P
     """
     source = folders.find_model(model)
     manifest = folders.verify(source)
-    if get_modality(manifest.modality).unit != "face":
-        raise ModelError(f"{manifest.name} reads {manifest.modality}; a model of clips is made of one of faces")
-    settings = VideoSettings(face=folders.preprocess_settings(manifest, FaceSettings, source))
+    made_from, before = get_modality(modality).made_from, get_modality(manifest.modality)
+    if before.name != made_from:
+        raise ModelError(f"{manifest.name} reads {before.name}; a model of clips is made of one of faces")
+    read = folders.preprocess_settings(manifest, import_object(before.preprocess), source)
+    settings = import_object(get_modality(modality).preprocess)(**{before.name: read})
     network = manifest.files[folders.NETWORK]
     how = f"Reads each face as the model {manifest.name} does."
     face = {"name": manifest.name, "sha256": network.sha256, "metrics": manifest.metrics}
     made = manifest.model_copy(
         update={
-            "name": name or "video",
-            "modality": "video",
+            "name": name or modality,
+            "modality": modality,
             "summary": f"Faces in clips, moment by moment, for each person and for the clip. {how}",
             "preprocess": settings.model_dump(mode="json"),
             "metrics": {},
-            "training": {**manifest.training, "face": face},
+            "training": {**manifest.training, before.name: face},
         }
     )
     networks = {file: source / file for file in manifest.files if file.endswith(".onnx")}

@@ -18,4 +18,5 @@ MODALITY = Modality(
     batch=1,
     default=True,
     boxes="face",
+    made_from="face",
 )

@@ -251,6 +251,27 @@ def test_a_browser_shows_texts_and_runs_nothing_in_them(run_cli: RunCli, tiny_mo
             assert page.locator(".counts .chip").count() > 1
 
 
+@needs_chromium
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_table_on_a_page_breaks_no_short_word(width: int, run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
+    row = {"comment": "so glad of it all " * 30, "product": "lawnmower", "stars": 10, "when": "2024-01-31", "note": ""}
+    rows = [row, row | {"note": "x" * 300}]
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    done = run_cli("predict", "in.jsonl", "--column", "comment", "--model", tiny_model, "--out", "o.html")
+    assert done.returncode == 0, done.stderr
+    with opened(tmp_path / "o.html", width) as page:
+        lines = """cells => cells.map((cell) => {
+            const range = document.createRange();
+            range.selectNodeContents(cell);
+            return [cell.textContent, range.getClientRects().length];
+        })"""
+        for text, count in page.locator(":is(td, th):not(:first-child):not(.long)").evaluate_all(lines):
+            assert count <= 1, f"{text!r} stands in {count} lines"
+        long = page.locator("td.long").bounding_box()
+        assert long is not None
+        assert long["width"] < 500, "a word too long for a column is broken"
+
+
 def test_scores_of_every_label_and_columns_called_like_ours(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("text,predicted_label,score,error\nso glad,x,y,z\n", "utf-8")
     done = run_cli("predict", "in.csv", "--model", tiny_model, "--out", "out.csv", "--scores", "--labels", "ekman7")

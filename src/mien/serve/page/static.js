@@ -11,6 +11,7 @@ const about = read(document.getElementById("about"));
 const { palette, scales, unit } = about;
 const results = document.querySelectorAll("script.result");
 const SHOWN = 200; // segments in a table
+const LONG_WORD = /\S{25}/u, FIGURE = /^[!-~]{1,24}$/; // in a cell: what has to break, and what may not, such as a date
 
 const DRAWN = { cards: textCard, picture: pictureCard, clip: clipCard };
 const main = el("main");
@@ -108,23 +109,35 @@ function segmentsOf({ segments, segmentCount, people }, seek) {
     const { emoji = "" } = palette.find(({ name }) => name === segment.label) ?? {};
     const cells = [`${clock(segment.start)} – ${clock(segment.end)}`, ...(several ? [String(segment.person)] : []),
       `${emoji} ${segment.label}`, percent(segment.score)];
-    const row = el("tr", {}, ...cells.map((cell) => el("td", {}, cell)));
+    const row = el("tr", {}, ...cells.map(cell));
     row.addEventListener("pointerenter", () => seek(segment.start));
     return row;
   });
   const more = segmentCount > rows.length ? [el("p", { class: "soft" }, `… and ${(segmentCount - rows.length).toLocaleString("en")} more`)] : [];
   return [el("details", {}, el("summary", {}, `${segmentCount.toLocaleString("en")} segments`),
-    el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", {}, head)))), el("tbody", {}, ...rows)), ...more)];
+    grid(heads, rows), ...more)];
+}
+
+/** A table, which scrolls sideways in a narrow window. */
+function grid(heads, rows) {
+  return el("div", { class: "wide" }, el("table", {},
+    el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", {}, head)))), el("tbody", {}, ...rows)));
+}
+
+/** A value of a table; only in words too long for a column does a line end. */
+function cell(value) {
+  const text = String(value ?? "");
+  return el("td", { class: LONG_WORD.test(text) ? "long" : FIGURE.test(text) ? "figure" : "" }, text);
 }
 
 /** Many texts, or rows of numbers: a row each. */
 function table(rows) {
   const names = [...new Set(rows.flatMap(({ cells }) => Object.keys(cells)))];
-  const heads = [...names, "emotion", "", "score"].map((name) => el("th", {}, name));
-  return el("div", { class: "wide" }, el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...rows.map((row) => {
-    const cells = names.map((name) => el("td", {}, row.cells[name] === undefined ? "" : String(row.cells[name] ?? "")));
-    const labels = el("td", { class: row.error ? "soft" : "" }, row.error ?? row.labels.join(", "));
+  return grid([...names, "emotion", "", "score"], rows.map((row) => {
+    const labels = cell(row.error ?? row.labels.join(", "));
+    labels.classList.toggle("soft", Boolean(row.error));
     labels.style.setProperty("--color", colorOf(palette, row.label));
-    return el("tr", {}, ...cells, labels, el("td", {}, row.emoji ?? ""), el("td", {}, row.score === null ? "" : percent(row.score)));
-  }))));
+    const score = row.score === null ? "" : percent(row.score);
+    return el("tr", {}, ...names.map((name) => cell(row.cells[name])), labels, cell(row.emoji), cell(score));
+  }));
 }

@@ -84,6 +84,9 @@ def test_people_see_one_row_per_face(run_cli: RunCli, face: Path, album: Path) -
     assert all("%" in row for row in faces)
     assert any("no face" in row for row in rows)
     assert "2 faces" in done.stdout
+    none = run_cli("predict", "album/a empty.png", "--model", face).stdout.splitlines()
+    assert none[0].split() == ["picture", "face", "label", "box"], "as where faces are found"
+    assert none[0].index("label") == none[1].index("no face")
     unread = run_cli("predict", "album", "--model", face)
     assert unread.returncode == 1
     assert "unreadable" in unread.stdout
@@ -113,6 +116,19 @@ def test_a_table_has_one_row_per_face(run_cli: RunCli, face: Path, album: Path, 
     assert float(rows[1]["score"]) == pytest.approx(first.score, abs=2e-6)
     assert float(rows[1][f"score_{first.label}"]) == float(rows[1]["score"])
     assert {path.name for path in tmp_path.iterdir()} == {"album", f"o.{suffix}"}
+
+
+def test_each_picture_that_cannot_be_read_is_named_once_and_at_once(
+    run_cli: RunCli, face: Path, album: Path, tmp_path: Path
+) -> None:
+    for number in range(30):
+        (tmp_path / f"{number:02}.png").write_bytes(b"no picture")
+    names = [f"{number:02}.png" for number in range(30)]
+    done = run_cli("predict", *names, "album/a empty.png", "--model", face, "--out", "o.csv")
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("mien: ")] == names
+    assert lines[0].startswith("mien: 00.png"), "before all that is said at the end"
 
 
 def test_jsonl_is_what_the_api_gives(run_cli: RunCli, face: Path, album: Path, tmp_path: Path) -> None:

@@ -222,6 +222,8 @@ def to_file(reader: Reader, rows: RowFormat, out: Path, key: Mapping[str, Any]) 
                     if reader.stopped and not alone:
                         raise KeyboardInterrupt
                     writer.write(result, columns)
+                    if kind in ("picture", "clip") and not reader.stopped and (problem := problem_of(result)):
+                        log(f"mien: {problem}")
                     step(1)
     except KeyboardInterrupt:
         if writer.part is None:
@@ -267,6 +269,8 @@ def to_shards(
             done = f"{len(shards.existing()):,} of {shards.plan.shards:,} parts are done and kept in {out}"
             raise stopped(done) from None
         tally = shards.tally()
+    for problem in tally.problems if inputs.kind in ("picture", "clip") else ():
+        log(f"mien: {problem}")
     _report(reader, tally)
     log(f"wrote {tally.rows:,} rows in {shards.plan.shards:,} parts into {out}")
     _refuse_nothing(reader, tally, out)
@@ -279,8 +283,6 @@ def _report(reader: Reader, tally: Tally, shown: Result | None = None) -> None:
         _show(reader, console(stderr=True), [shown], tally)
     elif tally.labels or reader.predictor.space.names:
         show_counts(console(stderr=True), tally.labels, "clips" if kind == "clip" else f"{inputs.modality.unit}s")
-    for problem in tally.problems if kind in ("picture", "clip") and not reader.stopped else ():
-        log(f"mien: {problem}")
     if tally.unread:
         log(f"{tally.unread:,} of {tally.inputs:,} {kind}s could not be read: their rows have no label and say why")
     if tally.partial and shown is None:

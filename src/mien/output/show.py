@@ -125,7 +125,7 @@ def _show_texts(console: Console, results: Iterable[Result]) -> None:
 
 def _show_rows(console: Console, results: Sequence[Result], kind: Kind, scales: Scales, boxes: str) -> None:
     """A row for each face or person of pictures, or for each clip; why one was not read stands below."""
-    labels = any(item.label for result in results for item in result.items)
+    labels = not scales or any(item.label for result in results for item in result.items)
     about = ("length", "people") if kind == "clip" else () if scales else ("box",)
     heads = (kind, *(() if kind == "clip" else (boxes,)), *(("", "label", "", "") if labels else ()), *scales, *about)
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")

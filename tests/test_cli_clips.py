@@ -309,7 +309,11 @@ def test_a_stopped_folder_is_gone_on_with(
         (["mixed", "--as", "video", "--model", "FACE"], 1, "the model bright reads face, not video"),
         (["none.mp4", "--model", "VIDEO"], 1, "none.mp4"),
         (["photo.png", "--as", "video", "--model", "VIDEO"], 1, "photo.png"),
-        (["clip.mp4", "--model", "VIDEO", "--out", "o.png"], 1, "o.png: the ending says the format"),
+        (
+            ["clip.mp4", "--model", "VIDEO", "--out", "o.png"],
+            1,
+            "the ending says the format; there are: .jsonl, .csv, .tsv, .parquet, .html, .json, .mp4",
+        ),
         (["clip.mp4", "--model", "VIDEO", "--labels", "emotic26"], 1, "--labels emotic26: there is no map"),
         (["clip.mp4", "--fps", "2", "--frames", "3"], 2, "--fps or --frames; take one of them"),
         (["clip.mp4", "--fps", "0"], 2, "--fps must be above 0"),

@@ -61,6 +61,24 @@ def asked(folder: Path, model: Path) -> list[object]:
     return [folder / "in.csv", "--model", model, "--out", folder / "out.csv", "--batch-size", 1]
 
 
+def test_an_error_before_anything_is_done_leaves_nothing_behind(place: Path, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text,label\nso glad,a,b\n")
+    assert "in.csv" in refusal(predict(*asked(tmp_path, tiny_model)))
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_ctrl_c_before_anything_is_done_leaves_nothing_behind(
+    place: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    shutil.copy(place / "in.csv", tmp_path)
+    monkeypatch.setattr("mien.output.writer.ShardWriter.write", stop)
+    assert "stopped: nothing was done by then" in refusal(predict(*asked(tmp_path, tiny_model)))
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
 def test_ctrl_c_while_the_file_is_made_keeps_its_rows(place: Path, tiny_model: Path, monkeypatch) -> None:
     def stop(_: object) -> None:
         raise KeyboardInterrupt

@@ -228,6 +228,8 @@ def to_file(reader: Reader, rows: RowFormat, out: Path, key: Mapping[str, Any]) 
     except KeyboardInterrupt:
         if writer.part is None:
             raise MienError(f"stopped; {out} is not there") from None
+        if not writer.done:
+            raise stopped(f"nothing was done by then; {out} is not there") from None
         kept = f"the {writer.done:,} {'clips' if kind == 'clip' else 'rows'} done are kept in {writer.part}"
         raise stopped(kept if inputs.again else f"{kept}; standard input is read from its start again") from None
     _report(reader, writer.tally, result if alone or writer.part is None else None)

@@ -67,11 +67,12 @@ def open_writer(
     Raises:
         MienError: the file cannot be made, or ``FILE.part`` is in use or of another call.
     """
-    if target.suffix.lower() in _DRAWN.get(kind, ()):
+    drawn = _DRAWN.get(kind, ())
+    if target.suffix.lower() in drawn:
         return DrawingWriter(target, kind, manifest)
     if target.suffix == ".json" and kind == "clip":
         return DocumentWriter(target, kind)
-    check_target(target)
+    check_target(target, (".json", *drawn) if kind == "clip" else drawn)
     rows = RowFormat(kind, scores, timeline, tuple(taken)) if target.suffix in TABLES else None
     return ShardWriter(target, kind, rows, manifest, Plan(size), key or {}, restart, say)
 
@@ -218,6 +219,8 @@ class ShardWriter(Writer):
                 self._pending.close()  # leaves out a shard that is not through
             if error is not None:  # perhaps between a shard and its count
                 self.done = self.shards.tally().inputs
+                if not self.shards.existing():
+                    self.shards.remove()
             super().__exit__(error, _, __)
 
 

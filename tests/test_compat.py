@@ -70,6 +70,12 @@ def test_old_methods_of_a_model_warn() -> None:
         assert model.probabilities(["i am glad"]).shape == (1, 6)
 
 
+def test_the_old_attribute_of_a_classifier_warns() -> None:
+    classifier = mien.EmotionClassifier.from_model("text-carer")
+    with pytest.warns(DeprecationWarning, match="recognizer is now predictor"):
+        assert classifier.recognizer is classifier.predictor
+
+
 def test_what_never_was_is_still_missing() -> None:
     for name in ("mien.nonsense", "mien.nonsense.deeper"):
         with pytest.raises(ModuleNotFoundError):

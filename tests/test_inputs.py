@@ -242,6 +242,13 @@ def test_inputs_of_another_kind_than_the_model_reads(tiny_model: Path, face: Pat
         mien.predict("i am glad", model=str(face))
 
 
+@pytest.mark.parametrize("model", ["text-carer", "face", "scene", "video"])
+def test_an_option_that_a_model_has_not_is_refused(model: str) -> None:
+    for read in (mien.load(model).predict, mien.load(model).predict_many):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
+            read("i am glad", nonsense=1)
+
+
 def test_many_inputs_come_in_order_with_errors_in_their_place(tiny_model: Path) -> None:
     texts = pd.Series(["i am glad", None, "", "holliday/", "so sad", 3.5], dtype=object)
     results = list(mien.predict_many(texts, model=str(tiny_model)))

@@ -90,6 +90,20 @@ def test_a_body_that_is_too_large(server: Server) -> None:
     assert server.is_well()
 
 
+def test_a_client_that_says_too_much_is_answered_before_it_sends_it(server: Server) -> None:
+    with server.raw() as connection:
+        start = time.monotonic()
+        connection.sendall(HEAD + b"Content-Length: 99999999999\r\n\r\n")
+        received = b""
+        while not received.endswith(b"}"):
+            received += connection.recv(65536)
+        assert time.monotonic() - start < 2  # the server reads off what is sent for longer
+        assert b" 413 " in received.splitlines()[0]
+        connection.sendall(b" " * 1_000_000)
+        assert read_all(connection) == b""
+    assert server.is_well()
+
+
 def test_clients_that_are_killed(server: Server) -> None:
     before = server.metric("process_open_fds")
     body = json.dumps({"inputs": [f"text number {n}" for n in range(200)]}).encode()

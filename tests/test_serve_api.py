@@ -174,6 +174,18 @@ def test_the_log_has_no_words_of_anyone(server: Server, photo: bytes) -> None:
     assert lines[-2]["bytes_in"] > len(photo)
 
 
+def test_every_address_of_the_server_has_its_route_in_the_log(server: Server) -> None:
+    wanted = ["/", "/client.js", "/openapi.json", "/v1/text", "-"]
+    before = len(server.log())
+    for path in wanted[:3]:
+        assert server.get(path).status == 200
+    server.request("POST", "/v1/text", b"", {"Content-Type": "application/json", "Host": "other.example"}).problem(421)
+    server.get("/nothing").problem(404)
+    until(lambda: len(server.log()) >= before + len(wanted))
+    assert [line["route"] for line in server.log()[before:]] == wanted
+    assert server.metric("mien_requests_total", route="/client.js", status="200") > 0
+
+
 def test_the_document_describes_what_there_is(server: Server, photo: bytes) -> None:
     import jsonschema_rs
 

@@ -59,6 +59,10 @@ def test_several_clips_one_without_a_face_and_one_that_is_none(server: Server, t
     assert b"/tmp" not in alone.body
 
 
+def test_control_characters_of_a_name_are_shown_as_escapes(server: Server) -> None:
+    assert r"file[0]: a\u202eb.mp4 is no clip" in server.upload("/v1/video", [("a\u202eb.mp4", b"x")]).problem(422)
+
+
 def test_a_clip_that_is_too_long(server: Server, tmp_path: Path) -> None:
     clip = film(tmp_path / "long.mp4", 5, fps=4)
     assert "long.mp4 is 5.0 s long; up to 4 s are read" in server.upload("/v1/video", [("long.mp4", clip)]).problem(422)

@@ -21,6 +21,7 @@ from typing import Any, Self
 import numpy as np
 
 from mien import model as folders
+from mien.compat import OldClassifier
 from mien.datasets import Dataset
 from mien.datasets.arrays import as_list, targets_of
 from mien.datasets.splits import split_rows
@@ -119,7 +120,7 @@ class Embedder(_base.ClassNamePrefixFeaturesOutMixin, _base.TransformerMixin, _b
         return tags
 
 
-class EmotionClassifier(_base.ClassifierMixin, _base.BaseEstimator):
+class EmotionClassifier(OldClassifier, _base.ClassifierMixin, _base.BaseEstimator):
     """A classifier of texts or of ready crops of faces, trained by a recipe: the run that ``mien train`` makes.
 
     After ``fit`` it holds the files of the model folder themselves, so that pickled it can be moved to another

@@ -120,7 +120,24 @@ def renamed_fields(**names: str) -> Callable[[type[T]], type[T]]:
     return decorate
 
 
-class OldMethods:
+class _OldNames:
+    """What says that a name is an old one."""
+
+    def _now(self, old: str, new: str) -> Any:
+        warnings.warn(f"{old} is now {new}; the old name goes with mien 0.3", DeprecationWarning, stacklevel=3)
+        return getattr(self, new)
+
+
+class OldClassifier(_OldNames):
+    """The old name of an attribute of a classifier."""
+
+    @property
+    def recognizer(self) -> Any:
+        """The old name of ``predictor``."""
+        return self._now("recognizer", "predictor")
+
+
+class OldMethods(_OldNames):
     """The old names of methods of a loaded model."""
 
     def answering(self, space: Any) -> Any:
@@ -130,10 +147,6 @@ class OldMethods:
     def probabilities(self, inputs: Any, *args: Any, **options: Any) -> Any:
         """The old name of ``predict_proba``."""
         return self._now("probabilities", "predict_proba")(inputs, *args, **options)
-
-    def _now(self, old: str, new: str) -> Any:
-        warnings.warn(f"{old} is now {new}; the old name goes with mien 0.3", DeprecationWarning, stacklevel=3)
-        return getattr(self, new)
 
 
 if OldModules not in sys.meta_path:

@@ -108,8 +108,8 @@ class Predictor(OldMethods):
         """
         raise NotImplementedError
 
-    def prepare(self, item: Any, *args: Any, **options: Any) -> Item:
-        """Read an input, and cut it into samples.
+    def prepare(self, item: Any) -> Item:
+        """Read an input, and cut it into samples; a modality adds its options, by name.
 
         Raises:
             InputError: it cannot be used.
@@ -157,11 +157,12 @@ class Predictor(OldMethods):
             batch_size: samples computed at once.
             options: as the model's modality has them; see its class.
         """
-        inspect.signature(self.prepare).bind(None, **options)  # a TypeError where there is no such option
+        prepare_with: Callable[..., Item] = self.prepare
+        inspect.signature(prepare_with).bind(None, **options)  # a TypeError where there is no such option
 
         def prepare(item: Any) -> Item:
             try:
-                return self.prepare(item, **options)
+                return prepare_with(item, **options)
             except InputError as error:
                 return Item(self.name_of(item), error=str(error))
 

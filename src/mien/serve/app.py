@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from mien import __version__
+from mien.errors import printable
 from mien.modality import Modality, get_modality, modality_names
 from mien.results import Result
 from mien.serve import schemas
@@ -152,7 +153,7 @@ def _rename(results: list[Result], parsed: PredictRequest) -> list[Result]:
         error = result.error
         if name is not None:
             if error and isinstance(item, Clip):
-                error = error.replace(item.path, name)
+                error = error.replace(item.path, printable(name))
             result = replace(result, input=name, error=error)  # noqa: PLW2901
         named.append(result)
         if error:

@@ -86,7 +86,7 @@ class RequestMiddleware:
 
     def _record(self, scope: Scope, exchange: _Exchange) -> None:
         seconds, status = time.perf_counter() - exchange.start, exchange.status or _CLIENT_GONE
-        route = getattr(scope.get("route"), "path", "-")  # any other address may be anyone's words
+        route = _route(scope)
         self._metrics.requests.labels(scope["method"], route, status).inc()
         self._metrics.seconds.labels(route).observe(seconds)
         if self._settings.access_log and route not in _PROBES:
@@ -95,6 +95,14 @@ class RequestMiddleware:
                 "ms": round(seconds * 1e3, 1), "bytes_in": exchange.bytes_in, **scope.get("mien", {}),
             }  # fmt: skip
             log.info("request", extra={"fields": fields})
+
+
+def _route(scope: Scope) -> str:
+    """The address in the terms of the application; "-" for any other, which may be anyone's words."""
+    if path := getattr(scope.get("route"), "path", None):
+        return str(path)
+    routes = scope["app"].routes if "app" in scope else ()
+    return next((route.path for route in routes if getattr(route, "path", None) == scope["path"]), "-")
 
 
 class UploadBudget:
@@ -160,11 +168,14 @@ class _Exchange:
             self.status = message["status"]
             extra = [(b"x-content-type-options", b"nosniff"), (b"x-request-id", self.id.encode())]
             if self._unread:  # the rest of the body is not wanted: the connection cannot be used again
-                if not self._expects:
-                    await self._read_off()
                 extra.append((b"connection", b"close"))
             message = {**message, "headers": [*message.get("headers", ()), *extra]}
         try:
+            if self._unread and not self._expects and message["type"] != "http.response.start":
+                # The answer goes out at once; its end, which closes the connection, waits for what is still sent.
+                await self._send({**message, "more_body": True})
+                await self._read_off()
+                message = {"type": message["type"], "more_body": message.get("more_body", False)}
             await self._send(message)
         except RuntimeError as error:  # uvloop's, where a client that sent several requests at once has left
             if "closed" in str(error):

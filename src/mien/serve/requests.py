@@ -108,12 +108,14 @@ class RequestReader:
             raise Problem(413, f"{count:,} inputs; up to {self._most} are taken in one request")
 
     def _from_json(self, body: bytes, kind: Kind, files: AsyncExitStack) -> PredictRequest:
+        if not body.strip():
+            raise Problem(400, "the body is empty")
         if len(body) > _INLINE:
             self._check_structure(body)
         try:
             document = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
         except (ValueError, RecursionError) as error:
-            raise Problem(400, f"the body is no JSON that is read here: {str(error)[:200]}") from None
+            raise Problem(400, f"the body is no JSON that is read here: {_json_fault(error)}") from None
         if isinstance(document, dict) and isinstance(document.get("inputs"), list):
             self._check_count(len(document["inputs"]))
         try:
@@ -225,6 +227,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(parse_int=float, object_pairs_hook=_unique)  # Python limits the digits of an int
 
 
+def _json_fault(error: ValueError | RecursionError) -> str:
+    """What is wrong with JSON, without Python's words."""
+    match error:
+        case UnicodeDecodeError():
+            return f"byte {error.start} is not {error.encoding.upper()}"
+        case json.JSONDecodeError():
+            return f"{error.msg}, line {error.lineno} column {error.colno}"
+        case RecursionError():
+            return "too many brackets in brackets"
+    return str(error)
+
+
 def _describe(error: Any) -> dict[str, str]:
     """What pydantic finds wrong, in the words of problems."""
     given = _KINDS.get(type(error["input"]), "a number")
@@ -241,4 +255,5 @@ def _describe(error: Any) -> dict[str, str]:
 
 
 def _invalid(errors: list[dict[str, str]]) -> Problem:
-    return Problem(422, f"{errors[0]['where']} {errors[0]['detail']}", errors[:_SHOWN])
+    place = errors[0]["where"]
+    return Problem(422, f"{'the body' if place == '#' else place} {errors[0]['detail']}", errors[:_SHOWN])

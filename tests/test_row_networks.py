@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import laplacian_kernel
 from sklearn.model_selection import ParameterGrid
@@ -18,7 +19,7 @@ from sklearn.svm import SVC
 from xgboost import XGBClassifier
 
 from mien.networks import open_network
-from mien.networks.graph import row_model
+from mien.networks.graph import model_of, row_model
 from mien.networks.rows import Graph, Shape, spread, write_spread
 from mien.networks.svm import KernelSVC
 from mien.runtime import Session
@@ -144,3 +145,13 @@ def test_earlier_names_of_xgboosts_settings_are_taken() -> None:
     with pytest.warns(DeprecationWarning, match=r"network\.(rate|least) is network\."):
         _, settings = open_network("xgboost", {"rate": [0.2], "least": [3]})
     assert (settings.eta, settings.min_child_weight) == ([0.2], [3])
+
+
+def test_trees_behind_a_network_of_pictures_keep_their_version() -> None:
+    """Version 5 of ai.onnx.ml, which a network of pictures may name, has no TreeEnsembleRegressor."""
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("ai.onnx.ml", 5)]
+    before = helper.make_model(onnx.GraphProto(), opset_imports=opsets)
+    graph = Graph()
+    graph.add("Softmax", "features", axis=1)
+    joined = model_of(graph, 3, [], before=before)
+    assert {opset.domain: opset.version for opset in joined.opset_import} == {"": 20, "ai.onnx.ml": 3}

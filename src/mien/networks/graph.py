@@ -45,8 +45,9 @@ def model_of(
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", labels]), *outputs],
         [*first.initializer, *graph.constants()],
     )
-    versions = {"": OPSET, "ai.onnx.ml": _TREES}
+    versions = {"": OPSET}
     versions |= {opset.domain: opset.version for opset in (before.opset_import if before else ())}
+    versions["ai.onnx.ml"] = _TREES  # which the network before may name, but has no operator of
     opsets = [helper.make_opsetid(domain, version) for domain, version in versions.items()]
     return helper.make_model(whole, opset_imports=opsets, ir_version=max(_IR, before.ir_version if before else 0))
 

@@ -76,7 +76,7 @@ def test_it_is_a_face_model_as_any_other(run: mien.training.run.Run, bright: Pat
 
 
 def test_trees_on_pictures_in_folds(bright: Path, pictures: Path, tmp_path: Path) -> None:
-    settings = [f"network.embed={bright}", "network.trees=[10]", "network.depth=[2]", "search.folds=2"]
+    settings = [f"network.embed={bright}", "network.n_estimators=[10]", "network.max_depth=[2]", "search.folds=2"]
     spec = f"images:{pictures}"
     done = mien.train("face-xgboost", spec, tmp_path / "run", settings=settings, folds=2, report=False)
     assert done.metrics["accuracy"] > 0.9

@@ -20,7 +20,7 @@ import mien
 from conftest import RunCli, change_manifest, one_line
 from mien.errors import DataError, InputError, ModelError, RecipeError
 from mien.modalities.features.preprocess import Row
-from mien.networks.rows import spread
+from mien.networks.rows import NEVER
 from mien.training.calibrate import calibrate
 from mien.training.export import fit_temperature
 from mien.training.recipe import SearchSettings
@@ -221,7 +221,7 @@ def test_a_vote_is_the_mean_of_calibrated_members(tmp_path: Path) -> None:
     """Held against the same put together from scikit-learn's own parts."""
     data = dataset(people=10, labels=4)
     members = (
-        "[{kind: svm, c: [1]}, {kind: svm, c: [1], calibrate: matrix}, {kind: xgboost, trees: [20]}, "
+        "[{kind: svm, c: [1]}, {kind: svm, c: [1], calibrate: matrix}, {kind: xgboost, n_estimators: [20]}, "
         "{kind: logistic, c: [0.1, 1]}]"
     )
     settings = [f"network.members={members}", "search.folds=3", "search.repeats=1"]
@@ -233,7 +233,7 @@ def test_a_vote_is_the_mean_of_calibrated_members(tmp_path: Path) -> None:
     parts = [
         choose(kind, options, np.stack(learned.inputs), learned.targets, learned.groups, 4,
                SearchSettings(folds=3), 0)
-        for kind, options in (("svm", {"c": [1]}), ("xgboost", {"trees": [20]}), ("logistic", {"c": [0.1, 1]}))
+        for kind, options in (("svm", {"c": [1]}), ("xgboost", {"n_estimators": [20]}), ("logistic", {"c": [0.1, 1]}))
     ]  # fmt: skip
 
     def softmax(logits: np.ndarray) -> np.ndarray:
@@ -249,7 +249,8 @@ def test_a_vote_is_the_mean_of_calibrated_members(tmp_path: Path) -> None:
 
 
 def test_a_label_that_was_never_shown_stays_unsaid() -> None:
-    logits = spread(np.random.default_rng(0).normal(0, 1, (60, 2)), np.array([0, 2]), 3)
+    logits = np.full((60, 3), NEVER)
+    logits[:, [0, 2]] = np.random.default_rng(0).normal(0, 1, (60, 2))
     targets = np.where(logits[:, 0] > logits[:, 2], 0, 2)
     for kind in ("temperature", "matrix"):
         sure = calibrate(kind, logits, targets)(logits)

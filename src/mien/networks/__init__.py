@@ -47,9 +47,10 @@ def open_network(kind: str, options: Mapping[str, Any]) -> tuple[ModuleType, Any
         MissingExtra: torch, scikit-learn or XGBoost is not installed.
     """
     if kind in NETWORKS:
-        require("sklearn" if kind in OF_ROWS else "torch", "train")
-        if kind == "xgboost":
-            require("xgboost", "boost")
+        for name in ("sklearn", "skl2onnx") if kind in OF_ROWS else ("torch",):
+            require(name, "train")
+        for name in ("xgboost", "onnxmltools") if kind == "xgboost" else ():
+            require(name, "boost")
         module = importlib.import_module(NETWORKS[kind])
     elif (module := load_plugin("mien.networks", kind)) is None:
         there = ", ".join([*NETWORKS, *plugin_names("mien.networks")])

@@ -1,58 +1,100 @@
-"""Networks of rows written as ONNX node by node; torch has no part in them."""
+"""ONNX graphs of networks of rows, written by skl2onnx."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-import onnx
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper
-
-if TYPE_CHECKING:
-    from mien.networks.rows import Graph
+import numpy as np
+import skl2onnx
+from onnx import ModelProto, TensorProto, compose, helper
+from onnx.utils import Extractor
+from skl2onnx.algebra.onnx_ops import OnnxAdd, OnnxDiv, OnnxLog, OnnxMatMul, OnnxMean, OnnxSoftmax
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.pipeline import Pipeline
 
 OPSET = 20
-_TREES = 3  # of ai.onnx.ml
-_IR = 10
+FEATURES = "features"
+TINY = 1e-9  # keeps the logarithm of a probability finite
+
+#: A fitted estimator, and weights (classes, labels) and bias (labels,) that make a voice's logits of its margins.
+Voice = tuple[Any, np.ndarray, np.ndarray]
 
 
-def row_model(graph: Graph, width: int, labels: int) -> ModelProto:
-    """A graph from ``inputs``, float32 (batch, width), to ``probabilities``, float32 (batch, labels)."""
-    return model_of(graph, labels, [helper.make_tensor_value_info("inputs", TensorProto.FLOAT, ["batch", width])])
+def rows_network(width: int) -> ModelProto:
+    """A network whose features are its ``inputs``, float32 (batch, width)."""
+    shapes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width]) for name in ("inputs", FEATURES)]
+    graph = helper.make_graph([helper.make_node("Identity", ["inputs"], [FEATURES])], "mien", shapes[:1], shapes[1:])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
 
 
-def model_of(
-    graph: Graph,
-    labels: int,
-    inputs: Sequence[ValueInfoProto],
-    *,
-    before: ModelProto | None = None,
-    outputs: Sequence[ValueInfoProto] = (),
+def with_classifiers(
+    network: ModelProto, voices: Sequence[Voice], temperature: float, keep_features: bool
 ) -> ModelProto:
-    """A model whose ``probabilities``, float32 (batch, labels), are what the last node of *graph* gives.
+    """A network whose ``probabilities`` are what classifiers say of its ``features``; of several the mean.
 
     Args:
-        before: a network whose outputs the graph reads.
-        outputs: further outputs.
+        keep_features: whether they stay an output.
     """
-    graph.nodes[-1].output[0] = "probabilities"
-    first = before.graph if before is not None else onnx.GraphProto()
-    whole = helper.make_graph(
-        [*first.node, *graph.nodes],
-        "mien",
-        list(inputs),
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", labels]), *outputs],
-        [*first.initializer, *graph.constants()],
-    )
-    versions = {"": OPSET}
-    versions |= {opset.domain: opset.version for opset in (before.opset_import if before else ())}
-    versions["ai.onnx.ml"] = _TREES  # which the network before may name, but has no operator of
-    opsets = [helper.make_opsetid(domain, version) for domain, version in versions.items()]
-    return helper.make_model(whole, opset_imports=opsets, ir_version=max(_IR, before.ir_version if before else 0))
+    used = {node.domain for node in network.graph.node}
+    declared = {opset.domain: opset.version for opset in network.opset_import if opset.domain in used}
+    versions = {"": OPSET, "ai.onnx.ml": 3} | declared
+    whole = ModelProto()
+    whole.CopyFrom(network)
+    _declare(whole, network, versions)
+    names: dict[int, str] = {}
+    for model, _, _ in voices:
+        if id(model) not in names:
+            part = _margins(model, versions)
+            _declare(part, network, versions)
+            part = compose.add_prefix(part, f"classifier{len(names)}.")
+            outputs = [FEATURES, *names.values(), name := part.graph.output[0].name]
+            whole = compose.merge_models(whole, part, [(FEATURES, part.graph.input[0].name)], outputs=outputs)
+            names[id(model)] = name
+    last = _decision([(names[id(model)], weights, bias) for model, weights, bias in voices], temperature)
+    _declare(last, network, versions)
+    last = compose.add_prefix(last, "decision.", rename_inputs=False, rename_outputs=False)
+    mapped = [(name.name, name.name) for name in last.graph.input]
+    kept = ["probabilities", *([FEATURES] if keep_features else [])]
+    whole = compose.merge_models(whole, last, mapped, outputs=kept)
+    outputs = sorted(whole.graph.output, key=lambda output: kept.index(output.name))
+    del whole.graph.output[:]
+    whole.graph.output.extend(outputs)
+    return whole
 
 
-def save_model(model: ModelProto, path: Path) -> None:
-    """Check a model and write it."""
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
+def _margins(model: Any, versions: dict[str, int]) -> ModelProto:
+    """An estimator from rows to what its ``decision_function`` gives, always one column for each class."""
+    last = model[-1] if isinstance(model, Pipeline) else model
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # skl2onnx asks scikit-learn for what is deprecated
+        written = skl2onnx.convert_sklearn(
+            model, initial_types=[("inputs", FloatTensorType([None, model.n_features_in_]))], target_opset=versions,
+            options={id(last): {"raw_scores": True, "zipmap": False}},
+        )  # fmt: skip
+    return Extractor(written).extract_model(["inputs"], [written.graph.output[1].name])
+
+
+def _decision(voices: Sequence[tuple[str, np.ndarray, np.ndarray]], temperature: float) -> ModelProto:
+    """softmax(margins · weights + bias); of several voices their mean."""
+    said = [
+        OnnxAdd(OnnxMatMul(name, weights.astype(np.float32), op_version=OPSET), bias.astype(np.float32),
+                op_version=OPSET)
+        for name, weights, bias in voices
+    ]  # fmt: skip
+    logits = said[0]
+    if len(said) > 1:
+        mean = OnnxMean(*(OnnxSoftmax(one, axis=1, op_version=OPSET) for one in said), op_version=OPSET)
+        logits = OnnxLog(OnnxAdd(mean, np.array(TINY, np.float32), op_version=OPSET), op_version=OPSET)
+    heated = OnnxDiv(logits, np.array(temperature, np.float32), op_version=OPSET)
+    answer = OnnxSoftmax(heated, axis=1, op_version=OPSET, output_names=["probabilities"])
+    inputs = {name: FloatTensorType([None, len(weights)]) for name, weights, _ in voices}
+    return answer.to_onnx(inputs, outputs=[("probabilities", FloatTensorType([None, len(voices[0][2])]))])
+
+
+def _declare(model: ModelProto, like: ModelProto, versions: dict[str, int]) -> None:
+    """State the versions of another network: skl2onnx states the oldest that would do."""
+    del model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in versions.items())
+    model.ir_version = max(like.ir_version, 8)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mien.networks.logistic import Logistic
-from mien.networks.rows import NEVER, Graph
+from mien.networks.rows import places
 from mien.runtime import probabilities_of
 from mien.training.export import fit_temperature
 
@@ -34,11 +34,6 @@ class Calibration:
         """Probabilities float32 (n, labels) of logits (n, labels)."""
         return probabilities_of(logits @ self.weights + self.bias, False)
 
-    def write(self, graph: Graph, logits: str) -> str:
-        """The same as ONNX."""
-        product = graph.add("MatMul", logits, self.weights.astype(np.float32))
-        return graph.add("Softmax", graph.add("Add", product, self.bias.astype(np.float32)), axis=1)
-
 
 def calibrate(kind: Kind, logits: np.ndarray, targets: np.ndarray) -> Calibration:
     """Learn how much logits are worth (Guo et al. 2017, arXiv:1706.04599).
@@ -52,10 +47,10 @@ def calibrate(kind: Kind, logits: np.ndarray, targets: np.ndarray) -> Calibratio
     labels = logits.shape[1]
     if kind == "temperature":
         return Calibration(np.eye(labels) / fit_temperature(logits, targets), np.zeros(labels))
-    fitted = make_pipeline(StandardScaler(), Logistic(C=_C, max_iter=2000)).fit(logits, targets)
-    scaler, model = fitted.named_steps["standardscaler"], fitted.named_steps["logistic"]
-    coefficients, intercepts = model.weights()
-    weights, bias = np.zeros((labels, labels)), np.full(labels, NEVER)
-    weights[:, model.classes_] = (coefficients / scaler.scale_).T
-    bias[model.classes_] = intercepts - coefficients @ (scaler.mean_ / scaler.scale_)
-    return Calibration(weights, bias)
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(C=_C, max_iter=2000)).fit(logits, targets)
+    scaler, model = fitted
+    coefficients = model.coef_ / scaler.scale_
+    intercepts = model.intercept_ - coefficients @ scaler.mean_
+    weights, bias = places(fitted, labels)
+    own = weights[-len(coefficients) :]  # scikit-learn keeps the second class's alone of two
+    return Calibration(coefficients.T @ own, intercepts @ own + bias)

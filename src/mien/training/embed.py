@@ -6,16 +6,14 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto
 from onnx.utils import Extractor
 
 from mien import model as folders
 from mien.errors import RecipeError
-from mien.networks.graph import model_of
-from mien.networks.rows import Graph
+from mien.modality import get_modality
+from mien.networks.graph import FEATURES
 from mien.runtime import Session
-
-FEATURES = "features"
 
 
 class Embedding:
@@ -35,7 +33,7 @@ class Embedding:
     def __init__(self, model: str) -> None:
         folder = folders.find_model(model)
         self._manifest = folders.verify(folder)
-        if self._manifest.modality != "face":
+        if get_modality(self._manifest.modality).unit != "face":
             raise RecipeError(f"network.embed: the model {model} reads {self._manifest.modality}, not faces")
         self._network = folder / folders.NETWORK
         self._session = Session(self._network)
@@ -47,13 +45,11 @@ class Embedding:
         """Prepared pictures, uint8 (n, size, size, channels) → float32 (n, d)."""
         return self._session.run(batch, FEATURES)
 
-    def joined(self, graph: Graph, labels: int) -> ModelProto:
-        """The network up to its features and, from there, a graph that reads the name "features"."""
+    def network(self) -> ModelProto:
+        """The network up to its features."""
         network = Extractor(onnx.load(self._network)).extract_model([self._session.input], [FEATURES])
-        known = network.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-        features = helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["batch", known or None])
         del network.graph.value_info[:]
-        return model_of(graph, labels, list(network.graph.input), before=network, outputs=[features])
+        return network
 
     def layout(self) -> list[dict[str, Any]]:
         """One row for the whole of it."""

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from mien import model as folders
 from mien.errors import ModelError
+from mien.modality import get_modality
 from mien.model import Manifest
 from mien.runtime import Session
 from mien.training.card import card
@@ -74,7 +75,7 @@ def _agree(sources: Sequence[Path], manifests: Sequence[Manifest]) -> None:
     first = manifests[0]
     if len(sources) < 2:
         raise ModelError("one model alone has no mean; name two at least")
-    if first.modality != "text" or first.heads or first.labels.multilabel:
+    if get_modality(first.modality).kind != "text" or first.heads or first.labels.multilabel:
         raise ModelError(f"{sources[0]}: only models of text that give one label at a time can be combined so far")
     for source, manifest in zip(sources[1:], manifests[1:], strict=True):
         for part in _SAME:

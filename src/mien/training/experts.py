@@ -15,7 +15,7 @@ from mien.errors import DataError, InputError, RecipeError
 from mien.labels import make_space
 from mien.modalities.face.experts import DeepFaceRouter, genders
 from mien.modalities.face.preprocess import FaceSettings
-from mien.modality import Sampler
+from mien.modality import Sampler, get_modality
 from mien.model import CHOOSER, NETWORK
 from mien.runtime import Session
 from mien.training.log import LOGGER, log_nothing, log_prefix
@@ -37,7 +37,7 @@ def split_groups(
     by = recipe.experts.by
     if not by:
         return {"": (list(sets), valid)}
-    if recipe.modality not in ("face", "video") or valid is None or recipe.network.kind == "temporal":
+    if get_modality(recipe.modality).boxes != "face" or valid is None or recipe.network.kind == "temporal":
         raise RecipeError(f"experts.by: experts are networks that read faces, not {recipe.network.kind}")
     for part in (sets[0], valid):
         if by not in part.columns:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import onnx
 
 from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
-from mien.modality import Sampler
+from mien.modality import Sampler, get_modality
 from mien.networks import OF_ROWS, open_network
-from mien.networks.graph import row_model, save_model
-from mien.networks.rows import Graph, write_spread
+from mien.networks.graph import TINY, rows_network, with_classifiers
+from mien.networks.rows import places
 from mien.runtime import probabilities_of
 from mien.training.calibrate import Calibration, Kind, calibrate
 from mien.training.embed import Embedding
@@ -26,7 +27,6 @@ from mien.training.sampler import open_sampler
 from mien.training.search import Chosen, choose
 
 _BATCH = 64
-_TINY = 1e-9  # keeps the logarithm of a probability finite
 
 
 @dataclass
@@ -72,22 +72,17 @@ class TrainedRows:
 
     def write(self, path: Path, temperature: float, example: np.ndarray) -> None:
         """Write ``model.onnx``: for pictures the face network and the classifier in one graph."""
-        graph, labels = Graph(), self.members[0][0].held_out.shape[1]
-        rows = "inputs" if self.embedding is None else "features"
-        written: dict[int, str] = {}
-        for member, _ in self.members:
-            if id(member) not in written:
-                own = member.module.write(member.model, graph, rows)
-                written[id(member)] = write_spread(graph, own, member.model.classes_, labels)
-        logits = written[id(self.members[0][0])]
-        if len(self.members) > 1:
-            said = [calibration.write(graph, written[id(member)]) for member, calibration in self.members]
-            logits = graph.add("Log", graph.add("Add", graph.add("Mean", *said), np.array(_TINY, np.float32)))
-        graph.add("Softmax", graph.add("Div", logits, np.array(temperature, np.float32)), axis=1)
-        if self.embedding is None:
-            save_model(row_model(graph, example.shape[1], labels), path)
-        else:
-            save_model(self.embedding.joined(graph, labels), path)
+        labels = self.members[0][0].held_out.shape[1]
+        voices = []
+        for member, calibration in self.members:
+            weights, bias = places(member.model, labels)
+            if len(self.members) > 1:
+                weights, bias = weights @ calibration.weights, bias @ calibration.weights + calibration.bias
+            voices.append((member.model, weights, bias))
+        network = rows_network(example.shape[1]) if self.embedding is None else self.embedding.network()
+        whole = with_classifiers(network, voices, temperature, keep_features=self.embedding is not None)
+        onnx.checker.check_model(whole)
+        onnx.save(whole, path)
 
     def layout(self, example: np.ndarray) -> list[dict[str, Any]]:
         """One row per step: name, type, output shape, parameters."""
@@ -115,7 +110,7 @@ class TrainedRows:
         if len(logits) == 1:
             return logits[0]
         said = [calibration(own) for (_, calibration), own in zip(self.members, logits, strict=True)]
-        return np.asarray(np.log(np.mean(said, axis=0) + _TINY))
+        return np.asarray(np.log(np.mean(said, axis=0) + TINY))
 
 
 def train_rows(recipe: Recipe, sets: list[Dataset]) -> tuple[TrainedRows, Sampler]:
@@ -154,9 +149,10 @@ def members(recipe: Recipe) -> list[tuple[str, dict[str, Any], Kind]]:
     """
     kind, options = recipe.network.kind, recipe.network.options
     _, settings = open_network(kind, options)
-    if recipe.modality not in ("features", "face"):
+    modality = get_modality(recipe.modality)
+    if modality.kind != "row" and modality.unit != "face":
         raise RecipeError(f"network.kind: {kind!r} learns from rows of numbers, or from faces through network.embed")
-    if bool(settings.embed) != (recipe.modality == "face"):
+    if bool(settings.embed) != (modality.kind != "row"):
         lacking = "for pictures, name the face model that makes rows of them, such as face"
         raise RecipeError(f"network.embed: {'rows need none' if settings.embed else lacking}")
     if recipe.export.quantize != "none":

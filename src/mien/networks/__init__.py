@@ -18,6 +18,8 @@ from pydantic import ValidationError
 from mien.errors import RecipeError, invalid, require
 from mien.plugins import load_plugin, plugin_names
 
+OPSET = 20  # of ONNX, in which all are written
+
 #: kind in a recipe → module.
 NETWORKS: dict[str, str] = {
     "alexnet": "mien.networks.alexnet",

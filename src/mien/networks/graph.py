@@ -14,7 +14,8 @@ from skl2onnx.algebra.onnx_ops import OnnxAdd, OnnxDiv, OnnxLog, OnnxMatMul, Onn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.pipeline import Pipeline
 
-OPSET = 20
+from mien.networks import OPSET
+
 FEATURES = "features"
 TINY = 1e-9  # keeps the logarithm of a probability finite
 
@@ -97,4 +98,4 @@ def _declare(model: ModelProto, like: ModelProto, versions: dict[str, int]) -> N
     """State the versions of another network: skl2onnx states the oldest that would do."""
     del model.opset_import[:]
     model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in versions.items())
-    model.ir_version = max(like.ir_version, 8)
+    model.ir_version = max(like.ir_version, 10)

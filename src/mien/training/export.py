@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from mien.errors import ExportError
 from mien.modality import Sampler
+from mien.networks import OPSET
 from mien.networks.base import Network
-from mien.networks.graph import OPSET
 from mien.runtime import Session
 from mien.training.ranges import fix_ranges, products_in_8_bits
 from mien.training.ratings import Ratings

@@ -156,5 +156,5 @@ def test_trees_behind_a_network_that_names_newer_operators(tmp_path: Path) -> No
     assert {opset.domain: opset.version for opset in network.opset_import} == {"": 20, "ai.onnx.ml": 3}
     onnx.save(network, tmp_path / "joined.onnx")
     session = Session(tmp_path / "joined.onnx")
-    assert session.outputs == ["probabilities", "features"]
+    assert session.outputs == ("probabilities", "features")
     np.testing.assert_allclose(session.run(NEW), model.predict_proba(NEW), atol=TOLERANCE)

@@ -278,6 +278,16 @@ def test_a_config_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text()) == {"recipe": {}}
 
 
+def test_a_summary_in_other_words_is_no_other_run(tmp_path: Path) -> None:
+    recipe = load_recipe("text-gru").model_dump(mode="json")
+    held = prepare_run_dir(tmp_path / "run", {"recipe": recipe}, resume=False, begun=False)
+    del held
+    prepare_run_dir(tmp_path / "run", {"recipe": recipe | {"summary": "said anew"}}, resume=True, begun=True)
+    other = recipe | {"train": recipe["train"] | {"epochs": 99}}
+    with pytest.raises(RecipeError, match=r"another recipe \(train\.epochs: \d+, now 99\)"):
+        prepare_run_dir(tmp_path / "run", {"recipe": other}, resume=True, begun=True)
+
+
 def test_early_stopping_and_a_stop_while_the_model_folder_is_written(data, tmp_path, monkeypatch):
     settings = [*SMALL, "learning_rate=1e-9", "schedule=constant", "epochs=30", "patience=2"]
 

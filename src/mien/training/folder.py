@@ -53,6 +53,8 @@ def prepare_run_dir(folder: Path, config: dict[str, Any], resume: bool, begun: b
             if not resume:
                 raise RecipeError(f"{folder} holds a run already; resume it (--resume) or name another (--out)")
             before = _completed(_read(path))
+            if isinstance(before.get("recipe"), dict) and "summary" in before["recipe"]:  # words, which change nothing
+                before["recipe"]["summary"] = config["recipe"]["summary"]
             parts = [_difference(key, before.get(key), now) for key, now in config.items() if before.get(key) != now]
             if parts:
                 raise RecipeError(f"{folder} holds a run with another {' and '.join(parts)}; resume it with its own")

@@ -37,6 +37,7 @@ from mien.training.stages import Stages
 from mien.training.validation import hits_of, logits_of, validation_figures
 
 HISTORY, CHECKPOINTS = "history.json", "checkpoints"
+_BROKEN = 1 << 30  # epochs waited for where the figure is no number
 LAST, BEST = "last.ckpt", "best.ckpt"
 for name in ("lightning.fabric", "lightning.pytorch"):  # they tell what is used, also from each process
     logging.getLogger(name).setLevel(logging.WARNING)
@@ -143,7 +144,7 @@ class Loop:
             content = read_checkpoint(last)
             steps.load(content)
             done = self.progress = Progress(**content["progress"])
-        while len(done.epochs) < settings.epochs and done.waited < settings.patience:
+        while len(done.epochs) < settings.epochs and not self._has_converged():
             since, epoch = time.monotonic(), len(done.epochs)
             trained = self._train_epoch(steps, epoch)
             with fabric.autocast():
@@ -216,6 +217,12 @@ class Loop:
         judged, samples = self.sampler.pool(logits.numpy(), self.valid)
         return validation_figures(torch.from_numpy(judged), samples, self.objective)
 
+    def _has_converged(self) -> bool:
+        """Whether the figure has not got better for long enough, or is no number any more."""
+        settings, done = self.settings, self.progress
+        few = len(done.epochs) * len(self.batches) < settings.min_steps
+        return done.waited >= _BROKEN or (done.waited >= settings.patience and not few)
+
     def _note(self, row: dict[str, float], monitored: float) -> bool:
         """Note an epoch; gives whether it is the best so far."""
         settings, done = self.settings, self.progress
@@ -227,7 +234,7 @@ class Loop:
             done.waited = 0 if value > done.best_counted else done.waited + 1
             done.best_counted = max(done.best_counted, value)
             if not math.isfinite(value):
-                done.waited = settings.patience
+                done.waited = _BROKEN
         done.epochs.append(row)
         return better
 

@@ -84,6 +84,7 @@ class TrainSettings(_Strict):
             probabilities are rolled up to it. "" for each set's own space.
         monitor: what early stopping and the kept checkpoint go by, on validation data.
         patience: epochs without a better figure before it stops; those of ``head_epochs`` do not count.
+        min_steps: steps before which it does not stop for that: of few samples an epoch is only a few steps.
         precision: Lightning's: "32-true", "bf16-mixed", "16-mixed" (GPU).
         accelerator, devices: Lightning's: "auto", "cpu", "gpu"; more than one device trains with DDP.
     """
@@ -118,6 +119,7 @@ class TrainSettings(_Strict):
     mix_space: str = ""
     monitor: Literal["val_loss", "val_accuracy", "val_macro_f1", "val_map", "val_pearson"] = "val_accuracy"
     patience: int = Field(3, ge=1)
+    min_steps: int = Field(0, ge=0)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(1, ge=1)

@@ -310,4 +310,4 @@ def test_a_marked_clip_is_whole_or_not_there(clip: Path, tmp_path: Path, monkeyp
 def test_the_length_of_a_timeline(clip: Path) -> None:
     assert length(of(clip).to_dict()) == 4
     assert length(clip_result(clip, {1: {5.0: "sad"}}, 4.0, 20).to_dict()) == 5
-    assert length(Result("a", "video", "v", error="gone").to_dict()) == 0
+    assert length(Result("a", "video", "v", error="gone", of_clip=True).to_dict()) == 0

@@ -175,14 +175,17 @@ def test_the_log_has_no_words_of_anyone(server: Server, photo: bytes) -> None:
 
 
 def test_every_address_of_the_server_has_its_route_in_the_log(server: Server) -> None:
-    wanted = ["/", "/client.js", "/openapi.json", "/v1/text", "-"]
-    before = len(server.log())
-    for path in wanted[:3]:
-        assert server.get(path).status == 200
-    server.request("POST", "/v1/text", b"", {"Content-Type": "application/json", "Host": "other.example"}).problem(421)
-    server.get("/nothing").problem(404)
-    until(lambda: len(server.log()) >= before + len(wanted))
-    assert [line["route"] for line in server.log()[before:]] == wanted
+    misdirected = {"Content-Type": "application/json", "Host": "other.example"}
+    asked: list[tuple[str, str, int, str, dict[str, str]]] = [
+        *(("GET", path, 200, path, {}) for path in ("/", "/client.js", "/openapi.json")),
+        ("POST", "/v1/text", 421, "/v1/text", misdirected),
+        ("GET", "/nothing", 404, "-", {}),
+    ]
+    for method, path, status, route, headers in asked:
+        before = len(server.log())
+        assert server.request(method, path, b"" if method == "POST" else None, headers).status == status
+        until(lambda: len(server.log()) > before)  # noqa: B023  # a line is written after its answer
+        assert [line["route"] for line in server.log()[before:]] == [route]
     assert server.metric("mien_requests_total", route="/client.js", status="200") > 0
 
 

@@ -15,9 +15,15 @@ from mien.modality import Predictor
 from mien.results import Result
 from mien.serve.batching import Batcher, Busy, TooMuch, units
 
-TEXT = SimpleNamespace(modality="text")
-MODEL = cast(Predictor, SimpleNamespace(name="model", manifest=TEXT))
-TWIN = cast(Predictor, SimpleNamespace(name="twin", manifest=TEXT))
+
+def predictor(name: str) -> Predictor:
+    """What the batcher asks of one."""
+    manifest = SimpleNamespace(modality="text")
+    failed = lambda item, error: Result(item, "text", name, error=error)  # noqa: E731
+    return cast(Predictor, SimpleNamespace(name=name, manifest=manifest, result=failed))
+
+
+MODEL, TWIN = predictor("model"), predictor("twin")
 
 
 class Worker:
@@ -175,13 +181,27 @@ def test_an_input_that_breaks_the_model_takes_no_others_with_it() -> None:
     run(worker, play, batch=8, window=0.05)
 
 
+def test_a_batch_that_fails_as_a_whole_fails_its_requests_and_no_later_ones() -> None:
+    """A fault of mien's own: without an answer its clients would wait for ever."""
+    worker = Worker()
+    broken = cast(Predictor, SimpleNamespace(name="broken", manifest=MODEL.manifest))  # cannot even say what failed
+
+    async def play(batcher: Batcher) -> None:
+        failed = await asyncio.gather(*(batcher.predict(broken, ["poison"]) for _ in range(2)), return_exceptions=True)
+        assert [type(error) for error in failed] == [AttributeError, AttributeError]
+        assert batcher.alive
+        assert names(await batcher.predict(MODEL, ["e"])) == ["e"]
+
+    run(worker, play, batch=8, window=0.05)
+
+
 def test_closing_lets_the_batch_at_hand_finish() -> None:
     worker = Worker(0.2)
 
     async def play(batcher: Batcher) -> None:
-        sampler = asyncio.create_task(batcher.predict(MODEL, ["a"]))
+        task = asyncio.create_task(batcher.predict(MODEL, ["a"]))
         await asyncio.sleep(0.05)
-        sampler.cancel()
+        task.cancel()
 
     start = time.perf_counter()
     run(worker, play)
@@ -195,11 +215,11 @@ def test_a_batch_that_does_not_end_is_seen_and_does_not_keep_the_batcher_open(mo
 
     async def play(batcher: Batcher) -> None:
         assert batcher.busy == 0
-        sampler = asyncio.create_task(batcher.predict(MODEL, ["a"]))
+        task = asyncio.create_task(batcher.predict(MODEL, ["a"]))
         await asyncio.sleep(0.1)
         assert 0.05 < batcher.busy < 5
-        sampler.cancel()
-        await asyncio.wait([sampler])
+        task.cancel()
+        await asyncio.wait([task])
         assert batcher.busy  # the thread is at work, whoever waits
 
     start = time.perf_counter()

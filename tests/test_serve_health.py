@@ -33,7 +33,7 @@ def memory(server: Server, name: str = "VmRSS") -> float:
 def waited(*pids: int | str) -> float:
     """Seconds for which the first threads of processes were ready to run while others had the cores."""
     try:
-        return sum(int(Path(f"/proc/{pid}/sampler/{pid}/schedstat").read_text().split()[1]) for pid in pids) / 1e9
+        return sum(int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) for pid in pids) / 1e9
     except OSError:
         return 0.0
 

@@ -58,6 +58,11 @@ class _Job:
         self.waiting -= cost
         return _Part(self, range(start, self.taken), self.inputs[start : self.taken], cost)
 
+    def fail(self, error: Exception) -> None:
+        """Answer with an error; whoever waits then gives up what is left."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
 
 class _Part(NamedTuple):
     """Some inputs of a job, in one batch."""
@@ -165,7 +170,12 @@ class Batcher:
             batch = loop.run_in_executor(self._threads, self._work, parts)
             self._begun[batch] = start
             batch.add_done_callback(self._begun.pop)
-            results = iter(await asyncio.shield(batch))
+            try:
+                results = iter(await asyncio.shield(batch))
+            except Exception as error:
+                for part in parts:
+                    part.job.fail(error)
+                continue
             seconds = time.monotonic() - start
             self._pace = 0.8 * self._pace + 0.2 * seconds / sum(part.units for part in parts) / self._workers
             self._observe(sum(len(part.inputs) for part in parts), seconds)

@@ -9,15 +9,15 @@ Everything here is loaded when it is first used: importing mien loads neither to
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
-
 from mien import compat
 
 __version__ = "0.2.0"
 
+TYPE_CHECKING = False  # typing itself takes as long to import as Python takes to start
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
     from mien.datasets import open_dataset
     from mien.errors import MienError
     from mien.evaluation import evaluate
@@ -110,6 +110,8 @@ def __getattr__(name: str) -> Any:
     found = name if name in _HOMES else compat.old_attribute(name)
     if found not in _HOMES:
         raise AttributeError(f"module 'mien' has no attribute {name!r}")
+    import importlib
+
     value = getattr(importlib.import_module(_HOMES[found]), found)
     if found == name:
         globals()[name] = value

@@ -21,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 
 from mien import model as folders
-from mien.compat import OldClassifier
+from mien.compat.names import OldClassifier
 from mien.datasets import Dataset
 from mien.datasets.arrays import as_list, targets_of
 from mien.datasets.splits import split_rows

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import sys
-import warnings
-from collections.abc import Callable
-from functools import wraps
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any, TypeVar
 
-T = TypeVar("T")
+TYPE_CHECKING = False  # nothing is imported here before it is needed: `import mien` would take twice as long
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
 
 #: Old module → new module; what lies below an old package lies below the new one under the same name.
 MODULES = {
@@ -62,11 +58,15 @@ class OldModules:
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """The spec of a module that stands for the new one."""
-        new = new_name(name)
-        if new is None or (name not in MODULES and importlib.util.find_spec(new) is None):
+        if (new := new_name(name)) is None:
+            return None
+        import importlib.util
+        import warnings
+
+        if name not in MODULES and importlib.util.find_spec(new) is None:
             return None
         warnings.warn(f"{name} is now {new}; the old name goes with mien 0.3", DeprecationWarning, stacklevel=2)
-        return ModuleSpec(name, OldModules, is_package=name in MODULES)  # type: ignore[arg-type]
+        return importlib.util.spec_from_loader(name, OldModules, is_package=name in MODULES)  # type: ignore[arg-type]
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> None:
@@ -75,6 +75,8 @@ class OldModules:
     @staticmethod
     def exec_module(module: ModuleType) -> None:
         """Let it look its names up in the new module."""
+        import importlib
+
         new = str(new_name(module.__name__))
 
         def look_up(name: str) -> Any:
@@ -88,65 +90,10 @@ class OldModules:
 def old_attribute(name: str) -> str | None:
     """The new name of an old public name of ``mien``, with a warning; None where it is no old one."""
     if (new := NAMES.get(name)) is not None:
+        import warnings
+
         warnings.warn(f"mien.{name} is now mien.{new}; the old name goes with mien 0.3", DeprecationWarning, 3)
     return new
-
-
-def renamed_fields(**names: str) -> Callable[[type[T]], type[T]]:
-    """A decorator: the old names of a class's fields work as arguments and attributes, with a warning."""
-
-    def new(owner: str, old: str) -> str:
-        line = f"{owner}.{old} is now {owner}.{names[old]}; the old name goes with mien 0.3"
-        warnings.warn(line, DeprecationWarning, stacklevel=3)
-        return names[old]
-
-    def decorate(owner: type[T]) -> type[T]:
-        init, name = owner.__init__, owner.__name__
-
-        @wraps(init)
-        def with_old_names(self: T, *args: Any, **fields: Any) -> None:
-            for old in names.keys() & fields.keys():
-                fields[new(name, old)] = fields.pop(old)
-            init(self, *args, **fields)
-
-        def old_attribute(old: str) -> property:
-            return property(lambda self: getattr(self, new(name, old)))
-
-        for old in names:
-            setattr(owner, old, old_attribute(old))
-        setattr(owner, "__init__", with_old_names)  # noqa: B010
-        return owner
-
-    return decorate
-
-
-class _OldNames:
-    """What says that a name is an old one."""
-
-    def _now(self, old: str, new: str) -> Any:
-        warnings.warn(f"{old} is now {new}; the old name goes with mien 0.3", DeprecationWarning, stacklevel=3)
-        return getattr(self, new)
-
-
-class OldClassifier(_OldNames):
-    """The old name of an attribute of a classifier."""
-
-    @property
-    def recognizer(self) -> Any:
-        """The old name of ``predictor``."""
-        return self._now("recognizer", "predictor")
-
-
-class OldMethods(_OldNames):
-    """The old names of methods of a loaded model."""
-
-    def answering(self, space: Any) -> Any:
-        """The old name of ``with_labels``."""
-        return self._now("answering", "with_labels")(space)
-
-    def probabilities(self, inputs: Any, *args: Any, **options: Any) -> Any:
-        """The old name of ``predict_proba``."""
-        return self._now("probabilities", "predict_proba")(inputs, *args, **options)
 
 
 if OldModules not in sys.meta_path:

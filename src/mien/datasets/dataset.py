@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.compat import renamed_fields
+from mien.compat.names import renamed_fields
 from mien.errors import DataError, InputError, ModelError
 from mien.labels import SPACES, LabelSpace, get_space, groups
 from mien.media.images import Region, read_picture

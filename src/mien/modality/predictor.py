@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from mien.compat import OldMethods
+from mien.compat.names import OldMethods
 from mien.errors import InputError, ModelError, quoted
 from mien.inputs import name_of
 from mien.labels import LabelSpace, get_space, groups

@@ -22,7 +22,7 @@ from conftest import RunCli, cli_env, multi_rows, one_line, write_csv
 from drawn import LOOKS, face
 from face_model import drawn_face
 from filmed import write_clip
-from mien.distributed import Job, Worker
+from mien.distributed import Job, make_shard
 from mien.model import NETWORK, verify, write_model
 from mien.output.rows import RowFormat
 from mien.output.shards import Plan, open_shards
@@ -245,14 +245,14 @@ def test_a_text_has_the_same_answer_in_parts_of_any_size(model: str | Path, tmp_
     names = one.space.names
     alone = [numbers(one.predict(text))[0] for text in few]
     columns = {"text": "string", "label": "string", "error": "string", **{f"score_{name}": "double" for name in names}}
-    job = Job(find_model(model), RowFormat("text", scores=True), None, {"batch_size": 64}, Path.cwd(), 2)
+    job = Job(find_model(model), None, RowFormat("text", scores=True), lambda: iter([]), {"batch_size": 64}, 2)
     for size in (7, 24):
         (tmp_path / str(size)).mkdir()
         parts = open_shards(tmp_path / str(size), {}, lambda size=size: Plan(size, len(few), columns))
-        worker, found = Worker(job, parts), []
+        found = []
         for number, start in enumerate(range(0, len(few), size)):
             pairs = [(text, {}) for text in few[start : start + size]]
-            worker({"shard": [number], "inputs": [json.dumps(pairs).encode()]})
+            make_shard(job, parts, {"shard": [number], "inputs": [json.dumps(pairs).encode()]})
         for path in sorted((tmp_path / str(size)).glob("*.parquet")):
             found += pq.read_table(path).to_pylist()
         scores = [[row[f"score_{name}"] for name in names] for row in found]

@@ -26,12 +26,13 @@ from conftest import cli_env
 from face_model import PLUS, drawn_face, face_model, video_model
 from filmed import write_clip
 from mien import distributed
+from mien.cli import reading
 from mien.cli.app import app
-from mien.distributed import Job, Worker, batches
+from mien.distributed import Job, load_once, make_shard, read_shards
 from mien.errors import MienError, how_to_install
 from mien.model import verify
 from mien.output.rows import RowFormat
-from mien.output.shards import RECORD, Plan, ShardProgress, Shards, open_shards
+from mien.output.shards import RECORD, Plan, Shards, open_shards
 from result_pages import read_page
 from scene_model import scene_model
 
@@ -51,19 +52,18 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def predict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Predict:
     """``mien predict``, whose --engine ray is one worker here. ``after`` ends it by Ctrl-C after so many parts."""
-    monkeypatch.setattr(distributed, "require_ray", lambda: None)
+    monkeypatch.setattr(reading, "require", lambda *_: None)  # Ray itself
     monkeypatch.setenv("PYTHONPATH", cli_env()["PYTHONPATH"])  # as it is here, for what is started there
     monkeypatch.chdir(tmp_path)
     made: list[int] = []
 
     def run(*args: object, after: int = -1) -> Done:
-        def here(_: Any, job: Job, parts: Shards, rows: Any, __: int | None) -> Iterator[int]:
-            worker = Worker(job, parts)
-            for place, batch in enumerate(batches(rows, parts.plan, parts.missing(), job.place)):
+        def here(job: Job, parts: Shards, __: int | None) -> Iterator[int]:
+            for place, batch in enumerate(read_shards(job, parts.plan, parts.existing())):
                 if place == after:
                     raise KeyboardInterrupt
                 made.append(batch["shard"][0])
-                yield worker(batch)["inputs"][0]
+                yield make_shard(job, parts, batch)["inputs"][0]
 
         made.clear()
         monkeypatch.setattr(distributed, "run_on_ray", here)
@@ -374,22 +374,23 @@ def test_without_ray_it_says_what_to_install(tmp_path: Path):
 # --------------------------------------------------------------------------------------- inputs that break things
 
 
-def worker_of(model: Path, folder: Path, **options: Any) -> tuple[Worker, Shards]:
+def job_of(model: Path, folder: Path, **options: Any) -> tuple[Job, Shards]:
     kind = verify(model).modality
     columns = dict.fromkeys(["text" if kind == "text" else "file", "label", "error"], "string")
     folder.mkdir(exist_ok=True)
     parts = open_shards(folder, {}, lambda: Plan(5, 5, columns))
     rows = RowFormat("clip" if kind == "video" else "text")
-    return Worker(Job(model, rows, None, options, Path.cwd()), parts), parts
+    return Job(model, None, rows, lambda: iter([]), options), parts
 
 
 def test_what_is_read_again_is_the_same_whatever_was_written_meanwhile(tmp_path: Path):
     shards = Shards(tmp_path, Plan(3, 8))
     shards.path(0).touch()
-    wanted = shards.missing()
+    done = shards.existing()
+    job = Job(tmp_path, None, RowFormat("text"), lambda: ((text, {}) for text in "abcdefgh"), {}, place=tmp_path)
 
     def read() -> list[dict[str, Any]]:
-        return list(batches(lambda: ((text, {}) for text in "abcdefgh"), shards.plan, wanted, tmp_path))
+        return list(read_shards(job, shards.plan, done))
 
     first = read()
     shards.path(1).touch()
@@ -401,16 +402,17 @@ class Death(BaseException):
     """Stands for the end of the process."""
 
 
-def rigged(worker: Worker, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    """The predictor fails wherever a text is "boom"."""
-    real = worker.predictor.predict_many
+def rig(job: Job, monkeypatch: pytest.MonkeyPatch, error: BaseException, *words: str) -> None:
+    """The predictor of this process fails wherever a text is one of those words."""
+    predictor, _ = load_once(job.model, job.labels, job.threads)
+    real = type(predictor).predict_many
 
     def fails(items: list[str], **options: Any) -> Any:
-        if "boom" in items:
+        if set(words).intersection(items):
             raise error
-        return real(items, **options)
+        return real(predictor, items, **options)
 
-    monkeypatch.setattr(worker.predictor, "predict_many", fails)
+    monkeypatch.setattr(predictor, "predict_many", fails)
 
 
 FIVE = ("glad", "so sad", "boom", "", "angry")
@@ -418,40 +420,48 @@ BATCH = {"shard": [0], "inputs": [json.dumps([[text, {}] for text in FIVE]).enco
 
 
 def test_what_is_no_inputs_fault_ends_the_worker(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    worker, parts = worker_of(tiny_model, tmp_path / "parts", batch_size=8)
-    rigged(worker, monkeypatch, MienError("the model is gone"))
+    job, parts = job_of(tiny_model, tmp_path / "parts", batch_size=8)
+    rig(job, monkeypatch, MienError("the model is gone"), "boom")
     with pytest.raises(MienError, match="the model is gone"):
-        worker(BATCH)
+        make_shard(job, parts, BATCH)
     assert parts.missing() == [0]
 
 
 def test_an_input_that_kills_two_processes_is_left_out(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    worker, parts = worker_of(tiny_model, tmp_path / "parts", batch_size=8)
+    job, parts = job_of(tiny_model, tmp_path / "parts", batch_size=8)
+    rig(job, monkeypatch, Death(), "boom")
     for _ in range(3):  # all together; then one by one, twice
-        worker = Worker(worker.job, parts)
-        rigged(worker, monkeypatch, Death())
         with pytest.raises(Death):
-            worker(BATCH)
+            make_shard(job, parts, BATCH)
     assert parts.missing() == [0]
-    assert worker(BATCH) == {"inputs": [5]}
+    assert make_shard(job, parts, BATCH) == {"inputs": [5]}
     rows = read(parts.folder).to_pylist()
     assert [row["label"] is None for row in rows] == [False, False, True, True, False]
     assert rows[2]["error"] == "two processes that read it were killed"
     assert not parts.progress(0).exists()
 
 
-def test_progress_blames_nobody_for_one_death_and_nothing_for_a_new_run(tmp_path: Path):
-    parts = Shards(tmp_path, Plan(5, 5))
-    ShardProgress(parts.progress(0)).at(3)
-    second = ShardProgress(parts.progress(0))
-    assert (second.again, second.deadly) == (True, set())
-    second.at(2)
-    second.at(3)
-    assert ShardProgress(parts.progress(0)).deadly == {3}
+def test_nobody_is_blamed_for_one_death_or_in_a_new_run(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    job, parts = job_of(tiny_model, tmp_path / "parts", batch_size=8)
+    for word in ("boom", "boom", "angry", "so sad"):  # all together; then one by one
+        rig(job, monkeypatch, Death(), word)
+        with pytest.raises(Death):
+            make_shard(job, parts, BATCH)
+    rig(job, monkeypatch, Death())
+    make_shard(job, parts, BATCH)
+    assert [row["error"] for row in read(parts.folder).to_pylist()] == [None, None, None, "text is empty", None]
+    parts.path(0).unlink()
+    rig(job, monkeypatch, Death(), "boom")
+    for _ in range(3):
+        with pytest.raises(Death):
+            make_shard(job, parts, BATCH)
     parts.clean()
-    assert not ShardProgress(parts.progress(0)).again
+    with pytest.raises(Death):  # all together
+        make_shard(job, parts, BATCH)
 
 
 def test_inputs_of_shards_that_exist_are_passed_over(tmp_path: Path):

@@ -122,7 +122,7 @@ def test_memory_that_one_input_needs(
 _IN_PYTHON = """
 import json, logging, sys
 import mien
-from mien.distributed import Job, Worker
+from mien.distributed import Job, make_shard
 kind, folder, items = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 model = mien.load(folder)
 results = [result.to_dict() for result in model.predict_many(iter(items), 1 if len(sys.argv) > 4 else 64)]
@@ -145,8 +145,8 @@ from mien.output.shards import Plan, open_shards
 rows = RowFormat("clip" if "clip" in kind or kind == "video" else get_modality(model.manifest.modality).kind)
 Path("shards").mkdir()
 shards = open_shards(Path("shards"), {}, lambda: Plan(3, 3, {"error": "string"}))
-worker = Worker(Job(model.folder, rows, None, {}, Path.cwd()), shards)
-worker({"shard": [0], "inputs": [json.dumps([[item, {}] for item in items]).encode()]})
+batch = {"shard": [0], "inputs": [json.dumps([[item, {}] for item in items]).encode()]}
+make_shard(Job(model.folder, None, rows, None, {}), shards, batch)
 of_worker = pyarrow.parquet.read_table(shards.path(0))["error"].to_pylist()
 print(json.dumps([results, alone, heard, of_worker]))
 """

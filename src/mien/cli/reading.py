@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mien.cli.inputs import Columns, Inputs, counted
 from mien.cli.usage import SHOWN, console, log, stopped
-from mien.errors import InputError, MienError, print_json
+from mien.errors import InputError, MienError, print_json, require
 from mien.modality import Predictor
 from mien.output.rows import RowFormat, Tally, document_parts, problem_of
 from mien.output.show import FEW, show_result, show_results
@@ -207,7 +207,7 @@ def to_file(reader: Reader, rows: RowFormat, out: Path, key: Mapping[str, Any]) 
     size = 1 if kind == "clip" or "boxes" in reader.options else 64 if kind == "picture" else 16 * reader.batch_size
     writer = open_writer(
         out, kind, manifest, scores=rows.scores, timeline=rows.timeline, taken=rows.taken, key=key, size=size,
-        restart=not inputs.again, say=log,
+        restart=not inputs.again, log=log,
     )  # fmt: skip
     if writer.part is None and inputs.total != 1:
         raise InputError(f"{out} holds one {kind}, and {inputs.total} are given; .jsonl and .html hold several")
@@ -242,27 +242,24 @@ def to_file(reader: Reader, rows: RowFormat, out: Path, key: Mapping[str, Any]) 
 def to_shards(
     reader: Reader, rows: RowFormat, out: Path, key: Mapping[str, Any], labels: str | None, workers: int | None
 ) -> None:
-    """Write the results into a folder of Parquet shards, on Ray. Raises what :func:`to_file` does.
-
-    Raises:
-        MissingExtra: the packages of the extra "scale" are not installed.
-    """
-    from mien.distributed import Job, check_folder, plan_shards, require_ray, run_on_ray
+    """Write the results into a folder of Parquet shards, on Ray. Raises what :func:`to_file` does, and MissingExtra."""
+    from mien.distributed import Job, plan_shards, run_on_ray
     from mien.output.shards import open_shards, opened
+    from mien.output.writer import check_target
 
-    ray, inputs = require_ray(), reader.inputs
-    check_folder(out)
-    options = reader.options | {"batch_size": reader.batch_size}
-    job = Job(reader.predictor.folder.resolve(), rows, labels, options, Path.cwd())
+    require("ray.data", "scale")
+    check_target(out, folder=True)
+    inputs, options = reader.inputs, reader.options | {"batch_size": reader.batch_size}
+    job = Job(reader.predictor.folder.resolve(), labels, rows, inputs.rows, options)
     with opened(out.absolute()):
         with progress("looking through the inputs", None):
-            plan = partial(plan_shards, job, reader.predictor, reader.roll, inputs.rows, inputs.total, workers)
+            plan = partial(plan_shards, job, reader.predictor, reader.roll, workers)
             shards = open_shards(out.absolute(), key, plan, log)
         if already := shards.tally().inputs:
             log(f"going on after the {already:,} inputs whose results are in {out}")
         try:
             if shards.missing():
-                run = run_on_ray(ray, job, shards, inputs.rows, workers)
+                run = run_on_ray(job, shards, workers)
                 with progress(f"reading into {out}", shards.plan.inputs, already) as step, closing(run):
                     for count in run:
                         step(count)
@@ -271,6 +268,8 @@ def to_shards(
             done = f"{len(shards.existing()):,} of {shards.plan.shards:,} parts are done and kept in {out}"
             raise stopped(done) from None
         tally = shards.tally()
+    if tally.inputs != shards.plan.inputs:
+        raise MienError(f"{tally.inputs:,} of {shards.plan.inputs:,} inputs were read: they changed meanwhile")
     for problem in tally.problems if inputs.kind in ("picture", "clip") else ():
         log(f"mien: {problem}")
     _report(reader, tally)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,14 @@ class RowFormat:
             own = {**_head(best), **_ratings(best), "error": result.error, **self._scores(best)}
             plain = plain_cells(columns) or {"text": result.input}
             yield {**plain, **{own_name(name, self.taken or plain): value for name, value in own.items()}}
+
+    def counted(self, results: Iterable[tuple[Result, Mapping[str, Any]]], tally: Tally) -> Iterator[Row]:
+        """The rows of results with their columns, which the tally counts with them."""
+        for result, columns in results:
+            tally.add(result, self.kind)
+            for row in self.rows(result, columns):
+                tally.rows += 1
+                yield row
 
     def _scores(self, item: Prediction | None) -> Row:
         shown = item.scores if self.scores and item else {}

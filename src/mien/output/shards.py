@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from itertools import chain, count, islice, pairwise
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +53,19 @@ class Plan:
         """How many shards; one, without rows, where there are no inputs."""
         return max(1, -(-(self.inputs or 0) // self.size))
 
+    def cut(self, inputs: Iterable[T], done: Collection[int]) -> Iterator[tuple[int, Iterator[T]]]:
+        """The inputs of each shard, with its number; those of shards that are done are passed over."""
+        source = iter(inputs)
+        for number in count():
+            some = islice(source, self.size)
+            first = list(islice(some, 1))
+            if number and not first:
+                return
+            if number not in done:
+                yield number, chain(first, some)
+            for _ in some:
+                pass
+
 
 @dataclass(frozen=True)
 class Shards:
@@ -72,7 +84,7 @@ class Shards:
         return self.folder / f"_part-{number:05}.json"
 
     def progress(self, number: int) -> Path:
-        """The file of the :class:`ShardProgress` of a shard that is being made."""
+        """The file in which a worker notes where it is in a shard, for the one that takes it over if it dies."""
         return self.folder / f"_part-{number:05}.progress"
 
     def existing(self) -> list[int]:
@@ -85,17 +97,8 @@ class Shards:
         return sorted(set(range(self.plan.shards)).difference(self.existing()))
 
     def pending(self, inputs: Iterable[T]) -> Iterator[tuple[int, Iterator[T]]]:
-        """The inputs of each shard that is missing, with its number; those of shards that exist are passed over."""
-        source = iter(inputs)
-        for number in count():
-            some = islice(source, self.plan.size)
-            first = list(islice(some, 1))
-            if number and not first:
-                return
-            if not self.path(number).exists():
-                yield number, chain(first, some)
-            for _ in some:
-                pass
+        """The inputs of each shard that is missing, with its number."""
+        return self.plan.cut(inputs, set(self.existing()))
 
     @contextmanager
     def write(self, number: int) -> Iterator[tuple[Path, Tally]]:
@@ -123,11 +126,11 @@ class Shards:
             return str(values.pop("sha256")), Tally.of_dict(values)
         return None, Tally()
 
-    def drop_damaged(self, say: Callable[[str], object]) -> None:
+    def drop_damaged(self, log: Callable[[str], object]) -> None:
         """Remove the shards that are not as they were written."""
         for number in self.existing():
             if self._noted(number)[0] != sha256(self.path(number)):
-                say(f"{self.path(number)} is not as it was written: it is made again")
+                log(f"{self.path(number)} is not as it was written: it is made again")
                 self.path(number).unlink()
 
     def clean(self) -> None:
@@ -142,33 +145,6 @@ class Shards:
             path.unlink(missing_ok=True)
         with suppress(OSError):
             self.folder.rmdir()
-
-
-class ShardProgress:
-    """How far a process came with a shard, for the one that takes the shard over if it dies.
-
-    Attributes:
-        again: whether a process died over this shard.
-        deadly: places in the shard of those inputs over which two processes died.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with translate_os_errors(path):
-            lines = path.read_text().split() if path.exists() else []
-        last = Counter(line for line, following in pairwise([*lines, "begun"]) if following == "begun")
-        self.again = bool(lines)
-        self.deadly = {int(line) for line, times in last.items() if line != "begun" and times > 1}
-        self.at("begun")
-
-    def at(self, place: int | str) -> None:
-        """The input at that place is read next, alone."""
-        with translate_os_errors(self._path), self._path.open("a") as file:
-            print(place, file=file)
-
-    def end(self) -> None:
-        """The shard is made."""
-        self._path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -188,7 +164,7 @@ def opened(folder: Path, target: Path | None = None) -> Iterator[None]:
 
 
 def open_shards(
-    folder: Path, asked: Mapping[str, Any], plan: Callable[[], Plan], say: Callable[[str], object] = lambda _: None,
+    folder: Path, asked: Mapping[str, Any], plan: Callable[[], Plan], log: Callable[[str], object] = lambda _: None,
     *, suffix: str = ".parquet", unit: str = "rows", advice: str = "name another folder", restart: bool = False,
 ) -> Shards:  # fmt: skip
     """A new folder of shards, or one that is to be gone on with.
@@ -197,7 +173,7 @@ def open_shards(
         folder: there, and opened by :func:`opened`.
         asked: whatever the results depend on, by a name that a person knows, in values that JSON can hold.
         plan: makes the layout of a new folder; one that is there keeps its own.
-        say: told of shards that are made again.
+        log: called with a line about shards that are made again.
         unit: what inputs are called.
         advice: what to do with a folder that does not fit.
         restart: whether results that are there are of no use, as those of another standard input.
@@ -211,13 +187,13 @@ def open_shards(
         shards = Shards(folder, Plan(**known["plan"]), suffix)
         others = differing(known["asked"], wanted)
         if not others and not restart:
-            shards.drop_damaged(say)
+            shards.drop_damaged(log)
             shards.clean()
             return shards
         if done := shards.tally().inputs:
             if not restart:
                 raise MienError(f"{folder} holds {done:,} {unit} of another call (not the same: {others}): {advice}")
-            say(f"the {done:,} {unit} in {folder} are of another standard input: begun anew")
+            log(f"the {done:,} {unit} in {folder} are of another standard input: begun anew")
         shards.remove()
         folder.mkdir(exist_ok=True)
     elif any(folder.iterdir()):

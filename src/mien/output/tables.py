@@ -50,7 +50,9 @@ def write_parquet(target: Path, rows: Iterable[Row], types: Mapping[str, str]) -
     schema = arrow.schema([(name, arrow.type_for_alias(kind)) for name, kind in types.items()])
 
     def fitting(name: str, value: Any) -> Any:
-        return str(value) if value is not None and types[name] == "string" else value
+        if value is None or types[name] != "string":
+            return value
+        return str(value).encode("utf-8", "replace").decode()  # half of a surrogate pair is no text
 
     with parquet.ParquetWriter(target, schema) as writer:
         for chunk in in_chunks(rows, 16_384):

@@ -46,7 +46,7 @@ def open_writer(
     key: Mapping[str, Any] | None = None,
     size: int = 1024,
     restart: bool = False,
-    say: Callable[[str], object] = lambda _: None,
+    log: Callable[[str], object] = lambda _: None,
 ) -> Writer:
     """The writer of a file; its ending says the format.
 
@@ -62,7 +62,7 @@ def open_writer(
             where it was. Shards are made in any case, in the folder ``FILE.part``.
         size: inputs of a shard.
         restart: whether rows that are there are begun anew: those of standard input do not come again.
-        say: told of rows that are there, or are damaged.
+        log: called with a line about rows that are there, or are damaged.
 
     Raises:
         MienError: the file cannot be made, or ``FILE.part`` is in use or of another call.
@@ -74,21 +74,27 @@ def open_writer(
         return DocumentWriter(target, kind)
     check_target(target, (".json", *drawn) if kind == "clip" else drawn)
     rows = RowFormat(kind, scores, timeline, tuple(taken)) if target.suffix in TABLES else None
-    return ShardWriter(target, kind, rows, manifest, Plan(size), key or {}, restart, say)
+    return ShardWriter(target, kind, rows, manifest, Plan(size), key or {}, restart, log)
 
 
-def check_target(target: Path, endings: Sequence[str] = ()) -> None:
+def check_target(target: Path, endings: Sequence[str] = (), *, folder: bool = False) -> None:
     """Refuse a file that cannot be made, before anything is computed; *endings* are allowed besides those of tables.
+
+    Args:
+        folder: whether it is one of Parquet shards, instead of a file.
 
     Raises:
         MienError: an unknown ending, a missing folder, or a folder of that name.
         MissingExtra: Parquet without pyarrow.
     """
-    if target.suffix not in (*FORMATS, *endings):
+    if folder and target.suffix in FORMATS:
+        raise MienError(f"{target}: results go into a folder here, as Parquet parts; name it without {target.suffix}")
+    if not folder and target.suffix not in (*FORMATS, *endings):
         known = ", ".join(dict.fromkeys((*FORMATS, *endings)))
         raise MienError(f"{target}: the ending says the format; there are: {known}")
-    if target.is_dir():
-        raise MienError(f"{target} is a folder; a file is meant")
+    if target.exists() and folder != target.is_dir():
+        is_one = "is a file; results go into a folder here" if folder else "is a folder; a file is meant"
+        raise MienError(f"{target} {is_one}")
     if not target.parent.is_dir():
         raise MienError(f"{target}: the folder {target.parent} does not exist")
     if target.suffix == ".parquet":
@@ -143,7 +149,7 @@ class ShardWriter(Writer):
         plan: Plan,
         key: Mapping[str, Any],
         restart: bool,
-        say: Callable[[str], object],
+        log: Callable[[str], object],
     ) -> None:
         super().__init__(target, kind)
         self.part = part = target.with_name(target.name + ".part")
@@ -157,12 +163,12 @@ class ShardWriter(Writer):
         with ExitStack() as stack:
             stack.enter_context(opened(part, target))
             self.shards = open_shards(
-                part, key, lambda: plan, say, suffix=".jsonl", unit=self._unit, advice=advice, restart=restart
+                part, key, lambda: plan, log, suffix=".jsonl", unit=self._unit, advice=advice, restart=restart
             )
             self.tally = self.shards.tally()
             self.done = self.tally.inputs
             if self.done:
-                say(f"going on after the {self.done:,} {self._unit} in {part}")
+                log(f"going on after the {self.done:,} {self._unit} in {part}")
             self._lock = stack.pop_all()
 
     def pending(self, inputs: Iterable[T]) -> Iterator[Iterable[T]]:
@@ -181,16 +187,15 @@ class ShardWriter(Writer):
     def write(self, result: Result, columns: Mapping[str, Any] | None = None) -> None:
         """See :meth:`Writer.write`; within a round of :meth:`pending`."""
         assert self._file is not None, "results are written in a round of pending()"
-        self._now.add(result, self.kind)
         with translate_os_errors(self.target):
-            if self._rows is None:
-                self._file.writelines(document_parts(result, columns))
-                self._file.write("\n")
-                self._now.rows += 1
+            if self._rows is not None:
+                for row in self._rows.counted([(result, columns or {})], self._now):
+                    self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
                 return
-            for row in self._rows.rows(result, columns or {}):
-                self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                self._now.rows += 1
+            self._now.add(result, self.kind)
+            self._now.rows += 1
+            self._file.writelines(document_parts(result, columns))
+            self._file.write("\n")
 
     def _all(self) -> Iterator[Row]:
         for number in self.shards.existing():

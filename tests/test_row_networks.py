@@ -23,6 +23,7 @@ from mien.networks.graph import rows_network, with_classifiers
 from mien.networks.rows import logits_of, places
 from mien.networks.svm import KernelSVC
 from mien.runtime import Session
+from mien.training.recipe import load_recipe
 from rows_data import rows
 
 NUMBERS, TARGETS, _ = rows(labels=4)
@@ -133,6 +134,9 @@ def test_earlier_names_of_xgboosts_settings_are_taken() -> None:
     with pytest.warns(DeprecationWarning, match=r"network\.\w+ is network\."):
         _, settings = open_network("xgboost", {"rate": [0.2], "least": [3], "trees": [7]})
     assert (settings.eta, settings.min_child_weight, settings.n_estimators) == ([0.2], [3], [7])
+    recipe = load_recipe("face-xgboost", ["rate=[0.2]", "reg_lambda=[2]"])
+    assert recipe.network.options["rate"] == [0.2]
+    assert recipe.network.options["reg_lambda"] == [2]
 
 
 @pytest.mark.parametrize(

@@ -48,16 +48,28 @@ def open_network(kind: str, options: Mapping[str, Any]) -> tuple[ModuleType, Any
         RecipeError: there is no such network, or a setting is none of its own.
         MissingExtra: torch, scikit-learn or XGBoost is not installed.
     """
+    module = _module_of(kind)
+    try:
+        return module, module.Settings.model_validate(options)
+    except ValidationError as error:
+        raise RecipeError(invalid(error, dict(options), "network")) from error
+
+
+def setting_names(kind: str) -> set[str]:
+    """The settings of a network, by their old names too. Raises what :func:`open_network` does."""
+    settings = _module_of(kind).Settings
+    return {*settings.model_fields, *settings.old_names}
+
+
+def _module_of(kind: str) -> ModuleType:
     if kind in NETWORKS:
         for name in ("sklearn", "skl2onnx") if kind in OF_ROWS else ("torch",):
             require(name, "train")
         for name in ("xgboost", "onnxmltools") if kind == "xgboost" else ():
             require(name, "boost")
-        module = importlib.import_module(NETWORKS[kind])
-    elif (module := load_plugin("mien.networks", kind)) is None:
+        return importlib.import_module(NETWORKS[kind])
+    found: ModuleType | None = load_plugin("mien.networks", kind)
+    if found is None:
         there = ", ".join([*NETWORKS, *plugin_names("mien.networks")])
         raise RecipeError(f"network.kind: no network {kind!r}; there are: {there}")
-    try:
-        return module, module.Settings.model_validate(options)
-    except ValidationError as error:
-        raise RecipeError(invalid(error, dict(options), "network")) from error
+    return found

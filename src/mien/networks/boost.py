@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
-from pydantic import Field, model_validator
+from pydantic import Field
 from skl2onnx import update_registered_converter
 from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
 from xgboost import XGBClassifier
 
 from mien.networks.rows import RowSettings
-
-_RENAMED = {
-    "trees": "n_estimators", "depth": "max_depth", "rate": "eta", "least": "min_child_weight", "rows": "subsample",
-    "columns": "colsample_bytree", "smoothing": "reg_lambda",
-}  # fmt: skip
 
 
 class Settings(RowSettings):
@@ -33,6 +27,11 @@ class Settings(RowSettings):
         reg_lambda: L2 penalty on the leaves.
     """
 
+    old_names: ClassVar = {
+        "trees": "n_estimators", "depth": "max_depth", "rate": "eta", "least": "min_child_weight", "rows": "subsample",
+        "columns": "colsample_bytree", "smoothing": "reg_lambda",
+    }  # fmt: skip
+
     n_estimators: list[int] = Field([200], min_length=1)
     max_depth: list[int] = Field([3], min_length=1)
     eta: list[float] = Field([0.1], min_length=1)
@@ -40,14 +39,6 @@ class Settings(RowSettings):
     subsample: list[float] = Field([0.7], min_length=1)
     colsample_bytree: list[float] = Field([0.5], min_length=1)
     reg_lambda: list[float] = Field([1.0], min_length=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _with_xgboosts_names(cls, given: Any) -> Any:
-        """Keys of earlier recipes, for one more release."""
-        for name in _RENAMED.keys() & dict(given).keys():
-            warnings.warn(f"network.{name} is network.{_RENAMED[name]} now", DeprecationWarning, stacklevel=2)
-        return {_RENAMED.get(name, name): value for name, value in dict(given).items()}
 
 
 class Boosted(XGBClassifier):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from mien.errors import MissingExtra, RecipeError
 
@@ -44,11 +45,20 @@ class NetworkSettings(BaseModel):
     Attributes:
         packages: packages that carry weights for it, by the name that ``package:NAME`` gives them.
         weight_fields: the fields that say which weights it starts from: a path, ``package:NAME`` or "" for none.
+        old_names: what fields were called → what they are called now; taken for one more release.
     """
 
     model_config = ConfigDict(extra="forbid")
     packages: ClassVar[Mapping[str, PackageFile]] = {}
     weight_fields: ClassVar[tuple[str, ...]] = ("weights",)
+    old_names: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_new_names(cls, given: Any) -> Any:
+        for old in cls.old_names.keys() & dict(given).keys():
+            warnings.warn(f"network.{old} is network.{cls.old_names[old]} now", DeprecationWarning, stacklevel=2)
+        return {cls.old_names.get(name, name): value for name, value in dict(given).items()}
 
     def weight_paths(self) -> list[Path]:
         """The files or folders that the network starts from.

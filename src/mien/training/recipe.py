@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from mien.errors import ModelError, RecipeError, invalid
+from mien.errors import MissingExtra, ModelError, RecipeError, invalid
 from mien.modalities.text.tokenizer import TokenizerSettings
 from mien.modality import get_modality
+from mien.networks import setting_names
 from mien.plugins import import_object, load_plugin, plugin_names
 from mien.training.plain_yaml import read_yaml
 
@@ -323,6 +324,9 @@ def _home_of(key: str, document: Mapping[str, Any]) -> str:
     network = document.get("network")
     if isinstance(network, dict) and key in network and "network" not in homes:
         homes.append("network")
+    if not homes and isinstance(network, dict):
+        with suppress(MissingExtra, RecipeError):
+            homes = ["network"] if key in setting_names(str(network.get("kind"))) else []
     if len(homes) > 1:
         raise RecipeError(f"several parts have {key!r}; say which: {', '.join(f'{home}.{key}' for home in homes)}")
     if not homes:

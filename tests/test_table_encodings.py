@@ -64,6 +64,11 @@ def test_other_encodings_are_read_where_named_and_else_refused(tmp_path: Path, l
         (b"\xef\xbb\xbfcaf\xe9 ok\n", r"t\.txt:1 .* though the text before is"),
         (b"ok\n\x00\xff\x81\x90\n", r"t\.txt:2 "),
         ("Привет, как дела? Привет".encode("utf-16-be"), "^$"),
+        (
+            "so glad\nso sad\n".encode("utf-32")[:-2],
+            r"t\.txt:2 .* utf-32: it begins as that, and is damaged or cut off",
+        ),
+        (("so glad\n" * 50).encode("utf-32-be") + b"\xff" * 4, r"t\.txt:51 .* utf-32-be: it begins as that"),
     ],
 )
 def test_what_is_in_two_encodings_or_none_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -153,7 +153,7 @@ def test_long_fields(tmp_path: Path) -> None:
         ("t.tsv", b'text\tlabel\na\tjoy\n"a" b\nc\tjoy\n', r"t\.tsv:3 has broken quotes"),
         ("t.csv", b"text,text\na,b\n", "several columns named 'text'"),
         ("t.csv", b"", "is empty"),
-        ("t.csv", b"\xff\xfet\x00\x00\xd8t\x00", r"t\.csv:1 has bytes that are not utf-16: name its encoding"),
+        ("t.csv", b"\xff\xfet\x00\x00\xd8t\x00", r"t\.csv:1 has bytes that are not utf-16: it begins as that"),
         ("t.tsv", b"text\tlabel\na\n", r"t\.tsv:2 has 1 fields"),
         ("t.jsonl", b'{"text": "a"}\n{"text": \n', r"t\.jsonl:2 is not JSON"),
         ("t.jsonl", b'["a"]\n', r"t\.jsonl:1 is a JSON list"),

@@ -125,7 +125,9 @@ def decoded_lines(parts: Iterable[bytes], name: str, encoding: str | None = None
     if named and named != encoding:
         parts = _note_letters(parts, name)
     if encoding:
-        parts = _recoded(parts, name, encoding)
+        parts = _recoded(
+            parts, name, encoding, _HINT if named else "it begins as that, and is damaged or cut off there"
+        )
         first = next(parts, b"")
         parts = itertools.chain([first], parts)
     body = first.rstrip(b"\r\n")
@@ -245,15 +247,15 @@ def _note_letters(parts: Iterable[bytes], name: str) -> Iterator[bytes]:
         yield part
 
 
-def _recoded(parts: Iterable[bytes], name: str, encoding: str) -> Iterator[bytes]:
-    """The same text in UTF-8."""
+def _recoded(parts: Iterable[bytes], name: str, encoding: str, advice: str) -> Iterator[bytes]:
+    """The same text in UTF-8; *advice* is for one that holds other bytes."""
     decoder, number = codecs.getincrementaldecoder(encoding)("strict"), 1
     for part in itertools.chain(parts, [b""]):
         try:
             text = decoder.decode(part, final=not part).encode("utf-8")
         except UnicodeError as error:
             number += part[: getattr(error, "start", 0)].count(b"\n")
-            raise DataError(f"{name}:{number} has bytes that are not {encoding}: {_HINT}") from None
+            raise DataError(f"{name}:{number} has bytes that are not {encoding}: {advice}") from None
         number += text.count(b"\n")
         if text:
             yield text

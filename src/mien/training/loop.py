@@ -37,7 +37,6 @@ from mien.training.stages import Stages
 from mien.training.validation import hits_of, logits_of, validation_figures
 
 HISTORY, CHECKPOINTS = "history.json", "checkpoints"
-_BROKEN = 1 << 30  # epochs waited for where the figure is no number
 LAST, BEST = "last.ckpt", "best.ckpt"
 for name in ("lightning.fabric", "lightning.pytorch"):  # they tell what is used, also from each process
     logging.getLogger(name).setLevel(logging.WARNING)
@@ -51,12 +50,14 @@ class Progress:
         epochs: the figures of each.
         best: the best value of the figure that is monitored, and of those that early stopping counts.
         waited: epochs since the latter.
+        diverged: whether the figure is no number any more.
     """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best: float = -math.inf
     best_counted: float = -math.inf
     waited: int = 0
+    diverged: bool = False
 
 
 @dataclass
@@ -221,7 +222,7 @@ class Loop:
         """Whether the figure has not got better for long enough, or is no number any more."""
         settings, done = self.settings, self.progress
         few = len(done.epochs) * len(self.batches) < settings.min_steps
-        return done.waited >= _BROKEN or (done.waited >= settings.patience and not few)
+        return done.diverged or (done.waited >= settings.patience and not few)
 
     def _note(self, row: dict[str, float], monitored: float) -> bool:
         """Note an epoch; gives whether it is the best so far."""
@@ -233,8 +234,7 @@ class Loop:
         if len(done.epochs) >= settings.head_epochs:  # before, the blocks below the head do not learn
             done.waited = 0 if value > done.best_counted else done.waited + 1
             done.best_counted = max(done.best_counted, value)
-            if not math.isfinite(value):
-                done.waited = _BROKEN
+            done.diverged = not math.isfinite(value)
         done.epochs.append(row)
         return better
 

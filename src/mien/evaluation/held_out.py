@@ -37,13 +37,7 @@ class HeldOut(_Unloaded):
         self.space, self.manifest = manifest.space, manifest.model_copy(update={"data": [], "files": {}})
         self._answers = Outputs(answers, answers[:, :0] if rated is None else rated)
 
-    def outputs(
-        self,
-        inputs: Sequence[Any],
-        batch_size: int = 64,
-        progress: Progress | None = None,
-        groups: Sequence[str] | None = None,
-    ) -> Outputs:
+    def outputs(self, inputs: Sequence[Any], *_: Any, **__: Any) -> Outputs:
         """The answers.
 
         Raises:

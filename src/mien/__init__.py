@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mien.labels import SPACES, Emotion, LabelSpace
     from mien.media.pixels import bgr
     from mien.modality import Predictor, load
+    from mien.output.frame import to_frame
     from mien.results import Prediction, Result
     from mien.sklearn import Embedder, EmotionClassifier
     from mien.training.run import train
@@ -42,13 +43,14 @@ _HOMES = {
     "evaluate": "mien.evaluation",
     "load": "mien.modality",
     "open_dataset": "mien.datasets",
+    "to_frame": "mien.output.frame",
     "train": "mien.training.run",
 }
 
 __all__ = [
     "SPACES", "Embedder", "Emotion", "EmotionClassifier", "LabelSpace", "MienError", "Prediction", "Predictor",
     "Result", "__version__", "bgr", "evaluate", "load", "open_dataset", "predict", "predict_many",
-    "train",
+    "to_frame", "train",
 ]  # fmt: skip
 
 _loaded: dict[str, Predictor] = {}
@@ -68,8 +70,10 @@ def predict(item: Any, model: str | None = None) -> Result:
         InputError: nothing can be read in it.
         ModelError: no such model.
     """
+    from mien.inputs import plain
     from mien.modality.dispatch import checked, model_for
 
+    item = plain(item)
     predictor = _shared(model or model_for(item))
     return predictor.predict(checked(item, predictor.manifest.modality))
 

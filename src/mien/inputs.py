@@ -168,6 +168,16 @@ def kind_of(item: Any) -> Kind:
     raise InputError(f"a text, a picture or a clip is needed, not {type(item).__name__}")
 
 
+def plain(item: Any) -> Any:
+    """An input as Python's own str or bytes where NumPy or Arrow wraps such a one; any other as it is."""
+    if isinstance(item, str):
+        return str(item)
+    if hasattr(item, "as_py"):
+        return item.as_py()
+    wrapped = item.item() if hasattr(item, "__array__") and getattr(item, "shape", None) == () else None
+    return wrapped if isinstance(wrapped, str | bytes) else item
+
+
 def file_kind(name: str | Path) -> Kind | None:
     """Whether a file is a picture or a clip by the end of its name; None for neither. It is not opened."""
     from mien.media.clips import is_clip
@@ -258,7 +268,7 @@ def opened(item: Any, most: int = MAX_CHARACTERS) -> Any:
 def name_of(item: Any) -> str:
     """What an input is called in its result."""
     if isinstance(item, str):
-        return item
+        return str(item)  # not NumPy's own kind
     if is_pillow(item):
         return str(getattr(item, "filename", "") or "<image>")
     if hasattr(item, "read") and not isinstance(item, os.PathLike):
@@ -272,7 +282,7 @@ def name_of(item: Any) -> str:
 
 
 def listed(inputs: Any) -> Iterator[Any]:
-    """The inputs of :func:`mien.predict_many`, one after the other.
+    """The inputs of :func:`mien.predict_many`, one after the other, see :func:`plain`.
 
     Raises:
         InputError: it is a single input, or a table.
@@ -287,10 +297,14 @@ def listed(inputs: Any) -> Iterator[Any]:
         raise InputError("a file of texts has to be opened as text, not in binary mode")
     if isinstance(inputs, Mapping) or hasattr(inputs, "columns"):
         raise InputError(f"{needed} a {kind}: give one column, such as table['text']")
-    shape = getattr(inputs, "shape", None)
+    shape, code = getattr(inputs, "shape", None), getattr(getattr(inputs, "dtype", None), "kind", "")
+    if code == "S":
+        raise InputError(f"{needed} an array of bytes: decode it, as numpy.char.decode(…, 'utf-8') does")
+    if shape is not None and code in ("U", "T") and len(shape) != 1:
+        raise InputError(f"{needed} an array of texts of shape {tuple(shape)}: one dimension is needed")
     if shape is not None and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))):
         raise InputError(f"{needed} one picture of shape {tuple(shape)}: put it into a list")
     try:
-        return iter(inputs)
+        return map(plain, inputs)
     except TypeError:
         raise InputError(f"several inputs are needed, such as a list, not {kind}") from None

@@ -18,6 +18,7 @@ from mien.evaluation import figures, sheets
 from mien.evaluation.samples import data_uri
 from mien.inputs import to_write
 from mien.labels import LabelSpace
+from mien.results.notebook import report_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,6 +85,10 @@ class Report:
         told = [f"{name}={value:.6g}" for name, value in found.items() if value is not None and not math.isnan(value)]
         parts = [repr(str(self.model["name"])), f"data={self.data['name']!r}", f"split={self.split!r}", *told]
         return f"Report({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; :meth:`to_html` gives the whole page."""
+        return report_html(self.to_dict(), self.space)
 
     @property
     def accuracy(self) -> float:

@@ -14,16 +14,17 @@ from mien.runtime import in_chunks
 Rows = Callable[[], Iterator[Row]]  # gives all rows, each time it is called
 
 
-def _names(rows: Rows) -> list[str]:
+def column_names(rows: Iterable[Row]) -> list[str]:
+    """The columns that hold all rows, in the order in which they come up; of no rows those of texts."""
     names: dict[str, None] = {}
-    for row in rows():
+    for row in rows:
         names.update(dict.fromkeys(row))
     return list(names) or ["text", *OWN]
 
 
 def _write_separated(target: Path, rows: Rows, delimiter: str) -> None:
     with target.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, _names(rows), delimiter=delimiter, restval="")
+        writer = csv.DictWriter(file, column_names(rows()), delimiter=delimiter, restval="")
         writer.writeheader()
         writer.writerows(rows())
 

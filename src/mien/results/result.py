@@ -1,0 +1,213 @@
+"""The one result type that every modality returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+from mien.errors import InputError, cut, cut_message
+from mien.labels import SPACES, LabelSpace, get_space, make_space
+from mien.results.clip import ClipSummary, Moment, Person, Segment, segments_of
+from mien.results.prediction import Prediction
+
+EMPTY = "text is empty"  #: the error of a text without anything to read
+_SHOWN = 3  # predictions in a result's repr
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a model read in one input.
+
+    Attributes:
+        input: the text, or the path of the picture or clip, as given.
+        modality: what the model reads, such as "text".
+        model: name of the model.
+        items: the predictions, 0..n (a text has one, a picture one per face, a clip one unless no face was ever seen).
+        error: why there is no prediction, where one input of many was unusable; else None.
+        rollup_thresholds: space → label → threshold, as the model was tuned for coarser spaces.
+        timeline: of a clip: every face in every frame that was looked at, or every frame read as a scene, in the order
+            of time.
+        people: of a clip: those seen in it, by number.
+        segments: of a clip: who showed what from when to when, in the order of time.
+        clip: of a clip: its size and length, and what was wrong with it.
+        notes: a line for each thing that was guessed in reading the input; mostly none, and then not in the JSON.
+        of_clip: whether the JSON has the keys of clips even where the clip could not be read.
+    """
+
+    input: str
+    modality: str
+    model: str
+    items: tuple[Prediction, ...] = ()
+    error: str | None = None
+    rollup_thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict, repr=False)
+    timeline: tuple[Moment, ...] = field(default=(), repr=False)
+    people: tuple[Person, ...] = ()
+    segments: tuple[Segment, ...] = field(default=(), repr=False)
+    clip: ClipSummary | None = None
+    notes: tuple[str, ...] = ()
+    of_clip: bool = field(default=False, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        """One line, however long the text or the clip."""
+        parts = [repr(cut(self.input, 60)), f"modality={self.modality!r}", f"model={self.model!r}"]
+        if self.error:
+            return f"Result({', '.join(parts)}, error={cut(self.error)!r})"
+        if self.clip:
+            parts += [f"people={len(self.people)}", f"moments={len(self.timeline)}"]
+        shown = [repr(item) for item in self.items[:_SHOWN]] + ["…"] * (len(self.items) > _SHOWN)
+        return f"Result({', '.join(parts)}, items={len(self.items)}: {', '.join(shown) or 'none'})"
+
+    def __post_init__(self) -> None:
+        if self.error is not None:
+            object.__setattr__(self, "error", cut_message(self.error))
+        if (self.timeline or self.people or self.segments) and self.clip is None:
+            raise ValueError("a timeline, people and segments are those of a clip")
+        if any(later.time < moment.time for moment, later in pairwise(self.timeline)):
+            raise ValueError("the moments of a timeline must be in the order of time")
+        numbers = [person.number for person in self.people]
+        if numbers != sorted(set(numbers)):
+            raise ValueError(f"people must be in the order of their numbers, got {numbers}")
+        seen = {moment.person for moment in self.timeline} | {segment.person for segment in self.segments}
+        if strangers := seen.difference(numbers, {0}):
+            raise ValueError(f"moments or segments of people that are not listed: {sorted(strangers)}")
+
+    @cached_property
+    def strongest(self) -> Prediction | None:
+        """The prediction with the highest score; None where there is none."""
+        return max(self.items, key=lambda item: item.score or 0.0, default=None)
+
+    @property
+    def label(self) -> str | None:
+        """The label of the strongest prediction; None where there is none."""
+        return self.strongest.label if self.strongest else None
+
+    @property
+    def score(self) -> float | None:
+        """The score of the strongest prediction, 0..1; None where there is none."""
+        return self.strongest.score if self.strongest else None
+
+    @property
+    def emoji(self) -> str | None:
+        """The emoji of the strongest prediction; None where there is none."""
+        return self.strongest.emoji if self.strongest else None
+
+    def rollup(self, space: str | LabelSpace) -> Result:
+        """The same result in a coarser space, such as "ekman7".
+
+        Raises:
+            ValueError: no map leads from the model's space to that one.
+        """
+        thresholds = self.rollup_thresholds.get(get_space(space).name)
+
+        def roll(prediction: Prediction) -> Prediction:
+            return prediction.rollup(space, thresholds)
+
+        items = tuple(map(roll, self.items))
+        if self.clip is None:
+            return replace(self, items=items)
+        timeline = tuple(replace(moment, prediction=roll(moment.prediction)) for moment in self.timeline)
+        people = tuple(replace(person, prediction=roll(person.prediction)) for person in self.people)
+        segments = segments_of(timeline, self.clip) if self.segments else ()
+        return replace(self, items=items, timeline=timeline, people=people, segments=segments)
+
+    def to_dict(self, timeline: bool = True) -> dict[str, Any]:
+        """Plain values, ready for JSON; the same from the API, the command line and the server.
+
+        A clip's has "clip", "people", "segments" and "timeline" besides.
+
+        Args:
+            timeline: whether the moments of a clip go along; of a long one they are many.
+        """
+        of_clip = {
+            "clip": self.clip and self.clip.to_dict(),
+            "people": [person.to_dict() for person in self.people],
+            "segments": [segment.to_dict() for segment in self.segments],
+            "timeline": [moment.to_dict() for moment in self.timeline] if timeline else [],
+        }
+        return {
+            "input": self.input,
+            "modality": self.modality,
+            "model": self.model,
+            "label": self.label,
+            "emoji": self.emoji,
+            "score": None if self.score is None else round(self.score, 6),
+            "items": [item.to_dict() for item in self.items],
+            "error": self.error,
+            **(of_clip if self.of_clip or self.clip else {}),
+            **({"notes": list(self.notes)} if self.notes else {}),
+        }
+
+    @classmethod
+    def from_dict(
+        cls,
+        document: Mapping[str, Any],
+        space: LabelSpace | None = None,
+        thresholds: Mapping[str, float] | None = None,
+        rollup_thresholds: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> Result:
+        """The result that :meth:`to_dict` gave these values of: one of ``--json``, of a line of .jsonl, of the server.
+
+        Scores have six digits then, and boxes one; all else is as it was.
+
+        Args:
+            document: the values.
+            space: that the scores belong to; found by its labels if not given, and where none of mien's has them, made.
+            thresholds: of the model in that space, if it holds several labels at a time.
+            rollup_thresholds: of the model in coarser spaces; without them :meth:`rollup` takes 0.5.
+
+        Raises:
+            InputError: these are not the values of a result, or not in that space; one line.
+        """
+        try:
+            return _from_dict(document, space, thresholds or {}, rollup_thresholds or {})
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            wrong = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+            raise InputError(f"this is not the JSON of a result: {wrong}") from error
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from mien.results.notebook import result_html
+
+        return result_html(self)
+
+
+def _from_dict(
+    document: Mapping[str, Any], space: LabelSpace | None, thresholds: Mapping[str, float],
+    rollup_thresholds: Mapping[str, Mapping[str, float]],
+) -> Result:  # fmt: skip
+    rows = [*document["items"], *document.get("people", ()), *document.get("timeline", ())]
+    space = space or _space_of(rows)
+    clip = document.get("clip")
+    made = Result(
+        document["input"], document["modality"], document["model"],
+        tuple(Prediction.from_dict(row, space, thresholds) for row in document["items"]),
+        document["error"], dict(rollup_thresholds),
+        tuple(Moment.from_dict(row, space, thresholds) for row in document.get("timeline", ())),
+        tuple(Person.from_dict(row, space, thresholds) for row in document.get("people", ())),
+        tuple(map(Segment.from_dict, document.get("segments", ()))),
+        ClipSummary.from_dict(clip) if clip else None, tuple(document.get("notes", ())), "clip" in document,
+    )  # fmt: skip
+    return _with_strongest(made, document["label"])
+
+
+def _with_strongest(result: Result, label: str | None) -> Result:
+    """The result whose strongest prediction is of that label, should rounding have made several the strongest."""
+    if result.label == label:
+        return result
+    top = result.score or 0.0
+    for place, item in enumerate(result.items):
+        if label is not None and item.label == label and (item.score or 0.0) > top - 1e-6:
+            best = replace(item, scores={**item.scores, label: top + 1e-9})
+            return replace(result, items=(*result.items[:place], best, *result.items[place + 1 :]))
+    raise ValueError(f"its label {label!r} is not that of its strongest item")
+
+
+def _space_of(rows: Sequence[Mapping[str, Any]]) -> LabelSpace:
+    """The label space of predictions: one of mien's by its labels, or one made of them."""
+    names = tuple(rows[0]["scores"]) if rows else ()
+    several = not names or any(len(row["labels"]) > 1 or abs(sum(row["scores"].values()) - 1) > 1e-3 for row in rows)
+    known = next((space for space in SPACES.values() if space.names == names), None)
+    return known.as_multilabel(known.multilabel or several) if known else make_space("own", names, several)

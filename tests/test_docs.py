@@ -10,7 +10,8 @@ import pytest
 from docs import PAGES, ROOT, differences, same
 from pictures import terminal
 
-RUN = [page for page in PAGES if re.search(r"^```(console|python run)", page.read_text("utf-8"), re.MULTILINE)]
+SHOWN = re.compile(r'^```(console|python run)|"cell_type": "code"', re.MULTILINE)
+RUN = [page for page in PAGES if SHOWN.search(page.read_text("utf-8"))]
 
 
 @pytest.mark.slow

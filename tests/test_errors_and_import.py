@@ -99,7 +99,7 @@ def test_torch_stays_in_the_training_corner() -> None:
 
 
 def test_nothing_reaches_for_the_network() -> None:
-    reaching = {"requests", "urllib.request", "http.client", "socket", "huggingface_hub", "httpx", "aiohttp"}
+    reaching = {"requests", "urllib.request", "http.client", "socket", "huggingface_hub", "httpx", "httpx2", "aiohttp"}
     found = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if reaching & set(imports(path))}
     assert found <= {"serve/server.py"}  # it listens
 

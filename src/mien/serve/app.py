@@ -28,7 +28,7 @@ from mien.serve.clips import Clip
 from mien.serve.live import add_live
 from mien.serve.metrics import Metrics
 from mien.serve.middleware import RequestMiddleware
-from mien.serve.models import Models, describe_labels
+from mien.serve.models import Models
 from mien.serve.problems import Problem, answer_http_exception, encode
 from mien.serve.requests import PredictRequest, RequestReader
 from mien.serve.settings import ServeSettings
@@ -191,8 +191,7 @@ def _add_facts(app: FastAPI, models: Models, metrics: Metrics) -> None:
     async def show_model(name: str) -> Response:
         """One model and its card."""
         served = models.get(name)
-        spaces = {space: describe_labels(labels) for space, labels in served.spaces.items()}
-        return _json({**models.facts(served), "card": served.card, "label_spaces": spaces})
+        return _json({**models.facts(served), "card": served.card, **served.label_facts()})
 
     @fact("/healthz", schemas.Health)
     async def health() -> Response:

@@ -42,7 +42,9 @@ class ServedModel:
             partial(observe, self.name),
         )  # fmt: skip
         own = {entry.space: entry.as_space() for entry in (manifest.labels, *manifest.heads)}
-        self.spaces = own | {n: s for n, s in SPACES.items() if n not in own and _leads_to(manifest.space, n)}
+        several = manifest.space.multilabel
+        coarser = {n: s.as_multilabel(several) for n, s in SPACES.items() if _leads_to(manifest.space, n)}
+        self.spaces = own | {name: space for name, space in coarser.items() if name not in own}
         self.card = read_card(self.predictor.folder, manifest)
         self._views: dict[str | None, View] = {}
 
@@ -74,6 +76,16 @@ class ServedModel:
             "ratings": [entry.model_dump() for entry in manifest.ratings],
             "spaces": list(self.spaces),
             "megabytes": round(sum(entry.bytes for entry in manifest.files.values()) / 1e6, 1),
+        }
+
+    def label_facts(self) -> dict[str, Any]:
+        """Of each label space it can answer in: its labels, whether several hold at a time, and from which score."""
+        manifest = self.predictor.manifest
+        tuned = {manifest.space.name: manifest.thresholds, **manifest.rollups}
+        return {
+            "label_spaces": {name: describe_labels(space) for name, space in self.spaces.items()},
+            "multilabel_spaces": [name for name, space in self.spaces.items() if space.multilabel],
+            "thresholds": {name: tuned[name] for name in self.spaces if tuned.get(name)},
         }
 
 

@@ -163,6 +163,8 @@ class ModelCard(ModelInfo):
 
     card: str = Field(description="Markdown")
     label_spaces: dict[str, list[Label]] = Field(description="the labels of each space that it can answer in")
+    multilabel_spaces: list[str] = Field(description="those of them in which several labels can hold at a time")
+    thresholds: dict[str, dict[str, float]] = Field(description="of such spaces: from which score on each label holds")
 
 
 class Health(_Shape):

@@ -1,6 +1,6 @@
 """The outputs that the documentation shows, made by the commands themselves.
 
-    python tools/docs.py [FILE...]            # run what README.md and docs/*.md show, and write down what it prints
+    python tools/docs.py [FILE...]            # run what README.md, docs/*.md and notebooks show, and write down what they print
     python tools/docs.py --check [FILE...]    # only say what differs; exit code 1 if anything does
 
 A block of ``console`` is run, each line after ``$``; so is one of ``python run``, and the ``text`` block
@@ -21,10 +21,11 @@ from collections.abc import Iterator
 from difflib import unified_diff
 from pathlib import Path
 
+import notebooks
 from docs_files import write_files
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("*.ipynb"))]
 _CONSOLE = r"console(?P<words>[^\n]*)\n(?P<console>.*?)"
 _PYTHON = r"python run(?P<more>[^\n]*)\n(?P<code>.*?)^```\n+```text\n.*?"
 _BLOCK = re.compile(rf"^```(?:{_CONSOLE}|{_PYTHON})^```$", re.DOTALL | re.MULTILINE)
@@ -34,7 +35,11 @@ _NUMBER = re.compile(r"(-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)")
 
 
 def render(page: Path) -> str:
-    """The text of a page with the outputs of today."""
+    """The text of a page or notebook with the outputs of today."""
+    if page.suffix == ".ipynb":
+        with tempfile.TemporaryDirectory(prefix="mien-docs-") as folder:
+            write_files(Path(folder), plugin=False)
+            return notebooks.render(page, Path(folder))
     text = _FILE.sub(_file_block, page.read_text("utf-8"))
     if not _BLOCK.search(text):
         return text

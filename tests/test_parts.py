@@ -275,6 +275,21 @@ def test_a_stopped_run_goes_on_without_lost_or_doubled_rows(predict: Predict, ti
     assert predict.made == []  # type: ignore[attr-defined]
 
 
+def test_a_part_that_is_missing_at_the_end_is_no_success(
+    predict: Predict, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_texts(tmp_path / "t.csv", 250)
+    asked = "t.csv", "--model", tiny_model, "--batch-size", 4, "--out", "parts", "--engine", "ray"
+    predict(*asked, after=3)
+
+    def nothing(*_: object) -> Iterator[int]:
+        yield from ()
+
+    monkeypatch.setattr(distributed, "run_on_ray", nothing)
+    done = CliRunner().invoke(app, ["predict", *map(str, asked)])
+    assert str(done.exception) == "only 192 of 250 inputs were read; the same command goes on"
+
+
 def test_parts_that_are_not_as_they_were_written_are_made_again(predict: Predict, tiny_model: Path, tmp_path: Path):
     write_texts(tmp_path / "t.csv", 250)
     asked = "t.csv", "--model", tiny_model, "--batch-size", 4, "--out", "parts", "--engine", "ray"

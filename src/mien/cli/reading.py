@@ -269,7 +269,7 @@ def to_shards(
             raise stopped(done) from None
         tally = shards.tally()
     if tally.inputs != shards.plan.inputs:
-        raise MienError(f"{tally.inputs:,} of {shards.plan.inputs:,} inputs were read: they changed meanwhile")
+        raise MienError(f"only {tally.inputs:,} of {shards.plan.inputs:,} inputs were read; the same command goes on")
     for problem in tally.problems if inputs.kind in ("picture", "clip") else ():
         log(f"mien: {problem}")
     _report(reader, tally)

@@ -112,7 +112,7 @@ def multi_label_metrics(
         "accuracy_interval": wilson_interval(correct, n),
         "map": float(precisions.mean()),
         "map_present": float(precisions[support > 0].mean()) if support.any() else 0.0,
-        **_averages(per_label, micro, _per_sample(truth, holds)),
+        **_averages(per_label, micro, precision_recall_f1((truth & holds).sum(1), holds.sum(1), truth.sum(1))),
         "micro_f1": float(micro["f1"][0]),
         "baseline": {"map": float(support.mean() / n)},  # average precision of a random order is the label's share
         "per_label": _by_label(names, per_label, **extra),
@@ -291,11 +291,6 @@ def _steps(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarra
     ranked = scores[order].astype(np.float64)
     last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
     return ranked[last], np.cumsum(truth[order])[last], last + 1
-
-
-def _per_sample(truth: np.ndarray, holds: np.ndarray) -> dict[str, np.ndarray]:
-    """Precision, recall and F1 of each sample's labels, (n,)."""
-    return precision_recall_f1((truth & holds).sum(1), holds.sum(1), truth.sum(1))
 
 
 def _averages(

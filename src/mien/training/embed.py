@@ -54,11 +54,9 @@ class Embedding:
     def layout(self) -> list[dict[str, Any]]:
         """One row for the whole of it."""
         shape = self.rows(np.zeros((1, *self._shape()), np.uint8)).shape
-        return [{"name": "embed", "type": self._manifest.name, "output": list(shape), "parameters": self._parameters()}]
+        count = sum(int(np.prod(array.dims)) for array in onnx.load(self._network).graph.initializer)
+        return [{"name": "embed", "type": self._manifest.name, "output": list(shape), "parameters": count}]
 
     def _shape(self) -> tuple[int, int, int]:
         size = self.preprocess["size"]
         return size, size, self.preprocess["channels"]
-
-    def _parameters(self) -> int:
-        return sum(int(np.prod(array.dims)) for array in onnx.load(self._network).graph.initializer)

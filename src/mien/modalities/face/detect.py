@@ -88,7 +88,7 @@ class FaceDetector:
         nearer = min(closer / longest, 1.0)
         if nearer > 1.2 * scale and not (found and all(self._sure(face, scale) for face in found)):
             found = _without_doubles([*found, *self._find(picture, nearer)])
-        return _largest_first([face for face in found if face.score >= self.confidence])
+        return sorted((face for face in found if face.score >= self.confidence), key=lambda face: -face.area)
 
     def _sure(self, face: Face, scale: float) -> bool:
         """Whether a face is sure, and large enough that no smaller one beside it was missed."""
@@ -143,10 +143,6 @@ def suppress(boxes: np.ndarray, overlap: float = 0.4) -> list[int]:
 def _without_doubles(faces: list[Face]) -> list[Face]:
     faces = sorted(faces, key=lambda face: -face.score)
     return [faces[i] for i in suppress(np.array([face.box for face in faces]).reshape(-1, 4))]
-
-
-def _largest_first(faces: list[Face]) -> list[Face]:
-    return sorted(faces, key=lambda face: -face.area)
 
 
 def _box(values: np.ndarray) -> Box:

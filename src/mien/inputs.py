@@ -180,8 +180,7 @@ def plain(item: Any) -> Any:
 
 def file_kind(name: str | Path) -> Kind | None:
     """Whether a file is a picture or a clip by the end of its name; None for neither. It is not opened."""
-    from mien.media.clips import is_clip
-    from mien.media.images import is_picture
+    from mien.media.names import is_clip, is_picture
 
     return "clip" if is_clip(name) else "picture" if is_picture(name) else None
 

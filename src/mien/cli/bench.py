@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -69,6 +68,8 @@ def measure(model: str, count: int = 4096, batch_size: int = 64) -> dict[str, An
     Raises:
         InputError: there is nothing to time a model of this modality on.
     """
+    import statistics
+
     from mien.modality import get_modality
 
     loaded, predictor = _timed_load(model)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.cli.usage import log
 from mien.errors import DataError, InputError, quoted
-from mien.inputs import exists, file_kind, is_address, named_kind, refuse_path
+from mien.inputs import exists, file_kind, is_address, named_kind, refuse_path, table_suffix
 
 if TYPE_CHECKING:
     from mien.inputs import Kind
@@ -268,8 +268,6 @@ def counted(left_out: Mapping[str, int]) -> str:
 
 def _text_source(item: str, column: str | None, how: Mapping[str, Any], *, literal: bool) -> Source:
     """A text, a file of lines or a table; *literal*: a text that is no file, whatever it looks like."""
-    from mien.datasets.tables import table_suffix
-
     if item == "-":
         return Source(item, lambda: ((line.rstrip("\r\n"), {}) for line in _standard_input(how["encoding"])))
     if not item.strip() or not exists(item):

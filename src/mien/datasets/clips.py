@@ -10,7 +10,7 @@ from mien.datasets.open import Info, Items, Row, dataset
 from mien.datasets.rows import known_space, plain_name, space_of
 from mien.errors import DataError
 from mien.labels import LabelSpace
-from mien.media.clips import is_clip
+from mien.media.names import is_clip
 
 
 @dataset("clips", modality="video")

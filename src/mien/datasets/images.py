@@ -23,7 +23,8 @@ from mien.datasets.open import Info, Items, Progress, Row, dataset, no_progress
 from mien.datasets.rows import known_space, plain_name, space_of
 from mien.errors import DataError, InputError
 from mien.labels import LabelSpace
-from mien.media.images import is_picture, read_picture
+from mien.media.images import read_picture
+from mien.media.names import is_picture
 from mien.modality import get_modality
 from mien.plugins import import_object
 

@@ -19,19 +19,13 @@ from mien.errors import InputError
 from mien.inputs import local
 from mien.media.containers import check_counts, container_of, is_complete
 from mien.media.images import check_size, pixel_limit, require_file
+from mien.media.names import CLIP_SUFFIXES, is_clip  # noqa: F401  # for those who look for them here
 from mien.media.sampling import EachSecond, Spread, check_sampling
 from mien.media.webp import WebpFrame, frame_times, frames, webp_size
 from mien.runtime import readers
 
 if TYPE_CHECKING:
     import av
-
-#: File names of clips end in one of these, whatever the case. A GIF or WebP is taken for an image, unless it is
-#: asked for as a clip.
-CLIP_SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".avi", ".divx", ".mkv", ".webm", ".wmv", ".asf", ".flv", ".ogv"),
-    *(".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"),
-)
 
 #: By time.monotonic() when work on a clip must end; the server sets it, as small files can hold millions of frames.
 work_ends: ContextVar[float] = ContextVar("work_ends", default=math.inf)
@@ -41,11 +35,6 @@ _DAMAGED = 1000  # packets of a clip that may be damaged
 _NO_FRAMES = "has no frames that can be read"
 _MISSING = 0.1  # seconds that a clip may end before its header states without being cut off
 _STRETCH = 16  # the most that a pixel may be wider than it is high, or the reverse
-
-
-def is_clip(path: str | Path) -> bool:
-    """Whether a file is a clip by the end of its name; it is not opened."""
-    return Path(path).suffix.lower() in CLIP_SUFFIXES
 
 
 @dataclass(frozen=True)

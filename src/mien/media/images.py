@@ -24,6 +24,7 @@ import numpy as np
 from mien.errors import InputError, cut
 from mien.inputs import is_pillow, local, opened
 from mien.media.ffmpeg import jpeg2000, sixteen_bits
+from mien.media.names import PICTURE_SUFFIXES, is_picture  # noqa: F401  # for those who look for them here
 from mien.media.pixels import checked, eight_bits, to_rgb
 from mien.media.png import is_short
 from mien.media.webp import webp_size
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
 
 #: Larger images are refused before they are decoded; MIEN_MAX_PIXELS in the environment sets another limit.
 MAX_PIXELS = 100_000_000
-#: File names of images end in one of these, whatever the case.
-PICTURE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
-    *(".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".jpx", ".pbm", ".pgm", ".ppm", ".pnm"),
-)
 _NAMES = "JPEG, PNG, GIF, BMP, WebP, TIFF, HEIC, AVIF, JPEG 2000, PNM"
 #: Pillow's names of the formats that are decoded. No other decoder ever sees a file.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "HEIF", "JPEG2000")
@@ -105,11 +101,6 @@ class Region:
             height, width = picture.shape[:2]
             raise InputError(f"{self} lies outside its picture of {width} x {height} pixels")
         return part
-
-
-def is_picture(path: str | Path) -> bool:
-    """Whether a file is an image by the end of its name; it is not opened."""
-    return Path(path).suffix.lower() in PICTURE_SUFFIXES
 
 
 def read_picture(source: Any, *, max_pixels: int | None = None, notes: list[str] | None = None) -> np.ndarray:

@@ -12,8 +12,9 @@ import numpy as np
 
 from mien.errors import InputError
 from mien.inputs import name_of
-from mien.media.clips import ClipReader, is_clip
+from mien.media.clips import ClipReader
 from mien.media.images import Region
+from mien.media.names import is_clip
 from mien.modalities.clip import ClipPredictor, Faces, Sighting, Sightings
 from mien.modalities.face.detect import Face, FaceDetector
 from mien.modalities.scene.preprocess import SceneSettings, body, prepare, read

@@ -87,6 +87,9 @@ class Session:
             )
         except Exception as error:  # onnxruntime raises bare classes of its own for every kind of damage
             raise ModelError(f"{self._name} cannot be run: {_reason(error)}") from error
+        # ONNX Runtime keeps the bytes of the network, to start it anew on another device: as much memory once more.
+        self._session.disable_fallback()
+        self._session._model_bytes = None
         self.input = self._session.get_inputs()[0].name
         self.outputs = tuple(output.name for output in self._session.get_outputs())
         self._widths = dict(widths or {})

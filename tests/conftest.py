@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import warm
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -137,20 +139,17 @@ def tiny_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run_cli(tmp_path: Path) -> RunCli:
-    """``run_cli("predict", "i am glad", "--model", folder)`` as a user would, in a process of its own."""
+    """``run_cli("predict", "i am glad", "--model", folder)`` as a user would, in a process of its own (see `warm`)."""
 
     def run(
         *args: object, input: str | bytes | None = None, env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
+        done = warm.run(
             [sys.executable, "-m", "mien.cli", *map(str, args)],
             input=input.encode() if isinstance(input, str) else input,
-            stdin=subprocess.DEVNULL if input is None else None,
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
             cwd=cwd or tmp_path,
             env=cli_env() | dict(env or {}),
-            timeout=300,
-            check=False,
         )
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 

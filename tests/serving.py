@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import warm
 from conftest import cli_env
 
 BOUNDARY = "boundary-of-the-tests"
@@ -124,7 +125,8 @@ def serving(*options: object, env: Mapping[str, str] | None = None, before: str 
         code = f"{before}\nimport mien.cli.app\nmien.cli.app.main()"
         command = [sys.executable, "-c", code, "serve", "--port", "0", *map(str, options)]
         with log.open("wb") as file:
-            process = subprocess.Popen(
+            start = subprocess.Popen if before else warm.Popen
+            process = start(
                 command, stdin=subprocess.DEVNULL, stderr=file, env={**cli_env(), "TMPDIR": folder, **(env or {})}
             )
         try:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import mien
+import warm
 from conftest import WORDS, RunCli, cli_env, one_line, single_rows, write_csv
 from mien.model import verify
 
@@ -61,7 +62,7 @@ def command(first: str, *args: object) -> list[str]:
 def start(folder: Path, *args: object) -> subprocess.Popen[str]:
     # A test run in the background ignores Ctrl-C, and so would its children.
     heed = command("import signal; signal.signal(signal.SIGINT, signal.default_int_handler)", "predict", *args)
-    return subprocess.Popen(heed, cwd=folder, env=cli_env(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return warm.Popen(heed, cwd=folder, env=cli_env(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def rows_in(part: Path) -> int:

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+import warm
 from conftest import RunCli, change_manifest, cli_env, one_line, single_rows, write_csv
 from mien.cli.app import app
 from mien.errors import MienError
@@ -219,9 +220,7 @@ LONG = 6_000
 def start(folder: Path, *args: object, first: str = "pass") -> subprocess.Popen[str]:
     code = f"{first}; from mien.cli.app import main; main()"
     line = [sys.executable, "-c", code, "predict", *map(str, args)]
-    return subprocess.Popen(
-        line, cwd=folder, env=cli_env(), text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    return warm.Popen(line, cwd=folder, env=cli_env(), text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 import mien
+import warm
 from conftest import cli_env
 from mien.cli.app import app
 from mien.datasets import Dataset, open_dataset
@@ -91,7 +92,7 @@ def probabilities(run: Path) -> np.ndarray:
 def start(*args: object, cwd: Path | None = None) -> subprocess.Popen[str]:
     env = cli_env() | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", START, "train", *map(str, args)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=cwd)
+    return warm.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=cwd)
 
 
 def wait_for_line(process: subprocess.Popen[str], beginning: str) -> list[str]:

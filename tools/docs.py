@@ -17,12 +17,14 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import unified_diff
 from pathlib import Path
 
 import notebooks
 from docs_files import write_files
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("*.ipynb"))]
@@ -34,8 +36,8 @@ _COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n", re.MULTILINE)
 _NUMBER = re.compile(r"(-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)")
 
 
-def render(page: Path) -> str:
-    """The text of a page or notebook with the outputs of today."""
+def render(page: Path, run: Run = subprocess.run) -> str:
+    """The text of a page or notebook with the outputs of today; *run* runs the commands of a page."""
     if page.suffix == ".ipynb":
         with tempfile.TemporaryDirectory(prefix="mien-docs-") as folder:
             write_files(Path(folder), plugin=False)
@@ -45,29 +47,29 @@ def render(page: Path) -> str:
         return text
     with tempfile.TemporaryDirectory(prefix="mien-docs-") as folder:
         write_files(Path(folder), plugin=page.name.startswith("add-a-"))
-        return _BLOCK.sub(lambda block: _render_block(block, Path(folder)), text)
+        return _BLOCK.sub(lambda block: _render_block(block, Path(folder), run), text)
 
 
 def _file_block(block: re.Match[str]) -> str:
     return f"```{block[1]} file={block[2]}\n{(ROOT / block[2]).read_text('utf-8')}```"
 
 
-def _render_block(block: re.Match[str], folder: Path) -> str:
+def _render_block(block: re.Match[str], folder: Path, run: Run) -> str:
     words = (block["words"] or block["more"] or "").split()
     if "data" in words and not os.environ.get("MIEN_DATA"):
         return block[0]
     if (code := block["code"]) is not None:
-        printed = _run([sys.executable, "-c", code], folder)
+        printed = _run([sys.executable, "-c", code], folder, run)
         return f"```python run{block['more']}\n{code}```\n\n```text\n{printed}```"
     shown = next((tuple(map(int, word[5:].split(","))) for word in words if word.startswith("show=")), None)
     lines = []
     for command in _COMMAND.findall(block["console"]):
-        printed = _run(["bash", "-c", command], folder)
+        printed = _run(["bash", "-c", command], folder, run)
         lines += [f"$ {command}\n", _shorten(printed, shown)]
     return f"```console{block['words']}\n{''.join(lines)}```"
 
 
-def _run(command: list[str], folder: Path) -> str:
+def _run(command: list[str], folder: Path, run: Run) -> str:
     """What a command prints, on both streams, as a terminal of 96 columns without colors would show it."""
     paths = [str(ROOT / "src"), str(folder / ".plugin"), os.environ.get("PYTHONPATH", "")]
     environment = {
@@ -75,7 +77,7 @@ def _run(command: list[str], folder: Path) -> str:
         "PATH": f"{folder / '.bin'}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1",
         "MIEN_CACHE": str(folder / ".cache"),
     }  # fmt: skip
-    done = subprocess.run(
+    done = run(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     lines = [line.rstrip() for line in done.stdout.replace(f"{folder}/", "").splitlines()]
@@ -90,9 +92,9 @@ def _shorten(printed: str, shown: tuple[int, ...] | None) -> str:
     return "".join([*lines[:first], "…\n", *lines[len(lines) - last :]])
 
 
-def differences(page: Path) -> list[str]:
+def differences(page: Path, run: Run = subprocess.run) -> list[str]:
     """Where a page shows something else than what its commands print, as lines of a diff."""
-    old, new = page.read_text("utf-8").splitlines(), render(page).splitlines()
+    old, new = page.read_text("utf-8").splitlines(), render(page, run).splitlines()
     if len(old) == len(new) and all(map(same, old, new)):
         return []
     return list(unified_diff(old, new, page.name, f"{page.name} as of today", lineterm="", n=1))

@@ -120,10 +120,10 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 
 def test_fifty_thousand_rows_take_moments() -> None:
     data = make([(f"this is the text of row {i // 2}", i % 2, "train") for i in range(50_000)])
-    start = time.perf_counter()
+    start = time.process_time()
     problems = check(data)
     stats(data)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert len(problems) == 50_000  # every text is there twice, with both labels
 
 

@@ -23,8 +23,8 @@ QUICK = ("pictures", "clips", "pickles", "recipes")
 
 def test_no_input_of_any_kind_is_a_finding(tmp_path: Path) -> None:
     run = Run(seed=1, folder=tmp_path)
-    run.slice([kind for kind in KINDS if kind in QUICK], start=0, count=60, seconds=30)
-    run.slice([kind for kind in KINDS if kind not in QUICK], start=0, count=10, seconds=30)
+    run.slice([kind for kind in KINDS if kind in QUICK], start=0, count=60, seconds=300)
+    run.slice([kind for kind in KINDS if kind not in QUICK], start=0, count=10, seconds=300)
     assert not run.findings, "\n".join(f"{found['what']}\n    {found['again']}" for found in run.findings)
     assert {kind: count.inputs for kind, count in run.counts.items()} == {
         kind: 60 if kind in QUICK else 10 for kind in KINDS
@@ -35,7 +35,7 @@ def test_no_input_of_any_kind_is_a_finding(tmp_path: Path) -> None:
 
 def test_what_was_planted_is_found_and_found_again(tmp_path: Path) -> None:
     run = Run(seed=253, folder=tmp_path)  # in which each of them is soon planted
-    run.slice(["planted"], start=0, count=15, seconds=60)
+    run.slice(["planted"], start=0, count=15, seconds=300)
     for what in PLANTED:
         assert any(what in found["what"] for found in run.findings), what
     assert {"accepted", "refused"} <= set(run.counts["planted"].got)

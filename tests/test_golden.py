@@ -10,13 +10,10 @@ from pathlib import Path
 import pytest
 
 import golden
+from conftest import needs_vnni
 
 JOBS = golden.jobs()
-_CPU = Path("/proc/cpuinfo")
-#: Products of 8 bits round differently where a processor has other instructions for them than the one recorded on.
-pytestmark = pytest.mark.skipif(
-    not _CPU.exists() or "avx512_vnni" not in _CPU.read_text(), reason="recorded with AVX-512 VNNI"
-)
+pytestmark = needs_vnni
 
 
 @pytest.fixture(scope="module")

@@ -384,16 +384,6 @@ def test_two_branches_learn_26_labels_and_three_ratings(two_branches, people):
     assert set(result.items[0].ratings) == {"valence", "arousal", "dominance"}
 
 
-@pytest.mark.slow
-def test_alexnet_learns_26_labels(people, tmp_path):
-    settings = [
-        *QUICK, "preprocess.size=96", "network.width=0.25", "network.dense=128", "train.epochs=28",
-        "train.learning_rate=3e-3",
-    ]  # fmt: skip
-    run = mien.train("scene-alexnet", f"emotic:{people}", tmp_path / "run", settings=settings, report=False)
-    assert evaluate(run.model, f"emotic:{people}", "test").figures["map"] >= 0.8
-
-
 # --------------------------------------------------------------------------- one's own pictures, and other starts
 
 

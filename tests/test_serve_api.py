@@ -249,7 +249,7 @@ def test_schemathesis_finds_nothing(server: Server, tmp_path: Path, options: lis
     command += ["--suppress-health-check", "too_slow"]  # of making data, on a machine that has more to do
     if "--checks" not in options:
         command += ["--checks", "all"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stdout
     assert server.is_well()
 

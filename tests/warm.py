@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -44,7 +45,7 @@ class Popen(subprocess.Popen[Any]):
         (cwd, env), pipes = rest[4:6], rest[9:15]
         environment = dict(os.environ if env is None else env)
         changed = {key for key, _ in environment.items() ^ _environment().items()}
-        if sys.platform != "linux" or any(key.startswith(_EARLY) for key in changed):
+        if sys.platform != "linux" or any(key.startswith(_EARLY) for key in changed - {"PYTHONUNBUFFERED"}):
             super()._execute_child(args, *rest)  # type: ignore[misc]
             return
         order = {"args": list(map(os.fspath, args[1:])), "cwd": os.fspath(cwd or "."), "env": environment}
@@ -159,10 +160,12 @@ def _become(order: dict[str, Any]) -> None:
     for name in set(os.environ) - set(order["env"]) - {"ORT_DISABLE_TELEMETRY"}:
         del os.environ[name]
     os.environ.update(order["env"])
+    at_once = bool(os.environ.get("PYTHONUNBUFFERED"))
     for number, name in enumerate(("stdin", "stdout", "stderr")):  # opened anew, as they are of another kind
         old = getattr(sys, name)
-        mode, buffering = "w" if number else "r", 1 if number == 2 else -1
-        setattr(sys, name, os.fdopen(number, mode, buffering, old.encoding, old.errors, closefd=False))
+        raw = os.fdopen(number, "wb" if number else "rb", 0 if number and at_once else -1, closefd=False)
+        new = io.TextIOWrapper(raw, old.encoding, old.errors, None, number == 2, at_once)
+        setattr(sys, name, new)
     kind, what, *rest = order["args"]
     sys.argv, sys.path[0] = [kind, *rest], "" if kind == "-c" else os.getcwd()
     main = sys.modules["__main__"] = ModuleType("__main__")

@@ -1,6 +1,6 @@
 """The outputs that the documentation shows, made by the commands themselves.
 
-    python tools/docs.py [FILE...]            # run what README.md, docs/*.md and notebooks show; write down what they print
+    python tools/docs.py [FILE...]            # run what README.md, docs/*.md and notebooks show, and write it down
     python tools/docs.py --check [FILE...]    # only say what differs; exit code 1 if anything does
 
 A block of ``console`` is run, each line after ``$``; so is one of ``python run``, and the ``text`` block

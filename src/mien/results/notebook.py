@@ -80,7 +80,8 @@ def _picture(result: Result) -> dict[str, Any] | None:
         return None
     from mien.inputs import exists
     from mien.media.encode import data_uri
-    from mien.media.images import is_picture, picture_size, read_picture
+    from mien.media.images import picture_size, read_picture
+    from mien.media.names import is_picture
     from mien.media.pixels import reduced
 
     if not is_picture(result.input) or not exists(result.input):

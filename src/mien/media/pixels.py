@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -87,13 +88,23 @@ def eight_bits(picture: np.ndarray, most: int) -> tuple[np.ndarray, str | None]:
 
 def resize(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     """The image at another size: averaged over boxes where it shrinks, linear where it grows."""
+    return resizer(picture)(width, height)
+
+
+def resizer(picture: np.ndarray) -> Callable[[int, int], np.ndarray]:
+    """The function that gives an image at other sizes, see `resize`; it copies the image for Pillow once, if at all."""
     from PIL import Image
 
-    if picture.shape[:2] == (height, width):
-        return picture
-    shrinks = picture.shape[0] >= height and picture.shape[1] >= width
-    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(picture).resize((width, height), method))
+    copy = cache(lambda: Image.fromarray(picture))
+
+    def at(width: int, height: int) -> np.ndarray:
+        if picture.shape[:2] == (height, width):
+            return picture
+        shrinks = picture.shape[0] >= height and picture.shape[1] >= width
+        method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+        return np.asarray(copy().resize((width, height), method))
+
+    return at
 
 
 def reduced(picture: np.ndarray, longest: int) -> np.ndarray:

@@ -83,14 +83,16 @@ def _colors(part: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray:
     histogram = np.zeros(_LIGHT * _TINT * _TINT, np.float32)
     places = [(light, _LIGHT), (tint[:, 0], _TINT), (tint[:, 1], _TINT)]
     low = [np.minimum(value.astype(np.int64), bins - 2) for value, bins in places]
-    share = [value - below for (value, _), below in zip(places, low, strict=True)]
+    upper = [value - below for (value, _), below in zip(places, low, strict=True)]
+    shares = [(1 - above, above) for above in upper]  # of a bin and the next one
+    index = (low[0] * _TINT + low[1]) * _TINT + low[2]
     for corner in range(8):
         bits = [corner >> axis & 1 for axis in range(3)]
-        index = ((low[0] + bits[0]) * _TINT + low[1] + bits[1]) * _TINT + low[2] + bits[2]
         weight = np.ones(len(lab), np.float32)
         for axis in range(3):
-            weight *= share[axis] if bits[axis] else 1 - share[axis]
-        histogram += np.bincount(index, weight, len(histogram)).astype(np.float32)
+            weight *= shares[axis][bits[axis]]
+        further = (bits[0] * _TINT + bits[1]) * _TINT + bits[2]
+        histogram += np.bincount(index + further, weight, len(histogram)).astype(np.float32)
     return np.sqrt(histogram / len(lab))
 
 

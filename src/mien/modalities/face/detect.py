@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import ModelError
-from mien.media.pixels import resize
+from mien.media.pixels import resizer
 from mien.results import Box
 from mien.runtime import Session
 
@@ -84,10 +84,14 @@ class FaceDetector:
             picture = picture[:, :, 0]
         longest = max(picture.shape[:2])
         scale = size / longest if longest > size else max(1.0, min(_LEAST / longest, _GROW))
-        found = self._find(picture, scale)
+        height, width = picture.shape[:2]
+        resized = resizer(picture)
+        found = self._find(resized(*_scaled(width, height, scale)), width, height)
         nearer = min(closer / longest, 1.0)
         if nearer > 1.2 * scale and not (found and all(self._sure(face, scale) for face in found)):
-            found = _without_doubles([*found, *self._find(picture, nearer)])
+            larger = resized(*_scaled(width, height, nearer))
+            del resized  # and with it a copy of the picture
+            found = _without_doubles([*found, *self._find(larger, width, height)])
         return sorted((face for face in found if face.score >= self.confidence), key=lambda face: -face.area)
 
     def _sure(self, face: Face, scale: float) -> bool:
@@ -95,11 +99,9 @@ class FaceDetector:
         shown = min(face.box[2] - face.box[0], face.box[3] - face.box[1]) * scale
         return face.score >= self.confidence and shown >= _SMALL
 
-    def _find(self, picture: np.ndarray, scale: float) -> list[Face]:
-        """Faces of the picture looked at in another size."""
-        height, width = picture.shape[:2]
-        shown = (max(1, round(width * scale)), max(1, round(height * scale)))
-        picture = resize(picture, *shown)
+    def _find(self, picture: np.ndarray, width: int, height: int) -> list[Face]:
+        """Faces in a picture that had that size, looked at as it is now."""
+        shown = (picture.shape[1], picture.shape[0])
         # One size of canvas in steps of 32: faces at the border are whole anchors away from the edge of the maps.
         canvas = np.zeros((1, 3, shown[1] + -shown[1] % 32, shown[0] + -shown[0] % 32), np.float32)
         for plane, mean in enumerate(_MEAN):
@@ -118,6 +120,10 @@ class FaceDetector:
         marks = (centres[:, None] + points[places].reshape(-1, 5, 2) * 0.1 * sides[:, None]) * back
         kept = suppress(boxes)
         return [Face(_box(boxes[i]), float(scores[places[i]]), marks[i].astype(np.float32)) for i in kept]
+
+
+def _scaled(width: int, height: int, scale: float) -> tuple[int, int]:
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def suppress(boxes: np.ndarray, overlap: float = 0.4) -> list[int]:

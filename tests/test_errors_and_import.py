@@ -39,6 +39,15 @@ def test_predicting_loads_no_training_library(tiny_model: Path) -> None:
     assert "onnxruntime" in loaded
 
 
+def test_a_text_loads_nothing_that_reads_pictures_or_data_sets(tiny_model: Path) -> None:
+    program = "import sys; from mien.cli.app import app; app(sys.argv[1:], standalone_mode=False); print(*sys.modules)"
+    command = [sys.executable, "-c", program, "predict", "i am glad", "--model", str(tiny_model)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=cli_env())
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "mien.modalities.text" in loaded
+    assert loaded.isdisjoint({"mien.datasets", "mien.media.images", "mien.media.clips", "PIL", "av", "statistics"})
+
+
 def test_predicting_leaves_no_traces_and_reports_to_nobody(tmp_path: Path) -> None:
     """ONNX Runtime would report its use: it keeps an identifier in ~/.cache, and one among the temporary files."""
     kept = {name: value for name, value in cli_env().items() if name in ("PATH", "PYTHONPATH", "VIRTUAL_ENV")}

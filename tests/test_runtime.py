@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 
@@ -81,6 +82,14 @@ def test_every_thread_has_a_part_and_none_is_large(
     session._session = counting = _Counting(session._session, threads)
     session.run(np.zeros((count, 5), np.float32))
     assert counting.rows == expected
+
+
+def test_the_bytes_of_a_network_are_let_go_once_it_is_loaded(network: Path) -> None:
+    data = network.read_bytes()
+    before = sys.getrefcount(data)
+    session = Session(data, 2)
+    assert sys.getrefcount(data) == before
+    assert session.run(np.ones((3, 5), np.float32)).shape == (3, 3)
 
 
 def test_a_failure_in_one_part_is_the_failure_of_all(network: Path) -> None:

@@ -15,10 +15,12 @@ __version__ = "0.2.0"
 
 TYPE_CHECKING = False  # typing itself takes as long to import as Python takes to start
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator
     from typing import Any
 
     from mien.datasets import open_dataset
+    from mien.datasets.chats import open_chat
     from mien.errors import MienError
     from mien.evaluation import evaluate
     from mien.labels import SPACES, Emotion, LabelSpace
@@ -42,6 +44,7 @@ _HOMES = {
     "bgr": "mien.media.pixels",
     "evaluate": "mien.evaluation",
     "load": "mien.modality",
+    "open_chat": "mien.datasets.chats",
     "open_dataset": "mien.datasets",
     "to_frame": "mien.output.frame",
     "train": "mien.training.run",
@@ -49,8 +52,8 @@ _HOMES = {
 
 __all__ = [
     "SPACES", "Embedder", "Emotion", "EmotionClassifier", "LabelSpace", "MienError", "Prediction", "Predictor",
-    "Result", "__version__", "bgr", "evaluate", "load", "open_dataset", "predict", "predict_many",
-    "to_frame", "train",
+    "Result", "__version__", "bgr", "evaluate", "load", "open_chat", "open_dataset", "predict",
+    "predict_many", "to_frame", "train",
 ]  # fmt: skip
 
 _loaded: dict[str, Predictor] = {}
@@ -78,14 +81,18 @@ def predict(item: Any, model: str | None = None) -> Result:
     return predictor.predict(checked(item, predictor.manifest.modality))
 
 
-def predict_many(inputs: Iterable[Any], model: str | None = None, batch_size: int = 64) -> Iterator[Result]:
+def predict_many(
+    inputs: Iterable[Any] | os.PathLike[str], model: str | None = None, batch_size: int = 64
+) -> Iterator[Result]:
     """Read many inputs, each as :func:`predict` does: results in order, computed in batches, in bounded memory.
 
     An input that cannot be read gives a result whose ``error`` says why; it does not stop the others.
 
     Args:
-        inputs: a list, column, generator, or a file of lines opened as text. Without *model* inputs of several kinds
-            may be mixed: the model of each is chosen by its kind, and neighbors of one kind are batched.
+        inputs: a list, column, generator, or a file of lines opened as text; or the path of a chat, subtitles, a
+            transcript or mail, whose results know ``speaker`` and ``time`` (:func:`open_chat`). Without *model* inputs
+            of several kinds may be mixed: the model of each is chosen by its kind, and neighbors of one kind are
+            batched.
         model: name of a shipped model, or a model folder, for all of them.
         batch_size: texts or faces computed at once.
 
@@ -93,10 +100,15 @@ def predict_many(inputs: Iterable[Any], model: str | None = None, batch_size: in
         InputError: *inputs* is a single one, or a table.
         ModelError: no such model.
     """
-    from mien.inputs import listed
+    from mien.inputs import is_file_name, is_lines, listed, name_of
     from mien.modality.dispatch import read_many
+    from mien.plugins import import_object
 
+    if is_file_name(inputs):
+        inputs = import_object("mien.datasets.chats:find_chat")(inputs) or inputs
     items = listed(inputs)
+    if is_lines(inputs):
+        items = import_object("mien.datasets.chats:warn_of_chat")(items, name_of(inputs))
     if model is not None:
         _shared(model)
     return read_many(items, model, _shared, batch_size)

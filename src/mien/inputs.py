@@ -14,7 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from mien.errors import InputError, MienError, quoted
 
@@ -25,6 +25,8 @@ MAX_CHARACTERS = 100_000
 #: Files of tables end in one of these, perhaps with one of `PACKED` behind.
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".txt", ".parquet", ".pq", ".pkl", ".pickle")
 PACKED = (".gz", ".xz", ".bz2")
+#: Endings of files of messages: subtitles and mail.
+MESSAGES = (".srt", ".vtt", ".eml", ".mbox")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/(?=[^/\W]|/)|data:[a-z]+/|www\.", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[a-z]:[\\/]|\\\\|/|~[\\/]|\.{1,2}[\\/]", re.IGNORECASE)
 _NUMBERS = re.compile(r"\d{1,3}([.,]\d+)?(/\d{1,4}([.,]\d+)?){1,2}[%.,;:)]*")  # 10/10, 24/7, 4.5/5, 12/24/2024
@@ -50,6 +52,36 @@ _SHORT_FORM = re.compile(
     rf"{_FUNCTION_WORD}(/{_FUNCTION_WORD})+|n/a|w/[oe]?|b/[cw]|[csio]/o|a/c|ac/dc|k?m/[hs]|"
     r"\\?o/|\\o|/o\\|/(s|j|hj|jk|lh|srs|gen|pos|neg)"
 )
+
+
+class Message(str):
+    """A text that somebody wrote or said, as a chat, a transcript or a mail has it.
+
+    Attributes:
+        speaker: who; None where that is not known.
+        time: when: a date in ISO 8601, or seconds from the start of a recording; None where that is not known.
+        columns: both of these, and what else its form has: "end" in seconds, "subject", "channel".
+        where: the file and the line, or message, that it was read from.
+    """
+
+    speaker: str | None
+    time: str | float | None
+    columns: dict[str, Any]
+    where: str
+    KEYS = ("speaker", "time", "end", "subject", "channel", "chat")  # that columns can have
+
+    def __new__(
+        cls, text: str, speaker: str | None = None, time: str | float | None = None, where: str = "", **more: Any
+    ) -> Message:
+        self = super().__new__(cls, text)
+        self.speaker, self.time, self.where = speaker, time, where
+        self.columns = {"speaker": speaker, "time": time, **more}
+        return self
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Its columns and its text, as a table has them."""
+        return {**self.columns, "text": str(self)}
 
 
 def taken_for_path(text: str) -> str | None:
@@ -138,6 +170,18 @@ def exists(path: str | Path) -> bool:
         return False
 
 
+def is_file_name(item: Any) -> TypeGuard[str | os.PathLike[str]]:
+    """Whether it names what exists: a path, or a string that does."""
+    if isinstance(item, Message) or not isinstance(item, str | os.PathLike):
+        return False
+    return bool(os.fsdecode(item).strip()) and exists(os.fsdecode(item))
+
+
+def is_lines(item: Any) -> bool:
+    """Whether it is a file opened as text."""
+    return isinstance(item, io.TextIOBase)
+
+
 # -------------------------------------------------------------------------------------------------- from Python
 
 AS_TEXT = 'for a text: mien.load("text").predict(…)'
@@ -151,7 +195,7 @@ def kind_of(item: Any) -> Kind:
         InputError: it is several inputs, none that mien reads, or a string that is taken for a path; one line.
     """
     if isinstance(item, str):
-        return _kind_of_string(item)
+        return "text" if isinstance(item, Message) else _kind_of_string(item)
     if isinstance(item, os.PathLike):
         return _kind_of_path(os.fsdecode(item))
     if hasattr(item, "read"):
@@ -171,7 +215,7 @@ def kind_of(item: Any) -> Kind:
 def plain(item: Any) -> Any:
     """An input as Python's own str or bytes where NumPy or Arrow wraps such a one; any other as it is."""
     if isinstance(item, str):
-        return str(item)
+        return item if isinstance(item, Message) else str(item)
     if hasattr(item, "as_py"):
         return item.as_py()
     wrapped = item.item() if hasattr(item, "__array__") and getattr(item, "shape", None) == () else None
@@ -222,7 +266,7 @@ def _kind_of_array(item: Any) -> Kind:
 def _kind_of_path(name: str) -> Kind:
     path = local(name)
     kind = file_kind(path)
-    if kind is None and (path.is_dir() or table_suffix(path)):
+    if kind is None and (path.is_dir() or table_suffix(path) or path.suffix.lower() in MESSAGES):
         raise InputError(_unreadable(name) if exists(path) else f"there is no file {quoted(path)}")
     return kind or "picture"
 
@@ -233,6 +277,8 @@ def _unreadable(name: str) -> str:
     advice = f"give its {{}} to mien.predict_many, or: mien predict {shown}"
     if Path(name).is_dir():
         return f"{shown} is a folder, and {_ONE}: {advice.format('files')}"
+    if Path(name).suffix.lower() in MESSAGES:
+        return f"{shown} is a file of messages, and {_ONE}: mien.predict_many({shown!r}) reads each of them"
     if table_suffix(Path(name)):
         return f"{shown} is a file of texts, and {_ONE}: {advice.format('texts')}"
     return f"{shown} is a file, and by its name no picture or clip; for a picture: pathlib.Path(…); {AS_TEXT}"
@@ -267,7 +313,7 @@ def opened(item: Any, most: int = MAX_CHARACTERS) -> Any:
 def name_of(item: Any) -> str:
     """What an input is called in its result."""
     if isinstance(item, str):
-        return str(item)  # not NumPy's own kind
+        return item if isinstance(item, Message) else str(item)  # not NumPy's own kind
     if is_pillow(item):
         return str(getattr(item, "filename", "") or "<image>")
     if hasattr(item, "read") and not isinstance(item, os.PathLike):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.cli.usage import log
 from mien.errors import DataError, InputError, quoted
-from mien.inputs import exists, file_kind, is_address, named_kind, refuse_path, table_suffix
+from mien.inputs import MESSAGES, exists, file_kind, is_address, named_kind, refuse_path, table_suffix
 
 if TYPE_CHECKING:
     from mien.inputs import Kind
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Columns = Mapping[str, Any]  # the cells of a table's row
 _AS_TEXT = "for a text, add --as text"
 _SAMPLE = 2**16  # bytes at the start and at the end of a table by which it is known again
+CHAT = "chat"  # of --as: a file of messages
 _FILES: tuple[Kind, ...] = ("picture", "clip")  # kinds that are known by their names
 
 
@@ -38,7 +39,7 @@ class Source:
         columns: of the table, as they go along into a file.
         total: how many inputs there are; None where that is not known beforehand.
         identity: gives what changes when the inputs do; by default that of the file of its name.
-        left_out: of folders: what was left out of them, by ending or reason, and how often; None without folders.
+        left_out: of folders and chats: what was left out of them, and how often; None of others.
     """
 
     name: str
@@ -92,7 +93,7 @@ class Inputs:
 
     @property
     def left_out(self) -> Counter[str] | None:
-        """What was left out of all folders; None where there are none."""
+        """What was left out of all folders or chats; None where there are none."""
         counts = [source.left_out for source in self.sources if source.left_out is not None]
         return +sum(counts, Counter[str]()) if counts else None
 
@@ -108,14 +109,16 @@ def resolve(
     column: str | None = None,
     encoding: str | None = None,
     quotes: bool = True,
+    dates: str | None = None,
 ) -> Inputs:
     """What the arguments of ``predict`` are: as told, as the model named reads them, or by what they look like.
 
     Args:
-        modality: that the caller names.
+        modality: that the caller names; or `CHAT`, for messages.
         column: of tables, the one with the text.
         encoding: of text files; found out if not given.
         quotes: whether quotes enclose fields in a .tsv.
+        dates: of chats, the order of day, month and year; found out if not given.
 
     Raises:
         InputError: inputs of several kinds together, or such as the model does not read; a file or folder that is not
@@ -124,8 +127,8 @@ def resolve(
     from mien.modality import default_modality, get_modality
     from mien.model import find_model, read_manifest, shipped
 
-    named = get_modality(modality) if modality else None
-    literal = named is not None and named.kind == "text"
+    named = default_modality("text") if modality == CHAT else get_modality(modality) if modality else None
+    literal = named is not None and named.kind == "text" and modality != CHAT
     for item in inputs if not literal else ():
         if is_address(item) or (named is None and not (named_kind(item) or exists(item))):
             refuse_path(item, _AS_TEXT)
@@ -139,7 +142,10 @@ def resolve(
     kind = _kind_read(inputs, found)
     if kind == "text":
         how = {"encoding": encoding, "quotes": quotes}
-        sources = [_text_source(item, column, how, literal=literal) for item in inputs]
+        chats = {"dates": dates or "", "encoding": encoding}
+        found_chats = [None if literal else _chat_source(item, column, chats, modality == CHAT) for item in inputs]
+        pairs = zip(inputs, found_chats, strict=True)
+        sources = [chat or _text_source(item, column, how, literal=literal) for item, chat in pairs]
     elif kind == "row":
         sources = [_row_source(Path(item), str(model), encoding) for item in inputs]
     else:
@@ -159,6 +165,8 @@ def _look(item: str, advice: str | None = None) -> Kind:
     if not _is_folder(item):
         return named_kind(item) or "text"
     held = {kind: len(_inside(item, kind)) for kind in _FILES}
+    if _is_chat(item, any(held.values())):
+        return "text"
     if all(held.values()):
         counts = " and ".join(f"{count:,} {kind}{'s' * (count > 1)}" for kind, count in held.items())
         raise InputError(f"{item} holds {counts}: {advice or _advice()}")
@@ -286,11 +294,40 @@ def _text_source(item: str, column: str | None, how: Mapping[str, Any], *, liter
     return _table_source(Path(item), column, how)
 
 
+def _is_chat(folder: str, others: bool) -> bool:
+    from mien.datasets.chats import is_folder_of_chat
+
+    return is_folder_of_chat(Path(folder), others)
+
+
+def _chat_source(item: str, column: str | None, how: Mapping[str, Any], told: bool) -> Source | None:
+    """The messages of a chat; None where it is none. *told*: whether the caller says that it is one."""
+    if told and (item == "-" or column is not None):
+        raise InputError("--as chat needs a file" if item == "-" else "--column is for tables, not for --as chat")
+    if not told and (column is not None or not item.strip() or not exists(item)):
+        return None
+    from mien.datasets.chats import find_chat, open_chat
+
+    sure = told or (Path(item).suffix.lower() in MESSAGES and not _is_folder(item))
+    chat = open_chat(item, **how) if sure else find_chat(item, **how)
+    if chat is None:
+        return None
+
+    def rows() -> Iterator[tuple[str, Columns]]:
+        return ((message, message.row) for message in chat)
+
+    def identity() -> list[Any]:
+        return [*_identity(item), chat.identity()]
+
+    return Source(item, rows, chat.names, chat.messages, identity, chat.left_out)
+
+
 def _standard_input(encoding: str | None) -> Iterator[str]:
+    from mien.datasets.chats import warn_of_chat
     from mien.datasets.lines import check_encoding, decoded_lines, stream_blocks
 
     check_encoding(encoding)
-    return decoded_lines(stream_blocks(sys.stdin.buffer), "standard input", encoding)
+    return warn_of_chat(decoded_lines(stream_blocks(sys.stdin.buffer), "standard input", encoding), "standard input")
 
 
 def _table_source(path: Path, column: str | None, how: Mapping[str, Any]) -> Source:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.inputs import Inputs, resolve
+from mien.cli.inputs import CHAT, Inputs, resolve
 from mien.cli.usage import AsJson, target
 from mien.errors import InputError, cut, quoted
 from mien.inputs import exists
@@ -25,7 +25,8 @@ def predict(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Texts, files of lines (.txt), tables, - for standard input; or pictures, clips, and folders of them."
+            help="Texts, files of lines (.txt), tables, chats, subtitles, mail, - for standard input; "
+            "or pictures, clips, and folders of them."
         ),
     ],
     model: Annotated[
@@ -36,7 +37,7 @@ def predict(
         ),
     ] = None,
     modality: Annotated[
-        str | None, typer.Option("--as", help="Take every input as this: text, face, video, scene or features.")
+        str | None, typer.Option("--as", help="Take every input as this: text, chat, face, video, scene or features.")
     ] = None,
     labels: Annotated[str | None, typer.Option(help="Answer in another label space, such as ekman7.")] = None,
     column: Annotated[
@@ -46,6 +47,9 @@ def predict(
     quotes: Annotated[
         bool, typer.Option("--quotes/--no-quotes", help="Whether quotes enclose fields in a .tsv.")
     ] = True,
+    dates: Annotated[
+        str | None, typer.Option(help="Of chats: the order of dates, dmy, mdy or ymd; found out if not given.")
+    ] = None,
     crops: Annotated[bool, typer.Option("--crops", help="Each picture is a ready crop of one face.")] = False,
     box: Annotated[
         list[str] | None,
@@ -78,9 +82,9 @@ def predict(
 ) -> None:
     """Read emotion in texts, files of lines and tables, in the faces of pictures and clips, or in tables of numbers."""
     given = dict(locals())
-    if problem := _misused(as_json, out, modality, fps, frames, engine, workers):
+    if problem := _misused(as_json, out, modality, dates, fps, frames, engine, workers):
         raise typer.BadParameter(problem)
-    found = resolve(inputs, model, modality, column, encoding, quotes)
+    found = resolve(inputs, model, modality, column, encoding, quotes, dates)
     if problem := _unfit(found, crops, (fps, frames, timeline)):
         raise typer.BadParameter(problem)
     boxes = _boxes(box, found) if box else None
@@ -111,16 +115,17 @@ def predict(
 
 
 def _misused(
-    as_json: bool, out: Path | None, modality: str | None, fps: float | None, frames: int | None, engine: str,
-    workers: int | None,
+    as_json: bool, out: Path | None, modality: str | None, dates: str | None, fps: float | None, frames: int | None,
+    engine: str, workers: int | None,
 ) -> str | None:  # fmt: skip
     """What is wrong with the options themselves, whatever the inputs; None if nothing is."""
     from mien.modality import modality_names
 
-    names = modality_names() if modality else ()
+    names = (*modality_names(), CHAT) if modality else ()
     wrong = {
         "--json prints and --out writes; take one of them": as_json and out,
         f"--as {modality!r}; there are: {', '.join(names)}": modality and modality not in names,
+        f"--dates {dates!r}; there are: dmy, mdy, ymd": dates and dates not in ("dmy", "mdy", "ymd"),
         "--fps or --frames; take one of them": fps is not None and frames is not None,
         f"--fps must be above 0 and at most 1000, not {fps or 0:g}": fps is not None and not 0 < fps <= 1000,
         f"--engine {engine!r}; there are: local, ray": engine not in ("local", "ray"),

@@ -179,7 +179,8 @@ def _finish(reader: Reader, tally: Tally, kept: str) -> None:
 
 
 def _left_out(inputs: Inputs) -> str:
-    return f"left out of the folders: {counted(inputs.left_out)}" if inputs.left_out else ""
+    what = "chat" if inputs.kind == "text" else "folders"
+    return f"left out of the {what}: {counted(inputs.left_out)}" if inputs.left_out else ""
 
 
 def _nothing(inputs: Inputs, tally: Tally) -> str:

@@ -25,7 +25,8 @@ from mien.plugins import import_object, load_plugin, plugin_names
 __all__ = ["Definition", "Info", "Items", "Progress", "Row", "dataset", "no_progress", "open_dataset"]
 
 _BUILT_IN = (
-    "table", "carer", "goemotions", "fer2013", "images", "clips", "ravdess", "features", "emotic", "oasis", "sample",
+    "table", "carer", "goemotions", "fer2013", "images", "clips", "ravdess", "features", "emotic", "oasis", "chat",
+    "sample",
 )  # fmt: skip
 _FLAGS = {"true": True, "yes": True, "1": True, "": True, "false": False, "no": False, "0": False}
 #: As mien 0.1 had them: name → a module with a function ``read``, and what it reads.

@@ -146,7 +146,7 @@ def _checked(
             what = f"{name} {ratings[name]:g} is outside {low:g} to {high:g}; taken as not known"
             problems.append(Problem("outside-scale", row.where, what, 0))
             ratings[name] = math.nan
-    if not len(space) and all(map(math.isnan, ratings.values())):
+    if scales and not len(space) and all(map(math.isnan, ratings.values())):
         return None, [*problems, Problem("empty", row.where, "no rating")]
     labels = [space.index(label) if isinstance(label, str) else label for label in row.labels]
     return replace(row, input=entry, labels=labels, ratings=ratings), problems

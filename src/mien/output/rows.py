@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mien.inputs import Message
 from mien.modality import Kind, get_modality
 from mien.results import EMPTY, Prediction, Result
 
@@ -48,7 +49,8 @@ class RowFormat:
         else:
             best = result.strongest
             own = {**_head(best), **_ratings(best), "error": result.error, **self._scores(best)}
-            plain = plain_cells(columns) or {"text": result.input}
+            columns = columns or (result.input.row if isinstance(result.input, Message) else {"text": result.input})
+            plain = plain_cells(columns)
             yield {**plain, **{own_name(name, self.taken or plain): value for name, value in own.items()}}
 
     def counted(self, results: Iterable[tuple[Result, Mapping[str, Any]]], tally: Tally) -> Iterator[Row]:

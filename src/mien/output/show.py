@@ -13,11 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from mien.inputs import Message
 from mien.labels import emotion
 from mien.modality import Kind, get_modality
 from mien.model import Manifest
 from mien.output.rows import problem_of
-from mien.output.terminal import bar, clock, plain_table, shorten, shorten_path, show_counts
+from mien.output.terminal import bar, clock, moment, plain_table, shorten, shorten_path, show_counts
 from mien.output.tracks import Track, length, marks, tracks_of
 from mien.results import Moment, Prediction, Result, Scales
 
@@ -68,6 +69,8 @@ def show_result(console: Console, result: Result, kind: Kind, scales: Scales, bo
     if kind == "picture":
         console.print(Text(shorten_path(result.input, max(20, console.width)), "bold"))
     else:
+        if origin := ", ".join(filter(None, (result.speaker, moment(result.time)))):
+            console.print(Text(shorten(origin, 200), "dim"))
         console.print(f"[bold]{escape(shorten(result.input, 200))}[/bold]")
     for number, item in enumerate(result.items, 1):
         if item.box:
@@ -113,13 +116,17 @@ def _place(item: Prediction) -> str:
 
 
 def _show_texts(console: Console, results: Iterable[Result]) -> None:
-    table = plain_table("emoji", "label", "figure", "input")
+    results = list(results)
+    chat = any(isinstance(result.input, Message) for result in results)
+    table = plain_table("emoji", "label", "figure", *(("when", "who") if chat else ()), "input")
+    room = max(20, console.width - (70 if chat else 30))
     for result in results:
+        origin = [Text(moment(result.time), "dim"), Text(shorten(result.speaker or "", 20), "bold")] if chat else []
         if (best := result.strongest) is None:
-            table.add_row("", Text("—", "dim"), "", Text(result.error or "", "dim"))
+            table.add_row("", Text("—", "dim"), "", *origin, Text(result.error or "", "dim"))
         else:
             label, score = Text(best.label or "—", best.color), "" if best.score is None else f"{best.score:.0%}"
-            table.add_row(best.emoji, label, score, Text(shorten(result.input, max(20, console.width - 30))))
+            table.add_row(best.emoji, label, score, *origin, Text(shorten(result.input, room)))
     console.print(table)
 
 

@@ -87,6 +87,13 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
+def moment(time: str | float | None) -> str:
+    """When a message is from: 2024-03-12 21:05, or 0:07 into a recording."""
+    if time is None:
+        return ""
+    return time.replace("T", " ")[:16] if isinstance(time, str) else clock(time)
+
+
 class _Clock(ProgressColumn):
     """How far a clip was read, in its own time."""
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from mien.errors import InputError, cut, cut_message
+from mien.inputs import Message
 from mien.labels import SPACES, LabelSpace, get_space, make_space
 from mien.results.clip import ClipSummary, Moment, Person, Segment, segments_of
 from mien.results.prediction import Prediction
@@ -22,7 +23,7 @@ class Result:
     """What a model read in one input.
 
     Attributes:
-        input: the text, or the path of the picture or clip, as given.
+        input: the text, or the path of the picture or clip, as given; a message of a chat knows who and when.
         modality: what the model reads, such as "text".
         model: name of the model.
         items: the predictions, 0..n (a text has one, a picture one per face, a clip one unless no face was ever seen).
@@ -74,6 +75,16 @@ class Result:
         if strangers := seen.difference(numbers, {0}):
             raise ValueError(f"moments or segments of people that are not listed: {sorted(strangers)}")
 
+    @property
+    def speaker(self) -> str | None:
+        """Who wrote or said the text; None where that is not known."""
+        return self.input.speaker if isinstance(self.input, Message) else None
+
+    @property
+    def time(self) -> str | float | None:
+        """When: a date in ISO 8601, or seconds from the start of a recording; None where that is not known."""
+        return self.input.time if isinstance(self.input, Message) else None
+
     @cached_property
     def strongest(self) -> Prediction | None:
         """The prediction with the highest score; None where there is none."""
@@ -116,7 +127,7 @@ class Result:
     def to_dict(self, timeline: bool = True) -> dict[str, Any]:
         """Plain values, ready for JSON; the same from the API, the command line and the server.
 
-        A clip's has "clip", "people", "segments" and "timeline" besides.
+        A clip's has "clip", "people", "segments" and "timeline" besides, a message's "speaker" and "time".
 
         Args:
             timeline: whether the moments of a clip go along; of a long one they are many.
@@ -136,6 +147,7 @@ class Result:
             "score": None if self.score is None else round(self.score, 6),
             "items": [item.to_dict() for item in self.items],
             "error": self.error,
+            **(self.input.columns if isinstance(self.input, Message) else {}),
             **(of_clip if self.of_clip or self.clip else {}),
             **({"notes": list(self.notes)} if self.notes else {}),
         }
@@ -181,8 +193,9 @@ def _from_dict(
     rows = [*document["items"], *document.get("people", ()), *document.get("timeline", ())]
     space = space or _space_of(rows)
     clip = document.get("clip")
+    origin = {name: document[name] for name in Message.KEYS if name in document}
     made = Result(
-        document["input"], document["modality"], document["model"],
+        Message(document["input"], **origin) if origin else document["input"], document["modality"], document["model"],
         tuple(Prediction.from_dict(row, space, thresholds) for row in document["items"]),
         document["error"], dict(rollup_thresholds),
         tuple(Moment.from_dict(row, space, thresholds) for row in document.get("timeline", ())),

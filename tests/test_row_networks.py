@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +11,22 @@ import numpy as np
 import onnx
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import laplacian_kernel
 from sklearn.model_selection import ParameterGrid
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PowerTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, PowerTransformer, StandardScaler
 from sklearn.svm import SVC
 from xgboost import XGBClassifier
 
-from mien.errors import RecipeError
 from mien.graphs import check_graph
 from mien.networks import open_network
 from mien.networks.graph import rows_network, with_classifiers
 from mien.networks.rows import logits_of, places
-from mien.networks.svm import KernelSVC
+from mien.networks.svm import KernelSVC, LaplacianKernel
 from mien.runtime import Session
-from mien.training.recipe import load_recipe
+from mien.training.recipe import SearchSettings, load_recipe
+from mien.training.search import choose
 from rows_data import rows
 
 NUMBERS, TARGETS, _ = rows(labels=4)
@@ -53,12 +56,13 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return np.asarray(raised / raised.sum(1, keepdims=True))
 
 
-@pytest.mark.parametrize("kernel", ["rbf", "linear"])
+@pytest.mark.parametrize("kernel", ["rbf", "laplacian", "linear"])
 @pytest.mark.parametrize("balanced", [False, True])
 def test_svm_is_scikit_learns_one_against_the_rest(tmp_path: Path, kernel: str, balanced: bool) -> None:
     options = {"kernel": kernel, "c": 2.0, "balanced": balanced} | ({} if kernel == "linear" else {"gamma": 1.5})
     module, model = fitted("svm", **options)
-    machine = SVC(C=2, kernel=kernel, gamma=1.5 / 5, class_weight="balanced" if balanced else None)
+    given: Any = (lambda x, y: laplacian_kernel(x, y, gamma=1.5 / 5)) if kernel == "laplacian" else kernel
+    machine = SVC(C=2, kernel=given, gamma=1.5 / 5, class_weight="balanced" if balanced else None)
     wanted = make_pipeline(StandardScaler(), OneVsRestClassifier(machine)).fit(NUMBERS.astype(float), TARGETS)
     margins = wanted.decision_function(NEW.astype(float))
     np.testing.assert_allclose(logits_of(model, NEW, 4), margins, atol=1e-9)
@@ -68,11 +72,27 @@ def test_svm_is_scikit_learns_one_against_the_rest(tmp_path: Path, kernel: str, 
     assert [row["name"] for row in module.layout(model)] == ["scale", "kernel", "svm"]
 
 
+def root(x: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sign(x) * np.sqrt(np.abs(x)))
+
+
+def logarithm(x: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sign(x) * np.log1p(np.abs(x)))
+
+
 @pytest.mark.parametrize("kind", ["svm", "logistic"])
-def test_large_values_are_drawn_in(tmp_path: Path, kind: str) -> None:
-    _, model = fitted(kind, shape="yeo-johnson", c=1.0)
+@pytest.mark.parametrize(
+    ("shape", "scaler"),
+    [
+        ("yeo-johnson", PowerTransformer()),
+        ("sqrt", make_pipeline(FunctionTransformer(root), StandardScaler())),
+        ("log", make_pipeline(FunctionTransformer(logarithm), StandardScaler())),
+    ],
+)
+def test_large_values_are_drawn_in(tmp_path: Path, kind: str, shape: str, scaler: Any) -> None:
+    _, model = fitted(kind, shape=shape, c=1.0)
     last = OneVsRestClassifier(SVC(gamma=1 / 5)) if kind == "svm" else LogisticRegression(max_iter=2000)
-    wanted = make_pipeline(PowerTransformer(), last).fit(NUMBERS.astype(float), TARGETS)
+    wanted = make_pipeline(scaler, last).fit(NUMBERS.astype(float), TARGETS)
     sure = softmax(wanted.decision_function(NEW.astype(float)))
     np.testing.assert_allclose(exported(model, tmp_path / "a.onnx", 4).run(NEW), sure, atol=TOLERANCE)
 
@@ -126,8 +146,9 @@ def test_a_temperature_divides_the_logits(tmp_path: Path) -> None:
 
 
 def test_too_many_rows_for_a_kernel() -> None:
-    with pytest.raises(ValueError, match="too many for a kernel"):
-        KernelSVC().fit(np.zeros((12_001, 1)), np.arange(12_001) % 2)
+    for part in (KernelSVC(), LaplacianKernel()):
+        with pytest.raises(ValueError, match="too many for a kernel"):
+            part.fit(np.zeros((12_001, 1)), np.arange(12_001) % 2)
 
 
 def test_earlier_names_of_xgboosts_settings_are_taken() -> None:
@@ -139,16 +160,13 @@ def test_earlier_names_of_xgboosts_settings_are_taken() -> None:
     assert recipe.network.options["reg_lambda"] == [2]
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"kernel": ["laplacian"]}, "network.kernel.0: .*'laplacian' is gone; rbf is the nearest"),
-        ({"shape": ["sqrt"]}, "network.shape.0: .*'sqrt' is gone; yeo-johnson learns"),
-    ],
-)
-def test_settings_that_are_gone_say_what_replaces_them(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(RecipeError, match=says):
-        open_network("svm", options)
+def test_the_kernel_that_won_stands_under_its_name() -> None:
+    options = {"kernel": ["rbf", "laplacian"], "shape": ["none", "sqrt"], "gamma": [0.5, 1]}
+    found = choose("svm", options, NUMBERS, TARGETS, None, 4, SearchSettings(folds=2), 0)
+    tried = [tuple(one["settings"].values()) for one in found.facts["tried"]]
+    assert list(found.facts["best"]) == ["balanced", "c", "gamma", "kernel", "shape"]
+    assert sorted(tried) == sorted(itertools.product([False], [1.0], [0.5, 1], ["rbf", "laplacian"], ["none", "sqrt"]))
+    json.dumps(found.facts)
 
 
 def test_trees_behind_a_network_that_names_newer_operators(tmp_path: Path) -> None:

@@ -67,11 +67,13 @@ def with_classifiers(
 
 def _margins(model: Any, versions: dict[str, int]) -> ModelProto:
     """An estimator from rows to what its ``decision_function`` gives, always one column for each class."""
-    last = model[-1] if isinstance(model, Pipeline) else model
+    width, last = model.n_features_in_, model[-1] if isinstance(model, Pipeline) else model
+    if isinstance(model, Pipeline):  # skl2onnx does not know of steps that do nothing
+        model = Pipeline([step for step in model.steps if step[1] != "passthrough"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # skl2onnx asks scikit-learn for what is deprecated
         written = skl2onnx.convert_sklearn(
-            model, initial_types=[("inputs", FloatTensorType([None, model.n_features_in_]))], target_opset=versions,
+            model, initial_types=[("inputs", FloatTensorType([None, width]))], target_opset=versions,
             options={id(last): {"raw_scores": True, "zipmap": False}},
         )  # fmt: skip
     return Extractor(written).extract_model(["inputs"], [written.graph.output[1].name])

@@ -11,10 +11,11 @@ Such a network is learned by scikit-learn or XGBoost all at once. Its module hol
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator
+from skl2onnx import update_registered_converter
+from skl2onnx.algebra.onnx_ops import OnnxAbs, OnnxAdd, OnnxDiv, OnnxLog, OnnxMul, OnnxSign, OnnxSqrt, OnnxSub
 from sklearn.base import BaseEstimator
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
@@ -23,15 +24,7 @@ from sklearn.preprocessing import PowerTransformer, StandardScaler
 from mien.networks.settings import NetworkSettings
 
 NEVER = -100.0  # logit of a label that training never showed
-
-
-def _no_longer(value: Any) -> Any:
-    if value in ("sqrt", "log"):
-        raise ValueError(f"{value!r} is gone; yeo-johnson learns how far to draw in each column")
-    return value
-
-
-ShapeName = Annotated[Literal["none", "yeo-johnson"], BeforeValidator(_no_longer)]
+ShapeName = Literal["none", "sqrt", "log", "yeo-johnson"]
 
 
 class RowSettings(NetworkSettings):
@@ -49,6 +42,52 @@ class RowSettings(NetworkSettings):
         return (self.embed,)
 
 
+class DrawnScaler(StandardScaler):
+    """Draws large values in, then scales to mean 0 and variance 1.
+
+    Args:
+        method: "sqrt" for sign(x) · √|x|, "log" for sign(x) · ln(1 + |x|).
+    """
+
+    def __init__(self, method: str = "sqrt") -> None:
+        super().__init__()
+        self.method = method
+
+    def fit(self, X: np.ndarray, y: Any = None, sample_weight: Any = None) -> DrawnScaler:  # noqa: N803
+        """Learn mean and variance of the drawn values, float (n, d)."""
+        super().fit(self._drawn(X), y, sample_weight)
+        return self
+
+    def transform(self, X: np.ndarray, copy: Any = None) -> np.ndarray:  # noqa: N803
+        """float64 (n, d)."""
+        return np.asarray(super().transform(self._drawn(X), copy))
+
+    def _drawn(self, rows: np.ndarray) -> np.ndarray:
+        size = np.abs(rows)
+        return np.asarray(np.sign(rows) * (np.sqrt(size) if self.method == "sqrt" else np.log1p(size)))
+
+
+def _convert_drawn(scope: Any, operator: Any, container: Any) -> None:
+    scaler, rows, version = operator.raw_operator, operator.inputs[0], {"op_version": container.target_opset}
+    size = OnnxAbs(rows, **version)
+    if scaler.method == "sqrt":
+        drawn = OnnxSqrt(size, **version)
+    else:
+        drawn = OnnxLog(OnnxAdd(size, np.ones(1, np.float32), **version), **version)
+    signed = OnnxMul(OnnxSign(rows, **version), drawn, **version)
+    shifted = OnnxSub(signed, scaler.mean_.astype(np.float32), **version)
+    outputs = operator.outputs[:1]
+    OnnxDiv(shifted, scaler.scale_.astype(np.float32), output_names=outputs, **version).add_to(scope, container)
+
+
+def _same_shape(operator: Any) -> None:
+    """Tell skl2onnx that a step gives float32 (n, d) of float32 (n, d)."""
+    operator.outputs[0].type = operator.inputs[0].type.__class__([None, operator.raw_operator.n_features_in_])
+
+
+update_registered_converter(DrawnScaler, "MienDrawnScaler", _same_shape, _convert_drawn)
+
+
 def scaled(last: BaseEstimator) -> Pipeline:
     """Columns of mean 0 and variance 1 → *last*, as the steps "shape" and "classify"."""
     return Pipeline([("shape", StandardScaler()), ("classify", last)])
@@ -56,7 +95,8 @@ def scaled(last: BaseEstimator) -> Pipeline:
 
 def shapes(names: Sequence[str]) -> list[BaseEstimator]:
     """What is tried as the step "shape"."""
-    return [StandardScaler() if name == "none" else PowerTransformer(method=name) for name in names]
+    made = {"none": StandardScaler(), "yeo-johnson": PowerTransformer()}
+    return [made.get(name) or DrawnScaler(name) for name in names]
 
 
 def scaled_layout(pipeline: Pipeline) -> dict[str, Any]:

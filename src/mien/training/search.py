@@ -149,6 +149,8 @@ def _as_in_recipe(settings: Mapping[str, Any]) -> dict[str, Any]:
     found = {name.rpartition("__")[2].lower(): value for name, value in settings.items()}
     if "shape" in found:
         found["shape"] = getattr(found["shape"], "method", "none")
+    if isinstance(kernel := found.get("kernel"), BaseEstimator):  # a step of its own
+        found |= {"kernel": found.pop("estimator").kernel, "gamma": kernel.get_params()["gamma"]}
     if "class_weight" in found:
         found["balanced"] = found.pop("class_weight") == "balanced"
     return dict(sorted(found.items()))

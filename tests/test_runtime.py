@@ -102,3 +102,21 @@ def test_what_is_no_network_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"no network")
     with pytest.raises(ModelError, match=r"model\.onnx cannot be run"):
         Session(path)
+
+
+def test_products_of_8_bits_do_not_overflow(tmp_path: Path) -> None:
+    """255 · 127 + 255 · 127 is more than 16 bits hold, which processors without VNNI add in."""
+    bytes_in, weights = np.full((3, 64), 255, np.uint8), np.full((64, 8), 127, np.int8)
+    nodes = [
+        helper.make_node("Cast", ["x"], ["bytes"], to=TensorProto.UINT8),
+        helper.make_node("MatMulInteger", ["bytes", "weights"], ["sums"]),
+        helper.make_node("Cast", ["sums"], ["y"], to=TensorProto.FLOAT),
+    ]
+    inputs, outputs = (
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size])] for name, size in (("x", 64), ("y", 8))
+    )
+    graph = helper.make_graph(nodes, "bytes", inputs, outputs, [numpy_helper.from_array(weights, "weights")])
+    path = tmp_path / "bytes.onnx"
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    exact = bytes_in.astype(np.int64) @ weights.astype(np.int64)
+    np.testing.assert_array_equal(Session(path).run(bytes_in.astype(np.float32)), exact)

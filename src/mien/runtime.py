@@ -75,6 +75,7 @@ class Session:
         options.log_severity_level = 4  # what goes wrong is raised as well
         # Idle threads must not wait busily: others, of another network in turn, need the cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.x64quantprecision", "1")  # without VNNI, sums in 16 bits overflow
         # Batches differ in shape: a growing arena would keep the largest of each for ever.
         options.enable_cpu_mem_arena = False
         options.add_session_config_entry("session.load_model_format", "ONNX")  # and not ORT's own, unseen by checks

@@ -51,12 +51,6 @@ SLOW_FILES = (
     "page_around", "serve_abuse", "scene_networks", "export",
 )  # fmt: skip
 
-_CPU = Path("/proc/cpuinfo")
-#: Products of 8 bits are others where a processor has other instructions for them than the one recorded on.
-needs_vnni = pytest.mark.skipif(
-    not _CPU.exists() or "avx512_vnni" not in _CPU.read_text(), reason="recorded with AVX-512 VNNI"
-)
-
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

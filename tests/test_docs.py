@@ -12,17 +12,12 @@ from typing import Any
 import pytest
 
 import warm
-from conftest import cli_env, needs_vnni
+from conftest import cli_env
 from docs import PAGES, ROOT, differences, same
 from pictures import terminal
 
 SHOWN = re.compile(r'^```(console|python run)|"cell_type": "code"', re.MULTILINE)
-#: All but those on plug-ins show what the shipped models say.
-RUN = [
-    pytest.param(page, id=page.name, marks=() if page.name.startswith("add-a-") else needs_vnni)
-    for page in PAGES
-    if SHOWN.search(page.read_text("utf-8"))
-]
+RUN = [pytest.param(page, id=page.name) for page in PAGES if SHOWN.search(page.read_text("utf-8"))]
 
 
 def run(command: list[str], *, env: dict[str, str], check: bool, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 import golden
-from conftest import needs_vnni
 
 JOBS = golden.jobs()
-pytestmark = needs_vnni
 
 
 @pytest.fixture(scope="module")

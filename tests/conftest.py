@@ -83,7 +83,7 @@ def multi_rows() -> list[tuple[str, str]]:
     return alone + both
 
 
-SMALL = ["network.features=500", "preprocess.max_length=16", "export.calibrate=false"]
+SMALL = ["network.c=[10]", "preprocess.max_length=16", "export.calibrate=false"]
 
 
 def change_manifest(folder: Path, **changes: Any) -> None:
@@ -118,14 +118,14 @@ def tiny_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from mien.datasets import open_dataset
     from mien.modality import load
     from mien.model import NETWORK, LabelsEntry, Manifest, write_model
-    from mien.training.network import train_network
     from mien.training.package import choose_thresholds
     from mien.training.recipe import load_recipe
+    from mien.training.rows import train_rows
 
     folder = tmp_path_factory.mktemp("multi")
     data = open_dataset(f"table:{write_csv(folder / 'data.csv', multi_rows())}")
-    recipe = load_recipe("text-linear", [*SMALL, "patience=30"])
-    trained, task = train_network(recipe, [data], data, folder, resume=False)
+    recipe = load_recipe("text-linear", SMALL)
+    trained, task = train_rows(recipe, [data], data)
     trained.write(folder / NETWORK, 1.0, task.collate(data.inputs[:2]))
     labels = LabelsEntry(space=data.space.name, names=list(data.space.names), multilabel=True)
     manifest = Manifest(name="tiny-multi", modality="text", labels=labels, preprocess=task.settings.model_dump())

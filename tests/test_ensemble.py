@@ -20,7 +20,7 @@ def other_run(tmp_path_factory):
     """As `tiny_run`, but learned less closely."""
     folder = tmp_path_factory.mktemp("other")
     data = write_csv(folder / "data.csv", single_rows())
-    options = [*SMALL, "epochs=1", "name=tiny"]
+    options = [*SMALL, "network.c=[0.1]", "name=tiny"]
     return mien.train("text-linear", f"table:{data}", folder / "run", settings=options).folder
 
 

@@ -22,7 +22,6 @@ from mien.training.network import TrainedNetwork
 torch.set_num_threads(1)
 LABELS, VOCABULARY, PAD = 6, 3000, 0
 SMALL = {
-    "linear": {"embedding": 5, "features": 200, "ngrams": 3},
     "gru": {"embedding": 16, "hidden": 12, "head": 8},
     "transformer": {"weights": "", "layers": 2, "hidden": 64, "heads": 4, "inner": 128, "positions": 96},
 }

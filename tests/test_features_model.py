@@ -20,7 +20,7 @@ import mien
 from conftest import RunCli, change_manifest, one_line
 from mien.errors import DataError, InputError, ModelError, RecipeError
 from mien.modalities.features.preprocess import Row
-from mien.networks.rows import NEVER
+from mien.networks import NEVER
 from mien.training.calibrate import calibrate
 from mien.training.export import fit_temperature
 from mien.training.recipe import SearchSettings

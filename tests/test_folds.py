@@ -200,7 +200,7 @@ def test_text_with_validation_data_of_its_own(tmp_path: Path, run_cli: RunCli, m
         writer.writerow(["text", "label", "writer", "week"])
         for place, (text, label) in enumerate(single_rows()):
             writer.writerow([text, label, f"w{place % 12}", f"{place % 12 % 2}"])
-    small = ["network.features=500", "preprocess.max_length=16"]
+    small = ["network.c=[10]", "preprocess.max_length=16"]
     options = [f"--set={setting}" for setting in small]
     done = run_cli("train", "text-linear", "--data=table:mine.csv?group=writer", "--folds=week", "--out=run", *options)
     assert done.returncode == 0, done.stderr

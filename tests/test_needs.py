@@ -18,6 +18,7 @@ CASES = [
     ("features-xgboost", [], "xgboost", 'the extra "boost"'),
     ("features-xgboost", [], "onnxmltools", 'the extra "boost"'),
     ("features-svm", [], "skl2onnx", 'the extra "train"'),
+    ("text-linear", [], "skl2onnx", 'the extra "train"'),
     ("face-cnn", ["experts.by=sex", "experts.chooser=deepface"], "deepface", "pip install deepface"),
     ("text-gru", [], "onnxscript", 'the extra "train"'),
     ("text-gru", [], "matplotlib", 'the extra "train"'),

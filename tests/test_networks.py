@@ -24,7 +24,6 @@ from mien.training.recipe import load_recipe
 torch.set_num_threads(1)
 VOCABULARY, LABELS, PAD = 40, 5, 0
 SMALL = {
-    "linear": {"embedding": 5, "features": 200},
     "gru": {"embedding": 12, "hidden": 10, "head": 7, "members": 2},
     "transformer": {"weights": "", "layers": 2, "hidden": 16, "heads": 4, "inner": 24, "positions": 64},
 }
@@ -265,9 +264,3 @@ def test_the_weights_of_text_minilm_are_found_in_their_package():
     config = json.loads((folder / "config.json").read_text())
     assert (config["model_type"], config["hidden_size"], config["num_hidden_layers"]) == ("bert", 384, 6)
     assert (folder / "model.safetensors").stat().st_size > 40e6
-
-
-def test_keys_of_the_earlier_linear_network_are_taken_and_do_nothing():
-    with pytest.warns(DeprecationWarning, match=r"network\.c does nothing now; use train\.weight_decay"):
-        _, settings = open_network("linear", {"c": [1, 3], "ngrams": 1})
-    assert settings.model_dump() == open_network("linear", {"ngrams": 1})[1].model_dump()

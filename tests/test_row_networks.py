@@ -145,6 +145,15 @@ def test_a_temperature_divides_the_logits(tmp_path: Path) -> None:
     np.testing.assert_allclose(given, softmax(logits_of(model, NEW, 4) / 1.7), atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("kind", ["svm", "logistic", "xgboost"])
+def test_a_network_is_written_twice_in_the_same_bytes(kind: str) -> None:
+    _, model = fitted(kind)
+    voice = (model, *places(model, 4))
+    one, two = (with_classifiers(rows_network(5), [voice], 1.0, False) for _ in range(2))
+    assert one.SerializeToString() == two.SerializeToString()
+    assert sorted(opset.domain for opset in one.opset_import) == ["", "ai.onnx.ml"]
+
+
 def test_too_many_rows_for_a_kernel() -> None:
     for part in (KernelSVC(), LaplacianKernel()):
         with pytest.raises(ValueError, match="too many for a kernel"):

@@ -365,7 +365,7 @@ def test_several_labels_with_a_second_set_of_other_labels_and_a_teacher(tmp_path
     other = {"fear": "dread panic", "surprise": "wow whoa"}
     rows = [(text, x, "train") for x in other for text in texts(x, 60, 0, other)]
     second = write(tmp_path / "other.csv", rows) + "?space=carer6"
-    teacher = mien.train("text-linear", first, tmp_path / "teacher", settings=["network.features=500"])
+    teacher = mien.train("text-linear", first, tmp_path / "teacher", settings=["c=[10]"])
     settings = [*SMALL, "epochs=16", "mix_space=ekman7", "mix_weight=1"]
     settings += [f"teacher={teacher.folder}", "distill.weight=0.2"]
     told: list[str] = []
@@ -445,10 +445,19 @@ def test_a_small_transformer_in_eight_bits(quantize, data, tmp_path):
     assert (b"MatMulIntegerToFloat" in network, b"Dynamic" in network) == (eight, False)
 
 
+@pytest.mark.parametrize(
+    "rows", [[("glad house", "joy")] * 9, [(f"word{i} other{i}", ("joy", "fear")[i % 2]) for i in range(9)]]
+)
+def test_data_that_a_linear_model_cannot_learn_from(rows, tmp_path):
+    spec = write(tmp_path / "made.csv", [(*row, "val" if i > 6 else "train") for i, row in enumerate(rows)])
+    with pytest.raises(DataError, match="cannot learn"):
+        mien.train("text-linear", spec, tmp_path / "run", settings=["min_texts=2"])
+
+
 def test_lines_can_still_be_told_to_a_function(data, tmp_path):
     told: list[str] = []
     with pytest.warns(DeprecationWarning, match='logger "mien.training"'):
-        mien.train("text-linear", data, tmp_path / "run", settings=["network.features=500"], say=told.append)
+        mien.train("text-linear", data, tmp_path / "run", settings=["c=[10]"], say=told.append)
     assert told[0].startswith(f"{data}: ")
     assert told[-1] == f"model folder: {tmp_path / 'run' / 'model'}"
 

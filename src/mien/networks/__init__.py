@@ -2,7 +2,7 @@
 
 A torch network derives from :class:`mien.networks.base.Network`. Those of texts are made by ``Network(settings,
 labels=..., vocabulary=..., pad_id=...)``, those of pictures by ``Network(settings, labels=..., size=...,
-channels=...)``. Those of rows of numbers are no torch networks and have another form, see :mod:`mien.networks.rows`.
+channels=...)``. Those of `AT_ONCE` are no torch networks and have another form, see :mod:`mien.networks.rows`.
 Other packages bring networks by entry points, see :mod:`mien.plugins`.
 """
 
@@ -19,6 +19,7 @@ from mien.errors import RecipeError, invalid, require
 from mien.plugins import load_plugin, plugin_names
 
 OPSET = 20  # of ONNX, in which all are written
+NEVER = -100.0  # logit of a label that training never showed
 
 #: kind in a recipe → module.
 NETWORKS: dict[str, str] = {
@@ -37,8 +38,10 @@ NETWORKS: dict[str, str] = {
     "vote": "mien.networks.vote",
     "xgboost": "mien.networks.boost",
 }
-#: Those that learn all at once from rows of numbers, or from pictures that a face model makes rows of.
+#: Those that learn from rows of numbers, or from pictures that a face model makes rows of.
 OF_ROWS = ("svm", "logistic", "xgboost", "vote")
+#: Those that scikit-learn or XGBoost learns all at once.
+AT_ONCE = ("linear", *OF_ROWS)
 
 
 def open_network(kind: str, options: Mapping[str, Any]) -> tuple[ModuleType, Any]:
@@ -63,7 +66,7 @@ def setting_names(kind: str) -> set[str]:
 
 def _module_of(kind: str) -> ModuleType:
     if kind in NETWORKS:
-        for name in ("sklearn", "skl2onnx") if kind in OF_ROWS else ("torch",):
+        for name in ("sklearn", "skl2onnx") if kind in AT_ONCE else ("torch",):
             require(name, "train")
         for name in ("xgboost", "onnxmltools") if kind == "xgboost" else ():
             require(name, "boost")

@@ -80,7 +80,7 @@ update_registered_converter(
 )  # fmt: skip
 
 
-def search(settings: Settings, seed: int) -> tuple[Boosted, dict[str, Any]]:
+def search(settings: Settings, seed: int, **_: int) -> tuple[Boosted, dict[str, Any]]:
     """See :mod:`mien.networks.rows`. On one thread, since a search may run several at once."""
     model = Boosted(base_score=0.5, tree_method="hist", random_state=seed, n_jobs=1, verbosity=0)
     return model, settings.model_dump(exclude={"embed"})

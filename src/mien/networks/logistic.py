@@ -25,7 +25,7 @@ class Settings(RowSettings):
     balanced: list[bool] = Field([False], min_length=1)
 
 
-def search(settings: Settings, seed: int) -> tuple[Pipeline, dict[str, Any]]:
+def search(settings: Settings, seed: int, **_: int) -> tuple[Pipeline, dict[str, Any]]:
     """See :mod:`mien.networks.rows`."""
     weights = ["balanced" if balanced else None for balanced in settings.balanced]
     grid = {"shape": shapes(settings.shape), "classify__C": settings.c, "classify__class_weight": weights}

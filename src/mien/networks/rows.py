@@ -1,10 +1,11 @@
-"""What the networks that learn from rows of numbers share: settings, scaling, and logits of all labels.
+"""What the networks that are learned all at once share: settings, scaling, and logits of all labels.
 
-Such a network is learned by scikit-learn or XGBoost all at once. Its module holds
+Such a network is learned by scikit-learn or XGBoost from rows, of numbers or of token ids. Its module holds
 
-- ``Settings``: a value given as a list is searched over, by cross-validation inside the training data;
-- ``search(settings, seed) -> (estimator, grid)``: an estimator of scikit-learn with ``decision_function`` that skl2onnx
-  can write, and what :class:`sklearn.model_selection.GridSearchCV` tries on it;
+- ``Settings``: a value given as a list is searched over (``search`` in a recipe says on what);
+- ``search(settings, seed, **spec) -> (estimator, grid)``: an estimator of scikit-learn with ``decision_function`` that
+  skl2onnx can write, and what :class:`sklearn.model_selection.GridSearchCV` tries on it; *spec* is what the sampler
+  says of its inputs (``input_spec``);
 - ``layout(estimator) -> list``: one row per step: name, type, output shape, parameters.
 """
 
@@ -21,9 +22,9 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import PowerTransformer, StandardScaler
 
+from mien.networks import NEVER
 from mien.networks.settings import NetworkSettings
 
-NEVER = -100.0  # logit of a label that training never showed
 ShapeName = Literal["none", "sqrt", "log", "yeo-johnson"]
 
 
@@ -107,9 +108,14 @@ def scaled_layout(pipeline: Pipeline) -> dict[str, Any]:
     return {"name": "scale", "type": type(step).__name__, "output": [1, width], "parameters": count}
 
 
+def learnable(rows: np.ndarray) -> np.ndarray:
+    """Rows as estimators take them: numbers as float64, token ids as they are."""
+    return rows.astype(np.float64, copy=False) if rows.dtype.kind == "f" else rows
+
+
 def logits_of(model: Any, rows: np.ndarray, labels: int) -> np.ndarray:
     """A fitted estimator's logits of all labels, float64 (n, labels)."""
-    margins = np.asarray(model.decision_function(np.asarray(rows, np.float64)), np.float64)
+    margins = np.asarray(model.decision_function(learnable(rows)), np.float64)
     if margins.ndim == 1:
         margins = np.stack([-margins, margins], 1)
     weights, bias = places(model, labels)
@@ -119,12 +125,13 @@ def logits_of(model: Any, rows: np.ndarray, labels: int) -> np.ndarray:
 def places(model: Any, labels: int) -> tuple[np.ndarray, np.ndarray]:
     """Weights (classes, labels) and bias (labels,) that make logits of all labels of an estimator's margins.
 
-    Of two classes the second one's margin tells both: of ONNX Runtime's trees the first one's is not to be relied on.
+    Of two classes that exclude each other the second one's margin tells both: of ONNX Runtime's trees the first one's
+    is not to be relied on.
     """
     classes, last = model.classes_, model[-1] if isinstance(model, Pipeline) else model
     weights, bias = np.zeros((len(classes), labels)), np.full(labels, NEVER)
     weights[np.arange(len(classes)), classes] = 1
-    if len(classes) == 2:
+    if len(classes) == 2 and not getattr(last, "several_", False):
         half = 1.0 if isinstance(last, OneVsRestClassifier) else 0.5  # sigmoid(m) is softmax(-m/2, m/2)
         weights[:, classes] = np.array([[0, 0], [-half, half]])
     bias[classes] = 0

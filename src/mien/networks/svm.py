@@ -163,7 +163,7 @@ update_registered_converter(PrecomputedSVC, "MienPrecomputedSVC", _SHAPES, _conv
 update_registered_converter(LaplacianKernel, "MienLaplacianKernel", _laplacian_shape, _convert_laplacian)
 
 
-def search(settings: Settings, seed: int) -> tuple[Pipeline, list[dict[str, Any]]]:
+def search(settings: Settings, seed: int, **_: int) -> tuple[Pipeline, list[dict[str, Any]]]:
     """See :mod:`mien.networks.rows`."""
     machine = "classify__estimator"
     weights = ["balanced" if balanced else None for balanced in settings.balanced]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mien.errors import ExportError
 from mien.modality import Sampler
-from mien.networks import OPSET
+from mien.networks import NEVER, OPSET
 from mien.networks.base import Network
 from mien.runtime import Session
 from mien.training.ranges import fix_ranges, products_in_8_bits
@@ -82,15 +82,22 @@ class Answers(nn.Module):
 def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     """The temperature that makes the targets most likely (Guo et al. 2017), within 0.2 .. 5.
 
+    Labels that training never showed, or on every sample, tell nothing of it.
+
     Args:
         logits: float (n, labels).
         targets: int (n,), or 0/1 (n, labels) for several labels at once.
     """
     logits = logits.astype(np.float64)
+    single = targets.ndim == 1
+    known = logits[np.arange(len(targets)), targets] != NEVER if single else np.abs(logits) != -NEVER
+    logits, targets = logits[known], targets[known]
+    if not len(targets):
+        return 1.0
 
     def loss(temperature: float) -> float:
         scaled = logits / temperature
-        if targets.ndim == 1:
+        if single:
             scaled = scaled - scaled.max(1, keepdims=True)
             chosen = scaled[np.arange(len(targets)), targets]
             return float(np.mean(np.log(np.exp(scaled).sum(1)) - chosen))

@@ -221,8 +221,7 @@ class Loop:
     def _has_converged(self) -> bool:
         """Whether the figure has not got better for long enough, or is no number any more."""
         settings, done = self.settings, self.progress
-        few = len(done.epochs) * len(self.batches) < settings.min_steps
-        return done.diverged or (done.waited >= settings.patience and not few)
+        return done.diverged or done.waited >= settings.patience
 
     def _note(self, row: dict[str, float], monitored: float) -> bool:
         """Note an epoch; gives whether it is the best so far."""

@@ -8,7 +8,7 @@ from mien.errors import RecipeError, require
 from mien.modalities.face.experts import deepface
 from mien.modality import get_modality
 from mien.model import find_model
-from mien.networks import OF_ROWS, open_network
+from mien.networks import AT_ONCE, OF_ROWS, open_network
 from mien.training.recipe import Recipe
 
 _ALL = ("sklearn", "onnx", "torch")
@@ -28,11 +28,11 @@ def check_needs(recipe: Recipe, report: bool = True) -> None:
         MissingExtra: a package is not installed.
     """
     network = recipe.network
-    for name in (*_ALL, *(() if network.kind in OF_ROWS else _OF_TORCH), *(_OF_REPORTS if report else ())):
+    for name in (*_ALL, *(() if network.kind in AT_ONCE else _OF_TORCH), *(_OF_REPORTS if report else ())):
         if find_spec(name) is None:  # not imported: that takes seconds
             require(name, "train")
     _, options = open_network(network.kind, network.options)
-    if network.kind in OF_ROWS:
+    if network.kind in AT_ONCE:
         from mien.training.rows import members
 
         members(recipe)

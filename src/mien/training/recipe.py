@@ -85,7 +85,6 @@ class TrainSettings(_Strict):
             probabilities are rolled up to it. "" for each set's own space.
         monitor: what early stopping and the kept checkpoint go by, on validation data.
         patience: epochs without a better figure before it stops; those of ``head_epochs`` do not count.
-        min_steps: steps before which it does not stop for that: of few samples an epoch is only a few steps.
         precision: Lightning's: "32-true", "bf16-mixed", "16-mixed" (GPU).
         accelerator, devices: Lightning's: "auto", "cpu", "gpu"; more than one device trains with DDP.
     """
@@ -120,7 +119,6 @@ class TrainSettings(_Strict):
     mix_space: str = ""
     monitor: Literal["val_loss", "val_accuracy", "val_macro_f1", "val_map", "val_pearson"] = "val_accuracy"
     patience: int = Field(3, ge=1)
-    min_steps: int = Field(0, ge=0)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(1, ge=1)
@@ -128,20 +126,27 @@ class TrainSettings(_Strict):
 
 
 class SearchSettings(_Strict):
-    """How networks of rows choose among settings that are given as lists: inside the training data alone.
+    """How networks that learn all at once choose among settings that are given as lists.
 
     Attributes:
         folds: parts that the training data is cut into, each held out once; stratified by label, and where the data set
-            has a group (``Dataset.group``) with whole groups in each.
+            has a group (``Dataset.group``) with whole groups in each. 0: they are chosen on the validation data.
         repeats: how often that is done, each time with other parts; the figures are averaged.
         by: the figure that is made large.
         jobs: how many fits run at once, each on one thread; never more than there are cores to use.
     """
 
-    folds: int = Field(5, ge=2)
+    folds: int = Field(5, ge=0)
     repeats: int = Field(1, ge=1)
     by: Literal["accuracy", "macro_f1"] = "accuracy"
     jobs: int = Field(1, ge=1)
+
+    @field_validator("folds")
+    @classmethod
+    def _is_no_single_fold(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("one fold leaves nothing to learn from; 0 chooses on the validation data")
+        return value
 
 
 class ExportSettings(_Strict):

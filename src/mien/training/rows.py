@@ -1,4 +1,4 @@
-"""Training the networks of rows for a run: on tables of numbers, or on what a face model makes of pictures."""
+"""Training the networks that learn all at once: on rows of numbers, on those that a face model makes, or on texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
 from mien.modality import Sampler, get_modality
 from mien.networks import OF_ROWS, open_network
-from mien.networks.graph import TINY, rows_network, with_classifiers
+from mien.networks.graph import TINY, rows_network, tokens_network, with_classifiers
 from mien.networks.rows import places
 from mien.runtime import probabilities_of
 from mien.training.calibrate import Calibration, Kind, calibrate
@@ -36,21 +36,26 @@ class TrainedRows:
     Attributes:
         members: the networks, each with what makes probabilities of its logits where several vote.
         embedding: what makes rows of pictures; None where the inputs are rows.
-        held_out: logits float (n, labels) of the training rows by models of the inner folds that had not seen them.
+        several: whether several labels can hold at once.
+        in_folds: whether settings were chosen in folds of the training data, not on validation data.
+        held_out: logits float (n, labels) of the training rows by models of the inner folds that had not seen them;
+            None without such.
         search: what was tried, for each member.
     """
 
     members: list[tuple[Chosen, Calibration]]
     sampler: Sampler
     embedding: Embedding | None = None
+    several: bool = False
+    in_folds: bool = True
     history: list[dict[str, float]] = field(default_factory=list)  # there are no epochs
     heads: list[tuple[int, float]] = field(default_factory=list)
     ratings: Ratings = field(default_factory=Ratings)  # it gives none
 
     @property
-    def held_out(self) -> np.ndarray:
+    def held_out(self) -> np.ndarray | None:
         """See the class."""
-        return self._together([member.held_out for member, _ in self.members])
+        return self._together([member.held_out for member, _ in self.members]) if self.in_folds else None
 
     @property
     def search(self) -> list[dict[str, Any]]:
@@ -66,7 +71,7 @@ class TrainedRows:
 
         def run(batch: np.ndarray) -> np.ndarray:
             rows = batch if self.embedding is None else self.embedding.rows(batch)
-            return probabilities_of(self._logits(rows), False, temperature)
+            return probabilities_of(self._logits(rows), self.several, temperature)
 
         return run
 
@@ -79,8 +84,11 @@ class TrainedRows:
             if len(self.members) > 1:
                 weights, bias = weights @ calibration.weights, bias @ calibration.weights + calibration.bias
             voices.append((member.model, weights, bias))
-        network = rows_network(example.shape[1]) if self.embedding is None else self.embedding.network()
-        whole = with_classifiers(network, voices, temperature, keep_features=self.embedding is not None)
+        if self.embedding is not None:
+            network = self.embedding.network()
+        else:
+            network = tokens_network() if example.dtype == np.int64 else rows_network(example.shape[1])
+        whole = with_classifiers(network, voices, temperature, self.embedding is not None, self.several)
         onnx.checker.check_model(whole)
         onnx.save(whole, path)
 
@@ -113,31 +121,34 @@ class TrainedRows:
         return np.asarray(np.log(np.mean(said, axis=0) + TINY))
 
 
-def train_rows(recipe: Recipe, sets: list[Dataset]) -> tuple[TrainedRows, Sampler]:
-    """Choose the settings inside the training data and learn from all of it.
+def train_rows(recipe: Recipe, sets: list[Dataset], valid: Dataset | None) -> tuple[TrainedRows, Sampler]:
+    """Choose the settings inside the training data, or on validation data, and learn from all of the former.
 
     Raises:
-        DataError: several data sets, several labels at a time, or too little to search with.
+        DataError: several data sets, several labels at a time for one that gives one, or too little to search with.
     """
     data = sets[0]
     if len(sets) > 1:
         raise DataError(f"the network {recipe.network.kind} learns from one data set")
     if not len(data.space):
         raise DataError(f"{data.name} has no labels, and the network {recipe.network.kind} gives no ratings")
-    if data.space.multilabel:
+    if data.space.multilabel and recipe.network.kind in OF_ROWS:
         raise DataError(f"{data.name} has several labels at a time; the network {recipe.network.kind} gives one")
     _, settings = open_network(recipe.network.kind, recipe.network.options)
     sampler, embedding = _opened(recipe, settings.embed, data)
-    rows = rows_of(data.inputs, sampler, embedding)
-    labels, seed = len(data.space), recipe.train.seed
+    held = None if recipe.search.folds else valid
+    rows = rows_of([*data.inputs, *(held.inputs if held else [])], sampler, embedding)
+    targets = np.concatenate([data.targets, held.targets]) if held else data.targets
+    given = rows, targets, data.groups, len(data.space), recipe.search, recipe.train.seed
+    count, spec = len(data) if held else None, sampler.input_spec
     chosen: dict[str, Chosen] = {}
     voices = []
     for kind, options, how in members(recipe):
         key = json.dumps([kind, options], sort_keys=True)
         if key not in chosen:
-            chosen[key] = choose(kind, options, rows, data.targets, data.groups, labels, recipe.search, seed)
-        voices.append((chosen[key], calibrate(how, chosen[key].held_out, data.targets)))
-    return TrainedRows(voices, sampler, embedding), sampler
+            chosen[key] = choose(kind, options, *given, count=count, spec=spec)
+        voices.append((chosen[key], calibrate(how, chosen[key].held_out, (held or data).targets)))
+    return TrainedRows(voices, sampler, embedding, data.space.multilabel, held is None), sampler
 
 
 def members(recipe: Recipe) -> list[tuple[str, dict[str, Any], Kind]]:
@@ -150,13 +161,16 @@ def members(recipe: Recipe) -> list[tuple[str, dict[str, Any], Kind]]:
     kind, options = recipe.network.kind, recipe.network.options
     _, settings = open_network(kind, options)
     modality = get_modality(recipe.modality)
-    if modality.kind != "row" and modality.unit != "face":
+    if kind not in OF_ROWS:
+        if modality.kind != "text":
+            raise RecipeError(f"network.kind: {kind!r} learns from texts")
+    elif modality.kind != "row" and modality.unit != "face":
         raise RecipeError(f"network.kind: {kind!r} learns from rows of numbers, or from faces through network.embed")
-    if bool(settings.embed) != (modality.kind != "row"):
+    elif bool(settings.embed) != (modality.kind != "row"):
         lacking = "for pictures, name the face model that makes rows of them, such as face"
         raise RecipeError(f"network.embed: {'rows need none' if settings.embed else lacking}")
     if recipe.export.quantize != "none":
-        raise RecipeError(f"export.quantize: the network {kind} has no large weights to keep in 8 bits")
+        raise RecipeError(f"export.quantize: the network {kind} is not kept in 8 bits")
     if kind != "vote":
         return [(kind, options, "temperature")]
     found = []
@@ -175,12 +189,15 @@ def members(recipe: Recipe) -> list[tuple[str, dict[str, Any], Kind]]:
 
 
 def rows_of(inputs: Sequence[Any], sampler: Sampler, embedding: Embedding | None) -> np.ndarray:
-    """What is learned from, float32 (n, d)."""
+    """What is learned from: float32 (n, d), or token ids int64 (n, length)."""
     parts = []
     for at in range(0, len(inputs), _BATCH):
         batch = sampler.collate(inputs[at : at + _BATCH])
         parts.append(batch if embedding is None else embedding.rows(batch))
-    return np.concatenate(parts)
+    longest, pad = max(part.shape[1] for part in parts), sampler.input_spec.get("pad_id", 0)
+    return np.concatenate([
+        np.pad(part, ((0, 0), (0, longest - part.shape[1])), constant_values=pad) for part in parts
+    ])  # fmt: skip
 
 
 def _opened(recipe: Recipe, embed: str, data: Dataset) -> tuple[Sampler, Embedding | None]:

@@ -36,7 +36,7 @@ from mien.inputs import to_write
 from mien.labels import SPACES
 from mien.modality import Sampler, load
 from mien.model import ExpertsEntry, LabelsEntry, Manifest
-from mien.networks import OF_ROWS
+from mien.networks import AT_ONCE, OF_ROWS
 from mien.output.terminal import progress
 from mien.runtime import probabilities_of
 from mien.training.card import INNER
@@ -169,7 +169,8 @@ def _open_sets(recipe: Recipe, data: str | Dataset | Sequence[str | Dataset]) ->
         if part.modality != recipe.modality:
             raise DataError(f"{spec} holds {part.modality}; the recipe {recipe.name} learns from {recipe.modality}")
         if not sets:
-            part = with_splits(part, recipe.train.seed, validate=recipe.network.kind not in OF_ROWS)
+            in_folds = recipe.network.kind in OF_ROWS and recipe.search.folds > 0
+            part = with_splits(part, recipe.train.seed, validate=not in_folds)
         sets.append((spec, part))
     return sets
 
@@ -279,10 +280,10 @@ def _validated(dataset: Dataset, validate: bool) -> Dataset:
 def _fit(
     recipe: Recipe, sets: list[Dataset], valid: Dataset | None, folder: Path, resume: bool
 ) -> tuple[Trained, Sampler]:
-    if recipe.network.kind in OF_ROWS:
+    if recipe.network.kind in AT_ONCE:
         from mien.training.rows import train_rows
 
-        return train_rows(recipe, sets)
+        return train_rows(recipe, sets, valid)
     assert valid is not None  # see with_splits
     from mien.training.network import train_network
 

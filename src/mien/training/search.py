@@ -1,10 +1,10 @@
-"""Settings chosen by cross-validation inside the training data: a grid search over folds of whole groups."""
+"""Settings chosen by a grid search: by cross-validation in folds of whole groups, or on validation data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ from threadpoolctl import threadpool_limits
 
 from mien.datasets.splits import folds
 from mien.errors import DataError, require
+from mien.evaluation.metrics import tuned_metrics
 from mien.networks import open_network
-from mien.networks.rows import logits_of
+from mien.networks.rows import learnable, logits_of
 from mien.output.terminal import progress
-from mien.runtime import usable_threads
+from mien.runtime import probabilities_of, usable_threads
 from mien.training.log import LOGGER
 from mien.training.recipe import SearchSettings
 
@@ -32,9 +33,10 @@ class Chosen:
     Attributes:
         module: of the network; see :mod:`mien.networks.rows`.
         model: the estimator, learned from all training rows.
-        held_out: logits of the training rows, float64 (n, labels), each by a model that had not learned from its group.
-        facts: what was tried, ready for JSON: "kind", "by", "folds", "groups", "best", and "tried", the best first:
-            "settings", "mean" and "std" over the folds.
+        held_out: logits of the training rows, float64 (n, labels), each by a model that had not learned from its group;
+            or of the validation rows, where the settings were chosen on these.
+        facts: what was tried, ready for JSON: "kind", "by", "folds" (0: on validation rows), "groups", "best", and
+            "tried", the best first: "settings", "mean" and "std" over the folds.
     """
 
     module: ModuleType
@@ -56,25 +58,34 @@ def choose(
     labels: int,
     settings: SearchSettings,
     seed: int,
+    *,
+    count: int | None = None,
+    spec: Mapping[str, int] = MappingProxyType({}),
 ) -> Chosen:
     """Try all settings of a network of rows, and learn with the best from all rows.
 
     Args:
         kind, options: as in a recipe's ``network``.
-        rows: float (n, d).
-        targets: int (n,).
+        rows: float (n, d), or token ids int64 (n, length).
+        targets: int (n,), or 0/1 (n, labels).
         groups: n keys; rows that share one are held out together. None: the folds are stratified by label alone.
         labels: how many there are.
+        count: how many rows to learn from, the first ones; settings are chosen on the others. None: all, in folds.
+        spec: what the sampler says of its inputs.
 
     Raises:
         DataError: too few groups, rows or labels to search with.
     """
     module, own = open_network(kind, options)
-    rows = rows.astype(np.float64)
-    estimator, grid = module.search(own, seed)
-    splits = inner_splits(targets, groups, settings, seed)
+    rows = learnable(rows)
+    estimator, grid = module.search(own, seed, **spec)
+    if count is None:
+        splits = inner_splits(targets, groups, settings, seed)
+    else:
+        splits = [(np.arange(count), np.arange(count, len(rows)))]
     candidates = len(ParameterGrid(grid))
-    LOGGER.info(f"{kind}: trying {candidates} settings in {len(splits)} inner folds")
+    where = f"in {len(splits)} inner folds" if count is None else "on the validation data"
+    LOGGER.info(f"{kind}: trying {candidates} settings {where}")
     search = GridSearchCV(estimator, grid, cv=splits, refit=False, error_score="raise")
     jobs = min(settings.jobs, usable_threads())
     with (
@@ -83,25 +94,52 @@ def choose(
         require("joblib", "train").parallel_config(backend="threading", n_jobs=jobs),
     ):
 
-        def score(model: BaseEstimator, held: np.ndarray, truth: np.ndarray) -> float:
+        def score(model: Any, held: np.ndarray, truth: np.ndarray) -> float:
             step(1)
-            said = model.predict(held)
-            if settings.by == "accuracy":
-                return float((said == truth).mean())
-            return float(f1_score(truth, said, average="macro", zero_division=0))
+            return _figure(settings.by, model, held, truth, labels)
 
         try:
             if any(len(np.unique(targets[learn])) < 2 for learn, _ in splits):
                 raise ValueError("one label only")
             search.set_params(scoring=score).fit(rows, targets)
-            best = clone(estimator).set_params(**search.best_params_)
-            held_out = _held_out(best, rows, targets, splits[: len(splits) // settings.repeats], labels)
-            best.fit(rows, targets)
+            best = clone(estimator).set_params(**search.best_params_).fit(rows[:count], targets[:count])
+            if count is None:
+                held_out = _held_out(best, rows, targets, splits[: len(splits) // settings.repeats], labels)
+            else:
+                held_out = logits_of(best, rows[count:], labels)
         except ValueError as error:  # such as too many rows for a kernel
             raise DataError(f"{kind} cannot learn from these rows: {error}") from error
-    results = search.cv_results_
+    tried = _tried(search.cv_results_)
+    facts = {
+        "kind": kind,
+        "by": settings.by,
+        "folds": len(splits) if count is None else 0,
+        "groups": 0 if groups is None else len(np.unique(groups.astype(str))),
+        "best": tried[0]["settings"],
+        "candidates": candidates,
+        "tried": tried,
+    }
+    chosen = ", ".join(f"{name} {value}" for name, value in tried[0]["settings"].items())
+    spread = f" (± {tried[0]['std']:.4f} over the folds)" if count is None else ""
+    LOGGER.info(f"{kind}: {settings.by} {tried[0]['mean']:.4f}{spread} with {chosen}")
+    return Chosen(module, best, held_out, facts)
+
+
+def _figure(by: str, model: Any, rows: np.ndarray, targets: np.ndarray, labels: int) -> float:
+    """What a fitted estimator is judged by, on rows that it had not learned from."""
+    if targets.ndim == 2:
+        said = probabilities_of(logits_of(model, rows, labels), True)
+        return float(tuned_metrics(targets, said, [str(label) for label in range(labels)])[by])
+    said = model.predict(rows)
+    if by == "accuracy":
+        return float((said == targets).mean())
+    return float(f1_score(targets, said, average="macro", zero_division=0))
+
+
+def _tried(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Settings and figures of a grid search, the best first."""
     order = np.argsort(-results["mean_test_score"], kind="stable")[:_TOLD]
-    tried: list[dict[str, Any]] = [
+    return [
         {
             "settings": _as_in_recipe(results["params"][at]),
             "mean": round(float(results["mean_test_score"][at]), 6),
@@ -109,18 +147,6 @@ def choose(
         }
         for at in order.tolist()
     ]
-    facts = {
-        "kind": kind,
-        "by": settings.by,
-        "folds": len(splits),
-        "groups": 0 if groups is None else len(np.unique(groups.astype(str))),
-        "best": tried[0]["settings"],
-        "candidates": candidates,
-        "tried": tried,
-    }
-    chosen = ", ".join(f"{name} {value}" for name, value in tried[0]["settings"].items())
-    LOGGER.info(f"{kind}: {settings.by} {tried[0]['mean']:.4f} (± {tried[0]['std']:.4f} over the folds) with {chosen}")
-    return Chosen(module, best, held_out, facts)
 
 
 def inner_splits(
@@ -153,6 +179,8 @@ def _as_in_recipe(settings: Mapping[str, Any]) -> dict[str, Any]:
         found |= {"kernel": found.pop("estimator").kernel, "gamma": kernel.get_params()["gamma"]}
     if "class_weight" in found:
         found["balanced"] = found.pop("class_weight") == "balanced"
+    if "ngram_range" in found:
+        found["ngrams"] = found.pop("ngram_range")[1]
     return dict(sorted(found.items()))
 
 

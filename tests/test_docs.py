@@ -72,6 +72,8 @@ def test_the_architecture_names_files_that_exist() -> None:
     ("old", "new", "alike"),
     [
         ("epoch 1/4  loss 0.512  3 s", "epoch 1/4  loss 0.514  11 s", True),
+        ("epoch 1/4  train_accuracy 0.4167  3 s", "epoch 1/4  train_accuracy 0.4375  3 s", True),
+        ("accuracy 0.4167", "accuracy 0.4375", False),
         ("epoch 1/4  loss 0.512  3 s", "epoch 1/5  loss 0.512  3 s", False),
         ("joy ████▌ 19%", "joy ████▋ 20%", True),
         ("joy ████▌ 19%", "joy ████▋ 30%", False),

@@ -132,7 +132,7 @@ def attempt(kind: Kind, case: Case) -> dict[str, Any]:
     path.write_bytes(data)
     seconds, memory = limits(kind, len(data))
     before = _peak_from_now()
-    faulthandler.dump_traceback_later(seconds * 4 + _HANGS, exit=True)
+    faulthandler.dump_traceback_later(seconds * 8 + _HANGS, exit=True)
     start = time.process_time()
     found: dict[str, Any] = {}
     try:
@@ -159,8 +159,10 @@ def attempt(kind: Kind, case: Case) -> dict[str, Any]:
             "traceback": lines[-40:],
         }
     took = time.process_time() - start
-    faulthandler.cancel_dump_traceback_later()
     peak = max(0, _peak() - before)
+    if found["got"] != "finding" and took > seconds:
+        took = min(took, _seconds_again(kind, path))  # the first time may have paid for imports
+    faulthandler.cancel_dump_traceback_later()
     if found["got"] != "finding":
         if took > seconds:
             found = {"got": "finding", "what": f"took {took:.1f} s of at most {seconds:.1f}", "same": "time"}
@@ -170,6 +172,13 @@ def attempt(kind: Kind, case: Case) -> dict[str, Any]:
     shutil.rmtree(guard.folder, ignore_errors=True)
     guard.folder.mkdir(exist_ok=True)
     return found | {"s": round(took, 3), "mb": round(peak / 1e6, 1), "bytes": len(data)}
+
+
+def _seconds_again(kind: Kind, path: Path) -> float:
+    start = time.process_time()
+    with suppress(Exception), guard.watching():
+        kind.check(path)
+    return time.process_time() - start
 
 
 def _peak_from_now() -> int:

@@ -46,7 +46,9 @@ def batch(rows: int, length: int) -> np.ndarray:
 
 
 def run(path, ids: np.ndarray) -> np.ndarray:
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.x64quantprecision", "1")  # as mien runs it: sums in 16 bits overflow
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: ids})[0]
 
 

@@ -48,7 +48,7 @@ def delay(server: Server) -> float:
 
 @pytest.mark.parametrize("name", SENT)
 def test_no_request_delays_the_health_check(target: Server, name: str) -> None:
-    for seconds in (1, 2, 3):  # a machine may have something else to do
+    for seconds in (1, 2, 3, 3, 3):  # a machine may have something else to do
         longest = 0.0
         with attacking(target.port, name, seconds, 8) as attack:
             while attack.poll() is None:

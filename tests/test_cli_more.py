@@ -210,7 +210,7 @@ def test_models(run_cli: RunCli, tiny_model: Path, tmp_path: Path) -> None:
     assert json.loads(shown.stdout) == json.loads((tiny_model / "manifest.json").read_text("utf-8"))
     assert "tiny" in run_cli("models", "show", tiny_model).stdout
     digest = json.loads(shown.stdout)["digest"]
-    verified = f"tiny: 3 files are as they were written\n  {digest}\n"
+    verified = f"tiny: 4 files are as they were written\n  {digest}\n"
     assert run_cli("models", "verify", tiny_model).stdout == verified
     assert run_cli("models", "verify", tiny_model, "--digest", digest).stdout == verified
     copy = Path(shutil.copytree(tiny_model, tmp_path / "copy"))

@@ -140,7 +140,8 @@ uses = {{
     "evaluate": lambda: evaluate("text-carer", data="table:d.csv", split="all").to_dict(),
     "load": lambda: load("text-carer").predict("glad"), "open_dataset": lambda: open_dataset("table:d.csv"),
     "predict": lambda: predict("i am glad"), "train": lambda: train("text-gru", data="table:d.csv"),
-    "predict_many": lambda: list(mien.predict_many(["i am glad"])), "bgr": lambda: None,
+    "predict_many": lambda: list(mien.predict_many(["i am glad"])), "bgr": lambda: None, "open_chat": lambda: None,
+    "to_frame": lambda: mien.to_frame([]),
 }}
 for name in sorted(mien.__all__):
     value = getattr(mien, name)

@@ -167,3 +167,10 @@ def layout(pipeline: Pipeline) -> list[dict[str, Any]]:
         {"name": "tfidf", "type": "TfidfVectorizer", "output": [1, features], "parameters": features},
         {"name": "linear", "type": "LogisticRegression", "output": [1, labels], "parameters": count},
     ]
+
+
+def weights(pipeline: Pipeline) -> dict[str, np.ndarray]:
+    """What it learned, float32: weights (classes, features), bias (classes,), idf (features,)."""
+    model = pipeline.named_steps["classify"]
+    arrays = {"weights": model.coef_, "bias": model.intercept_, "idf": pipeline.named_steps["tfidf"].idf_}
+    return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}

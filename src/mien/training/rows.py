@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import numpy as np
 import onnx
+from safetensors.numpy import save
 
 from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
@@ -104,8 +105,13 @@ class TrainedRows:
         first = [] if self.embedding is None else self.embedding.layout()
         return [*first, *(row for rows in own for row in rows)]
 
-    def weights(self) -> None:
-        """There are none to go on from: such a network is learned all at once."""
+    def weights(self) -> bytes | None:
+        """The content of ``weights.safetensors``, where the network has plain arrays to keep."""
+        module, model = self.members[0][0].module, self.members[0][0].model
+        if not hasattr(module, "weights"):
+            return None
+        content: bytes = save(module.weights(model))
+        return content
 
     def _logits(self, rows: np.ndarray) -> np.ndarray:
         return self._together([member.logits(rows) for member, _ in self.members])

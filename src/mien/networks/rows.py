@@ -6,7 +6,8 @@ Such a network is learned by scikit-learn or XGBoost from rows, of numbers or of
 - ``search(settings, seed, **spec) -> (estimator, grid)``: an estimator of scikit-learn with ``decision_function`` that
   skl2onnx can write, and what :class:`sklearn.model_selection.GridSearchCV` tries on it; *spec* is what the sampler
   says of its inputs (``input_spec``);
-- ``layout(estimator) -> list``: one row per step: name, type, output shape, parameters.
+- ``layout(estimator) -> list``: one row per step: name, type, output shape, parameters;
+- ``weights(estimator) -> dict``, where it has plain arrays to keep beside the network: name → array.
 """
 
 from __future__ import annotations

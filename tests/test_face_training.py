@@ -24,8 +24,9 @@ from mien.networks import cnn, mobilenet
 from mien.training.log import log_to
 from mien.training.loop import mixed, running_mean
 from mien.training.objective import Objective, soft_loss, source
-from mien.training.recipe import DistillSettings, TrainSettings, load_recipe
+from mien.training.recipe import load_recipe
 from mien.training.sampler import open_sampler
+from mien.training.settings import DistillSettings, TrainSettings
 
 SMALL = [
     "network.widths=[8,16]", "network.dense=16", "network.block_dropout=0", "network.dropout=0.1",

@@ -23,8 +23,8 @@ from mien.modalities.features.preprocess import Row
 from mien.networks import NEVER
 from mien.training.calibrate import calibrate
 from mien.training.export import fit_temperature
-from mien.training.recipe import SearchSettings
 from mien.training.search import choose, inner_splits
+from mien.training.settings import SearchSettings
 from rows_data import LABELS, dataset, rows, write_table
 
 SMALL = ["network.kernel=[rbf]", "network.shape=[none]", "network.c=[1]", "network.gamma=[1,900]", "search.folds=4"]

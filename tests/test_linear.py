@@ -23,8 +23,9 @@ from mien.networks.graph import tokens_network, with_classifiers
 from mien.networks.rows import logits_of, places
 from mien.runtime import Session, probabilities_of
 from mien.training.export import fit_temperature
-from mien.training.recipe import SearchSettings, load_recipe
+from mien.training.recipe import load_recipe
 from mien.training.search import choose
+from mien.training.settings import SearchSettings
 
 PAD = 3
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from mien.labels import SPACES, groups, make_space
 from mien.training.objective import Objective, Source, source
-from mien.training.recipe import DistillSettings, TrainSettings
+from mien.training.settings import DistillSettings, TrainSettings
 
 CARER, EKMAN, GO = SPACES["carer6"], SPACES["ekman7"], SPACES["goemotions28"]
 N = 9

@@ -10,10 +10,18 @@ import pytest
 import yaml
 
 import mien
-from mien.errors import RecipeError
+from conftest import one_line
+from mien.cli.train import train
+from mien.datasets import open_dataset
+from mien.errors import MienError, RecipeError
+from mien.labels import get_space
+from mien.modality import get_modality
+from mien.model import find_model
 from mien.networks import NETWORKS
 from mien.training import recipe as module
-from mien.training.recipe import Recipe, load_recipe, recipe_names, shipped
+from mien.training.needs import check_needs
+from mien.training.recipe import load_recipe, recipe_names, shipped
+from mien.training.settings import Recipe
 
 MINE = "name: mine\nnetwork: {kind: gru, hidden: 8}\ntrain: {epochs: 2}\n"
 
@@ -197,6 +205,75 @@ def test_settings_that_cannot_be_are_refused_before_training(settings, named, tm
 def test_a_recipe_of_an_earlier_name_is_still_found(kind):
     with pytest.warns(DeprecationWarning, match=f"the recipe {kind}-polish is now called {kind}-finetune"):
         assert load_recipe(f"{kind}-polish") == load_recipe(f"{kind}-finetune")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epohcs=3", "no setting 'epohcs'; did you mean 'epochs'?"),
+        ("hiden=3", "no setting 'hiden'; did you mean 'hidden'?"),
+        ("train.epohcs=3", "text-gru.yaml: train.epohcs: is no setting; did you mean 'epochs'?"),
+        ("trian.epochs=3", "text-gru.yaml: trian.epochs: is no setting; did you mean 'train'?"),
+        ("network.hiden=3", "network.hiden: is no setting; did you mean 'hidden'?"),
+        ("train.optimizer.lr=3", "text-gru.yaml: train.optimizer.lr: is no setting"),
+        ("train.epochs.first=3", "train.epochs.first: train.epochs holds a value, not settings"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_full_with_the_nearest_right_one(setting, message):
+    with pytest.raises(RecipeError) as caught:
+        check_needs(load_recipe("text-gru", [setting]))
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("setting", ["epochs=3", "train.batch_size=8", "learning_rate=0.1", "class_weights=true"])
+def test_settings_of_the_loop_are_refused_where_there_is_none(setting):
+    name = setting.partition("=")[0].removeprefix("train.")
+    recipe = load_recipe("text-linear", [setting])
+    with pytest.raises(RecipeError) as caught:
+        check_needs(recipe, settings=[setting])
+    assert str(caught.value) == (
+        f"train.{name}: the network linear is learned all at once and has no such setting; of train it has: seed"
+    )
+    check_needs(recipe, settings=["seed=3", "network.c=[1]"])
+
+
+def test_an_option_of_train_is_a_setting(tmp_path, monkeypatch):
+    given: list[str] = []
+    monkeypatch.setattr("mien.training.run.train", lambda *_, settings, **__: given.extend(settings) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train("text-gru", ["x"], tmp_path, 3, 7, 8, 0.5, ["epochs=9", "patience=2"])
+    recipe = load_recipe("text-gru", given).train
+    assert (recipe.epochs, recipe.seed, recipe.batch_size, recipe.learning_rate, recipe.patience) == (3, 7, 8, 0.5, 2)
+
+
+def test_the_command_takes_them_and_hides_internal_recipes(run_cli):
+    for option in ("--epochs", "--batch-size", "--learning-rate"):
+        assert option[2:].replace("-", "_") in one_line(run_cli("train", "text-linear", "--data", "x", option, 1))
+    hidden = {name for name in shipped() if load_recipe(name).internal}
+    shown, everything = (
+        {line.split()[0] for line in run_cli("train", "list", *more).stdout.splitlines()} for more in ([], ["--all"])
+    )
+    assert hidden
+    assert (shown, everything) == (set(shipped()) - hidden, set(shipped()))
+
+
+@pytest.mark.parametrize(
+    ("function", "word", "near"),
+    [
+        (load_recipe, "text-grue", "text-gru"),
+        (find_model, "fcae", "face"),
+        (open_dataset, "ravdes:clips/", "ravdess"),
+        (open_dataset, "table:x.csv?labl=y", "label"),
+        (get_space, "ekmn7", "ekman7"),
+        (get_modality, "sceen", "scene"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_nearest(function, word, near):
+    with pytest.raises((MienError, KeyError), match=f"; did you mean '{near}'"):
+        function(word)
+    with pytest.raises((MienError, KeyError)) as caught:
+        function(word.replace(word.partition(":")[0].partition("-")[0], "qqqqqqq"))
+    assert "did you mean" not in str(caught.value)
 
 
 def test_a_recipe_of_another_package(tmp_path, monkeypatch):

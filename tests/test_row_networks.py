@@ -25,8 +25,9 @@ from mien.networks.graph import rows_network, with_classifiers
 from mien.networks.rows import logits_of, places
 from mien.networks.svm import KernelSVC, LaplacianKernel
 from mien.runtime import Session
-from mien.training.recipe import SearchSettings, load_recipe
+from mien.training.recipe import load_recipe
 from mien.training.search import choose
+from mien.training.settings import SearchSettings
 from rows_data import rows
 
 NUMBERS, TARGETS, _ = rows(labels=4)

@@ -36,9 +36,10 @@ from mien.training.log import log_to
 from mien.training.objective import Objective, source, weighted_squares
 from mien.training.package import halved
 from mien.training.ratings import Ratings, correlations
-from mien.training.recipe import DistillSettings, TrainSettings, load_recipe
+from mien.training.recipe import load_recipe
 from mien.training.run import with_splits
 from mien.training.sampler import open_sampler
+from mien.training.settings import DistillSettings, TrainSettings
 from mien.training.stages import Stages
 from mien.training.start import start_from, start_head
 

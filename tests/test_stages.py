@@ -15,7 +15,8 @@ from mien.networks import cnn, mobilenet
 from mien.networks.base import Network
 from mien.training.log import log_to
 from mien.training.network import train_network
-from mien.training.recipe import TrainSettings, load_recipe
+from mien.training.recipe import load_recipe
+from mien.training.settings import TrainSettings
 from mien.training.stages import Stages
 
 SMALL = [

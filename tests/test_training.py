@@ -31,8 +31,9 @@ from mien.training import run as runs
 from mien.training.folder import prepare_run_dir
 from mien.training.log import log_to
 from mien.training.network import teacher_probabilities
-from mien.training.recipe import DistillSettings, load_recipe
+from mien.training.recipe import load_recipe
 from mien.training.sampler import open_sampler
+from mien.training.settings import DistillSettings
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.slow

@@ -16,11 +16,13 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any, TextIO
 
 LONGEST = 200  # characters of an input that a message quotes
 _MESSAGE = 1000
+_NEAR = 0.75  # how like a name must be to be the one that was meant, as difflib counts
 # C0, DEL, C1, line and paragraph separators, and what turns the direction of writing.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069]")
 _LAYOUT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069]")  # all but tab and line feed
@@ -98,13 +100,14 @@ _INVALID = {
 }  # fmt: skip
 
 
-def invalid(error: Any, given: Any, start: str = "") -> str:
+def invalid(error: Any, given: Any, start: str = "", known: Sequence[str] = ()) -> str:
     """The first value that a pydantic error is about: its full path, what it must be, and what it is, in one line.
 
     Args:
         error: a ``pydantic.ValidationError``.
         given: what was validated.
         start: the path of that, such as "preprocess".
+        known: the paths that there are, of which the nearest to a wrong one is named.
     """
     found: dict[str, list[str]] = {}
     shown: dict[str, str] = {}
@@ -124,8 +127,20 @@ def invalid(error: Any, given: Any, start: str = "") -> str:
         if wrong not in found.setdefault(name, []):
             found[name].append(wrong)
         shown[name] = "" if kind in ("missing", "extra_forbidden", "value_error") else f", not {repr(value)[:60]}"
+        if kind == "extra_forbidden":
+            above = name.rpartition(".")[0]  # which is right, and would make everything below it look near
+            ends = [one[len(above) :].strip(".").partition(".")[0] for one in known if one.startswith(f"{above}.")]
+            shown[name] = did_you_mean(path[-1], ends if above else [one.partition(".")[0] for one in known])
     name = next(iter(found))
     return f"{name}: {' or '.join(found[name]).replace(' or must be ', ' or ')}{shown[name]}"
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """The end of a message: the nearest of the names that there are, or nothing where none is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(str(word)[:LONGEST].lower(), list(known), 1, _NEAR)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def printable(text: str, *, layout: bool = False) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from mien.errors import did_you_mean
+
 
 @dataclass(frozen=True)
 class Emotion:
@@ -276,7 +278,8 @@ def get_space(space: str | LabelSpace) -> LabelSpace:
     try:
         return SPACES[space]
     except KeyError:
-        raise KeyError(f"no label space {str(space)[:80]!r}; there are: {', '.join(SPACES)}") from None
+        near = did_you_mean(space, SPACES)
+        raise KeyError(f"no label space {str(space)[:80]!r}; there are: {', '.join(SPACES)}{near}") from None
 
 
 def groups(source: str | LabelSpace, target: str | LabelSpace) -> list[list[int]]:

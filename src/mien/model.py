@@ -38,7 +38,7 @@ from pydantic import (
     model_validator,
 )
 
-from mien.errors import MienError, ModelError, invalid, quoted
+from mien.errors import MienError, ModelError, did_you_mean, invalid, quoted
 from mien.files import check_listed, digest_of, flush, read_json, read_listed, sha256
 from mien.graphs import check_graph
 from mien.inputs import exists, to_write
@@ -351,7 +351,9 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     known = ", ".join(shipped()) or "none"
     if exists(path) and path.is_dir():
         raise ModelError(f"{path} is not a model folder: {MANIFEST} is missing")
-    raise ModelError(f"no model {quoted(model)!r}: neither a folder nor a shipped model ({known})")
+    raise ModelError(
+        f"no model {quoted(model)!r}: neither a folder nor a shipped model ({known}){did_you_mean(model, shipped())}"
+    )
 
 
 def read_model(model: str | os.PathLike[str], digest: str | None = None) -> tuple[Path, Manifest, dict[str, bytes]]:

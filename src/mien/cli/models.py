@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.usage import AsJson, console, log, print_document, target
-from mien.errors import print_line, printable, require
+from mien.errors import did_you_mean, print_line, printable, require
 
 if TYPE_CHECKING:
     from mien.model import Manifest
@@ -28,7 +28,7 @@ def models(
     from mien.model import find_model, read_manifest, shipped, verify
 
     if verb not in _VERBS:
-        raise typer.BadParameter(f"{verb!r}; there are: {', '.join(_VERBS)}")
+        raise typer.BadParameter(f"{verb!r}; there are: {', '.join(_VERBS)}{did_you_mean(verb, _VERBS)}")
     if verb == "show" and model is None:
         raise typer.BadParameter(f"name the model: {', '.join(shipped())}")
     if digest and (model is None or verb != "verify"):

@@ -10,7 +10,7 @@ import typer
 
 from mien.cli.inputs import CHAT, Inputs, resolve
 from mien.cli.usage import AsJson, target
-from mien.errors import InputError, cut, quoted
+from mien.errors import InputError, cut, did_you_mean, quoted
 from mien.inputs import exists
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ def _misused(
     names = (*modality_names(), CHAT) if modality else ()
     wrong = {
         "--json prints and --out writes; take one of them": as_json and out,
-        f"--as {modality!r}; there are: {', '.join(names)}": modality and modality not in names,
+        f"--as {modality!r}; there are: {', '.join(names)}{did_you_mean(modality, names)}": modality
+        and modality not in names,
         f"--dates {dates!r}; there are: dmy, mdy, ymd": dates and dates not in ("dmy", "mdy", "ymd"),
         "--fps or --frames; take one of them": fps is not None and frames is not None,
         f"--fps must be above 0 and at most 1000, not {fps or 0:g}": fps is not None and not 0 < fps <= 1000,

@@ -17,7 +17,13 @@ def train(
         list[str] | None, typer.Option("--data", help="DATASET:PATH; further ones are learned from besides the first.")
     ] = None,
     out: Annotated[Path | None, target("The run folder; runs/RECIPE-N if not given.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as train.epochs=3")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training data, at most.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything that is drawn by chance.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Its peak.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any setting of the recipe: key=value, such as train.patience=5")
+    ] = None,
     folds: Annotated[
         str | None, typer.Option(help="Cross-validate: a column that names the folds, or how many to make.")
     ] = None,
@@ -29,14 +35,23 @@ def train(
             help="Begin with this run's or model folder's weights of the same network; other labels get a new head.",
         ),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Of 'list': also the recipes that are steps of making what ships.")
+    ] = False,
 ) -> None:
     """Train a model: run folder with config, history, checkpoints, report and model."""
     from mien.training.recipe import as_setting, load_recipe, recipe_names
 
     if recipe == "list":
-        for name in recipe_names():
-            print_line(f"{name:18} {load_recipe(name).summary}")
+        recipes = {name: load_recipe(name) for name in recipe_names()}
+        shown = {name: found for name, found in recipes.items() if everything or not found.internal}
+        for name, found in shown.items():
+            print_line(f"{name:18} {found.summary}")
+        if len(shown) < len(recipes):
+            log(f"{len(recipes) - len(shown)} more with --all: steps of making what ships")
         return
+    if everything:
+        raise typer.BadParameter("is for 'list'", param_hint="--all")
     if not data:
         raise typer.BadParameter("name the data to train on, such as --data carer:emotion/", param_hint="--data")
     if resume and not out:
@@ -45,7 +60,9 @@ def train(
     from mien.training.folder import CONFIG, next_folder
     from mien.training.log import log_to
 
-    chosen = [*(settings or []), *([as_setting("train.start", start)] if start else [])]
+    options = {"epochs": epochs, "seed": seed, "batch_size": batch_size, "learning_rate": learning_rate, "start": start}
+    named = [as_setting(f"train.{name}", value) for name, value in options.items() if value is not None]
+    chosen = [*(settings or []), *named]
     folder = out or next_folder(load_recipe(recipe, chosen).name)
     try:
         with log_to(log):
@@ -55,9 +72,9 @@ def train(
             raise MienError("stopped before training began") from None
         added = [*([] if out else ["--out", str(folder)]), *([] if resume else ["--resume"])]
         raise stopped(f"the {'folds and ' if folds else ''}epochs done are kept", *added) from None
-    found = {name: done.metrics.get(name) for name in ("accuracy", "macro_f1", "map")}
-    found |= {f"{name}_pearson": row["pearson"] for name, row in done.metrics.get("ratings", {}).items()}
-    figures = "  ".join(f"{name} {value:.4f}" for name, value in found.items() if value is not None)
+    figures_of = {name: done.metrics.get(name) for name in ("accuracy", "macro_f1", "map")}
+    figures_of |= {f"{name}_pearson": row["pearson"] for name, row in done.metrics.get("ratings", {}).items()}
+    figures = "  ".join(f"{name} {value:.4f}" for name, value in figures_of.items() if value is not None)
     over = done.metrics.get("folds")
     log(f"{'held-out folds' if over else 'validation'}: {figures}")
     if over:

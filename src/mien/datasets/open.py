@@ -17,7 +17,7 @@ from mien.datasets.dataset import Dataset, Problem
 from mien.datasets.lines import shown
 from mien.datasets.rows import Info, Items, Row, assemble, space_of
 from mien.datasets.splits import folds, split_rows, strata
-from mien.errors import DataError, InputError, quoted
+from mien.errors import DataError, InputError, did_you_mean, quoted
 from mien.inputs import local
 from mien.labels import SPACES, LabelSpace, get_space
 from mien.plugins import import_object, load_plugin, plugin_names
@@ -115,11 +115,14 @@ def open_dataset(spec: str, *, column: str | None = None, progress: Progress | N
     definition = _find(name)
     if definition is None:
         names = dict.fromkeys((*_BUILT_IN, *_DEFINED, *OLD_READERS, *plugin_names("mien.datasets")))
-        raise DataError(f"no data set {quoted(name)!r} in {quoted(spec)!r}; there are: {', '.join(names)}")
+        near = did_you_mean(name, names)
+        raise DataError(f"no data set {quoted(name)!r} in {quoted(spec)!r}; there are: {', '.join(names)}{near}")
     own = definition.options()
     kinds = get_type_hints(Shared) | own
     if unknown := [option for option in given if option not in kinds]:
-        raise DataError(f"{name} has no option {unknown[0]!r}; it has: {', '.join(dict.fromkeys((*own, *kinds)))}")
+        near = did_you_mean(unknown[0], kinds)
+        has = ", ".join(dict.fromkeys((*own, *kinds)))
+        raise DataError(f"{name} has no option {unknown[0]!r}; it has: {has}{near}")
     values = {option: _converted(path, option, value, kinds[option]) for option, value in given.items()}
     if column is not None and "by" in own:
         values["by"] = tuple(dict.fromkeys((*values.get("by", ()), column)))

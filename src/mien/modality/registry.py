@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from mien.errors import ModelError, quoted
+from mien.errors import ModelError, did_you_mean, quoted
 from mien.inputs import Kind
 from mien.plugins import import_object, load_plugin, plugin_names
 
@@ -83,7 +83,9 @@ def get_modality(name: str) -> Modality:
     else:
         found = load_plugin("mien.modalities", name)
     if not isinstance(found, Modality):
-        raise ModelError(f"this mien has no modality {quoted(name)!r}; there are: {', '.join(modality_names())}")
+        names = modality_names()
+        near = did_you_mean(name, names)
+        raise ModelError(f"this mien has no modality {quoted(name)!r}; there are: {', '.join(names)}{near}")
     return found
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mien.errors import RecipeError, invalid, require
+from mien.errors import RecipeError, did_you_mean, invalid, require
 from mien.plugins import load_plugin, plugin_names
 
 OPSET = 20  # of ONNX, in which all are written
@@ -55,7 +55,8 @@ def open_network(kind: str, options: Mapping[str, Any]) -> tuple[ModuleType, Any
     try:
         return module, module.Settings.model_validate(options)
     except ValidationError as error:
-        raise RecipeError(invalid(error, dict(options), "network")) from error
+        known = [f"network.{name}" for name in module.Settings.model_fields]
+        raise RecipeError(invalid(error, dict(options), "network", known)) from error
 
 
 def setting_names(kind: str) -> set[str]:
@@ -73,6 +74,7 @@ def _module_of(kind: str) -> ModuleType:
         return importlib.import_module(NETWORKS[kind])
     found: ModuleType | None = load_plugin("mien.networks", kind)
     if found is None:
-        there = ", ".join([*NETWORKS, *plugin_names("mien.networks")])
-        raise RecipeError(f"network.kind: no network {kind!r}; there are: {there}")
+        there = [*NETWORKS, *plugin_names("mien.networks")]
+        near = did_you_mean(kind, there)
+        raise RecipeError(f"network.kind: no network {kind!r}; there are: {', '.join(there)}{near}")
     return found

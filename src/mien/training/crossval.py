@@ -78,7 +78,7 @@ def cross_validate(
         RecipeError: the recipe or a setting is wrong, or *out* holds another run.
     """
     checked = load_recipe(recipe, list(settings))
-    check_needs(checked, report)
+    check_needs(checked, report, settings)
     first, *others = [data] if isinstance(data, str | Dataset) else list(data)
     column = folds if isinstance(folds, str) and not folds.isdecimal() else None
     dataset = open_dataset(first, column=column, progress=progress) if isinstance(first, str) else first

@@ -19,8 +19,9 @@ from mien.modality import Sampler, get_modality
 from mien.model import CHOOSER, NETWORK
 from mien.runtime import Session
 from mien.training.log import LOGGER, log_nothing, log_prefix
-from mien.training.recipe import NetworkSettings, Recipe, settings_of
+from mien.training.recipe import settings_of
 from mien.training.sampler import open_sampler
+from mien.training.settings import NetworkSettings, Recipe
 
 
 def split_groups(

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from mien.errors import MienError, RecipeError
 from mien.files import Held, atomic_write, translate_os_errors
 from mien.training.plain_yaml import read_yaml
-from mien.training.recipe import Recipe
+from mien.training.settings import Recipe
 
 CONFIG = "config.yaml"
 _PACKAGES = ("mien", "numpy", "onnxruntime", "tokenizers")
@@ -53,8 +53,9 @@ def prepare_run_dir(folder: Path, config: dict[str, Any], resume: bool, begun: b
             if not resume:
                 raise RecipeError(f"{folder} holds a run already; resume it (--resume) or name another (--out)")
             before = _completed(_read(path))
-            if isinstance(before.get("recipe"), dict) and "summary" in before["recipe"]:  # words, which change nothing
-                before["recipe"]["summary"] = config["recipe"]["summary"]
+            if isinstance(before.get("recipe"), dict):
+                about = before["recipe"].keys() & {"summary", "internal"}  # which change nothing
+                before["recipe"] |= {name: config["recipe"][name] for name in about}
             parts = [_difference(key, before.get(key), now) for key, now in config.items() if before.get(key) != now]
             if parts:
                 raise RecipeError(f"{folder} holds a run with another {' and '.join(parts)}; resume it with its own")

@@ -32,7 +32,7 @@ from mien.output.terminal import progress
 from mien.training.batches import Batches
 from mien.training.log import LOGGER
 from mien.training.objective import Objective
-from mien.training.recipe import TrainSettings
+from mien.training.settings import TrainSettings
 from mien.training.stages import Stages
 from mien.training.validation import hits_of, logits_of, validation_figures
 

@@ -28,8 +28,8 @@ from mien.training.log import LOGGER
 from mien.training.loop import Loop
 from mien.training.objective import Objective, Source, source
 from mien.training.ratings import Ratings
-from mien.training.recipe import DistillSettings, Recipe, TrainSettings
 from mien.training.sampler import open_sampler
+from mien.training.settings import DistillSettings, Recipe, TrainSettings
 from mien.training.start import start_from, start_head
 from mien.training.validation import logits_of
 

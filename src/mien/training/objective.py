@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from mien.labels import LabelSpace, get_space, groups
 from mien.training.ratings import Ratings
-from mien.training.recipe import DistillSettings, TrainSettings
+from mien.training.settings import DistillSettings, TrainSettings
 
 _TINY = 1e-6
 _UNSEEN = 1e-4  # weight of a label that no sample of the batch carries

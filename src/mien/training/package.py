@@ -21,7 +21,7 @@ from mien.training.card import card
 from mien.training.experts import expert_files
 from mien.training.log import LOGGER, log_prefix
 from mien.training.ratings import Ratings, mean_correlation
-from mien.training.recipe import ExportSettings, Recipe
+from mien.training.settings import ExportSettings, Recipe
 
 CALIBRATION = 512  # samples on which the ranges of an 8-bit network are measured
 

@@ -23,9 +23,9 @@ from mien.training.calibrate import Calibration, Kind, calibrate
 from mien.training.embed import Embedding
 from mien.training.export import Reference
 from mien.training.ratings import Ratings
-from mien.training.recipe import Recipe
 from mien.training.sampler import open_sampler
 from mien.training.search import Chosen, choose
+from mien.training.settings import Recipe
 
 _BATCH = 64
 

@@ -46,8 +46,9 @@ from mien.training.log import LOGGER, log_prefix, log_to
 from mien.training.needs import check_needs
 from mien.training.package import Fitted, Trained, package_model, rewrite_manifest
 from mien.training.publish import headline
-from mien.training.recipe import Recipe, as_setting, load_recipe
+from mien.training.recipe import as_setting, load_recipe
 from mien.training.sampler import open_sampler
+from mien.training.settings import Recipe
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def train_once(
     """Train one model, without cross-validation; see :func:`train`."""
     started, begun = time.monotonic(), datetime.now(UTC)
     checked = load_recipe(recipe, settings)
-    check_needs(checked, report)
+    check_needs(checked, report, settings)
     sets = _open_sets(checked, data)
     first = sets[0][1]
     folder = to_write(out) if out else next_folder(checked.name)

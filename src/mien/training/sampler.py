@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mien.modality import Sampler, SamplerSettings, get_modality
 from mien.plugins import import_object
-from mien.training.recipe import Recipe, settings_of
+from mien.training.recipe import settings_of
+from mien.training.settings import Recipe
 
 
 def open_sampler(recipe: Recipe, pretrained: Path | None = None) -> Sampler:

@@ -21,7 +21,7 @@ from mien.networks.rows import learnable, logits_of
 from mien.output.terminal import progress
 from mien.runtime import probabilities_of, usable_threads
 from mien.training.log import LOGGER
-from mien.training.recipe import SearchSettings
+from mien.training.settings import SearchSettings
 
 _TOLD = 500  # settings whose figures a manifest keeps, the best ones
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from mien.errors import RecipeError
 from mien.networks.base import Network
-from mien.training.recipe import TrainSettings
+from mien.training.settings import TrainSettings
 
 
 class Stages:

@@ -67,4 +67,3 @@ def check(path: Path) -> bool:
         case "crash":
             ctypes.string_at(0)
     return True
-

@@ -1,7 +1,7 @@
 """Ask a running `mien serve` about texts, pictures and clips. Needs nothing but Python.
 
-    python examples/ask_server.py "i feel so loved today" party.jpg talk.mp4
-    python examples/ask_server.py --server https://mien.example.org --key SECRET --labels ekman7 "what a waste of money"
+python examples/ask_server.py "i feel so loved today" party.jpg talk.mp4
+python examples/ask_server.py --server https://mien.example.org --key SECRET --labels ekman7 "what a waste of money"
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -68,6 +68,27 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways_and_axe_finds_nothin
             wide = page.evaluate("[document.documentElement.scrollWidth, document.body.scrollWidth, innerWidth]")
             assert max(wide) == 360, view
             assert flaws(page) == [], view
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_the_api_shows_every_request_and_asks_nobody_else(
+    browser: Browser, page_server: Server, scheme: Any
+) -> None:
+    phone = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "color_scheme": scheme}
+    with watching(browser, f"http://127.0.0.1:{page_server.port}", **phone) as watched:
+        page = watched.open()
+        page.get_by_role("link", name="API").click()
+        page.wait_for_url("**/docs")
+        spec = page_server.get("/openapi.json").json()
+        asked = {f"{verb.upper()}{path}" for path, verbs in spec["paths"].items() for verb in verbs}
+        expect(page.locator("h3:has(.verb)")).to_have_count(len(asked))
+        assert set(page.locator("h3:has(.verb)").all_inner_texts()) == asked
+        assert {*spec["components"]["schemas"]} == set(page.locator("h3:not(:has(.verb))").all_inner_texts())
+        for summary in page.locator("summary").all():
+            summary.click()
+        assert "Too much to do" in page.locator("#read_text, #read_text ~ *").last.inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        assert flaws(page) == []
 
 
 def test_the_dark_is_dark_and_stays_as_it_was_set(browser: Browser, page_server: Server) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,12 +18,34 @@ import numpy as np
 import pytest
 
 import mien.serve
+import warm
+from conftest import cli_env
 from face_model import drawn_face
 from filmed import write_clip
-from serving import Server, serving
+from serving import Server, serving, until
 
 ROOT = Path(__file__).parents[1]
 DOCS = (ROOT / "docs/serving.md").read_text("utf-8")
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no pseudo-terminals here")
+def test_a_terminal_is_greeted_in_one_line_and_the_browser_opened(tmp_path: Path) -> None:
+    """``$BROWSER`` is what Python's webbrowser asks first."""
+    shown, show = tmp_path / "shown", tmp_path / "show"
+    show.write_text(f'#!/bin/sh\necho "$1" > {shown}.part && mv {shown}.part {shown}\n')
+    show.chmod(0o755)
+    terminal, end = os.openpty()
+    command = [sys.executable, "-m", "mien.cli", "serve", "--port", "0", "--model", "text-carer", "--open"]
+    env = {**cli_env(), "BROWSER": f"{show} %s"}
+    with open(terminal, "rb", 0) as screen, warm.Popen(command, stdin=subprocess.DEVNULL, stderr=end, env=env) as run:
+        os.close(end)
+        greeting = screen.readline().decode().strip()
+        until(shown.exists)
+        run.send_signal(signal.SIGINT)
+        assert run.wait(30) == 0
+    found = re.fullmatch(r"mien is at (http://127\.0\.0\.1:\d+), with text-carer\. Ctrl-C stops it\.", greeting)
+    assert found, greeting
+    assert shown.read_text().strip() == found[1]
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,7 @@ def serve(
     upload_timeout_s: Annotated[float, typer.Option(help="Seconds in which a request must have arrived.")] = 60,
     timeout_s: Annotated[float, typer.Option(help="Seconds in which it must then be answered.")] = 90,
     access_log: Annotated[bool, typer.Option(help="Whether each request is logged, as JSON on standard error.")] = True,
+    open_page: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
 ) -> None:
     """Serve the models over HTTP, with a page at / and an API at /v1/ (needs the extra serve)."""
     values: dict[str, Any] = dict(locals())

@@ -245,3 +245,4 @@ def _add_page(app: FastAPI, origins: Sequence[str]) -> None:
         if path.is_file() and path.name != _TEMPLATE:
             name = path.relative_to(_PAGE).as_posix()
             app.add_route("/" if name == "index.html" else f"/{name}", partial(send_file, path=path))
+    app.add_route("/docs", partial(send_file, path=_PAGE / "docs.html"))

@@ -7,16 +7,19 @@ import os
 import signal
 import socket
 import sys
+import threading
+import webbrowser
 
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from mien.errors import MienError
+from mien.errors import MienError, print_line
 from mien.serve.app import create_app
 from mien.serve.logs import JsonLines, log
 from mien.serve.settings import ServeSettings
 
 _KEEP_ALIVE = 15
+_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # what listens on all addresses is here at this one
 _SWITCH_SECONDS = 1e-4  # Python's 5 ms would let the threads that compute wait longer for its lock than they need it
 
 
@@ -55,17 +58,31 @@ def run(settings: ServeSettings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises it again once all is done: that is no failure
     with _listen(settings) as listening:
+        names = [served.name for served in models]
         host, port = listening.getsockname()[:2]
-        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        log.info("listening", extra={"fields": {"url": address, "models": [served.name for served in models]}})
+        page = _address(_HERE.get(host, host), port)  # that of all addresses is none to go to
         if sys.stderr.isatty():
-            print(f"mien is at {address} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+            outside = ", and at this machine's other addresses" if host in _HERE else ""
+            print_line(f"mien is at {page}{outside}, with {', '.join(names)}. Ctrl-C stops it.", sys.stderr)
+        else:
+            log.info("listening", extra={"fields": {"url": _address(host, port), "models": names}})
+        if settings.open_page:  # connections wait from now on; some browsers return when they are closed
+            threading.Thread(target=_show, args=(page,), daemon=True).start()
         uvicorn.Server(config).run([listening])
     if models.working:  # a thread that hangs in a native call would keep the process for ever
         log.error("stopped, with work that does not end", extra={"fields": {"models": models.working}})
         logging.shutdown()
         os._exit(1)
     log.info("stopped")
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _show(page: str) -> None:
+    if not webbrowser.open(page):
+        log.warning("no browser was found", extra={"fields": {"url": page}})
 
 
 def _listen(settings: ServeSettings) -> socket.socket:

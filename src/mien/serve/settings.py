@@ -57,6 +57,7 @@ class ServeSettings(BaseModel):
         upload_timeout_s: seconds in which a request must have arrived.
         timeout_s: seconds in which a request that arrived must be answered.
         access_log: whether every request is logged; problems are in any case.
+        open_page: whether :func:`mien.serve.run` shows the page in the browser of this machine.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -82,6 +83,7 @@ class ServeSettings(BaseModel):
     upload_timeout_s: float = Field(60, gt=0)
     timeout_s: float = Field(90, gt=0)
     access_log: bool = True
+    open_page: bool = False
 
     @property
     def max_body(self) -> int:

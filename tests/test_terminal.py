@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import itertools
 import json
 import os
@@ -10,6 +11,7 @@ import pty
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from rich.cells import cell_len
 
 import mien
 from conftest import cli_env
@@ -24,6 +27,9 @@ from face_model import drawn_face, face_model, video_model
 from filmed import write_clip
 from mien.cli.app import main
 from mien.errors import InputError, MienError
+from mien.model import read_card, read_manifest, shipped
+from mien.output.card import Card
+from mien.output.terminal import Terminal
 from mien.results import Result
 from result_pages import read_page
 
@@ -286,3 +292,16 @@ def test_labels_of_ones_own_have_a_color_of_their_own() -> None:
     assert len(set(colors)) == 3
     assert emotion("cross").color == emotion("Cross").color
     assert emotion("—").color == emotion("").color
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 400])
+def test_a_card_fits_the_terminal_and_loses_no_figure(width):
+    for folder in shipped().values():
+        text = read_card(folder, read_manifest(folder))
+        console = Terminal(width=width, file=io.StringIO(), highlight=False, emoji=False)
+        console.print(Card(text))
+        shown = console.file.getvalue()
+        assert max(cell_len(line) for line in shown.splitlines()) <= width
+        figures = Counter(re.findall(r"\d[\d.,]*\d", "".join(line for line in text.splitlines(True) if line[0] == "|")))
+        assert figures.total() > 20
+        assert not figures - Counter(re.findall(r"\d[\d.,]*\d", shown))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.usage import AsJson, console, log, print_document, target
-from mien.errors import did_you_mean, print_line, printable, require
+from mien.errors import did_you_mean, print_line, require
 
 if TYPE_CHECKING:
     from mien.model import Manifest
@@ -64,14 +64,13 @@ def _list(manifests: dict[str, Manifest], as_json: bool) -> None:
 
 
 def _show(folder: Path, manifest: Manifest, as_json: bool) -> None:
-    from rich.markdown import Markdown
-
     from mien.model import read_card
+    from mien.output.card import Card
 
     if as_json:
         print_document(manifest.model_dump(mode="json"))
     else:
-        console().print(Markdown(printable(read_card(folder, manifest), layout=True), hyperlinks=False))
+        console().print(Card(read_card(folder, manifest)), soft_wrap=False)
 
 
 def export(

@@ -79,7 +79,7 @@ def blocks(file: BinaryIO, path: Path) -> Iterator[bytes]:
     """
     limit = allowed_size(path) if path.suffix.lower() in PACKED else None
     size = 0
-    for block in stream_blocks(file):
+    for block in gathered(stream_blocks(file)):
         size += len(block)
         if limit is not None and size > limit:
             raise DataError(f"{path} unpacks to more than {limit:,} bytes, which no text does; unpack it yourself")
@@ -90,6 +90,21 @@ def stream_blocks(file: BinaryIO) -> Iterator[bytes]:
     """What a stream has, as it comes."""
     while block := cast(io.BufferedReader, file).read1(_BLOCK):
         yield block
+
+
+def gathered(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same in blocks of some size: a packed file may give a byte at a time, and a long line one from each."""
+    found = bytearray()
+    for part in parts:
+        if not found and len(part) >= _BLOCK // 2:
+            yield part
+            continue
+        found += part
+        if len(found) >= _BLOCK:
+            yield bytes(found)
+            found.clear()
+    if found:
+        yield bytes(found)
 
 
 def check_encoding(encoding: str | None) -> str | None:

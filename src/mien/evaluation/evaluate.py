@@ -125,7 +125,8 @@ def evaluate(
     rated = _rated(asked, data)
     if not rated and not (len(asked.space) and len(data.space)):
         given = [entry.name for entry in getattr(asked.manifest, "ratings", [])] or asked.space.names
-        had = list(data.ratings) or data.space.names
+        if not (had := list(data.ratings) or data.space.names):
+            raise DataError(f"{data.name} has no labels to measure {asked.name} by (mien predict reads it)")
         raise DataError(f"{asked.name} gives {', '.join(given)}, {data.name} has {', '.join(had)}: nothing in common")
     space = _common_space(asked.space, data, labels, bool(rated))
     labeled = _labeled(_marked(data, split), space, list(rated))

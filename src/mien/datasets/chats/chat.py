@@ -127,13 +127,19 @@ def recognize(path: Path, encoding: str | None = None) -> tuple[Form, Sequence[D
     check_encoding(encoding)
     documents = _given(path, encoding) if _may_be(path) else []
     for form in FORMS:
-        found = form.find(documents)
-        if len(found) > 1 and not form.several:
-            names = " and ".join(document.label for document in found[:2])
-            raise DataError(f"{path} holds several chats ({quoted(names)}): give one of them")
-        if found:
-            return form, found
-    return None
+        if form.several and (days := form.find(documents)):
+            return form, days
+    forms, found = FORMS, list[Document]()  # the first form that any of them has, and those that have it
+    for document in documents:
+        place = next((place for place, form in enumerate(forms) if form.recognizes(document)), len(forms))
+        if place < len(forms):
+            found = [*(found if place == len(forms) - 1 else []), document][:2]
+            forms = forms[: place + 1]
+        document.forget()
+    if len(found) > 1:
+        names = " and ".join(document.label for document in found)
+        raise DataError(f"{path} holds several chats ({quoted(names)}): give one of them")
+    return (forms[-1], found) if found else None
 
 
 def is_folder_of_chat(path: Path, others: bool) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import math
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -15,10 +15,12 @@ from mien.datasets.chats.dates import iso
 from mien.datasets.chats.files import Document
 from mien.datasets.chats.forms import Form, Items, LeftOut, Settings
 from mien.datasets.chats.json_parts import Path, walk
+from mien.datasets.chats.spoken import unescape
 from mien.errors import DataError
 from mien.inputs import Message
 
 _SOUGHT = 2_000  # parts that are looked at for a first message
+_SEGMENT = ({"start", "end", "text"}, {"offsets", "text"})  # keys of Whisper and whisperX, and of whisper.cpp
 _CHATS = ("chats", "left_chats")
 
 
@@ -156,15 +158,15 @@ class Whisper(JsonExport):
 
     def inside(self, path: Path) -> bool:
         """The document and its segments; the words are passed over one by one."""
-        return path in ((), ("segments",), ("word_segments",))
+        return path in ((), ("segments",), ("word_segments",), ("transcription",))
 
     def is_message(self, path: Path) -> bool:
-        """A segment."""
-        return len(path) == 2 and path[0] == "segments"
+        """A segment; of whisper.cpp, an entry of its transcription."""
+        return len(path) == 2 and path[0] in ("segments", "transcription")
 
     def fits(self, value: Mapping[str, Any]) -> bool:
         """By its keys."""
-        return all(name in value for name in ("start", "end", "text"))
+        return any(keys <= value.keys() for keys in _SEGMENT)
 
     def message(self, value: Mapping[str, Any], where: str, chat: Any, learned: Any, document: Document) -> Items:
         """See :meth:`JsonExport.message`."""
@@ -173,6 +175,8 @@ class Whisper(JsonExport):
             yield LeftOut("empty", where)
             return
         start, end = _number(value.get("start")), _number(value.get("end"))
+        if isinstance(offsets := value.get("offsets"), dict):  # in milliseconds
+            start, end = (_number(offsets.get(key), 1000) for key in ("from", "to"))
         yield Message(text, _string(value.get("speaker")) or None, start, where, end=end)
 
 
@@ -236,7 +240,7 @@ class Slack(JsonExport):
             yield LeftOut("deleted" if kind == "tombstone" else "system", where)
             return
         text = _LINK.sub(partial(_link, learned), _string(value.get("text")))
-        text = html.unescape(text).strip()
+        text = unescape(text).strip()
         if value.get("files") or not text:
             yield LeftOut("media" if value.get("files") else "empty", where)
         if text:
@@ -268,10 +272,12 @@ def _string(value: Any) -> str:
     return value.encode("utf-8", "replace").decode("utf-8").strip("\0") if isinstance(value, str) else ""
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+def _number(value: Any, unit: int = 1) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return round(float(value), 3)
+    with suppress(OverflowError):
+        return round(float(value) / unit, 3) if math.isfinite(value) else None
+    return None
 
 
 def _epoch(value: Any) -> str | None:
@@ -283,4 +289,4 @@ def _epoch(value: Any) -> str | None:
 
 def forms() -> Iterator[Form]:
     """All of these."""
-    yield from (Telegram(), Discord(), Whisper(), Slack())
+    yield from (Slack(), Telegram(), Discord(), Whisper())

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from mien.datasets.lines import allowed_size, blocks, decoded_lines, open_binary, stream_blocks
+from mien.datasets.lines import allowed_size, blocks, decoded_lines, gathered, open_binary, stream_blocks
 from mien.errors import DataError
 
 FILES_LIMIT = 100_000  # of a zip or folder
@@ -30,12 +30,14 @@ class Document:
         member: its name in the zip; "" where it is none.
         label: how a chat calls it: its place in the zip or folder, such as "general/2024-03-12.json".
         encoding: of its text; None to find it out.
+        archive: the zip where it is in one; its list of files is read once for all of them.
     """
 
     path: Path
     member: str = ""
     label: str = ""
     encoding: str | None = None
+    archive: zipfile.ZipFile | None = None
 
     @property
     def name(self) -> str:
@@ -58,18 +60,15 @@ class Document:
         Raises:
             DataError: it cannot be read, or unpacks to far more than texts do.
         """
-        if not self.member:
+        if self.archive is None:
             with open_binary(self.path) as file:
                 yield from blocks(file, self.path)
             return
-        limit, size = allowed_size(self.path), 0
         try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as stream:
-                for part in stream_blocks(stream):  # type: ignore[arg-type]
-                    size += len(part)
-                    if size > limit:
-                        raise DataError(f"{self.name} unpacks to more than {limit:,} bytes, which no text does")
-                    yield part
+            if self.archive.getinfo(self.member).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise DataError(f"{self.name} is packed in a way that is not read: pack it anew, as zip usually does")
+            with self.archive.open(self.member) as stream:  # which gives no more than the list of files states
+                yield from gathered(stream_blocks(stream))  # type: ignore[arg-type]
         except DataError:
             raise
         except (*_BROKEN, OSError, KeyError) as error:
@@ -103,6 +102,11 @@ class Document:
             return []
         return found
 
+    def forget(self) -> None:
+        """Let go of its beginning: of a hundred thousand files they take gigabytes."""
+        for name in ("raw", "head"):
+            self.__dict__.pop(name, None)
+
     @property
     def state(self) -> tuple[int, ...]:
         """What changes when the file does."""
@@ -119,22 +123,31 @@ def documents_in(path: Path, suffixes: Container[str], encoding: str | None = No
     Raises:
         DataError: it cannot be read, or holds too many.
     """
-    found = list[Document]()
-    for label in _folder_names(path) if path.is_dir() else _zip_names(path):
+    found, size = list[Document](), 0
+    archive = None if path.is_dir() else _archive(path)
+    for label in _folder_names(path) if archive is None else _zip_names(archive):
         hidden = any(part.startswith((".", "__MACOSX")) for part in label.split("/"))
         if hidden or os.path.splitext(label)[1].lower() not in suffixes:
             continue
-        at = (path / label, "") if path.is_dir() else (path, label)
-        found.append(Document(*at, label, encoding))
+        if archive is None:
+            found.append(Document(path / label, "", label, encoding))
+        else:
+            found.append(Document(path, label, label, encoding, archive))
+            size += archive.getinfo(label).file_size
+            if size > allowed_size(path):
+                raise DataError(f"{path} unpacks to more than {allowed_size(path):,} bytes, which no texts do")
         if len(found) > FILES_LIMIT:
             raise DataError(f"{path} holds more than {FILES_LIMIT:,} files, too many for a chat")
     return sorted(found, key=lambda entry: entry.label)
 
 
-def _zip_names(path: Path) -> Iterable[str]:
+def _zip_names(archive: zipfile.ZipFile) -> Iterable[str]:
+    return dict.fromkeys(entry.filename for entry in archive.infolist() if not entry.is_dir())
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
     try:
-        with zipfile.ZipFile(path) as archive:
-            return dict.fromkeys(entry.filename for entry in archive.infolist() if not entry.is_dir())
+        return zipfile.ZipFile(path)
     except (*_BROKEN, OSError) as error:
         raise DataError(f"{path} is no zip that can be read: {' '.join(str(error).split())[:200]}") from error
 

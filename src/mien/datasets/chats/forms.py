@@ -54,7 +54,7 @@ class Form(ABC):
     several = False
 
     def find(self, documents: Sequence[Document]) -> Sequence[Document]:
-        """Those of the files of a zip or folder that are a chat of this form; else the one file given if it is."""
+        """Those of several files that are one chat of this form; where it is one of *several*."""
         return [document for document in documents if self.recognizes(document)]
 
     def recognizes(self, document: Document) -> bool:

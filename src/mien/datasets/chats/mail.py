@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import email
+import email.errors
 import email.utils
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from email.feedparser import BytesFeedParser
 from email.header import decode_header, make_header
 from email.message import Message as Mail
+from email.policy import Compat32, Policy
 from typing import Any
 
 from mien.datasets.chats.files import Document
@@ -18,9 +20,12 @@ from mien.inputs import Message
 MAIL_LIMIT = 48 * 2**20  # bytes of a mail, attachments and all
 _PIECE = 2**16
 _TEXT_LIMIT = 2**20  # characters of a body
-_PARTS_LIMIT = 1_000
+_PARTS_LIMIT, _DEPTH_LIMIT = 1_000, 16  # parts of a mail, and within each other
+_LINES_LIMIT = 1_000_000  # of a mail
+_HEADER_LIMIT = 2_000  # characters; what is longer is cut
 _DAMAGED = (RecursionError, LookupError, ValueError, TypeError, AttributeError)  # what `email` raises in hostile mail
-_FROM = re.compile(rb"^From \S.* \d\d:\d\d.* \d{4}", re.DOTALL)
+_FROM = re.compile(rb"^From \S{1,320}(?: .{0,40}?)? \d\d:\d\d.{0,20}? \d{4}", re.DOTALL)
+_QUOTED_FROM = re.compile(rb">++From ")
 _HEADER = re.compile(rb"^([A-Za-z][A-Za-z0-9-]*):")
 _KNOWN = {b"from", b"to", b"subject", b"date", b"received", b"message-id", b"mime-version", b"return-path",
           b"delivered-to", b"content-type", b"x-gm-thrid"}  # fmt: skip
@@ -54,28 +59,32 @@ class MailBox(Form):
                     yield LeftOut("too large", where)
                     continue
                 try:
-                    yield from _read(email.message_from_bytes(data), where, document.encoding)
+                    yield from _read(_parsed(data), where, document.encoding)
                 except _DAMAGED:
                     yield LeftOut("unreadable", where)
 
 
 def _mails(parts: Iterable[bytes]) -> Iterator[bytes | None]:
     """Each mail; None for one that is too large. Of a mailbox the lines between mails are left off."""
-    found, size, blank, box = list[bytes](), 0, True, False
+    found, size, count, blank, box = bytearray(), 0, 0, True, False
+
+    def mail() -> bytes | None:
+        return bytes(found) if size <= MAIL_LIMIT and count <= _LINES_LIMIT else None
+
     for line, whole in _lines(parts):
-        if whole and blank and _FROM.match(line) and (box or not size):
+        if whole and blank and line[:5] == b"From " and (box or not size) and _FROM.match(line):
             if box:
-                yield b"".join(found) if size <= MAIL_LIMIT else None
-            found, size, box = [], 0, True
+                yield mail()
+            found, size, count, box = bytearray(), 0, 0, True
             continue
-        blank = not line.strip(b"\r\n")
-        size += len(line)
-        if size <= MAIL_LIMIT:
-            found.append(re.sub(rb"^>(>*From )", rb"\1", line) if box and whole else line)
-        else:
+        blank = line in (b"\n", b"\r\n")
+        size, count = size + len(line), count + whole
+        if size > MAIL_LIMIT or count > _LINES_LIMIT:
             found.clear()
+        else:
+            found += line[1:] if box and whole and line[:1] == b">" and _QUOTED_FROM.match(line) else line
     if box or size:
-        yield b"".join(found) if size <= MAIL_LIMIT else None
+        yield mail()
 
 
 def _lines(parts: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
@@ -93,12 +102,39 @@ def _lines(parts: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
         yield rest, whole
 
 
+class _Policy(Compat32):
+    """How headers are read: of bounded length, as `email` takes time quadratic in it."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        """The name and the value of a header."""
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:_HEADER_LIMIT]
+
+
+class _Parser(BytesFeedParser):
+    """A parser that refuses what has too many parts, or too many within each other: each line is held against all."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        super().__init__(self._part, policy=_Policy())  # type: ignore[arg-type]  # it gives the policy
+
+    def _part(self, policy: Policy) -> Mail:
+        self._count += 1
+        if self._count > _PARTS_LIMIT or len(getattr(self, "_msgstack", ())) > _DEPTH_LIMIT:
+            raise ValueError("too many parts")
+        return Mail(policy)
+
+
+def _parsed(data: bytes) -> Mail:
+    parser = _Parser()
+    for start in range(0, len(data), _PIECE):
+        parser.feed(data[start : start + _PIECE])
+    return parser.close()
+
+
 def _read(mail: Mail, where: str, encoding: str | None) -> Items:
-    plain, page, attachments, count = None, None, 0, 0
+    plain, page, attachments = None, None, 0
     for part in mail.walk():
-        count += 1
-        if count > _PARTS_LIMIT:
-            break
         if part.is_multipart():
             continue
         kind, disposition = part.get_content_type(), part.get_content_disposition()

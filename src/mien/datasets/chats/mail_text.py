@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+
+from mien.datasets.chats.spoken import unescape
 
 _BLOCKS = {
     "p",
@@ -27,6 +28,12 @@ _BLOCKS = {
 _HIDDEN = {"script", "style", "head", "title", "template"}
 _VOID = {"br", "hr", "img", "meta", "link", "input", "col", "area", "base", "wbr", "source", "embed", "param", "track"}
 _QUOTE_CLASSES = re.compile(r"\b(?:gmail_quote|yahoo_quoted|protonmail_quote|moz-cite-prefix|zmail_extra)\b")
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+#: A tag or a declaration. None holds "<", so that a page of nothing else is read in time linear in its length.
+_TAG = re.compile(
+    r"""<(?P<end>/?)(?P<name>[a-zA-Z][^\s/<>]*+)(?P<attributes>(?:[^<>"']|"[^"<]*"|'[^'<]*')*+)>|<[a-zA-Z/!?][^<>]*>"""
+)
+_CLASS = re.compile(r"""\bclass\s*+=\s*+(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 _ORIGINAL = re.compile(
     r"^(?:>\s*)*(?:-{2,}\s*(?:Original|Forwarded|Ursprüngliche|Weitergeleitete|Mensaje|Message|Messaggio|Mensagem|"
     r"Oorspronkelijk|Wiadomość|Исходное)\b.{0,40}?-{2,}|_{20,}|Begin forwarded message:|"
@@ -52,6 +59,7 @@ _DEVICE = re.compile(
     r"Skickat från|Sendt fra)\b.{0,80}$",
     re.IGNORECASE,
 )
+_LONG = 1_000  # characters of a line that no program writes above a mail that is answered
 _ATTRIBUTION = 4  # lines over which "On …, … wrote:" may go
 
 
@@ -75,12 +83,13 @@ def _without_quotes(lines: list[str]) -> tuple[list[str], bool]:
         if line.startswith(">"):
             quoted, place = True, place + 1
             continue
-        if _ORIGINAL.match(line.strip()) or _is_head(lines, place):
+        if (len(line) <= _LONG and _ORIGINAL.match(line.strip())) or _is_head(lines, place):
             return kept, True
         if length := _attribution(lines, place):
-            behind = next((line for line in lines[place + length :] if line.strip()), "")
             quoted, place = True, place + length
-            if not behind.startswith(">"):  # quoted without signs: all below is
+            while place < len(lines) and not lines[place].strip():
+                place += 1
+            if place == len(lines) or not lines[place].startswith(">"):  # quoted without signs: all below is
                 return kept, True
             continue
         kept.append(line)
@@ -99,7 +108,7 @@ def _attribution(lines: list[str], place: int) -> int:
     """How many lines "On …, … wrote:" takes here; 0 where it does not stand here."""
     for length in range(1, _ATTRIBUTION):
         some = lines[place : place + length]
-        if len(some) < length or not some[-1].strip():
+        if len(some) < length or not some[-1].strip() or len(some[-1]) > _LONG:
             return 0
         if _WROTE.match(" ".join(map(str.strip, some))):
             return length
@@ -118,46 +127,32 @@ def _without_signature(lines: list[str]) -> tuple[list[str], bool]:
 
 def text_of_html(page: str) -> str:
     """The text of a page as it is read, without what is quoted."""
-    parser = _Text()
-    parser.feed(page)
-    parser.close()
-    lines = (" ".join(line.split()) for line in "".join(parser.found).split("\n"))
+    found, quoted, skipped, depth, at = list[str](), False, "", 0, 0
+    page = _COMMENT.sub("", page)
+    for tag in _TAG.finditer(page):
+        if not skipped:
+            found.append(_words(page[at : tag.start()]))
+        at = tag.end()
+        end, name, attributes = tag["end"], (tag["name"] or "").lower(), tag["attributes"] or ""
+        if skipped:  # until it ends; *depth*: of elements of its name
+            depth += (name == skipped) * (-1 if end else 1)
+            if not depth:
+                skipped = ""
+                found.append("\n")
+        else:
+            if name in _BLOCKS:
+                found.append("\n")
+            classes = "" if end else " ".join(map(str, _CLASS.findall(attributes)))
+            quote = not end and (name == "blockquote" or bool(_QUOTE_CLASSES.search(classes)))
+            if not end and (quote or name in _HIDDEN) and name not in _VOID and not attributes.endswith("/"):
+                skipped, depth, quoted = name, 1, quoted or quote
+    if not skipped:
+        found.append(_words(page[at:]))
+    lines = (" ".join(line.split()) for line in "".join(found).split("\n"))
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
-    return text + "\n> …" if parser.quoted else text  # so that it is counted
+    return text + "\n> …" if quoted else text  # so that it is counted
 
 
-class _Text(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.found: list[str] = []
-        self.quoted = False
-        self._skipped, self._depth = "", 0  # the element that is left out, and how deep we are in others of its name
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin a line, or leave an element out."""
-        if self._skipped:
-            self._depth += tag == self._skipped
-            return
-        if tag in _BLOCKS:
-            self.found.append("\n")
-        quote = tag == "blockquote" or any(
-            name == "class" and _QUOTE_CLASSES.search(value or "") for name, value in attrs
-        )
-        if (quote or tag in _HIDDEN) and tag not in _VOID:
-            self._skipped, self._depth = tag, 1
-            self.quoted = self.quoted or quote
-
-    def handle_endtag(self, tag: str) -> None:
-        """End what is left out, or a line."""
-        if self._skipped:
-            self._depth -= tag == self._skipped
-            if not self._depth:
-                self._skipped = ""
-                self.found.append("\n")
-        elif tag in _BLOCKS:
-            self.found.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        """Text of the page, in which line ends are blanks."""
-        if not self._skipped:
-            self.found.append(" ".join(data.split("\n")))
+def _words(text: str) -> str:
+    """Text of a page, in which line ends are blanks."""
+    return unescape(" ".join(text.split("\n")))

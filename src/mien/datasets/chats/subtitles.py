@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from mien.datasets.chats.files import Document
 from mien.datasets.chats.forms import Form, Items, LeftOut, Lines, Settings
-from mien.datasets.chats.spoken import TIME, Names, seconds
+from mien.datasets.chats.spoken import TIME, Names, seconds, sure_name, unescape
 from mien.inputs import Message
 
 _SPAN = re.compile(rf"^\s*({TIME})\s*-->\s*({TIME})(?:\s.*)?$")
-_VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>", re.IGNORECASE)
+_VOICE = re.compile(r"<v(?:\.[^\s<>]{0,100})?\s{1,9}+([^<>]{1,200})>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-z][^<>]{0,200}>|</?\d[\d:.]*>|\{\\[^{}]{0,200}\}", re.IGNORECASE)  # <i>, <00:01.000>, {\an8}
-_DASH = re.compile(r"^\s*[-–—‐]\s?(?=\S)")
-_SOUND = re.compile(r"(?:\[[^\[\]]*\]|\([^()]*\)|[♪♫#*\s]+|[♪♫].*[♪♫])+", re.DOTALL)  # [door slams], ♪ la la ♪
+_DASH = re.compile(r"^\s*+(?:[-–—‐]|>{2,3})\s?(?=\S)")  # somebody else speaks
+_ASIDE = re.compile(r"\[[^\[\]]*\]|\([^()]*\)")  # [door slams]
+_SHORT_ASIDE = re.compile(
+    r"\[[^\[\]]{1,80}\]|\((?=[^()]{0,40}[^\W\d_])[^().!?,;:]{1,40}\)"
+)  # before or behind what is said
+_MANNER = re.compile(r"^([^\W\d_][^\[\]():]{0,30}) [\[(][^\[\]()]{1,40}[\])]:")  # JOHN (whispering): …
+_NOTES = ("♪", "♫")
+_ORNAMENT = "#* \t\n"
 _BOUND = 0.2  # seconds between two cues of rolling captions
 
 
@@ -47,25 +52,36 @@ class Subtitles(Form):
 
     def read(self, documents: Sequence[Document], settings: Settings, learned: Names) -> Items:
         """See :meth:`Form.read`."""
-        before, end = list[str](), -1.0
+        before, end = set[str](), -1.0
         for cue in _cues(documents, settings):
             lines = [line for line in cue.lines if line.strip()]
             rolling = abs(cue.start - end) <= _BOUND
-            fresh = [line for line in lines if not (rolling and _plain(line) in before)]
-            before, end = [_plain(line) for line in lines], cue.end
+            plain = [_plain(line) for line in lines]
+            fresh = [line for line, text in zip(lines, plain, strict=True) if not (rolling and text in before)]
+            before, end = set(plain), cue.end
             if not fresh:
                 yield LeftOut("repeated" if lines else "empty", cue.where)
                 continue
             for voice, text in _parts(fresh):
-                if _SOUND.fullmatch(text):
+                if _is_sound(text):
                     yield LeftOut("sound", cue.where)
                     continue
-                name, spoken = learned.split(text)
+                name, spoken = learned.split(_MANNER.sub(r"\1:", text))
+                bare = " ".join(_SHORT_ASIDE.sub(" ", spoken).split())
+                if bare != spoken and bare:
+                    yield LeftOut("sound", cue.where)
+                    spoken = bare
                 yield Message(spoken, voice or name, cue.start, cue.where, end=cue.end)
 
 
+def _is_sound(text: str) -> bool:
+    """Whether nothing in it is spoken: [door slams], ♪ la la ♪."""
+    rest = _ASIDE.sub("", text).strip(_ORNAMENT)
+    return (rest.startswith(_NOTES) and rest.endswith(_NOTES)) or not rest
+
+
 def _plain(line: str) -> str:
-    return " ".join(html.unescape(_TAG.sub("", line)).split())
+    return " ".join(unescape(_TAG.sub("", line)).split())
 
 
 def _parts(lines: Iterable[str]) -> Iterator[tuple[str | None, str]]:
@@ -77,14 +93,15 @@ def _parts(lines: Iterable[str]) -> Iterator[tuple[str | None, str]]:
     for voice, said in voices:
         plain = [line for line in map(_plain, said.split("\n")) if line]
         dashes = sum(bool(_DASH.match(line)) for line in plain)
-        parts = list[str]()
+        several = bool(plain) and sure_name(plain[0])
+        parts = list[list[str]]()
         for line in plain:
             bare = _DASH.sub("", line) if dashes else line
-            if not parts or (dashes > 1 and bare != line):
-                parts.append(bare)
-            else:
-                parts[-1] += " " + bare
-        yield from ((voice, part) for part in parts if part)
+            turn = several and sure_name(bare)
+            if not parts or turn or (dashes > 1 and bare != line):
+                parts.append([])
+            parts[-1].append(bare)
+        yield from ((voice, text) for text in map(" ".join, parts) if text)
 
 
 def _cues(documents: Sequence[Document], settings: Settings) -> Iterator[_Cue]:

@@ -12,7 +12,11 @@ from mien.datasets.chats.forms import Form, Items, LeftOut, Lines, Settings
 from mien.datasets.chats.spoken import _LABEL, _WORDS, TIME, Names, seconds
 from mien.inputs import Message
 
-_SPAN = rf"(?P<start>{TIME})(?:\s*(?:-->|->|[-–—]|to)\s*(?P<end>{TIME}))?"
+_TO = r"\s*(?:-->|->|[-–—]|to)\s*"
+_SPAN = rf"(?P<start>{TIME})(?:{_TO}(?P<end>{TIME}))?"
+_SECONDS = r"\d{1,6}(?:[.,]\d{1,6})?"
+#: In brackets also [12.5s], [0.5 - 2.1], [0.5s --> 2.1s].
+_WITHIN = rf"(?:{_SPAN}|(?P<since>{_SECONDS})(?:\s?s|(?=\s?s?{_TO}\d))(?:\s?s?{_TO}(?P<until>{_SECONDS})(?:\s?s)?)?)"
 _WHO = rf"(?P<who>{_LABEL}|{_WORDS})"
 
 
@@ -27,16 +31,24 @@ class _Style:
 
 
 _STYLES = (
-    _Style(re.compile(rf"^\s*[\[(]{_SPAN}[\])]\s*[-–—:|]?\s*(?P<text>.*)$"), names=True),  # [00:00:01] Anna: text
-    _Style(re.compile(rf"^\s*\[?{_WHO}\]?\s*[\[(]{_SPAN}[\])]\s*:?\s*(?P<text>.*)$")),  # SPEAKER_00 [00:00:01]: text
-    _Style(re.compile(rf"^\s*\[?(?P<who>{_LABEL})\]?\s*[:\-–]\s*(?P<text>.*)$")),  # SPEAKER_00: text
-    _Style(re.compile(rf"^\s*{_SPAN}\s+From (?P<who>.{{1,60}}?)\s+to .{{1,60}}?:\s*(?P<text>.*)$", re.IGNORECASE)),
+    _Style(re.compile(rf"^\s*+[\[(]{_WITHIN}[\])]\s*+[-–—:|]?\s*+(?P<text>.*)$"), names=True),  # [00:00:01] Anna: text
     _Style(
-        re.compile(rf"^\s*{_SPAN}(?:\s*[-–—|]\s*|\s+)(?:<(?P<by>[^<>]{{1,60}})>|{_WHO}\s?:)\s+(?P<text>.*)$"), 2, 0.5
+        re.compile(rf"^\s*+\[?{_WHO}\]?\s*[\[(]{_WITHIN}[\])]\s*+:?\s*+(?P<text>.*)$")
+    ),  # SPEAKER_00 [00:00:01]: text
+    _Style(
+        re.compile(rf"^\s*+\[?(?P<who>{_LABEL})\]?\s*[\[(](?P<since>\d{{1,6}}\.\d{{1,6}})[\])]\s*+:?\s*+(?P<text>.*)$")
     ),
-    _Style(re.compile(rf"^{_WHO}(?:\s{{2,}}|\s*[,|–—-]\s*|\t){_SPAN}\s*(?P<text>)$"), 2),  # Anna Smith  0:03
-    _Style(re.compile(rf"^{_WHO} {_SPAN}\s*(?P<text>)$"), 3),
-    _Style(re.compile(rf"^{_SPAN}\s*(?P<text>)$"), 3, 0.4),  # 0:03, and the text below
+    _Style(re.compile(rf"^\s*+\[?(?P<who>{_LABEL})\]?\s+{_SPAN}\s++:?\s*+(?P<text>\S.*)$")),  # SPEAKER_00 0:01 text
+    _Style(re.compile(rf"^\s*+\[?(?P<who>{_LABEL})\]?\s*[:\-–]\s*+(?P<text>.*)$")),  # SPEAKER_00: text
+    _Style(
+        re.compile(rf"^\s*+{_SPAN}\s+From (?P<who>.{{1,60}}?)\s{{1,9}}+to .{{1,60}}?:\s*+(?P<text>.*)$", re.IGNORECASE)
+    ),
+    _Style(
+        re.compile(rf"^\s*+{_SPAN}(?:\s*[-–—|]\s*|\s+)(?:<(?P<by>[^<>]{{1,60}})>|{_WHO}\s?:)\s+(?P<text>.*)$"), 2, 0.5
+    ),
+    _Style(re.compile(rf"^{_WHO}(?:\s{{2,}}|\s*[,|–—-]\s*|\t){_SPAN}\s*+(?P<text>)$"), 2),  # Anna Smith  0:03
+    _Style(re.compile(rf"^{_WHO} {_SPAN}\s*+(?P<text>)$"), 3),
+    _Style(re.compile(rf"^{_SPAN}\s*+(?P<text>)$"), 3, 0.4),  # 0:03, and the text below
 )
 _BARE = re.compile(rf"^{_WHO}: +(?P<text>\S.*)$")  # Anna: text
 _TURNS = 2  # that each of the speakers takes on average
@@ -72,9 +84,12 @@ class Transcript(Form):
                 continue
             found = match.groupdict()
             text, who = _text(turn), found.get("who") or found.get("by")
-            if who is None and found.get("start"):
+            start, end = (
+                next((seconds(found[name]) for name in names if found.get(name)), None)
+                for names in (("start", "since"), ("end", "until"))
+            )
+            if who is None and start is not None:
                 who, text = learned.split(text)
-            start, end = (seconds(found[name]) if found.get(name) else None for name in ("start", "end"))
             if text.strip():
                 yield Message(text.strip(), who.strip() if who else None, start, where, end=end)
             else:

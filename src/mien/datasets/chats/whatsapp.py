@@ -17,6 +17,7 @@ from mien.datasets.chats.whatsapp_words import (
     EAST,
     EDITED,
     FILE_ATTACHED,
+    LOCATION,
     MEDIA_BRACKETS,
     NO_NAME,
     OMITTED,
@@ -29,16 +30,17 @@ from mien.inputs import Message
 
 _MARK = "\u200e"  # left-to-right: iOS sets it before words of its own
 _MARKS = "[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
-_GAP = rf"(?:{_MARKS}|\s)*"
+_GAP = rf"[{_MARKS[1:-1]}\s]*+"  # possessive, as all here: a line is read in time linear in its length
 _DATE = rf"(\d{{1,4}}){_GAP}[./\-年년]{_GAP}(\d{{1,2}}){_GAP}[./\-月월]{_GAP}(\d{{1,4}})(?:\s?[.日일])?"
 _HALVES = r"((?:[^\W\d_]{1,10}\.?)?)", r"((?:[^\W\d_][^\d\[\]\-–—:]{0,12})?)"  # "pm", before and behind
 _TIME = rf"{_HALVES[0]}{_GAP}(\d{{1,2}})[:.h](\d{{2}})(?:[:.](\d{{2}}))?{_GAP}{_HALVES[1]}"
 _STYLES = {  # as Android, iOS, and the web page's clipboard have it
-    "dash": re.compile(rf"^{_GAP}{_DATE}{_MARKS}*[,،、]?{_GAP}{_TIME}{_GAP}[-–—]{_MARKS}* (?P<rest>.*)$"),
-    "brackets": re.compile(rf"^{_GAP}\[{_DATE}{_MARKS}*[,،、]?{_GAP}{_TIME}\]{_MARKS}* ?(?P<rest>.*)$"),
-    "web": re.compile(rf"^{_GAP}\[{_TIME}{_MARKS}*[,،、]{_GAP}{_DATE}\]{_MARKS}* ?(?P<rest>.*)$"),
+    "dash": re.compile(rf"^{_GAP}{_DATE}{_MARKS}*+[,،、]?{_GAP}{_TIME}{_GAP}[-–—]{_MARKS}*+ (?P<rest>.*)$"),
+    "brackets": re.compile(rf"^{_GAP}\[{_DATE}{_MARKS}*+[,،、]?{_GAP}{_TIME}\]{_MARKS}*+ ?(?P<rest>.*)$"),
+    "web": re.compile(rf"^{_GAP}\[{_TIME}{_MARKS}*+[,،、]{_GAP}{_DATE}\]{_MARKS}*+ ?(?P<rest>.*)$"),
 }
-_NAMED = re.compile(rf"^{_GAP}~?{_GAP}([^\s:][^:]{{0,{NAME_LIMIT}}}?){_MARKS}*\s?:(?: |$)(.*)$")
+_NAMED = re.compile(rf"^{_GAP}~?{_GAP}([^\s:][^:]{{0,{NAME_LIMIT}}}?){_MARKS}{{0,9}}\s?:(?: |$)(.*)$")
+_OWN_LIMIT = 400  # characters of a line of WhatsApp's own that names a file
 _FAR = 50  # lines in which the first of several messages has to come
 
 
@@ -124,7 +126,7 @@ def _messages(document: Document, settings: Settings) -> Iterator[tuple[int, _He
     pattern = _STYLES[style or "dash"]
     head, further = None, None
     for number, line in enumerate(document.lines(), 1):
-        if (match := pattern.match(line)) is None:
+        if (match := pattern.match(line) if line else None) is None:
             if further is None and line.strip():
                 further = Lines(document.name, number)
             if further is not None:
@@ -163,9 +165,16 @@ def _time(head: _Head, order: str) -> str | None:
         return None
 
 
+def _without_edited(text: str) -> str:
+    """The text without the note at its end that it was changed."""
+    bare = text.rstrip()
+    found = EDITED.search(bare, max(0, len(bare) - _OWN_LIMIT)) if bare.endswith(">") else None
+    return bare[: found.start()].rstrip() if found else text
+
+
 def _content(text: str, of_ios: bool) -> tuple[str, list[str]]:
     """What a person wrote of a message, and what is left out of it."""
-    text = EDITED.sub("", text)
+    text = _without_edited(text)
     bare = re.sub(_MARKS, "", text).strip()
     if not bare:
         return "", ["empty"]
@@ -173,20 +182,25 @@ def _content(text: str, of_ios: bool) -> tuple[str, list[str]]:
         return "", ["deleted"]
     if SYSTEM.match(bare):
         return "", ["system"]
-    kept, left_out = list[str](), list[str]()
+    kept, left_out, said = list[str](), list[str](), False
     for line in text.split("\n"):
         own = line.rpartition(_MARK)[2] if _MARK in line else None  # WhatsApp's own words
         plain = re.sub(_MARKS, "", line).strip()
-        if any(words.fullmatch(plain) for words in (MEDIA_BRACKETS, OMITTED, FILE_ATTACHED)) or (
+        short = len(plain) <= _OWN_LIMIT
+        if (short and any(words.fullmatch(plain) for words in (MEDIA_BRACKETS, OMITTED, FILE_ATTACHED, LOCATION))) or (
             own is not None and OMITTED.fullmatch(own.strip())
         ):
             left_out.append("media")
-        elif own is not None and MEDIA_BRACKETS.fullmatch(own.strip()):  # words of a person before it
+        elif (
+            own is not None and len(own) <= _OWN_LIMIT and MEDIA_BRACKETS.fullmatch(own.strip())
+        ):  # words of a person before it
             left_out.append("media")
             kept.append(line[: -len(own) - 1])
-        elif of_ios and line.startswith(_MARK) and not any(map(str.strip, kept)):
+            said = said or bool(kept[-1].strip())
+        elif of_ios and line.startswith(_MARK) and not said:
             return "", [*left_out, "system"]  # in any language
         else:
             kept.append(line.removeprefix(_MARK))
+            said = said or bool(kept[-1].strip())
     rest = "\n".join(kept).strip()
     return rest, left_out if rest or left_out else ["empty"]

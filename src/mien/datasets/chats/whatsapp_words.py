@@ -32,6 +32,11 @@ _MEDIA = _any(
         "สื่อ",
         "phương tiện",
         "omitted",
+        "omitid",
+        "omess",
+        "ocult",
+        "weggelassen",
+        "ausgeschlossen",
         "attached",
         "angehängt",
         "anhang",
@@ -139,12 +144,36 @@ _DELETED = _any(
 #: A whole message, with or without a full stop.
 DELETED = re.compile(rf"{_DELETED}[.。।]?", re.IGNORECASE)
 
+#: Where somebody is, on Android: location: https://maps.google.com/?q=37.1,-8.2
+LOCATION = re.compile(
+    _any(
+        "(?:location|Standort|ubicación|localisation|localização|posizione|locatie|lokalizacja|Местоположение|konum)"
+        r"\s?: https://(?:maps\.google\.com|goo\.gl/maps|maps\.app\.goo\.gl|foursquare\.com)/\S*",
+        "live location shared",
+        "Live-Standort wird geteilt",
+        "ubicación en tiempo real compartida",
+        "localisation en direct partagée",
+        "localização em tempo real compartilhada",
+        "posizione in tempo reale condivisa",
+    ),
+    re.IGNORECASE,
+)
+
 #: The beginning of a line of WhatsApp's own before which a name stands.
 SYSTEM = re.compile(
     _any(
         "Messages (?:and calls |to this (?:chat|group) )?are (?:now )?(?:secured|end-to-end)",
         "Messages you send to this (?:chat|group) and calls are",
-        r"Waiting for this message\. This may take a while",
+        r"Waiting for this message(?:\. This may take a while|\.?$)",
+        r"Warten auf diese Nachricht\.",
+        r"En attente de ce message\.",
+        r"Esperando (?:a que llegue )?(?:este|el) mensaje\.",
+        r"(?:Aguardando|A aguardar) (?:por )?(?:esta )?mensagem\.",
+        r"In attesa (?:del|di questo) messaggio\.",
+        r"(?:Appel|Llamada|Videollamada|Chamada|Ligação|Chiamata|Videochiamata)(?: de)?"
+        r"(?: (?:voz|vídeo|vocal|vocale|vidéo))? (?:manqué|perdida|persa)[.]?$",
+        r"(?:POLL|UMFRAGE|ENCUESTA|SONDAGE|SONDAGGIO|ENQUETE|VOTAÇÃO|PEILING):\n[^\n]*\n"
+        "\u200e?(?:OPTION|OPCIÓN|OPÇÃO|OPZIONE|OPTIE):",
         r"Missed (?:group )?(?:voice|video) call(?:[, ]+\d[\d:. ]*(?:[ap]m)?)?$",
         "Nachrichten und (?:Anrufe|Telefonate) sind Ende-zu-Ende",
         r"Verpasster (?:Sprach|Video)anruf(?:[, ]+\d[\d:. ]*)?$",
@@ -179,7 +208,7 @@ _EDITED = _any(
     *("изменено", "отредактировано", "düzenlendi", "diedit", "編集", "已編輯", "已编辑", "편집", "تعديل", "נערכה"),
 )
 #: At the end of a message that was changed later: <This message was edited>.
-EDITED = re.compile(rf"\s*\u200e?<[^<>]{{0,40}}{_EDITED}[^<>]{{0,40}}>\s*$", re.IGNORECASE)
+EDITED = re.compile(rf"\u200e?<[^<>]{{0,40}}{_EDITED}[^<>]{{0,40}}>$", re.IGNORECASE)
 
 # What stands beside a time, without points and spaces.
 BEFORE_NOON = frozenset(

@@ -14,17 +14,23 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from mien.errors import InputError, MienError, quoted
+
+if TYPE_CHECKING:
+    import zipfile
 
 Kind = Literal["text", "picture", "clip", "row"]  # what an input is
 
 #: A longer text, as it is or with its emoji spelled out, is refused; settable per `TextPreprocessor`.
 MAX_CHARACTERS = 100_000
 #: Files of tables end in one of these, perhaps with one of `PACKED` behind.
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".txt", ".parquet", ".pq", ".pkl", ".pickle")
-PACKED = (".gz", ".xz", ".bz2")
+TABLES = (
+    ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".xlsx", ".xlsm", ".parquet", ".pq", ".arrow", ".pkl",
+    ".pickle",
+)  # fmt: skip
+PACKED = (".gz", ".xz", ".bz2", ".zip")
 #: Endings of files of messages: subtitles and mail.
 MESSAGES = (".srt", ".vtt", ".eml", ".mbox")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/(?=[^/\W]|/)|data:[a-z]+/|www\.", re.IGNORECASE)
@@ -237,11 +243,30 @@ def named_kind(item: str) -> Kind | None:
 
 
 def table_suffix(path: Path) -> str | None:
-    """The suffix that says the format of a table (".csv" for a.csv.gz), or None where it is none."""
+    """The suffix that says the format of a table (".csv" for a.csv.gz), or None where it is none.
+
+    Of a zip it is that of the first table in it, where its own name does not say.
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in PACKED:
-        suffixes.pop()
-    return suffixes[-1] if suffixes and suffixes[-1] in TABLES else None
+    packed = suffixes.pop() if suffixes and suffixes[-1] in PACKED else ""
+    if suffixes and suffixes[-1] in TABLES:
+        return suffixes[-1]
+    if packed != ".zip" or not path.is_file():
+        return None
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [Path(name).suffix.lower() for name in zipped(archive)]
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile):
+        return None
+    return next((suffix for suffix in found if suffix in TABLES), None)
+
+
+def zipped(archive: zipfile.ZipFile) -> list[str]:
+    """The files in a zip, but for hidden ones and what computers leave behind."""
+    names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    return [name for name in names if not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))]
 
 
 def _kind_of_string(item: str) -> Kind:

@@ -107,18 +107,16 @@ def resolve(
     model: str | None = None,
     modality: str | None = None,
     column: str | None = None,
-    encoding: str | None = None,
-    quotes: bool = True,
     dates: str | None = None,
+    **how: Any,
 ) -> Inputs:
     """What the arguments of ``predict`` are: as told, as the model named reads them, or by what they look like.
 
     Args:
         modality: that the caller names; or `CHAT`, for messages.
         column: of tables, the one with the text.
-        encoding: of text files; found out if not given.
-        quotes: whether quotes enclose fields in a .tsv.
         dates: of chats, the order of day, month and year; found out if not given.
+        how: tables are written, as :func:`mien.datasets.tables.open_table` takes it; the encoding holds for all text.
 
     Raises:
         InputError: inputs of several kinds together, or such as the model does not read; a file or folder that is not
@@ -141,13 +139,12 @@ def resolve(
         raise InputError(f"no model of {found.name} is shipped; train one and name it with --model")
     kind = _kind_read(inputs, found)
     if kind == "text":
-        how = {"encoding": encoding, "quotes": quotes}
-        chats = {"dates": dates or "", "encoding": encoding}
+        chats = {"dates": dates or "", "encoding": how.get("encoding")}
         found_chats = [None if literal else _chat_source(item, column, chats, modality == CHAT) for item in inputs]
         pairs = zip(inputs, found_chats, strict=True)
         sources = [chat or _text_source(item, column, how, literal=literal) for item, chat in pairs]
     elif kind == "row":
-        sources = [_row_source(Path(item), str(model), encoding) for item in inputs]
+        sources = [_row_source(Path(item), str(model), how) for item in inputs]
     else:
         sources = [_file_source(inputs, kind)]
     return Inputs(found, kind, tuple(sources), len(inputs) == 1 and not _is_folder(inputs[0]))
@@ -277,7 +274,7 @@ def counted(left_out: Mapping[str, int]) -> str:
 def _text_source(item: str, column: str | None, how: Mapping[str, Any], *, literal: bool) -> Source:
     """A text, a file of lines or a table; *literal*: a text that is no file, whatever it looks like."""
     if item == "-":
-        return Source(item, lambda: ((line.rstrip("\r\n"), {}) for line in _standard_input(how["encoding"])))
+        return Source(item, lambda: ((line.rstrip("\r\n"), {}) for line in _standard_input(how.get("encoding"))))
     if not item.strip() or not exists(item):
         if not literal:
             refuse_path(item, _AS_TEXT)
@@ -349,11 +346,11 @@ def _table_source(path: Path, column: str | None, how: Mapping[str, Any]) -> Sou
     return Source(str(path), rows, table.columns, table.rows)
 
 
-def _row_source(path: Path, model: str, encoding: str | None) -> Source:
+def _row_source(path: Path, model: str, how: Mapping[str, Any]) -> Source:
     """The rows of a table that has the columns which the model reads."""
     from mien.modalities.features.table import rows_of
 
-    table, rows = rows_of(path, model, encoding)
+    table, rows = rows_of(path, model, **how)
     return Source(str(path), rows, table.columns, table.rows)
 
 

@@ -41,11 +41,20 @@ def predict(
     ] = None,
     labels: Annotated[str | None, typer.Option(help="Answer in another label space, such as ekman7.")] = None,
     column: Annotated[
-        str | None, typer.Option(help="The table's column with the text, if its name does not tell.")
+        str | None, typer.Option(help="The table's column with the text, by name or number, if its name does not tell.")
     ] = None,
     encoding: Annotated[str | None, typer.Option(help="Of text files; found out if not given.")] = None,
+    separator: Annotated[
+        str | None, typer.Option(help="Between columns of text files: a character, or tab; found out if not given.")
+    ] = None,
+    header: Annotated[
+        bool, typer.Option("--header/--no-header", help="Whether a table's first row names its columns.")
+    ] = True,
+    sheet: Annotated[
+        str | None, typer.Option(help="Of workbooks: the sheet, by name or number. [default: the first with anything]")
+    ] = None,
     quotes: Annotated[
-        bool, typer.Option("--quotes/--no-quotes", help="Whether quotes enclose fields in a .tsv.")
+        bool, typer.Option("--quotes/--no-quotes", help="Whether quotes enclose fields in text files.")
     ] = True,
     dates: Annotated[
         str | None, typer.Option(help="Of chats: the order of dates, dmy, mdy or ymd; found out if not given.")
@@ -62,7 +71,9 @@ def predict(
     as_json: AsJson = False,
     out: Annotated[
         Path | None,
-        target("Write FILE.{jsonl,csv,tsv,parquet,html}; of one picture also .jpg or .png, of one clip .json or .mp4."),
+        target(
+            "Write FILE.{jsonl,csv,tsv,xlsx,parquet,html}; of a picture also .jpg or .png, of a clip .json or .mp4."
+        ),
     ] = None,
     scores: Annotated[bool, typer.Option(help="With --out: a column for the probability of every label.")] = False,
     timeline: Annotated[
@@ -84,7 +95,8 @@ def predict(
     given = dict(locals())
     if problem := _misused(as_json, out, modality, dates, fps, frames, engine, workers):
         raise typer.BadParameter(problem)
-    found = resolve(inputs, model, modality, column, encoding, quotes, dates)
+    how = {"encoding": encoding, "separator": separator or "", "header": header, "sheet": sheet or "", "quotes": quotes}
+    found = resolve(inputs, model, modality, column, dates, **how)
     if problem := _unfit(found, crops, (fps, frames, timeline)):
         raise typer.BadParameter(problem)
     boxes = _boxes(box, found) if box else None

@@ -5,47 +5,69 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mien.datasets.dataset import SPLITS
 from mien.datasets.lines import shown
+from mien.datasets.names import TEXT_NAMES, looks_like_data, usual_columns
 from mien.datasets.splits import SPLIT_NAMES
-from mien.datasets.tables import cell_text, table_suffix
+from mien.datasets.table_file import NO_HEADER, numbered
+from mien.datasets.tables import LINES, cell_text, open_table, plain_separator, table_suffix
 from mien.errors import DataError, quoted
 from mien.labels import SPACES, LabelSpace, _key
 
-TEXT_NAMES = ("text", "texts", "comment", "sentence", "content", "review", "message", "tweet", "utterance", "post")
-LABEL_NAMES = ("label", "labels", "emotion", "emotions", "sentiment", "mood", "feeling", "category", "class", "target")
-PICTURE_NAMES = ("path", "picture", "image", "file", "filename", "photo")
+_OPTIONS = {"text": "text={0} (--column {0} for predict)", "label": "label={0}"}  # by what a column is called in them
 _SEPARATORS = "|;,"
 _SEPARATES = re.compile(r"\w(?:[^\w '\"’.()?!&-]+ ?|  +)\w")  # of a header: what may stand between two columns
 _LIST = re.compile(r"\[\s*\]|[\[({]\s*(?:['\"].*['\"]|\d[\d\s,]*),?\s*[\])}]", re.DOTALL)
 _ITEM = re.compile(r"""'([^']*)'|"([^"]*)"|([^\s,'"]+)""")
-_DATA = re.compile(r"(?:^| )[\d.]+(?: |$)|@|https?:|\d{4}-\d\d")  # what is no name of a column
 LARGEST = 1e30  # sums of larger numbers are no numbers any more
 
 
 def find_column(columns: Sequence[str], wanted: str, usual: Sequence[str], what: str, file: Path) -> str:
-    """The name of a column: the one asked for, or the first of the usual ones, whatever its case.
+    """The name of a column: the one asked for, by name or number, or the likeliest of the usual ones.
+
+    A line says so where others have usual names, too.
 
     Raises:
         DataError: there is none; the message names the columns there are.
     """
     if wanted in columns:
         return wanted
-    lower = {name.casefold(): name for name in reversed(columns)}
-    for name in (wanted,) if wanted else usual:
-        if name.casefold() in lower:
-            return lower[name.casefold()]
+    if wanted:
+        lower = {name.casefold(): name for name in reversed(columns)}
+        if wanted.casefold() in lower:
+            return lower[wanted.casefold()]
+        if wanted.isdecimal() and 1 <= int(wanted) <= len(columns):
+            return columns[int(wanted) - 1]
+    elif found := usual_columns(columns, usual):
+        if len(found) > 1 and what in _OPTIONS:
+            line = "note: %s: the column %r is taken for the %s; %s could be it, too: %s says which"
+            others = " and ".join(map(repr, found[1:3]))
+            logging.getLogger("mien").warning(
+                line, quoted(file), quoted(found[0]), what, quoted(others), _OPTIONS[what].format(quoted(found[1]))
+            )
+        return found[0]
     missing = f"no column {wanted!r}" if wanted else f"no {what} column (such as {', '.join(usual[:3])})"
-    hint = "; is its first row no header? Add one that names the columns" if _DATA.search(" ".join(columns)) else ""
+    if list(columns) == list(numbered(columns)):
+        which = f"{columns[0]} to {columns[-1]}" if len(columns) > 1 else columns[0]
+        hint = f"; name it by its number: {_OPTIONS[what].format(columns[-1])}" if what in _OPTIONS else ""
+        raise DataError(f"{file} has {missing}; without a header its columns are {which}{hint}")
+    hint = NO_HEADER if looks_like_data(columns) else ""
+    if what == "text" and "pixels" in map(str.casefold, columns):
+        hint = "; fer2013:FILE reads pixels"
+    elif what == "text" and any(name.startswith("AU01") for name in columns):
+        hint = "; features:FILE reads rows of numbers"
+    elif tuple(columns) == LINES:
+        hint = "; a .txt is a file of lines, and with separator=tab (or another) a table"
     raise DataError(f"{file} has {missing}; it has: {shown(columns)}{hint}")
 
 
 def text_column(columns: Sequence[str], wanted: str | None, file: Path) -> str:
-    """The name of the column with the text: the one asked for, or the first of the usual names, or the only one.
+    """The name of the column with the text: the one asked for, or the likeliest by its name, or the only one.
 
     Raises:
         DataError: there is none; the message names the columns there are.
@@ -54,28 +76,28 @@ def text_column(columns: Sequence[str], wanted: str | None, file: Path) -> str:
         words = set(re.findall(r"[a-z]+", columns[0].casefold()))
         if len(words) > 1 and _SEPARATES.search(columns[0]):
             what = f"{file} has one column, {quoted(columns[0])!r}: what separates its columns is not known"
-            raise DataError(f"{what}; comma, semicolon, tab and | are (or name it with --column)")
-        if not words.intersection(TEXT_NAMES) and table_suffix(file) in (".csv", ".tsv"):
+            raise DataError(f"{what}; comma, semicolon, tab and | are (or name it with --separator or --column)")
+        if not words.intersection(TEXT_NAMES) and columns[0] != "1" and table_suffix(file) in (".csv", ".tsv", ".xlsx"):
             line = "note: %s has one column; its first line, %r, is taken for the header"
             logging.getLogger("mien").warning(line, quoted(file), quoted(columns[0]))
         return columns[0]
     return find_column(columns, wanted or "", TEXT_NAMES, "text", file)
 
 
-def split_files(path: Path) -> dict[Path, str]:
-    """The tables to read, each with its split ("" where it is in the rows, or nowhere)."""
-    if not path.is_dir():
-        return {path: ""}
-    found: dict[str, Path] = {}
-    for file in sorted(path.iterdir()):
-        split = SPLIT_NAMES.get(file.name.split(".")[0].casefold()) if table_suffix(file) else None
-        if split in found:
-            raise DataError(f"{path} has two tables for {split}: {found[split].name} and {file.name}")
-        if split:
-            found[split] = file
-    if not found:
-        raise DataError(f"{path} has no tables named train, val or test")
-    return {found[split]: split for split in SPLITS if split in found}
+def separators(file: Path, separator: str, label_separator: str, **how: Any) -> tuple[str, str]:
+    """What separates columns, and what labels in a cell, where "separator" may be meant as the latter, as it was once.
+
+    It is that where the table has no columns that it separates.
+    """
+    if not separator or label_separator:
+        return separator, label_separator
+    fits = table_suffix(file) in (".csv", ".tsv", ".txt") and plain_separator(separator)
+    if fits and len(open_table(file, separator=separator, **how).columns) > 1:
+        return separator, ""
+    line = f"separator={separator} is for columns now: write label_separator={separator} for labels in a cell"
+    warnings.warn(f"{line}; the old meaning goes with mien 0.3", DeprecationWarning, stacklevel=2)
+    logging.getLogger("mien").warning("note: %s: %r joins labels, and no columns", quoted(file), quoted(separator))
+    return "", separator
 
 
 def split_column(columns: Sequence[str], wanted: str, file: Path) -> str | None:
@@ -124,7 +146,7 @@ def read_labels(
     where: Iterable[str],
     space: LabelSpace | None,
     separator: str = "",
-    codes: str = "",
+    codes: str | Mapping[str, str] = "",
 ) -> tuple[list[list[str]], bool]:
     """The label names of each row (none for an empty cell), and whether rows can have several.
 
@@ -134,7 +156,7 @@ def read_labels(
         where: file and line of each.
         space: the labels there are, where that is known.
         separator: what joins the names in a cell; "" to find it out.
-        codes: the names of codes for labels, such as "0:sadness,1:joy".
+        codes: the names of codes for labels, such as "0:sadness,1:joy"; "" stands for no label.
     """
     cells = [_listed(cell) for cell in cells]
     several = any(isinstance(cell, list | tuple) for cell in cells) or bool(separator)
@@ -149,13 +171,13 @@ def read_labels(
         labels = [list(filter(None, cell)) for cell in parted]
     elif not several and (split := _separator({cell[0] for cell in labels if cell}, space)):
         several, labels = True, [[name for part in cell for name in split(part)] for cell in labels]
-    names: dict[str, str] = {}
+    names: Mapping[str, str] = {}
     if space is not None and all(name.isascii() and name.isdigit() for cell in labels for name in cell):
         names = {str(place): name for place, name in enumerate(space.names) if str(place) not in space}
     if codes:
-        labels = [[names.get(name, name) for name in cell] for cell in labels]
-        names = _codes(path, codes)
-    return [[names.get(name, name) for name in cell] for cell in labels], several
+        names = {**names, **(_codes(path, codes) if isinstance(codes, str) else codes)}
+    named = ([names.get(name, name) for name in cell] for cell in labels)
+    return [list(filter(None, cell)) for cell in named], several
 
 
 def _codes(path: Path, codes: str) -> dict[str, str]:

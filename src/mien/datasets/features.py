@@ -11,19 +11,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mien.datasets.cells import (
-    LABEL_NAMES,
     find_column,
     is_failed,
     number,
     read_labels,
+    separators,
     split_column,
-    split_files,
     split_name,
 )
 from mien.datasets.dataset import Problem
 from mien.datasets.lines import shown
+from mien.datasets.names import LABEL_NAMES
 from mien.datasets.open import Info, Items, Row, dataset
 from mien.datasets.rows import plain_name
+from mien.datasets.split_tables import split_files
 from mien.datasets.tables import Table, cell_text, open_table
 from mien.errors import DataError
 from mien.labels import LabelSpace
@@ -42,9 +43,13 @@ def features(
     space: LabelSpace | None = None,
     by: tuple[str, ...] = (),
     group: str = "",
-    separator: str = "",
+    label_separator: str = "",
     labels: str = "",
     encoding: str = "",
+    separator: str = "",
+    header: bool = True,
+    sheet: str = "",
+    quotes: bool = True,
 ) -> Items:
     """A table of numbers, or a folder with one for each of train, val (dev, validation) and test.
 
@@ -62,14 +67,17 @@ def features(
         space: the labels there are.
         by: further columns to keep.
         group: a further column to keep; rows that share its value stay in one split, and in one fold of a search.
-        separator: what joins several labels in a cell.
+        label_separator: what joins several labels in a cell.
         labels: what numbers or other codes for labels stand for, such as "0:sadness,1:joy".
-        encoding: of the text; without it that is found out.
+        encoding, separator, header, sheet, quotes: how the table is written; see :mod:`mien.datasets.table`.
     """
     keep = dict.fromkeys((*by, group) if group else by)
     parts: list[tuple[Numbers, str]] = []
-    for file, part in split_files(path).items():
-        table = open_table(file, encoding=encoding or None)
+    files = split_files(path)
+    how: dict[str, Any] = {"encoding": encoding or None, "header": header, "sheet": sheet, "quotes": quotes}
+    separator, label_separator = separators(next(iter(files)), separator, label_separator, **how)
+    for file, part in files.items():
+        table = open_table(file, separator=separator, **how)
         others = {"label": find_column(table.columns, label, LABEL_NAMES, "label", file)}
         if not part and (found := split_column(table.columns, split, file)):
             others["split"] = found
@@ -79,7 +87,7 @@ def features(
         parts.append((read_numbers(table, ",".join(parts[0][0].names) if parts else columns, others), part))
     cells = [cell for numbers, _ in parts for cell in numbers.others["label"]]
     where = [place for numbers, _ in parts for place in numbers.where]
-    names, several = read_labels(path, cells, where, space, separator, labels)
+    names, several = read_labels(path, cells, where, space, label_separator, labels)
     yield Info(name=plain_name(path), labels=space, multilabel=several, features=parts[0][0].names, group=group)
     remaining = iter(names)
     for numbers, part in parts:

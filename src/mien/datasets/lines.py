@@ -17,6 +17,7 @@ import itertools
 import logging
 import lzma
 import re
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,11 +26,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from mien.errors import DataError, quoted
+from mien.inputs import table_suffix, zipped
 
 ROW_LIMIT = 4 * 2**20  # bytes of a row: a longer one is no text, but a file of another kind
 CHUNK_LIMIT = 8 * 2**20  # bytes of the rows that are handed on together
 DEPTH_LIMIT = 100  # of lists within lists
-PACKED: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 _EXPANSION, _ALLOWANCE = 250, 2**28  # honest text packs to a tenth or so
 _BLOCK = 2**16
 _CELL = 64  # bytes that Python spends on a cell, about
@@ -45,6 +46,28 @@ _NOT_TEXT = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefi
 def allowed_size(path: Path) -> int:
     """Bytes that a packed file may unpack to."""
     return _ALLOWANCE + _EXPANSION * path.stat().st_size
+
+
+@contextmanager
+def _open_zip(path: Path) -> Iterator[Any]:
+    """The only file in a zip, or the only table among others."""
+    with zipfile.ZipFile(path) as archive:
+        names = zipped(archive)
+        tables = [name for name in names if table_suffix(Path(name))]
+        chosen = tables if tables else names
+        if len(chosen) != 1:
+            held = f"holds {len(chosen):,} files ({shown(chosen)})" if chosen else "holds no file"
+            raise DataError(f"{path} {held}; a zip with one is read: unpack it, and name one")
+        with archive.open(chosen[0]) as file:
+            yield file
+
+
+PACKED: dict[str, Callable[[Path], Any]] = {
+    ".gz": gzip.open,
+    ".xz": lzma.open,
+    ".bz2": bz2.open,
+    ".zip": _open_zip,
+}
 
 
 @contextmanager
@@ -65,7 +88,11 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
             yield file
     except DataError:
         raise
-    except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
+    except (RuntimeError, NotImplementedError) as error:
+        if path.suffix.lower() != ".zip":
+            raise
+        raise DataError(f"{path} cannot be unpacked: {' '.join(str(error).split())[:200]}") from error
+    except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
         raise DataError(f"{path} is damaged or cut off: {error}") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or ' '.join(str(error).split())}") from error
@@ -172,6 +199,18 @@ def decoded_lines(parts: Iterable[bytes], name: str, encoding: str | None = None
                     raise DataError(f"{name}:{number} is UTF-8, though lines before are not: save all of it as UTF-8")
                 beyond_ascii = True
         yield text.removesuffix("\r") + "\n" if end == b"\r" and text.endswith("\r") else text
+
+
+def decoded_text(parts: Iterable[bytes], name: str, encoding: str | None = None) -> Iterator[str]:
+    """The text of a file, in pieces: as `decoded_lines`, but UTF-8, UTF-16 or UTF-32 where no encoding is named."""
+    parts = iter(parts)
+    first = next(parts, b"")
+    known = check_encoding(encoding) or _wide(first) or "utf-8"
+    start = True
+    for piece in _recoded(itertools.chain([first], parts), name, known, _HINT):
+        text = piece.decode("utf-8")
+        yield text.removeprefix("\ufeff") if start else text
+        start = False
 
 
 def weight(cells: Iterable[Any]) -> int:

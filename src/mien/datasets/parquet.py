@@ -1,9 +1,11 @@
-"""Parquet files, with as much in memory at a time as a chunk may have, whatever a file unfolds to."""
+"""Parquet and Arrow files, with as much in memory at a time as a chunk may have, whatever a file unfolds to."""
 
 from __future__ import annotations
 
+import json
+import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -46,10 +48,7 @@ def read_rows(path: Path, size: int, encoding: str | None) -> Iterator[list[list
         declared = file.metadata
         bytes_a_row = max((group.total_byte_size // max(group.num_rows, 1) for group in _groups(declared)), default=0)
         for batch in file.iter_batches(batch_size=max(1, min(size, _BATCH, CHUNK_LIMIT // max(bytes_a_row, 1)))):
-            weights = sum((_weights(column) for column in batch.columns), np.zeros(batch.num_rows, np.int64))
-            if len(weights) and weights.max() > ROW_LIMIT + _CELL * len(batch.columns):
-                number = row + int(weights.argmax()) + 1
-                raise DataError(f"{path}: row {number} has more than {ROW_LIMIT:,} bytes, the most that a row may have")
+            weights = _row_weights(path, batch, row)
             if (total := total + int(weights.sum()) - _CELL * batch.num_columns * batch.num_rows) > limit:
                 raise DataError(f"{path} decodes to more than {limit:,} bytes, far more than it has")
             for start, stop in spans(weights.tolist(), size):
@@ -58,6 +57,77 @@ def read_rows(path: Path, size: int, encoding: str | None) -> Iterator[list[list
             row += batch.num_rows
         if row != declared.num_rows:
             raise DataError(f"{path} has {row:,} rows where it says {declared.num_rows:,}")
+
+
+def read_arrow(path: Path, size: int) -> Iterator[list[list[Any]]]:
+    """As `read_rows`, of a stream of Arrow as Hugging Face's datasets saves it."""
+    with _arrow_messages(path) as (schema, messages):
+        ipc, row = require("pyarrow.ipc", "table"), 0
+        for message in messages:
+            if _is_compressed(memoryview(message.metadata)):
+                raise DataError(f"{path} is compressed Arrow: save it as Parquet")
+            batch = ipc.read_record_batch(message, schema)
+            batch.validate(full=True)
+            for start, stop in spans(_row_weights(path, batch, row).tolist(), size):
+                parts = zip(schema.names, batch.slice(start, stop - start).columns, strict=True)
+                yield [_cells(path, name, column, row + start, None) for name, column in parts]
+            row += batch.num_rows
+
+
+def read_schema(path: Path) -> Any:
+    """The pyarrow Schema of a stream of Arrow."""
+    with _arrow_messages(path) as (schema, _):
+        return schema
+
+
+@contextmanager
+def _arrow_messages(path: Path) -> Iterator[tuple[Any, Iterator[Any]]]:
+    """The schema of a stream and the messages behind it; nothing of them is copied out of the file."""
+    arrow, ipc = require("pyarrow", "table"), require("pyarrow.ipc", "table")
+    with open_binary(path) as file, _damage(path, "Arrow"), tempfile.NamedTemporaryFile() as unpacked:
+        if packed := path.suffix.lower() in PACKED:
+            for block in blocks(file, path):
+                unpacked.write(block)
+            unpacked.flush()
+        with arrow.memory_map(unpacked.name if packed else str(path)) as mapped:
+            messages = ipc.MessageReader.open_stream(mapped)
+            yield ipc.read_schema(messages.read_next_message()), iter(messages)
+
+
+def _is_compressed(metadata: memoryview) -> bool:
+    """Whether a message of Arrow holds a batch that unpacks to more: by its flatbuffer, Message.header.compression."""
+
+    def field(table: int, number: int) -> int:
+        (offset,) = struct.unpack_from("<i", metadata, table)
+        vtable = table - offset
+        (size,) = struct.unpack_from("<H", metadata, vtable)
+        place = 4 + 2 * number
+        return int(struct.unpack_from("<H", metadata, vtable + place)[0]) if place < size else 0
+
+    (message,) = struct.unpack_from("<I", metadata, 0)
+    header = message + field(message, 2)
+    return field(header + struct.unpack_from("<I", metadata, header)[0], 3) > 0
+
+
+def label_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
+    """The names of the labels of each column of numbers, where Hugging Face's datasets wrote them down."""
+    try:
+        features = json.loads((metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+        found = {name: _class_names(feature) for name, feature in features.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+    return {name: names for name, names in found.items() if names}
+
+
+def _class_names(feature: Any) -> list[str]:
+    """Of a ClassLabel, or of a list of such."""
+    for _ in range(3):
+        if isinstance(feature, list) and feature:
+            feature = feature[0]
+        elif isinstance(feature, dict) and isinstance(feature.get("feature"), dict | list):
+            feature = feature["feature"]
+    names = feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
 
 
 def _groups(metadata: Any) -> Iterator[Any]:
@@ -79,6 +149,15 @@ def _check(path: Path, file: Any) -> None:
                 raise DataError(f"{path} unpacks to {column.total_uncompressed_size:,} bytes, far more than it has")
             if column.num_values > _ROWS + _ROWS_A_BYTE * size:
                 raise DataError(f"{path} unfolds to {column.num_values:,} cells, far more than it has bytes")
+
+
+def _row_weights(path: Path, batch: Any, row: int) -> np.ndarray:
+    """About how many bytes each row takes; DataError where one is too long. *row* is the number of rows before."""
+    weights = sum((_weights(column) for column in batch.columns), np.zeros(batch.num_rows, np.int64))
+    if len(weights) and weights.max() > ROW_LIMIT + _CELL * len(batch.columns):
+        number = row + int(weights.argmax()) + 1
+        raise DataError(f"{path}: row {number} has more than {ROW_LIMIT:,} bytes, the most that a row may have")
+    return weights
 
 
 def _weights(array: Any) -> np.ndarray:
@@ -124,16 +203,16 @@ def _cells(path: Path, name: str, array: Any, start: int, encoding: str | None) 
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def _damage(path: Path, form: str = "Parquet") -> Iterator[None]:
     """Whatever pyarrow raises on a damaged file, as one line."""
     try:
         yield
     except MienError:
         raise
     except UnicodeDecodeError:
-        raise DataError(f"{path} is not readable Parquet: the names of its columns are not UTF-8") from None
+        raise DataError(f"{path} is not readable {form}: the names of its columns are not UTF-8") from None
     except Exception as error:  # hostile bytes can fail in any way
         if isinstance(error, OSError) and error.errno:
             raise
         why = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path} is not readable Parquet: {why}") from error
+        raise DataError(f"{path} is not readable {form}: {why}") from error

@@ -66,6 +66,8 @@ class Row:
         columns: further values.
         ratings: NaN, or left out, where a rating is not known.
         votes: see :class:`mien.datasets.Dataset`.
+        complete: whether a row of a set with several labels at a time that has none is known to have none; without
+            that it is left out.
     """
 
     input: Any
@@ -75,6 +77,7 @@ class Row:
     columns: Mapping[str, str] = field(default_factory=dict)
     ratings: Mapping[str, float] = field(default_factory=dict)
     votes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    complete: bool = False
 
 
 Items = Iterator[Row | Problem | Info]
@@ -133,7 +136,8 @@ def _checked(
         entry = row.input if isinstance(row.input, np.ndarray | Region) else cell_text(row.input)
     except DataError as error:
         raise DataError(f"{row.where}: {error}") from None
-    if entry is None or (not row.labels and len(space)):
+    unlabeled = not row.labels and len(space) > 0 and not (row.complete and space.multilabel)
+    if entry is None or unlabeled:
         what = f"no {_NOUNS.get(kind, kind)}" if entry is None else "no label"
         return None, [Problem("empty", row.where, what)]
     known = range(len(space))

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mien.datasets.cells import (
-    LABEL_NAMES,
-    PICTURE_NAMES,
-    TEXT_NAMES,
     find_column,
     read_labels,
+    separators,
     split_column,
-    split_files,
     split_name,
 )
 from mien.datasets.dataset import Problem
+from mien.datasets.label_columns import LabelColumns, named_columns, possible_columns
+from mien.datasets.names import LABEL_NAMES, PICTURE_NAMES, TEXT_NAMES, usual_columns
 from mien.datasets.open import Info, Items, Row, dataset
 from mien.datasets.rows import plain_name, space_of
+from mien.datasets.split_tables import split_files
 from mien.datasets.tables import Table, cell_text, open_table
 from mien.errors import DataError, InputError
 from mien.labels import SPACES, LabelSpace
@@ -41,43 +41,67 @@ def table(
     modality: str = "text",
     by: tuple[str, ...] = (),
     group: str = "",
-    separator: str = "",
+    label_separator: str = "",
     ratings: str = "",
     labels: str = "",
     encoding: str = "",
+    separator: str = "",
+    header: bool = True,
+    sheet: str = "",
     quotes: bool = True,
 ) -> Items:
     """A table, or a folder with one for each of train, val (dev, validation) and test.
 
+    Columns are found by name or, from 1, by number.
+
     Args:
-        path: the file or folder.
+        path: the file or folder; see `split_files`.
         text: the column with the texts; without it one of `TEXT_NAMES`.
         picture: the column with the paths of pictures, counted from the table's folder; without it one of
             `PICTURE_NAMES`. With columns "left", "top", "right", "bottom", in pixels, each row is what is in that box.
-        label: the column with the labels; without it one of `LABEL_NAMES`; see `read_labels`. With *ratings* there
-            may be none.
+        label: the column with the labels; without it one of `LABEL_NAMES`, see `read_labels`, or columns of 0 and 1
+            that are called as emotions are. With *ratings* there may be none.
         split: the column with the splits; without it "split".
         space: the labels there are.
         modality: of the inputs, such as "text", or "face" for pictures.
         by: further columns to keep.
         group: a further column to keep; rows that share its value stay in one split.
-        separator: what joins several labels in a cell; without it that is found out.
+        label_separator: what joins several labels in a cell; without it that is found out.
         ratings: columns of numbers, joined by commas, each with the ends of its scale behind: "valence:1:9". Without
             those the scale goes from the smallest to the largest number there is.
-        labels: what numbers or other codes for labels stand for, such as "0:sadness,1:joy".
+        labels: what numbers or other codes for labels stand for, such as "0:sadness,1:joy"; or the columns of 0 and 1
+            that each stand for a label, such as "anger,joy".
         encoding: of the text; without it that is found out.
-        quotes: whether quotes enclose fields in a .tsv, or are characters like any other.
+        separator: between columns, one character, or tab, comma, semicolon, pipe; without it that is found out.
+        header: whether the first row names the columns; else they are called by their numbers.
+        sheet: of a workbook, its name or number; without it the first that holds anything.
+        quotes: whether quotes enclose fields, or are characters like any other.
     """
     scales = _scales(path, ratings)
     pictures = get_modality(modality).kind == "picture"
     keep = tuple(dict.fromkeys((*by, group) if group else by))
-    wanted = _Wanted(picture if pictures else text, label, split, keep, tuple(scales), pictures)
+    wanted = _Wanted(picture if pictures else text, label, split, keep, tuple(scales), pictures, named_columns(labels))
+    if label and wanted.marks:
+        raise DataError(f"{path}: the labels are in the column {label!r} or in those of labels={labels}; name one")
+    files = split_files(path)
+    how: dict[str, Any] = {"encoding": encoding or None, "header": header, "sheet": sheet, "quotes": quotes}
+    separator, label_separator = separators(next(iter(files)), separator, label_separator, **how)
     lines: list[_Line] = []
-    for file, part in split_files(path).items():
-        lines += _lines(open_table(file, encoding=encoding or None, quotes=quotes), part, wanted)
+    codes: dict[str, str] = {}
+    for file, part in files.items():
+        opened = open_table(file, separator=separator, **how)
+        plan = _Plan.of(opened, part, wanted)
+        wanted = wanted._replace(marks=plan.marks, found=(not wanted.marks and bool(plan.marks)) or wanted.found)
+        codes = codes or {str(code): name for code, name in enumerate(opened.label_names.get(plan.label or "", ()))}
+        lines += _lines(opened, part, plan)
     where = [line.where for line in lines]
-    cells, several = read_labels(path, [line.label for line in lines], where, space, separator, labels)
-    named = {name for cell in cells for name in cell}
+    if wanted.marks:
+        marked = LabelColumns(path, wanted.marks, [line.marks for line in lines], where, named=not wanted.found)
+        cells, several, named, complete = marked.rows, True, set(marked.labels), marked.complete
+    else:
+        given = labels or ({**codes, "-1": ""} if codes else "")
+        cells, several = read_labels(path, [line.label for line in lines], where, space, label_separator, given)
+        named, complete = {name for cell in cells for name in cell} | (set() if labels else {*codes.values()}), False
     numbers, faults = _numbers(lines, tuple(scales))
     if space is None:
         space = SPACES["affect"] if scales and not named else space_of(path, named, several)
@@ -94,7 +118,7 @@ def table(
                 yield Problem("missing" if missing else "unreadable", line.where, str(error))
                 continue
         rated = {name: values[place] for name, values in numbers.items()}
-        yield Row(content, cell, line.where, line.split, line.columns, rated)
+        yield Row(content, cell, line.where, line.split, line.columns, rated, complete=complete)
 
 
 class _Wanted(NamedTuple):
@@ -106,6 +130,42 @@ class _Wanted(NamedTuple):
     keep: tuple[str, ...]
     ratings: tuple[str, ...]
     pictures: bool
+    marks: tuple[str, ...]
+    found: bool = False  # whether these marks were found, and not named
+
+
+class _Plan(NamedTuple):
+    """The columns that a table has of those."""
+
+    content: str
+    label: str | None
+    marks: tuple[str, ...]
+    split: str | None
+    kept: dict[str, str]
+    rated: dict[str, str]
+    sides: list[str]
+    pictures: bool
+
+    @classmethod
+    def of(cls, table: Table, part: str, wanted: _Wanted) -> _Plan:
+        """Find them."""
+
+        def find(name: str, usual: Sequence[str] = (), what: str = "") -> str:
+            return find_column(table.columns, name, usual, what, table.path)
+
+        there = {name.casefold() for name in table.columns}
+        usual, what = (PICTURE_NAMES, "picture") if wanted.pictures else (TEXT_NAMES, "text")
+        content = find(wanted.content, usual, what)
+        split = None if part else split_column(table.columns, wanted.split, table.path)
+        kept = {name: find(name) for name in wanted.keep}
+        rated = {name: find(name) for name in wanted.ratings}
+        sides = [find(name) for name in _BOX] if wanted.pictures and there.issuperset(_BOX) else []
+        marks, label = tuple(find(name) for name in wanted.marks), None
+        if not marks and not wanted.label and not usual_columns(table.columns, LABEL_NAMES):
+            marks = possible_columns(table.columns, (content, split, *kept.values(), *rated.values(), *sides))
+        if not marks and (wanted.label or not wanted.ratings or usual_columns(table.columns, LABEL_NAMES)):
+            label = find(wanted.label, LABEL_NAMES, "label")
+        return cls(content, label, marks, split, kept, rated, sides, wanted.pictures)
 
 
 class _Line(NamedTuple):
@@ -113,38 +173,28 @@ class _Line(NamedTuple):
     split: str
     content: Any
     label: Any
+    marks: tuple[Any, ...]
     columns: dict[str, str]
     ratings: dict[str, Any]
     box: tuple[Any, ...]
 
 
-def _lines(table: Table, part: str, wanted: _Wanted) -> Iterator[_Line]:
-    file, there = table.path, {name.casefold() for name in table.columns}
-
-    def find(name: str, usual: Sequence[str] = (), what: str = "") -> str:
-        return find_column(table.columns, name, usual, what, file)
-
-    usual, what = (PICTURE_NAMES, "picture") if wanted.pictures else (TEXT_NAMES, "text")
-    content = find(wanted.content, usual, what)
-    labeled = wanted.label or not wanted.ratings or there.intersection(LABEL_NAMES)
-    label = find(wanted.label, LABEL_NAMES, "label") if labeled else None
-    split = None if part else split_column(table.columns, wanted.split, file)
-    kept = {name: find(name) for name in wanted.keep}
-    rated = {name: find(name) for name in wanted.ratings}
-    sides = [find(name) for name in _BOX] if wanted.pictures and there.issuperset(_BOX) else []
+def _lines(table: Table, part: str, plan: _Plan) -> Iterator[_Line]:
+    file = table.path
     for line, row in table.records():
         where = f"{file.name}:{line}"
-        own = split_name(row[split], f"{file}:{line}") if split else part
+        own = split_name(row[plan.split], f"{file}:{line}") if plan.split else part
         try:
-            columns = {name: cell_text(row[column]) or "" for name, column in kept.items()}
-            entry = row[content]
-            if wanted.pictures and (entry := cell_text(entry)):
+            columns = {name: cell_text(row[column]) or "" for name, column in plan.kept.items()}
+            entry = row[plan.content]
+            if plan.pictures and (entry := cell_text(entry)):
                 entry = str(file.parent / entry)
         except DataError as error:
             raise DataError(f"{where}: {error}") from None
-        ratings = {name: row[column] for name, column in rated.items()}
-        box = tuple(row[side] for side in sides)
-        yield _Line(where, own, entry, row[label] if label else None, columns, ratings, box)
+        label = row[plan.label] if plan.label else None
+        marks = tuple(row[name] for name in plan.marks)
+        ratings = {name: row[column] for name, column in plan.rated.items()}
+        yield _Line(where, own, entry, label, marks, columns, ratings, tuple(row[side] for side in plan.sides))
 
 
 def _picture(path: str, box: tuple[Any, ...]) -> str | Region:

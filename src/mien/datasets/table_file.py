@@ -5,18 +5,46 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mien.datasets.lines import CHUNK_LIMIT, blocks, decoded_lines, open_binary, shown
+from mien.datasets.names import looks_like_data
 from mien.errors import DataError
+from mien.media.pickles import LIMIT
 
 COLUMN_LIMIT = 50_000
+NO_HEADER = "; is its first row no header? Then header=no (--no-header) reads it, and columns are named by number"
 
 Chunk = dict[str, list[Any]]
 Record = tuple[int, Sequence[Any], int]  # line, cells, and about how many bytes they take
+
+
+@dataclass(frozen=True)
+class TableForm:
+    """How a table is written, where the file itself does not tell.
+
+    Attributes:
+        encoding: of its text; None where that is found out.
+        separator: between columns; "" where that is found out.
+        header: whether the first row names the columns; else they are called "1", "2", …
+        sheet: of a workbook, by name or number; "" for the first that holds anything.
+        quotes: whether quotes enclose fields, or are characters like any other.
+        columns: names for the columns of a file without a header.
+        limit: bytes that a pickle may unpack to.
+    """
+
+    encoding: str | None = None
+    separator: str = ""
+    header: bool = True
+    sheet: str = ""
+    quotes: bool = True
+    columns: tuple[str, ...] | None = None
+    limit: int = LIMIT
 
 
 class Table(ABC):
@@ -26,19 +54,23 @@ class Table(ABC):
         path: the file.
         columns: the names of its columns, in order.
         rows: how many rows, where the format tells without reading them all; else None.
+        label_names: of columns of numbers that stand for labels, their names in order, where the file has them.
     """
 
     columns: tuple[str, ...] = ()
     rows: int | None = None
+    label_names: Mapping[str, Sequence[str]] = MappingProxyType({})
 
-    def __init__(
-        self, path: Path, columns: Sequence[str] | None, quotes: bool, limit: int, encoding: str | None
-    ) -> None:
-        self.path, self._quotes, self._limit, self._encoding = path, quotes, limit, encoding
-        self._header = columns is None
+    def __init__(self, path: Path, form: TableForm) -> None:
+        self.path, self._form = path, form
         self._state, self._count = _file_state(path), -1
         with self._steady():
-            self.columns = _checked_names(path, self._names() if columns is None else columns)
+            self.columns = _checked_names(path, self._names() if form.columns is None else form.columns)
+
+    @property
+    def _header(self) -> bool:
+        """Whether the first row names the columns."""
+        return self._form.header and self._form.columns is None
 
     def chunks(self, size: int = 4096) -> Iterator[Chunk]:
         """The rows, up to *size* and 8 MiB at a time, as column → values.
@@ -90,8 +122,8 @@ class Table(ABC):
             raise changed
 
 
-class TextTable(Table):
-    """A table of lines."""
+class RecordTable(Table):
+    """A table that is read row by row."""
 
     @abstractmethod
     def _parse(self) -> Iterator[Record]:
@@ -113,10 +145,19 @@ class TextTable(Table):
         values = zip(*rows, strict=True)
         return list(lines), {name: list(cells) for name, cells in zip(self.columns, values, strict=True)}
 
+
+class TextTable(RecordTable):
+    """A table of lines."""
+
     def _lines(self) -> Iterator[str]:
         """The lines with their ends, decoded."""
         with open_binary(self.path) as file:
-            yield from decoded_lines(blocks(file, self.path), str(self.path), self._encoding)
+            yield from decoded_lines(blocks(file, self.path), str(self.path), self._form.encoding)
+
+
+def numbered(cells: Sequence[Any]) -> Iterator[str]:
+    """Names for columns without any: "1", "2", …"""
+    return map(str, range(1, len(cells) + 1))
 
 
 def _file_state(path: Path) -> tuple[int, ...]:
@@ -134,5 +175,8 @@ def _checked_names(path: Path, columns: Iterable[str]) -> tuple[str, ...]:
         raise DataError(f"{path} has more than {COLUMN_LIMIT:,} columns")
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice or not names:
-        raise DataError(f"{path} has several columns named {shown(twice[:1])!r}" if twice else f"{path} has no columns")
+        hint = NO_HEADER if looks_like_data(names) else ""
+        raise DataError(
+            f"{path} has several columns named {shown(twice[:1])!r}{hint}" if twice else f"{path} has no columns"
+        )
     return names

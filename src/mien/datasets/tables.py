@@ -6,38 +6,44 @@ suffix                   format                                       needs
 .csv                     comma, semicolon, tab or |, quotes, header   nothing
 .tsv                     tabs, quotes (or none), header               nothing
 .jsonl .ndjson           one JSON object a line                       nothing
+.json                    an array of objects, or what holds one       nothing
 .txt                     one text a line, in the column "text"        nothing
+.xlsx .xlsm              a sheet of an Excel workbook                 nothing
 .parquet .pq             Parquet                                      extra "table"
+.arrow                   Arrow, as Hugging Face's datasets saves it   extra "table"
 .pkl .pickle             a pickled DataFrame, read safely             extra "table"
 ======================== ============================================ ===================
 
-each of them also with .gz, .xz or .bz2 behind. Encodings, and what a row may hold: :mod:`mien.datasets.lines`.
+each of them also with .gz, .xz, .bz2 or .zip behind. Encodings, and what a row may hold: :mod:`mien.datasets.lines`.
 """
 
 from __future__ import annotations
 
 import csv
 import itertools
-import json
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mien.datasets.json_tables import JsonDocument, JsonLines
 from mien.datasets.lines import PACKED, ROW_LIMIT, allowed_size, check_encoding, open_binary, spans, weight
-from mien.datasets.parquet import open_parquet, read_rows
+from mien.datasets.names import LABEL_NAMES, TEXT_NAMES
+from mien.datasets.parquet import label_names, open_parquet, read_arrow, read_rows, read_schema
 from mien.datasets.pickled_tables import read_pickled_table
-from mien.datasets.table_file import COLUMN_LIMIT, Chunk, Record, Table, TextTable
+from mien.datasets.table_file import Chunk, Record, RecordTable, Table, TableForm, TextTable, numbered
+from mien.datasets.workbooks import Workbook, header_of
 from mien.errors import DataError, quoted, require
 from mien.inputs import table_suffix
 from mien.media.pickles import LIMIT
 
-__all__ = ["Table", "cell_text", "open_table", "table_suffix"]
+__all__ = ["Table", "TableForm", "cell_text", "open_table", "table_suffix"]
 
-VALUE_LIMIT = 250_000  # of a line of JSON
-_DELIMITERS = ",;\t|"
-_JSON_LOOKAHEAD = 1000
+_DELIMITERS = "\t|;,"  # the rarest in texts first
+_SPELLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+_HEAD_LINES, _HEAD_SIZE = 50, 2**20  # by which the separator of columns is found
+_OTHERS = {".xls": "Excel", ".xlsb": "Excel", ".ods": "LibreOffice", ".numbers": "Numbers"}
 _QUOTE_FAULTS = {
     "unexpected end of data": "a quote that is not closed",
     "rows within quotes": "a quote that is closed lines later, and every line between could be a row",
@@ -53,29 +59,67 @@ def open_table(
     quotes: bool = True,
     limit: int = LIMIT,
     encoding: str | None = None,
+    separator: str = "",
+    header: bool = True,
+    sheet: str = "",
 ) -> Table:
     """Open a table for reading in chunks.
 
     Args:
         path: the file; its suffix says the format.
         columns: names for the columns of a file without a header.
-        quotes: whether quotes enclose fields in a .tsv, or are characters like any other.
+        quotes: whether quotes enclose fields, or are characters like any other.
         limit: bytes that a pickle may unpack to.
         encoding: of its text; None where :mod:`mien.datasets.lines` finds it out.
+        separator: between the columns of .csv, .tsv or .txt, or "tab", "comma", …; "" to find it out. A .txt
+            without one is a file of lines.
+        header: whether the first row names the columns; without one they are called "1", "2", …
+        sheet: of a workbook, by its name or its number; "" for the first that holds anything.
 
     Raises:
-        DataError: no such file, no file, no permission, empty, of an unknown format, too large in one row, or damaged.
+        DataError: no such file, no file, no permission, empty, of an unknown format, too large in one row, or damaged;
+            or an option that is for others.
         MissingExtra: the format needs a package that is not installed.
     """
     path = Path(path)
     kind = table_suffix(path)
     if kind is None:
-        raise DataError(f"{path} is no table; those end in {' '.join(_FORMATS)}, perhaps with .gz, .xz or .bz2")
+        other = _OTHERS.get(path.suffix.lower())
+        known = f"those end in {' '.join(_FORMATS)}, perhaps with {packed_endings()}"
+        raise DataError(f"{path} is no table; {f'save it as .xlsx in {other}' if other else known}")
     check_encoding(encoding)
+    separator = plain_separator(separator) or separator
+    reader = _Csv if kind == ".txt" and separator else _FORMATS[kind]
+    _check_options(path, reader, separator, header, sheet)
     with open_binary(path) as file:
         if not file.read(1):
             raise DataError(f"{path} is empty")
-    return _FORMATS[kind](path, columns, quotes, limit, encoding)
+    names = None if columns is None else tuple(columns)
+    return reader(path, TableForm(encoding, separator, header, sheet, quotes, names, limit))
+
+
+def plain_separator(separator: str) -> str:
+    """The character that separates columns, given as that or as "tab", "comma", …; "" where it can be none."""
+    separator = _SPELLED.get(separator.casefold(), separator)
+    return separator if len(separator) == 1 and separator not in '"\r\n' else ""
+
+
+def packed_endings() -> str:
+    """The endings of packed files: ".gz, .xz, .bz2 or .zip"."""
+    *first, last = PACKED
+    return f"{', '.join(first)} or {last}"
+
+
+def _check_options(path: Path, reader: type[Table], separator: str, header: bool, sheet: str) -> None:
+    """Refuse options that do nothing for a format."""
+    if separator and not issubclass(reader, _Csv):
+        raise DataError(f"{path}: separator is for tables of lines (.csv, .tsv, .txt)")
+    if separator and not plain_separator(separator):
+        raise DataError(f"{path}: separator must be one character, or tab, comma, semicolon, pipe or space")
+    if sheet and reader is not _Sheet:
+        raise DataError(f"{path}: sheet is for workbooks (.xlsx, .xlsm)")
+    if not header and not issubclass(reader, _Csv | _Sheet | JsonDocument | _Text):
+        raise DataError(f"{path}: its format names its columns; header=no is for .csv, .tsv, .xlsx and .json")
 
 
 def cell_text(cell: Any) -> str | None:
@@ -107,12 +151,14 @@ class _Text(TextTable):
 
 
 class _Csv(TextTable):
-    """A header, unless columns are given, and rows of as many fields; blank lines are skipped."""
+    """A header, unless there is none, and rows of as many fields; blank lines are skipped."""
 
+    _usual = ""  # what separates columns where nothing else is said
     _hint = ""  # what to do about a quote that encloses no field
 
     def _names(self) -> Iterable[str]:
-        return next(self._split(), (1, (), 0))[1]
+        first = next(self._split(), (1, (), 0))[1]
+        return first if self._header else numbered(first)
 
     def _parse(self) -> Iterator[Record]:
         width = len(self.columns)
@@ -123,12 +169,25 @@ class _Csv(TextTable):
             yield number, fields, size
 
     def _split(self) -> Iterator[Record]:
-        lines = self._lines()
-        number, first = next(((place, line) for place, line in enumerate(lines, 1) if line.strip()), (1, ""))
-        delimiter = max(_DELIMITERS, key=first.count)  # the first of them where none is there
-        if first.rstrip("\r\n")[:-1].casefold() == "sep=":  # as Excel writes it
-            return self._quoted(lines, number + 1, first[4])
-        return self._quoted(itertools.chain([first], lines), number, delimiter)
+        lines, number = self._lines(), 1
+        delimiter = self._form.separator or self._usual
+        if not self._usual:
+            number, first = next(((place, line) for place, line in enumerate(lines, 1) if line.strip()), (1, ""))
+            if first.rstrip("\r\n")[:-1].casefold() == "sep=":  # as Excel writes it
+                number, delimiter = number + 1, delimiter or first[4]
+            else:
+                lines = itertools.chain([first], lines)
+            if not delimiter:
+                head, size = list[str](), 0
+                while len(head) < _HEAD_LINES and size < _HEAD_SIZE and (line := next(lines, "")):
+                    head.append(line)
+                    size += len(line)
+                delimiter, lines = _delimiter(head), itertools.chain(head, lines)
+        if self._form.quotes:
+            return self._quoted(lines, number, delimiter)
+        stripped = ((place, line.rstrip("\r\n")) for place, line in enumerate(lines, number))
+        rows = ((place, line.split(delimiter), len(line)) for place, line in stripped if line)
+        return ((place, fields, size + 64 * len(fields)) for place, fields, size in rows)
 
     def _quoted(self, lines: Iterable[str], number: int, delimiter: str) -> Iterator[Record]:
         """The rows of *lines*, the first of which is *number*, with quotes as RFC 4180 has them."""
@@ -162,68 +221,82 @@ class _Csv(TextTable):
 class _Tsv(_Csv):
     """Tabs, and quotes as in CSV, or none."""
 
+    _usual = "\t"
     _hint = "; --no-quotes, for data sets quotes=no, takes a quote as a character"
 
-    def _split(self) -> Iterator[Record]:
-        if self._quotes:
-            return self._quoted(self._lines(), 1, "\t")
-        lines = ((number, line.rstrip("\r\n")) for number, line in enumerate(self._lines(), 1))
-        rows = ((number, line.split("\t"), len(line)) for number, line in lines if line)
-        return ((number, fields, size + 64 * len(fields)) for number, fields, size in rows)
+
+def _delimiter(head: list[str]) -> str:
+    """What separates the columns of these first lines: the rarest in texts that cuts all rows into as many fields.
+
+    Where none does, what the first line has most of, outside of quotes.
+    """
+    widths: dict[str, list[int]] = {}
+    for delimiter in _DELIMITERS:
+        try:
+            widths[delimiter] = [len(row) for row in csv.reader(head, delimiter=delimiter) if row]
+        except csv.Error:  # a field of more than csv's limit
+            continue
+    cut = len(head) == _HEAD_LINES  # the last row may go on
+    for delimiter, counts in widths.items():
+        rows = counts[:-1] if cut else counts
+        if len(rows) > 1 and set(rows) == {max(rows)} and rows[0] > 1:
+            return delimiter
+    return max(reversed(_DELIMITERS), key=lambda delimiter: (widths.get(delimiter) or [0])[0])
 
 
-class _Jsonl(TextTable):
-    """Columns are the keys of the first thousand objects; a key that an object lacks is None."""
+class _Sheet(RecordTable):
+    """A sheet of a workbook: a header, and rows of at most as many cells; rows without any are skipped."""
 
     def _names(self) -> Iterable[str]:
-        names: dict[str, None] = {}
-        for _, row, _ in itertools.islice(self._objects(), _JSON_LOOKAHEAD):
-            names |= dict.fromkeys(row)
-            if len(names) > COLUMN_LIMIT:
-                break
-        return names
+        self._book = Workbook(self.path, self._form.sheet)
+        if not self._header:
+            self._first = 0
+            width = max((len(cells) for _, cells in itertools.islice(self._book.rows(), _HEAD_LINES)), default=0)
+            return numbered([None] * width)
+        known = {*TEXT_NAMES, *LABEL_NAMES}
+        self._first, cells = header_of(self._book, known)
+        return ["" if cell is None else str(cell) for cell in cells]
 
     def _parse(self) -> Iterator[Record]:
-        known, late = set(self.columns), False
-        for number, row, size in self._objects():
-            if not late and (late := not known.issuperset(row)):
-                line = "warning: %s:%s has the key %r, which the first %s lines lack: such keys are left out"
-                key = quoted(next(name for name in row if name not in known))
-                logging.getLogger("mien").warning(line, quoted(self.path), number, key, f"{_JSON_LOOKAHEAD:,}")
-            yield number, [row.get(name) for name in self.columns], size + 8 * len(self.columns)
-
-    def _objects(self) -> Iterator[tuple[int, dict[str, Any], int]]:
-        for number, line in enumerate(self._lines(), 1):
-            if not line.strip():
+        width, told = len(self.columns), False
+        for number, cells in self._book.rows():
+            if number <= self._first:
                 continue
-            try:
-                if sum(map(line.count, "[{,")) > VALUE_LIMIT:
-                    raise DataError(f"has more than {VALUE_LIMIT:,} values, too many for a row")
-                row = json.loads(line)
-                size = weight([row])
-                if not isinstance(row, dict):
-                    raise DataError(f"is a JSON {type(row).__name__}; every line must be an object")
-            except RecursionError:
-                raise DataError(f"{self.path}:{number} is nested too deep") from None
-            except json.JSONDecodeError as error:
-                raise DataError(f"{self.path}:{number} is not JSON: {error.msg} at character {error.pos + 1}") from None
-            except DataError as error:
-                raise DataError(f"{self.path}:{number} {error}") from None
-            except ValueError as error:
-                raise DataError(f"{self.path}:{number} is not JSON: {str(error)[:80]}") from None
-            yield number, row, size
+            if len(cells) > width and (width == 1 or not self._header):
+                raise DataError(f"{self.path}:{number} has {len(cells)} cells where there should be {width}")
+            if len(cells) > width and not told:
+                told, line = True, "warning: %s:%s has cells beyond the last named column: such cells are left out"
+                logging.getLogger("mien").warning(line, quoted(self.path), number)
+            row = [*cells[:width], *[None] * (width - len(cells))]
+            yield number, row, 64 * width + sum(len(cell) for cell in row if isinstance(cell, str))
 
 
 class _Parquet(Table):
     def _names(self) -> Iterable[str]:
         with open_parquet(self.path) as file:
             self.rows = file.metadata.num_rows
+            self.label_names = label_names(file.schema_arrow.metadata)
             names: list[str] = file.schema_arrow.names
             return names
 
     def _numbered(self, size: int) -> Iterator[tuple[list[int], Chunk]]:
         start = 1
-        for cells in read_rows(self.path, size, self._encoding):
+        for cells in read_rows(self.path, size, self._form.encoding):
+            count = len(cells[0])
+            yield list(range(start, start + count)), dict(zip(self.columns, cells, strict=True))
+            start += count
+
+
+class _Arrow(Table):
+    def _names(self) -> Iterable[str]:
+        schema = read_schema(self.path)
+        self.label_names = label_names(schema.metadata)
+        names: list[str] = schema.names
+        return names
+
+    def _numbered(self, size: int) -> Iterator[tuple[list[int], Chunk]]:
+        start = 1
+        for cells in read_arrow(self.path, size):
             count = len(cells[0])
             yield list(range(start, start + count)), dict(zip(self.columns, cells, strict=True))
             start += count
@@ -232,7 +305,7 @@ class _Parquet(Table):
 class _Pickle(Table):
     def _names(self) -> Iterable[str]:
         packed = self.path.suffix.lower() in PACKED
-        limit = min(self._limit, allowed_size(self.path)) if packed else self._limit
+        limit = min(self._form.limit, allowed_size(self.path)) if packed else self._form.limit
         with open_binary(self.path) as file:
             self._frame = read_pickled_table(file, limit=limit, name=str(self.path))
         self.rows = len(self._frame)
@@ -250,11 +323,15 @@ class _Pickle(Table):
 _FORMATS: dict[str, type[Table]] = {
     ".csv": _Csv,
     ".tsv": _Tsv,
-    ".jsonl": _Jsonl,
-    ".ndjson": _Jsonl,
+    ".jsonl": JsonLines,
+    ".ndjson": JsonLines,
+    ".json": JsonDocument,
     ".txt": _Text,
+    ".xlsx": _Sheet,
+    ".xlsm": _Sheet,
     ".parquet": _Parquet,
     ".pq": _Parquet,
+    ".arrow": _Arrow,
     ".pkl": _Pickle,
     ".pickle": _Pickle,
 }

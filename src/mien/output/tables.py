@@ -1,4 +1,4 @@
-"""Tables of rows: CSV, TSV and Parquet."""
+"""Tables of rows: CSV, TSV, Excel and Parquet."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from mien.errors import require
 from mien.output.rows import OWN, Row
+from mien.output.workbook import write_workbook
 from mien.runtime import in_chunks
 
 Rows = Callable[[], Iterator[Row]]  # gives all rows, each time it is called
@@ -64,5 +65,6 @@ def write_parquet(target: Path, rows: Iterable[Row], types: Mapping[str, str]) -
 TABLES: dict[str, Callable[[Path, Rows], None]] = {
     ".csv": lambda target, rows: _write_separated(target, rows, ","),
     ".tsv": lambda target, rows: _write_separated(target, rows, "\t"),
+    ".xlsx": lambda target, rows: write_workbook(target, column_names(rows()), rows()),
     ".parquet": lambda target, rows: write_parquet(target, rows(), parquet_types(rows)),
 }

@@ -12,17 +12,17 @@ from mien.modalities.features.preprocess import FeatureSettings, Row, check_colu
 from mien.model import find_model, read_manifest
 
 
-def rows_of(
-    path: Path, model: str, encoding: str | None = None
-) -> tuple[Table, Callable[[], Iterator[tuple[Row, dict[str, Any]]]]]:
+def rows_of(path: Path, model: str, **how: Any) -> tuple[Table, Callable[[], Iterator[tuple[Row, dict[str, Any]]]]]:
     """Open a table for a model; the function gives its rows, from the first, each also as column → cell.
+
+    *how* it is written is what :func:`mien.datasets.tables.open_table` takes.
 
     Raises:
         DataError: it is no table, or cannot be read.
         InputError: it lacks columns that the model reads; the message names them.
         ModelError: no such model.
     """
-    table, manifest = open_table(path, encoding=encoding), read_manifest(find_model(model))
+    table, manifest = open_table(path, **how), read_manifest(find_model(model))
     if manifest.modality == "features":
         try:
             check_columns(FeatureSettings.model_validate(manifest.preprocess).columns, table.columns)

@@ -1,0 +1,88 @@
+"""Columns of 0 and 1, one for each label: named by an option, or found by their names and cells."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mien.datasets.lines import shown
+from mien.datasets.names import is_emotion
+from mien.errors import DataError, quoted
+from mien.labels import emotion
+
+_NUMBERS = {"0": False, "1": True, "0.0": False, "1.0": True}
+_WORDS = {"false": False, "true": True}
+_NAMED = {"no": False, "yes": True, "n": False, "y": True, "x": True, "": False}  # where the columns are named
+
+
+def named_columns(labels: str) -> tuple[str, ...]:
+    """The columns that the option names, as "anger,joy"; none where it gives names to codes, as "0:anger,1:joy"."""
+    return () if ":" in labels else tuple(filter(None, map(str.strip, labels.split(","))))
+
+
+def possible_columns(columns: Sequence[str], taken: Sequence[str | None]) -> tuple[str, ...]:
+    """The columns that may each stand for a label: two or more called as emotions are, and words next to these."""
+    known = [column not in taken and is_emotion(column) for column in columns]
+    if sum(known) < 2:
+        return ()
+    wanted = list(known)
+    for places in (range(len(columns)), range(len(columns) - 1, -1, -1)):
+        beside = False
+        for place in places:
+            word = columns[place].replace(" ", "").replace("-", "").isalpha() and columns[place] not in taken
+            beside = known[place] or (beside and word)
+            wanted[place] = wanted[place] or beside
+    return tuple(column for column, taken_ in zip(columns, wanted, strict=True) if taken_)
+
+
+class LabelColumns:
+    """What columns of 0 and 1 say of each row.
+
+    Attributes:
+        labels: the names of the columns that are labels.
+        rows: the labels of each row.
+        complete: whether a row without any is known to have none; else, as there is a column for that, it has no label.
+    """
+
+    def __init__(
+        self, path: Path, columns: Sequence[str], cells: Sequence[Sequence[Any]], where: Sequence[str], *, named: bool
+    ) -> None:
+        known = {column for column in columns if named or is_emotion(column)}
+        words = any(_text(cell) in _WORDS for row in cells for column, cell in zip(columns, row, strict=True)
+                    if column in known)  # fmt: skip
+        values = _NUMBERS | _WORDS | _NAMED if named else _WORDS if words else _NUMBERS
+        wrong: dict[str, tuple[str, str]] = {}
+        for row, place in zip(cells, where, strict=True):
+            for column, cell in zip(columns, row, strict=True):
+                blank = column in known and _text(cell) == ""
+                if not blank and _text(cell) not in values and column not in wrong:
+                    wrong[column] = place, str(cell)[:40]
+        for column, (place, cell) in wrong.items():
+            if column in known:
+                hint = "" if named else " (it has no column of labels; label=NAME says which one that is)"
+                raise DataError(f"{place}: the column of the label {column!r} has {cell!r}, not 0 or 1{hint}")
+        kept = _beside(columns, known, wrong)
+        self.labels = tuple(columns[place] for place in kept)
+        self.rows = [[columns[place] for place in kept if values.get(_text(row[place]))] for row in cells]
+        self.complete = not any(emotion(label).name == "none" or emotion(label).emoji == "😐" for label in self.labels)
+        if not named:
+            line = "note: %s: the columns %s, of 0 and 1, are taken for labels; labels=NAME,NAME,… names others"
+            logging.getLogger("mien").warning(line, quoted(path), quoted(shown(self.labels, 40)))
+
+
+def _beside(columns: Sequence[str], known: set[str], wrong: dict[str, tuple[str, str]]) -> list[int]:
+    """The places of those known, and of those between or next to them with nothing wrong on the way."""
+    kept = set()
+    for places in (range(len(columns)), range(len(columns) - 1, -1, -1)):
+        beside = False
+        for place in places:
+            beside = columns[place] in known or (beside and columns[place] not in wrong)
+            if beside:
+                kept.add(place)
+    return sorted(kept)
+
+
+def _text(cell: Any) -> str:
+    return "" if cell is None else str(cell).strip().casefold()

@@ -351,7 +351,7 @@ def test_a_table_damaged_further_down_leaves_one_document(run_cli: RunCli, tiny_
         (["glad", "--model", "nowhere"], "no model 'nowhere'"),
         (["glad", "--labels", "fer7"], "--labels fer7: there is no map from carer6 to fer7"),
         (["glad", "--labels", "moods"], "no label space 'moods'; there are: carer6"),
-        (["glad", "--out", "o.xlsx"], "o.xlsx: the ending says the format; there are: .jsonl, .csv"),
+        (["glad", "--out", "o.ods"], "o.ods: the ending says the format; there are: .jsonl, .csv"),
         (["glad", "--out", "no/o.csv"], "the folder no does not exist"),
         (["glad", "--out", "in.csv/o.csv"], "in.csv"),
         (["glad", "--out", "folder.csv"], "folder.csv is a folder"),

@@ -15,9 +15,10 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from filmed import noisy, numbered, write_clip
+from mien.datasets.json_tables import VALUE_LIMIT
 from mien.datasets.lines import DEPTH_LIMIT, ROW_LIMIT
 from mien.datasets.table_file import COLUMN_LIMIT
-from mien.datasets.tables import VALUE_LIMIT, open_table
+from mien.datasets.tables import open_table
 from mien.errors import DataError, InputError, MienError, ModelError, RecipeError
 from mien.media.clips import ClipReader
 from mien.media.images import MAX_PIXELS, picture_size, read_picture

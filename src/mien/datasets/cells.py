@@ -51,17 +51,18 @@ def find_column(columns: Sequence[str], wanted: str, usual: Sequence[str], what:
                 line, quoted(file), quoted(found[0]), what, quoted(others), _OPTIONS[what].format(quoted(found[1]))
             )
         return found[0]
+    _refuse_unparted(columns, file)
     missing = f"no column {wanted!r}" if wanted else f"no {what} column (such as {', '.join(usual[:3])})"
     if list(columns) == list(numbered(columns)):
         which = f"{columns[0]} to {columns[-1]}" if len(columns) > 1 else columns[0]
         hint = f"; name it by its number: {_OPTIONS[what].format(columns[-1])}" if what in _OPTIONS else ""
         raise DataError(f"{file} has {missing}; without a header its columns are {which}{hint}")
     hint = NO_HEADER if looks_like_data(columns) else ""
-    if what == "text" and "pixels" in map(str.casefold, columns):
+    if usual == TEXT_NAMES and "pixels" in map(str.casefold, columns):
         hint = "; fer2013:FILE reads pixels"
-    elif what == "text" and any(name.startswith("AU01") for name in columns):
+    elif usual == TEXT_NAMES and any(name.startswith("AU01") for name in columns):
         hint = "; features:FILE reads rows of numbers"
-    elif tuple(columns) == LINES:
+    elif table_suffix(file) == ".txt" and tuple(columns) == LINES:
         hint = "; a .txt is a file of lines, and with separator=tab (or another) a table"
     raise DataError(f"{file} has {missing}; it has: {shown(columns)}{hint}")
 
@@ -73,15 +74,21 @@ def text_column(columns: Sequence[str], wanted: str | None, file: Path) -> str:
         DataError: there is none; the message names the columns there are.
     """
     if wanted is None and len(columns) == 1:
-        words = set(re.findall(r"[a-z]+", columns[0].casefold()))
-        if len(words) > 1 and _SEPARATES.search(columns[0]):
-            what = f"{file} has one column, {quoted(columns[0])!r}: what separates its columns is not known"
-            raise DataError(f"{what}; comma, semicolon, tab and | are (or name it with --separator or --column)")
+        words = _refuse_unparted(columns, file)
         if not words.intersection(TEXT_NAMES) and columns[0] != "1" and table_suffix(file) in (".csv", ".tsv", ".xlsx"):
             line = "note: %s has one column; its first line, %r, is taken for the header"
             logging.getLogger("mien").warning(line, quoted(file), quoted(columns[0]))
         return columns[0]
     return find_column(columns, wanted or "", TEXT_NAMES, "text", file)
+
+
+def _refuse_unparted(columns: Sequence[str], file: Path) -> set[str]:
+    """Refuse a table whose only column seems to be several; the words of its name otherwise."""
+    words = set(re.findall(r"[a-z]+", columns[0].casefold()))
+    if len(columns) == 1 and len(words) > 1 and _SEPARATES.search(columns[0]):
+        what = f"{file} has one column, {quoted(columns[0])!r}: what separates its columns is not known"
+        raise DataError(f"{what}; comma, semicolon, tab and | are (else separator=, --separator, or --column)")
+    return words
 
 
 def separators(file: Path, separator: str, label_separator: str, **how: Any) -> tuple[str, str]:

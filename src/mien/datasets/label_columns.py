@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +13,9 @@ from mien.datasets.names import is_emotion
 from mien.errors import DataError, quoted
 from mien.labels import emotion
 
-_NUMBERS = {"0": False, "1": True, "0.0": False, "1.0": True}
-_WORDS = {"false": False, "true": True}
-_NAMED = {"no": False, "yes": True, "n": False, "y": True, "x": True, "": False}  # where the columns are named
+#: What stands for no and for yes; a table writes it in one way.
+_STYLES = (("0", "1"), ("0.0", "1.0"), ("false", "true"), ("no", "yes"), ("n", "y"), ("", "x"))
+_YES = {yes for _, yes in _STYLES}
 
 
 def named_columns(labels: str) -> tuple[str, ...]:
@@ -50,9 +51,10 @@ class LabelColumns:
         self, path: Path, columns: Sequence[str], cells: Sequence[Sequence[Any]], where: Sequence[str], *, named: bool
     ) -> None:
         known = {column for column in columns if named or is_emotion(column)}
-        words = any(_text(cell) in _WORDS for row in cells for column, cell in zip(columns, row, strict=True)
-                    if column in known)  # fmt: skip
-        values = _NUMBERS | _WORDS | _NAMED if named else _WORDS if words else _NUMBERS
+        texts = {_text(cell) for row in cells for column, cell in zip(columns, row, strict=True) if column in known}
+        values: tuple[str, ...] = next((style for style in _STYLES if texts <= {*style, ""}), _STYLES[0])
+        if named and not texts <= {*values, ""}:
+            values = tuple(itertools.chain(*_STYLES))
         wrong: dict[str, tuple[str, str]] = {}
         for row, place in zip(cells, where, strict=True):
             for column, cell in zip(columns, row, strict=True):
@@ -65,7 +67,7 @@ class LabelColumns:
                 raise DataError(f"{place}: the column of the label {column!r} has {cell!r}, not 0 or 1{hint}")
         kept = _beside(columns, known, wrong)
         self.labels = tuple(columns[place] for place in kept)
-        self.rows = [[columns[place] for place in kept if values.get(_text(row[place]))] for row in cells]
+        self.rows = [[columns[place] for place in kept if _text(row[place]) in _YES] for row in cells]
         self.complete = not any(emotion(label).name == "none" or emotion(label).emoji == "😐" for label in self.labels)
         if not named:
             line = "note: %s: the columns %s, of 0 and 1, are taken for labels; labels=NAME,NAME,… names others"

@@ -160,7 +160,11 @@ class _Plan(NamedTuple):
         kept = {name: find(name) for name in wanted.keep}
         rated = {name: find(name) for name in wanted.ratings}
         sides = [find(name) for name in _BOX] if wanted.pictures and there.issuperset(_BOX) else []
-        marks, label = tuple(find(name) for name in wanted.marks), None
+        try:
+            marks, label = tuple(find(name) for name in wanted.marks), None
+        except DataError as error:
+            what = "labels are given as 0:sadness,1:joy, or as the columns that stand for them"
+            raise DataError(f"{error}; {what}") from None
         if not marks and not wanted.label and not usual_columns(table.columns, LABEL_NAMES):
             marks = possible_columns(table.columns, (content, split, *kept.values(), *rated.values(), *sides))
         if not marks and (wanted.label or not wanted.ratings or usual_columns(table.columns, LABEL_NAMES)):

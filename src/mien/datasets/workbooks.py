@@ -6,43 +6,26 @@ strings that cells share lie in a temporary file.
 
 from __future__ import annotations
 
-import io
 import itertools
 import logging
-import mmap
 import re
 import tempfile
 import warnings
 import zipfile
-from array import array
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, time
 from pathlib import Path
-from typing import IO, Any, NamedTuple
-from xml.parsers import expat
+from typing import Any
 
-from mien.datasets.lines import PACKED, ROW_LIMIT, allowed_size, blocks, open_binary, shown
+from mien.datasets.lines import PACKED, blocks, open_binary, shown
+from mien.datasets.workbook_parts import Archive, Scan, Strings
 from mien.errors import DataError, MienError, quoted
 
-_BLOCK = 2**16
-_ROWS, _COLUMNS = 2**20, 2**14  # of a sheet, as Excel has them
-_STRINGS = 2**24  # that cells may share
-_PART, _ELEMENTS = 2**24, 300_000  # bytes of a part that is read as a whole, and elements of one, or beside rows
-_DEPTH, _MERGED = 64, 100_000
 _TITLES = 20  # rows that may stand above a header
 _ERRORS = {"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!"}
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _OLD = b"\xd0\xcf\x11\xe0"  # how .xls begins, and any workbook with a password
-
-
-class Merged(NamedTuple):
-    """Cells that are merged: first and last row, first and last column, from 1."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
 
 
 class Workbook:
@@ -54,7 +37,7 @@ class Workbook:
     """
 
     def __init__(self, path: Path, wanted: str) -> None:
-        self.path, self._strings = path, _Strings()
+        self.path, self._strings = path, Strings()
         with _damage(path), _opened(path) as archive:
             self._reader = _read(archive, self._strings, path)
             names = archive.namelist()
@@ -113,7 +96,7 @@ class Workbook:
                 if not some:
                     return
 
-    def _choose(self, archive: _Archive, found: Sequence[tuple[Any, str]], wanted: str) -> tuple[str, str, _Scan]:
+    def _choose(self, archive: Archive, found: Sequence[tuple[Any, str]], wanted: str) -> tuple[str, str, Scan]:
         """The sheet asked for, by name or number; else the first that is shown and holds anything."""
         names = [sheet.name for sheet, _ in found]
         if wanted:
@@ -126,7 +109,7 @@ class Workbook:
         scans = []
         for sheet, part in found:
             with archive.open(part) as source:
-                scan = _Scan(self.path).run(source)
+                scan = Scan(self.path).run(source)
             if scan.filled:
                 scans.append((sheet.state != "visible", sheet.name, part, scan))
         if not scans:
@@ -156,186 +139,7 @@ def header_of(book: Workbook, known: Container[str]) -> tuple[int, list[Any]]:
     return first[0] if first else (1, [])
 
 
-class _Archive(zipfile.ZipFile):
-    """A zip whose small parts are looked through before anyone reads them."""
-
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
-        super().__init__(file)
-        self._name, self._limit, self.streamed = path, allowed_size(path), set[str]()
-
-    def open(
-        self, name: Any, mode: Any = "r", pwd: Any = None, *, force_zip64: bool = False, streamed: bool = False
-    ) -> Any:
-        """A part, as a stream; one that openpyxl reads as a whole, in memory."""
-        info = self.getinfo(name) if isinstance(name, str) else name
-        if info.file_size > self._limit:
-            size = f"{info.file_size:,} bytes, far more than {self._limit:,}"
-            raise DataError(f"{self._name}: {quoted(info.filename)} unpacks to {size}")
-        stream = super().open(info, mode, pwd, force_zip64=force_zip64)
-        if streamed or info.filename in self.streamed:
-            return stream
-        if info.file_size > _PART:
-            raise DataError(f"{self._name}: {quoted(info.filename)} has {info.file_size:,} bytes, more than {_PART:,}")
-        with stream:
-            content = stream.read()
-        _Watch(self._name).run(io.BytesIO(content))
-        return io.BytesIO(content)
-
-
-class _Watch:
-    """Reads XML and refuses what has entities, is nested deep, or has more elements than a workbook's parts have."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.depth, self.loose = path, 0, 0
-        self.parser = expat.ParserCreate(namespace_separator="}")
-        self.parser.buffer_text = True
-        self.parser.StartDoctypeDeclHandler = self._doctype
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-
-    def run(self, source: IO[bytes]) -> Any:
-        """Read all of it."""
-        while block := source.read(_BLOCK):
-            self.parser.Parse(block, False)
-        self.parser.Parse(b"", True)
-        return self
-
-    def refuse(self, why: str) -> None:
-        """Raise the DataError that says so."""
-        raise DataError(f"{self.path} is no workbook to read: {why}")
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        """Take an element; those of no further use are counted."""
-        self.loose += 1
-        if self.loose > _ELEMENTS:
-            self.refuse(f"one of its parts has more than {_ELEMENTS:,} elements beside its rows")
-
-    def end(self, name: str) -> None:
-        """Take the end of an element."""
-
-    def _doctype(self, *_: Any) -> None:
-        self.refuse("it defines entities of XML, which Excel never does")
-
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
-        self.depth += 1
-        if self.depth > _DEPTH:
-            self.refuse(f"its elements are nested more than {_DEPTH} deep")
-        self.start(name.rpartition("}")[2], attributes)
-
-    def _end(self, name: str) -> None:
-        self.depth -= 1
-        self.end(name.rpartition("}")[2])
-
-
-class _Scan(_Watch):
-    """What is in a sheet, and whether each row of it fits in memory.
-
-    Attributes:
-        filled: whether any cell holds a value.
-        merged: cells of several rows or columns.
-        unknown: formulas whose results are not stored.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.filled, self.unknown, self.merged = False, 0, list[Merged]()
-        self._row, self._size, self._cells, self._formula, self._value = 0, 0, 0, False, False
-        self._inside = False
-        self.parser.CharacterDataHandler = self._text
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        if name == "row":
-            given = attributes.get("r", "")
-            self._row = int(given) if given.isdecimal() and len(given) < 10 else self._row + 1 if not given else 0
-            if not 1 <= self._row <= _ROWS:
-                self.refuse(f"it has a row {given[:20]!r}; Excel's end with {_ROWS:,}")
-            self._size, self._cells, self._inside = 0, 0, True
-        elif name == "c":
-            self._cells += 1
-            self._formula = self._value = False
-            if self._cells > _COLUMNS:
-                self.refuse(f"row {self._row} has more than {_COLUMNS:,} cells")
-        elif name == "f":
-            self._formula = True
-        elif name in ("v", "t"):
-            self._value = self.filled = True
-        elif name == "mergeCell":
-            self._merge(attributes.get("ref", ""))
-        if not self._inside:
-            super().start(name, attributes)
-        self._add(8 + sum(map(len, attributes.values())))
-
-    def end(self, name: str) -> None:
-        if name == "row":
-            self._inside = False
-        elif name == "c":
-            self.unknown += self._formula and not self._value
-
-    def _text(self, text: str) -> None:
-        self._add(len(text))
-
-    def _add(self, size: int) -> None:
-        self._size += size
-        if self._size > ROW_LIMIT:
-            if self._inside:
-                self.refuse(f"row {self._row} has more than {ROW_LIMIT:,} bytes, the most that a row may have")
-            self._size = 0
-
-    def _merge(self, ref: str) -> None:
-        from openpyxl.utils.cell import range_boundaries
-
-        left, top, right, bottom = range_boundaries(ref)
-        self.merged.append(Merged(top, bottom, left, right))
-        if len(self.merged) > _MERGED:
-            self.refuse(f"it has more than {_MERGED:,} merged cells")
-
-
-class _Strings(_Watch):
-    """The strings that cells share, on disk: string number → text."""
-
-    def __init__(self) -> None:
-        self._ends, self._content = array("Q", [0]), b""
-
-    def __getitem__(self, number: int) -> str:
-        if not 0 <= number < len(self._ends) - 1:
-            raise DataError(f"a cell has the string {number:,}, and there are {len(self._ends) - 1:,}")
-        return self._content[self._ends[number] : self._ends[number + 1]].decode("utf-8")
-
-    def read(self, path: Path, source: IO[bytes]) -> None:
-        """Take those of a part."""
-        super().__init__(path)
-        self._parts, self._size, self._taken, self._phonetic = list[str](), 0, False, False
-        self.parser.CharacterDataHandler = self._text
-        with tempfile.TemporaryFile() as self._file:
-            self.run(source)
-            self._file.flush()
-            if self._ends[-1]:
-                self._content = mmap.mmap(self._file.fileno(), self._ends[-1], access=mmap.ACCESS_READ)  # type: ignore[assignment]
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        if name == "si":
-            self._parts, self._size, self.loose = [], 0, 0
-        self._phonetic = self._phonetic or name == "rPh"
-        self._taken = name == "t" and not self._phonetic
-        super().start(name, attributes)
-
-    def end(self, name: str) -> None:
-        self._taken = False
-        self._phonetic = self._phonetic and name != "rPh"
-        if name == "si":
-            if len(self._ends) > _STRINGS:
-                self.refuse(f"its cells share more than {_STRINGS:,} strings")
-            self._ends.append(self._ends[-1] + self._file.write("".join(self._parts).encode("utf-8", "replace")))
-
-    def _text(self, text: str) -> None:
-        self._size += len(text)
-        if self._size > ROW_LIMIT:
-            self.refuse(f"a cell has more than {ROW_LIMIT:,} characters, the most that a row may have")
-        if self._taken:
-            self._parts.append(text)
-
-
-def _read(archive: _Archive, strings: _Strings, path: Path) -> Any:
+def _read(archive: Archive, strings: Strings, path: Path) -> Any:
     """openpyxl's reader of a workbook, with everything read but its sheets."""
     from openpyxl.reader.excel import ExcelReader, apply_stylesheet
     from openpyxl.xml.constants import SHARED_STRINGS
@@ -360,7 +164,7 @@ def _read(archive: _Archive, strings: _Strings, path: Path) -> Any:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Archive]:
+def _opened(path: Path) -> Iterator[Archive]:
     """The zip that a workbook is; unpacked to disk where it is packed once more."""
     with open_binary(path) as file, tempfile.TemporaryFile() as unpacked:
         packed = path.suffix.lower() in PACKED
@@ -371,7 +175,7 @@ def _opened(path: Path) -> Iterator[_Archive]:
         whole.seek(0)
         if whole.read(len(_OLD)) == _OLD:
             raise DataError(f"{path} is an old .xls, or has a password: save it as .xlsx without one")
-        with _Archive(path, whole) as archive:
+        with Archive(path, whole) as archive:
             yield archive
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -159,7 +160,7 @@ def open_chat(path: str | Path, dates: str = "", encoding: str | None = None) ->
         DataError: there is no such file, or it is no chat that mien knows; one line.
     """
     path = local(path)
-    if not path.is_dir():
+    if not path.is_dir() and not zipfile.is_zipfile(path):
         with open_binary(path) as file:
             if not file.read(1):
                 raise DataError(f"{path} is empty")

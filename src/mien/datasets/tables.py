@@ -43,6 +43,7 @@ __all__ = ["Table", "TableForm", "cell_text", "open_table", "table_suffix"]
 _DELIMITERS = "\t|;,"  # the rarest in texts first
 _SPELLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 _HEAD_LINES, _HEAD_SIZE = 50, 2**20  # by which the separator of columns is found
+_NAMELESS = 1000  # columns that the header of a sheet may leave without a name
 _OTHERS = {".xls": "Excel", ".xlsb": "Excel", ".ods": "LibreOffice", ".numbers": "Numbers"}
 _QUOTE_FAULTS = {
     "unexpected end of data": "a quote that is not closed",
@@ -255,6 +256,8 @@ class _Sheet(RecordTable):
             return numbered([None] * width)
         known = {*TEXT_NAMES, *LABEL_NAMES}
         self._first, cells = header_of(self._book, known)
+        if (blank := sum(cell is None for cell in cells)) > _NAMELESS:
+            raise DataError(f"{self.path}:{self._first} has {blank:,} columns without a name")
         return ["" if cell is None else str(cell) for cell in cells]
 
     def _parse(self) -> Iterator[Record]:

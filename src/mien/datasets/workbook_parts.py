@@ -169,17 +169,17 @@ class Scan(Watch):
 class Strings(Watch):
     """The strings that cells share, on disk: string number → text."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self._ends, self._content = array("Q", [0]), b""
 
     def __getitem__(self, number: int) -> str:
         if not 0 <= number < len(self._ends) - 1:
-            raise DataError(f"a cell has the string {number:,}, and there are {len(self._ends) - 1:,}")
+            raise DataError(f"{self.path}: a cell has the string {number:,}, and there are {len(self._ends) - 1:,}")
         return self._content[self._ends[number] : self._ends[number + 1]].decode("utf-8")
 
-    def read(self, path: Path, source: IO[bytes]) -> None:
+    def read(self, source: IO[bytes]) -> None:
         """Take those of a part."""
-        super().__init__(path)
         self._parts, self._size, self._taken, self._phonetic = list[str](), 0, False, False
         self.parser.CharacterDataHandler = self._text
         with tempfile.TemporaryFile() as self._file:

@@ -37,14 +37,13 @@ class Workbook:
     """
 
     def __init__(self, path: Path, wanted: str) -> None:
-        self.path, self._strings = path, Strings()
+        self.path, self._strings = path, Strings(path)
         with _damage(path), _opened(path) as archive:
-            self._reader = _read(archive, self._strings, path)
+            self._reader, sheets = _read(archive, self._strings)
             names = archive.namelist()
-            found = [(sheet, rel.target) for sheet, rel in self._reader.parser.find_sheets()
-                     if rel.target in names and "worksheet" in rel.Type]  # fmt: skip
+            found = [(sheet, rel.target) for sheet, rel in sheets if rel.target in names and "worksheet" in rel.Type]
             if not found:
-                raise DataError(f"{path} has no sheets with cells")
+                raise DataError(f"{path} has no sheets with cells; is it Strict Open XML? Save it as plain .xlsx")
             archive.streamed.update(part for _, part in found)
             self.sheet, self._part, scan = self._choose(archive, found, wanted)
         self._merged = sorted(scan.merged)
@@ -118,7 +117,7 @@ class Workbook:
         _, name, part, scan = min(scans, key=lambda entry: entry[0])
         if len(scans) > 1:
             others = shown([other for _, other, _, _ in scans if other != name])
-            line = "note: %s: the sheet %r is read, and not %s (sheet=NAME, or --sheet NAME for predict)"
+            line = "note: %s: the sheet %r is read, and not %s (sheet=NAME; --sheet NAME for predict)"
             logging.getLogger("mien").warning(line, quoted(self.path), quoted(name), quoted(others))
         return name, part, scan
 
@@ -139,8 +138,8 @@ def header_of(book: Workbook, known: Container[str]) -> tuple[int, list[Any]]:
     return first[0] if first else (1, [])
 
 
-def _read(archive: Archive, strings: Strings, path: Path) -> Any:
-    """openpyxl's reader of a workbook, with everything read but its sheets."""
+def _read(archive: Archive, strings: Strings) -> tuple[Any, list[tuple[Any, Any]]]:
+    """openpyxl's reader of a workbook, with everything read but its sheets; and these, with where they are."""
     from openpyxl.reader.excel import ExcelReader, apply_stylesheet
     from openpyxl.xml.constants import SHARED_STRINGS
 
@@ -155,12 +154,13 @@ def _read(archive: Archive, strings: Strings, path: Path) -> Any:
         reader.read_manifest()
         reader.read_workbook()
         apply_stylesheet(archive, reader.wb)
+        sheets = list(reader.parser.find_sheets())
     reader.wb._archive = None
     part = reader.package.find(SHARED_STRINGS)
     if part is not None and (name := part.PartName[1:]) in reader.valid_files:
         with archive.open(name, streamed=True) as source:
-            strings.read(path, source)
-    return reader
+            strings.read(source)
+    return reader, sheets
 
 
 @contextmanager

@@ -145,9 +145,9 @@ class ClipReader:
             self._file.close()
             raise
 
-    @property
+    @cached_property
     def _stream(self) -> Any:
-        return self._container.streams.video[0]
+        return self._container.streams.best("video")
 
     @property
     def info(self) -> ClipInfo:
@@ -334,9 +334,9 @@ def _scan(file: BinaryIO, kind: str, path: Path) -> _Scan:
     if kind == "mp4":
         check_counts(file, path)
     with _open(file, kind, path) as container:
-        if not container.streams.video:
+        stream, packet = container.streams.best("video"), None
+        if stream is None or stream.disposition & av.stream.Disposition.attached_pic:  # the cover of a song
             raise InputError(f"{path} holds no pictures, only {'sound' if container.streams.audio else 'other data'}")
-        stream, packet = container.streams.video[0], None
         times: list[float] = []
         stored, untimed, end = 0, 0, -math.inf
         for packet in _packets(container, path):

@@ -323,11 +323,12 @@ def _reason(error: Exception) -> str:
 def _decode(image: Image.Image, data: bytes, name: str, limit: int) -> tuple[np.ndarray, str | None]:
     """The pixels, uint8 (height, width, 3) RGB, as they are stored, and a line on what was guessed."""
     try:
-        if image.format == "JPEG2000":
+        if image.format == "JPEG2000" and image.mode != "CMYK":  # which FFmpeg takes for RGBA
             return jpeg2000(data, image.size)
         if image.format == "PNG":
             _header(data, name).verify()  # type: ignore[union-attr]  # load() skips the check sums
         size, deep = image.size, ";16" in str(getattr(image, "tile", "")) and image.format in ("PNG", "TIFF")
+        stored = _orientation(image) if image.format == "TIFF" else 1  # which Pillow turns, and FFmpeg does not
         image.load()
         if image.format == "PNG" and not np.asarray(image)[-1].any() and is_short(data):
             raise InputError(f"{name} is damaged or cut off: rows are missing at its end")
@@ -335,7 +336,7 @@ def _decode(image: Image.Image, data: bytes, name: str, limit: int) -> tuple[np.
             check_size(*image.size, limit, name)
         if deep and image.mode in ("RGB", "RGBA") and (wide := sixteen_bits(data)) is not None:
             pixels, note = eight_bits(wide, 0)
-            return to_rgb(pixels), note
+            return _turned(to_rgb(pixels), stored), note
         return _rgb(image, name)
     except InputError:
         raise

@@ -11,6 +11,7 @@ import numpy as np
 from mien.media.pixels import to_rgb
 
 _HEAD = 12  # bytes of "RIFF", a length and "WEBP"
+_INSTANT, _USUAL = 10, 100  # milliseconds: browsers show a frame of so few, or of none, for so long
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,8 @@ def frame_times(data: bytes) -> tuple[list[float], bool]:
         length = int.from_bytes(data[place + 4 : place + 8], "little")
         if data[place : place + 4] == b"ANMF" and place + 24 <= len(data):
             times.append(shown / 1000)
-            shown += int.from_bytes(data[place + 20 : place + 23], "little")
+            stated = int.from_bytes(data[place + 20 : place + 23], "little")
+            shown += stated if stated > _INSTANT else _USUAL
         place += 8 + length + length % 2
     return times, len(data) < end
 

@@ -91,6 +91,7 @@ def _key(label: str) -> str:
 _CATALOGUE: dict[str, tuple[str, str, str]] = {
     "admiration": ("🤩", "#fead5e", "esteem"),
     "affection": ("🥰", "#ef7fa5", ""),
+    "ambiguous": ("😯", "#7a86e0", ""),
     "amusement": ("😂", "#f0c847", "fun"),
     "anger": ("😠", "#d7433b", "angry mad rage"),
     "angry": ("😠", "#d7433b", "anger mad rage"),
@@ -128,12 +129,14 @@ _CATALOGUE: dict[str, tuple[str, str, str]] = {
     "joyful": ("😁", "#f4cd69", "joy happy happiness"),
     "love": ("❤️", "#e75480", "loving"),
     "mad": ("😡", "#b3231c", "anger angry"),
+    "negative": ("🙁", "#b8455f", ""),
     "nervousness": ("😰", "#a17fc5", "nervous"),
     "neutral": ("😐", "#9aa0a6", "normal none"),
     "optimism": ("🤞", "#cec14d", "optimistic"),
     "pain": ("😣", "#9e483d", ""),
     "peace": ("☮️", "#92c5a8", ""),
     "pleasure": ("😊", "#f9be57", ""),
+    "positive": ("🙂", "#2f9e5a", ""),
     "pride": ("🏆", "#cf941e", "proud"),
     "rage": ("🤬", "#a0243b", "anger angry"),
     "realization": ("💡", "#86c3dc", ""),
@@ -207,6 +210,7 @@ SPACES: dict[str, LabelSpace] = {
         make_space("ravdess8", ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]),
         make_space("goemotions28", _GOEMOTIONS.split(), multilabel=True),
         make_space("emotic26", _EMOTIC.split(), multilabel=True),
+        make_space("sentiment", ["positive", "negative", "neutral", "ambiguous"]),
         make_space("affect", [], multilabel=True),  # ratings alone
     )
 }
@@ -227,6 +231,29 @@ def _to_ekman(space: str, **others: str) -> dict[str, tuple[str, ...]]:
         groups[others.get(name) or _SAME.get(name, name)].append(name)
     return {label: tuple(members) for label, members in groups.items()}
 
+
+def _to_sentiment(space: str, **others: str) -> dict[str, tuple[str, ...]]:
+    """As GoEmotions groups its labels, for the labels of spaces that its authors do not name."""
+    table: dict[str, list[str]] = {label: [] for label in SPACES["sentiment"].names}
+    for name in SPACES[space].names:
+        same = _SAME.get(name, name)
+        table[others.get(name) or next(label for label, names in _SENTIMENT.items() if same in names)].append(name)
+    return {label: tuple(members) for label, members in table.items()}
+
+
+#: Of GoEmotions (Demszky et al., ACL 2020, appendix): "ambiguous" may be good or bad news, such as surprise.
+_SENTIMENT = {
+    "positive": (
+        "admiration", "amusement", "approval", "caring", "desire", "excitement", "gratitude", "joy", "love", "optimism",
+        "pride", "relief",
+    ),
+    "negative": (
+        "anger", "annoyance", "disappointment", "disapproval", "disgust", "embarrassment", "fear", "grief",
+        "nervousness", "remorse", "sadness",
+    ),
+    "neutral": ("neutral",),
+    "ambiguous": ("confusion", "curiosity", "realization", "surprise"),
+}  # fmt: skip
 
 #: (from, to) → coarser label → the finer labels it gathers. The GoEmotions → Ekman table is the data set's own.
 MAPS: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
@@ -264,6 +291,12 @@ MAPS: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     ("fer7", "ekman7"): _to_ekman("fer7"),
     ("ferplus8", "ekman7"): _to_ekman("ferplus8", contempt="disgust"),
     ("ravdess8", "ekman7"): _to_ekman("ravdess8", calm="neutral"),
+    ("goemotions28", "sentiment"): _SENTIMENT,
+    ("carer6", "sentiment"): _to_sentiment("carer6"),
+    ("ekman7", "sentiment"): _to_sentiment("ekman7"),
+    ("fer7", "sentiment"): _to_sentiment("fer7"),
+    ("ferplus8", "sentiment"): _to_sentiment("ferplus8", contempt="negative"),
+    ("ravdess8", "sentiment"): _to_sentiment("ravdess8", calm="neutral"),
 }
 
 

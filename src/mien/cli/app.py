@@ -14,6 +14,7 @@ from mien.cli.demo import demo
 from mien.cli.evaluate import evaluate
 from mien.cli.models import export, models
 from mien.cli.predict import predict
+from mien.cli.report import report
 from mien.cli.serve import serve
 from mien.cli.train import train
 from mien.cli.usage import Verbs
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (predict, train, evaluate, serve, models, export, bench, demo):
+for verb in (predict, report, train, evaluate, serve, models, export, bench, demo):
     app.command()(verb)
 app.add_typer(data_app, name="data")
 

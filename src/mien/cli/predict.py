@@ -93,7 +93,7 @@ def predict(
 ) -> None:
     """Read emotion in texts, files of lines and tables, in the faces of pictures and clips, or in tables of numbers."""
     given = dict(locals())
-    if problem := _misused(as_json, out, modality, dates, fps, frames, engine, workers):
+    if problem := misused(as_json, out, modality, dates, fps, frames, engine, workers):
         raise typer.BadParameter(problem)
     how = {"encoding": encoding, "separator": separator or "", "header": header, "sheet": sheet or "", "quotes": quotes}
     found = resolve(inputs, model, modality, column, dates, **how)
@@ -112,7 +112,7 @@ def predict(
     if predictor.manifest.modality != found.modality.name:
         reads = predictor.manifest.modality
         raise InputError(f"the model {predictor.name} reads {reads}, not {found.modality.name}")
-    predictor, roll = _answer_in(predictor, labels)
+    predictor, roll = answer_in_labels(predictor, labels)
     told = {"crops": crops or None, "boxes": boxes, "fps": fps, "frames": frames}
     options = {name: value for name, value in told.items() if value is not None}
     reader = Reader(predictor, roll, found, options, batch_size)
@@ -126,9 +126,9 @@ def predict(
         to_file(reader, rows, out, _resume_key(reader, given))
 
 
-def _misused(
+def misused(
     as_json: bool, out: Path | None, modality: str | None, dates: str | None, fps: float | None, frames: int | None,
-    engine: str, workers: int | None,
+    engine: str = "local", workers: int | None = None,
 ) -> str | None:  # fmt: skip
     """What is wrong with the options themselves, whatever the inputs; None if nothing is."""
     from mien.modality import modality_names
@@ -170,7 +170,8 @@ def _boxes(box: list[str], inputs: Inputs) -> list[tuple[float, ...]]:
     return boxes
 
 
-def _answer_in(predictor: Predictor, labels: str | None) -> tuple[Predictor, Callable[[Result], Result]]:
+def answer_in_labels(predictor: Predictor, labels: str | None) -> tuple[Predictor, Callable[[Result], Result]]:
+    """See :func:`mien.modality.answer_in`; an error names the option."""
     from mien.modality import answer_in
 
     try:

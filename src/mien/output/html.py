@@ -29,7 +29,7 @@ from mien.output.rows import Row
 from mien.output.tracks import length
 
 _PAGE = Path(__file__).parents[1] / "serve" / "page"
-_STYLES = ("style.css", "views.css", "static.css")
+_ENTRY, _STYLES = "static.js", ("style.css", "views.css", "static.css")
 _IMPORT = re.compile(r'^import (?:(\{.*?\}) from )?"\./(.+?)";$', re.M)
 _SHOWN = {"text": 2_000, "row": 2_000, "picture": 200, "clip": 50}  # more would make a page that no browser likes
 _CARDS = 20  # so few texts have a card each
@@ -58,10 +58,10 @@ def write_page(
     frames = _FRAMES if len(first) < 2 else _FRAMES_EACH
     counts, names, total, unread = dict[str, int](), dict[str, None](), 0, 0
     with target.open("w", encoding="utf-8", errors="replace") as file:
-        file.write(_head())
+        file.write(page_start(_ENTRY, _STYLES))
         for row in chain(first, results):
             if total < _SHOWN[kind]:
-                file.write(_data(_card(row, layout if plain else kind, frames), 'class="result"'))
+                file.write(page_data(_card(row, layout if plain else kind, frames), 'class="result"'))
                 for item in (*row["items"], *(reading["item"] for reading in row.get("readings", ()))):
                     names.update(dict.fromkeys(item["scores"]))
             total, unread = total + 1, unread + (row["error"] is not None)
@@ -82,7 +82,7 @@ def write_page(
             "scales": [{"name": name, "low": low, "high": high} for name, (low, high) in manifest.scales.items()],
             "rest": f"… and {rest:,} more {kind}s; JSONL, CSV or Parquet hold them all." if rest > 0 else "",
         }
-        file.write(_data(about, 'id="about"') + f'<script type="module">{_script()}</script>\n</body>\n</html>\n')
+        file.write(page_data(about, 'id="about"') + page_end(_ENTRY))
 
 
 def _count(number: int, unit: str) -> str:
@@ -92,10 +92,10 @@ def _count(number: int, unit: str) -> str:
 # ------------------------------------------------------------------------------------------------- the file itself
 
 
-def _head() -> str:
-    """The start of the page; its policy names the style and the script by their sha256."""
-    style = "".join((_PAGE / name).read_text("utf-8") for name in _STYLES)
-    allowed = {"style": style, "script": _script()}
+def page_start(entry: str, styles: Iterable[str]) -> str:
+    """The start of a page of that module and those styles; its policy names both by their sha256."""
+    style = "".join((_PAGE / name).read_text("utf-8") for name in styles)
+    allowed = {"style": style, "script": _script(entry)}
     sources = [
         f"{name}-src 'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
         for name, text in allowed.items()
@@ -104,13 +104,18 @@ def _head() -> str:
     return page.replace("SOURCES", "; ".join(sources)).replace("STYLE", style)
 
 
-def _data(value: Any, attributes: str) -> str:
+def page_end(entry: str) -> str:
+    """The end of a page: the script, behind the data that it draws."""
+    return f'<script type="module">{_script(entry)}</script>\n</body>\n</html>\n'
+
+
+def page_data(value: Any, attributes: str) -> str:
     """A value in the page, which no text in it can end or leave."""
     safe = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     return f'<script type="application/json" {attributes}>{safe}</script>\n'
 
 
-def _script(entry: str = "static.js") -> str:
+def _script(entry: str) -> str:
     """The module and those that it imports, as one script: each a function that returns what it exports."""
     made: dict[str, str] = {}
 

@@ -14,6 +14,7 @@ from mien.labels import LabelSpace, emotion
 from mien.output.terminal import bar, shorten
 
 _GROUPS = 20  # shown of those of --by
+_CLEAR = 8  # differences shown
 
 
 def show_metrics(console: Console, document: Mapping[str, Any], space: LabelSpace) -> None:
@@ -130,3 +131,41 @@ def show_stats(console: Console, document: Mapping[str, Any]) -> None:
         same = told["min"] == told["max"]
         spread = f"all {told['max']}" if same else f"median {told['median']}, up to {told['max']}"
         console.print(f"[dim]pixels: {spread}[/dim]")
+
+
+def show_report(console: Console, document: Mapping[str, Any]) -> None:
+    """What a report of many results comes to: coarse labels, finer ones, and the clearest differences."""
+    measure = document["measure"]
+    what = f"{document['rows']:,} {document['unit']}{'' if document['rows'] == 1 else 's'}"
+    console.print(f"\n[bold]{escape(what.replace('persons', 'people'))}[/bold]")
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
+    for name in ("emoji", "label", "bar", "amount", "share", "interval"):
+        table.add_column(name, justify="right" if name in ("amount", "share") else "left", no_wrap=True)
+    finer = sorted((row for row in document["labels"] if row[measure]), key=lambda row: -row[measure])
+    for coarse in document.get("sentiment") or [None]:
+        if coarse is not None:
+            _show_share(table, coarse, measure, "bold")
+        for row in finer:
+            if coarse is None or (row["label"] in coarse["of"] and row["label"] != coarse["label"]):
+                _show_share(table, row, measure, "" if coarse is None else "dim")
+    _show_share(table, document["unsure"], measure, "bold")
+    console.print(table)
+    clear = [(by["column"], entry) for by in document["by"] for entry in by["differences"] if entry["clear"]]
+    if document["over"]:
+        clear += [("", entry) for entry in document["over"]["change"] if entry["clear"]]
+    for column, entry in clear[:_CLEAR]:
+        of = f"{column} {entry['group']}" if column else f"from {entry['from']} on"
+        more = "more" if entry["difference"] > 0 else "less"
+        shares = f"{entry['share']:.0%} of {entry['rows']:,} for {entry['other_share']:.0%} of {entry['other_rows']:,}"
+        console.print(f"{escape(shorten(of, 40))}: {more} [bold]{escape(entry['label'])}[/bold], {shares}")
+    if len(clear) > _CLEAR:
+        console.print(f"[dim]… and {len(clear) - _CLEAR:,} more clear differences; the page has all[/dim]")
+
+
+def _show_share(table: Table, row: Mapping[str, Any], measure: str, style: str) -> None:
+    known = emotion(row["label"])
+    amount = f"{row[measure]:,}" if measure == "count" else f"{row[measure]:,.1f} s"
+    span = f"{row['low']:.0%} – {row['high']:.0%}" if "low" in row else ""
+    sign = "" if row["label"] == "unsure" else known.emoji
+    strength = Text(bar(row["share"], 12), known.color)
+    table.add_row(sign, Text(row["label"], style), strength, amount, f"{row['share']:.1%}", Text(span, "dim"))

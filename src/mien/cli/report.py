@@ -1,0 +1,244 @@
+"""The verb ``report``: from comments, a chat, photographs or clips to one page, and the figures behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.cli.inputs import Columns, Inputs, counted, resolve
+from mien.cli.predict import answer_in_labels, misused
+from mien.cli.usage import AsJson, console, log, print_document, target
+from mien.errors import InputError, quoted
+
+if TYPE_CHECKING:
+    from mien.cli.reading import Reader
+    from mien.reporting import Report, Survey
+
+_PLACE = ("folder", "file")  # columns of pictures and clips
+
+
+def report(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Tables, files of lines (.txt), chats, subtitles, mail; or pictures, clips, folders of them."
+        ),
+    ],
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A column whose groups are compared; may be given several times. Pictures and clips have "
+            '"folder". [default: speaker, of chats]'
+        ),
+    ] = None,
+    over: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN[:STEP]",
+            help="A column of dates to count over; STEP is hour, day, week, month or year. [default: time, of chats]",
+        ),
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="Answer in another label space, such as ekman7.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A shipped model's name, or a model or run folder. "
+            "[default: face for pictures, video for clips, else text]"
+        ),
+    ] = None,
+    modality: Annotated[
+        str | None, typer.Option("--as", help="Take every input as this: text, chat, face, video, scene or features.")
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="The table's column with the text, if its name does not tell.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of text files; found out if not given.")] = None,
+    quotes: Annotated[
+        bool, typer.Option("--quotes/--no-quotes", help="Whether quotes enclose fields in a .tsv.")
+    ] = True,
+    dates: Annotated[
+        str | None, typer.Option(help="The order of dates: dmy, mdy or ymd; found out if not given.")
+    ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Count a label from this score on. [default: its threshold, or 0.5]"),
+    ] = None,
+    crops: Annotated[bool, typer.Option("--crops", help="Each picture is a ready crop of one face.")] = False,
+    fps: Annotated[float | None, typer.Option(help="Of clips: frames a second to look at.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Of clips: so many frames of each, spread evenly.")] = None,
+    out: Annotated[
+        Path | None, target("The page to write, FILE.html; .json, .csv and .xlsx beside it. [default: report.html]")
+    ] = None,
+    as_json: AsJson = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts or faces computed at once.")] = 64,
+) -> None:
+    """Count what many texts, faces or clips express: shares, groups, change over time, examples; on one page."""
+    if problem := misused(False, None, modality, dates, fps, frames):
+        raise typer.BadParameter(problem)
+    page = out or (None if as_json else Path("report.html"))
+    from mien.reporting import check_target
+
+    if page is not None:
+        check_target(page, inputs)
+    found = resolve(inputs, model, modality, column, encoding, quotes, dates)
+    told = {"crops": crops or None, "fps": fps, "frames": frames}
+    made = make(
+        found, by=by, over=over, labels=labels, model=model, dates=dates, min_score=min_score, batch_size=batch_size,
+        options={name: value for name, value in told.items() if value is not None},
+    )  # fmt: skip
+    if as_json:
+        print_document(made.to_dict())
+    else:
+        from mien.output.reports import show_report
+
+        show_report(console(), made.document)
+    for note in made.notes:
+        log(f"note: {note}")
+    if left_out := made.document["left_out"]:
+        log(f"left out: {counted(left_out)}")
+    if page is not None:
+        written = made.write(page)
+        log(f"wrote {', '.join(map(str, written))}")
+
+
+def make(
+    inputs: Inputs,
+    *,
+    by: Sequence[str] | None = None,
+    over: str | None = None,
+    labels: str | None = None,
+    model: str | None = None,
+    dates: str | None = None,
+    min_score: float | None = None,
+    batch_size: int = 64,
+    options: dict[str, Any] | None = None,
+) -> Report:
+    """The report of inputs; see :func:`mien.report`.
+
+    Raises:
+        InputError: nothing could be read, or a column is not there or of no use.
+    """
+    from mien.cli.reading import Reader
+    from mien.modality import load
+    from mien.output.terminal import progress
+    from mien.reporting import make_report
+
+    options = options or {}
+    if "crops" in options and "crops" not in inputs.modality.options:
+        raise InputError("--crops is for pictures")
+    if inputs.kind != "clip" and ("fps" in options or "frames" in options):
+        raise InputError("--fps and --frames are for clips")
+    inputs = _with_places(inputs)
+    survey = _survey(inputs, by, over, dates)
+    predictor = load(model or inputs.modality.name)
+    if predictor.manifest.modality != inputs.modality.name:
+        reads = predictor.manifest.modality
+        raise InputError(f"the model {predictor.name} reads {reads}, not {inputs.modality.name}")
+    predictor, roll = answer_in_labels(predictor, labels)
+    space = (
+        roll(predictor.result("", [_even(predictor.space)])).items[0].space
+        if predictor.space.names
+        else predictor.space
+    )
+    reader = Reader(predictor, roll, inputs, options, batch_size)
+    names = [source.name for source in inputs.sources]
+    chat = inputs.kind == "text" and inputs.left_out is not None
+    unit = "message" if chat else "person" if inputs.kind == "clip" else inputs.modality.unit
+    total = inputs.total if inputs.total is not None else survey.rows or None
+    with progress("reading", total) as step:
+        made = make_report(
+            _told(reader, inputs, step),
+            survey,
+            space=space,
+            source=predictor.space,
+            kind=inputs.kind,
+            about={"model": predictor.name, "unit": unit, "sources": names},
+            left_out=lambda: inputs.left_out or {},
+            min_score=min_score,
+        )
+    if reader.stopped:
+        raise InputError(f"{reader.stopped}; there is no report")
+    _refuse_nothing(made, inputs)
+    return made
+
+
+def _told(reader: Reader, inputs: Inputs, step: Any) -> Iterator[tuple[Any, Columns]]:
+    for result, columns in reader.read(inputs.rows()):
+        yield result, columns
+        step(1)
+
+
+def _even(space: Any) -> Any:
+    import numpy as np
+
+    return np.full(len(space), 1 / len(space), np.float32)
+
+
+def _with_places(inputs: Inputs) -> Inputs:
+    """Pictures and clips with their folder and name as columns."""
+    if inputs.kind not in ("picture", "clip"):
+        return inputs
+
+    def placed(source: Any) -> Any:
+        def rows() -> Iterator[tuple[Any, Columns]]:
+            for path, _ in source.rows():
+                yield path, {"folder": Path(path).parent.name or ".", "file": Path(path).name}
+
+        return replace(source, rows=rows, columns=_PLACE)
+
+    return replace(inputs, sources=tuple(map(placed, inputs.sources)))
+
+
+def _survey(inputs: Inputs, by: Sequence[str] | None, over: str | None, dates: str | None) -> Survey:
+    """One look at the rows, where they have columns that are asked for."""
+    from mien.reporting import Survey, split_over
+
+    chat = inputs.kind == "text" and inputs.left_out is not None
+    columns = inputs.columns
+    chosen = by is not None or over is not None
+    groups = [_column(columns, name, "--by", inputs) for text in by or () for name in _listed(text, columns)]
+    time, step = split_over(over) if over is not None and over not in columns else (over or "", None)
+    time = _column(columns, time, "--over", inputs) if time else ""
+    survey = Survey(groups, time, step, dates or "")
+    if chat:
+        survey = Survey(groups or ["speaker"], time or "time", step, dates or "", chosen=chosen)
+    if not survey.by and not survey.over:
+        return survey
+    from mien.output.terminal import progress
+
+    with progress("looking through the rows", inputs.total) as tell:
+
+        def rows() -> Iterator[Columns]:
+            for _, row in inputs.rows():
+                tell(1)
+                yield row
+
+        return survey.run(rows())
+
+
+def _listed(text: str, columns: Sequence[str]) -> list[str]:
+    """``product,region`` as two columns, unless one is called so."""
+    return [text] if text in columns else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _column(columns: Sequence[str], wanted: str, option: str, inputs: Inputs) -> str:
+    from mien.datasets.cells import find_column
+
+    if not columns:
+        raise InputError(f"{option} {quoted(wanted)}: the {inputs.kind}s have no columns; tables and chats have some")
+    return find_column(list(dict.fromkeys(columns)), wanted, (), option, Path(inputs.sources[0].name))
+
+
+def _refuse_nothing(made: Report, inputs: Inputs) -> None:
+    document = made.document
+    if document["rows"]:
+        return
+    names = ", ".join("standard input" if source.name == "-" else source.name for source in inputs.sources)
+    if not document["inputs"]:
+        raise InputError(f"nothing was read: there are no {inputs.kind}s in {names}")
+    reasons = counted(document["left_out"])
+    raise InputError(f"there is nothing to report of {document['inputs']:,} {inputs.kind}s: {reasons}")

@@ -16,7 +16,7 @@ __version__ = "0.2.0"
 TYPE_CHECKING = False  # typing itself takes as long to import as Python takes to start
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
     from mien.datasets import open_dataset
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mien.media.pixels import bgr
     from mien.modality import Predictor, load
     from mien.output.frame import to_frame
+    from mien.reporting import Report
     from mien.results import Prediction, Result
     from mien.sklearn import Embedder, EmotionClassifier
     from mien.training.run import train
@@ -40,6 +41,7 @@ _HOMES = {
     "MienError": "mien.errors",
     "Prediction": "mien.results",
     "Predictor": "mien.modality",
+    "Report": "mien.reporting",
     "Result": "mien.results",
     "bgr": "mien.media.pixels",
     "evaluate": "mien.evaluation",
@@ -52,8 +54,8 @@ _HOMES = {
 
 __all__ = [
     "SPACES", "Embedder", "Emotion", "EmotionClassifier", "LabelSpace", "MienError", "Prediction", "Predictor",
-    "Result", "__version__", "bgr", "evaluate", "load", "open_chat", "open_dataset", "predict",
-    "predict_many", "to_frame", "train",
+    "Report", "Result", "__version__", "bgr", "evaluate", "load", "open_chat", "open_dataset", "predict",
+    "predict_many", "report", "to_frame", "train",
 ]  # fmt: skip
 
 _loaded: dict[str, Predictor] = {}
@@ -112,6 +114,56 @@ def predict_many(
     if model is not None:
         _shared(model)
     return read_many(items, model, _shared, batch_size)
+
+
+def report(
+    inputs: Any,
+    *,
+    by: str | Sequence[str] | None = None,
+    over: str | None = None,
+    model: str | None = None,
+    labels: str | None = None,
+    column: str | None = None,
+    dates: str | None = None,
+    min_score: float | None = None,
+    out: str | os.PathLike[str] | None = None,
+) -> Report:
+    """Count what many texts, faces or clips express: shares with intervals, groups, change over time, examples.
+
+    Args:
+        inputs: path of a table, a chat, a picture, a clip or a folder of these, or a list of such paths; or a pandas
+            DataFrame, a list of dicts, or a list of texts.
+        by: columns whose groups are compared; of a chat its speakers if nothing is given.
+        over: a column of dates to count over, ``"date"`` or ``"date:week"`` (hour, day, week, month, year); of a chat
+            its times if nothing is given.
+        model: name of a shipped model, or a model folder; chosen by the inputs if not given.
+        labels: name of another label space to answer in, such as "ekman7".
+        column: of tables, the one with the text, if its name does not tell.
+        dates: order of day, month and year, "dmy", "mdy" or "ymd"; found out if not given.
+        min_score: count a label from this score on; by default from its threshold on, or 0.5.
+        out: page to write, ``.html``; .json, .csv and .xlsx are written beside it.
+
+    Returns:
+        The report: ``document`` has all figures, ``figures`` the same as rows of a table; ``write`` makes the files.
+
+    Raises:
+        InputError: nothing can be read, or a column is not there or of no use.
+        MienError: the page cannot be written there.
+    """
+    from mien.cli.report import from_python
+
+    groups = [by] if isinstance(by, str) else by
+    return from_python(
+        inputs,
+        by=groups,
+        over=over,
+        model=model,
+        labels=labels,
+        column=column,
+        dates=dates,
+        min_score=min_score,
+        out=out,
+    )
 
 
 def _shared(model: str) -> Predictor:

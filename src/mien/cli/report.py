@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.inputs import Columns, Inputs, counted, resolve
+from mien.cli.inputs import Columns, Inputs, Source, counted, resolve
 from mien.cli.predict import answer_in_labels, misused
 from mien.cli.usage import AsJson, console, log, print_document, target
 from mien.errors import InputError, quoted
+from mien.inputs import exists
 
 if TYPE_CHECKING:
     from mien.cli.reading import Reader
@@ -87,7 +89,8 @@ def report(
     found = resolve(inputs, model, modality, column, encoding, quotes, dates)
     told = {"crops": crops or None, "fps": fps, "frames": frames}
     made = make(
-        found, by=by, over=over, labels=labels, model=model, dates=dates, min_score=min_score, batch_size=batch_size,
+        found, inputs, by=by, over=over, labels=labels, model=model, dates=dates, min_score=min_score,
+        batch_size=batch_size,
         options={name: value for name, value in told.items() if value is not None},
     )  # fmt: skip
     if as_json:
@@ -107,6 +110,7 @@ def report(
 
 def make(
     inputs: Inputs,
+    names: Sequence[str],
     *,
     by: Sequence[str] | None = None,
     over: str | None = None,
@@ -117,7 +121,7 @@ def make(
     batch_size: int = 64,
     options: dict[str, Any] | None = None,
 ) -> Report:
-    """The report of inputs; see :func:`mien.report`.
+    """The report of inputs, which the caller calls by *names*; see :func:`mien.report`.
 
     Raises:
         InputError: nothing could be read, or a column is not there or of no use.
@@ -145,7 +149,6 @@ def make(
         else predictor.space
     )
     reader = Reader(predictor, roll, inputs, options, batch_size)
-    names = [source.name for source in inputs.sources]
     chat = inputs.kind == "text" and inputs.left_out is not None
     unit = "message" if chat else "person" if inputs.kind == "clip" else inputs.modality.unit
     total = inputs.total if inputs.total is not None else survey.rows or None
@@ -156,14 +159,71 @@ def make(
             space=space,
             source=predictor.space,
             kind=inputs.kind,
-            about={"model": predictor.name, "unit": unit, "sources": names},
+            about={"model": predictor.name, "unit": unit, "sources": list(names)},
             left_out=lambda: inputs.left_out or {},
+            nothing=f"no {inputs.modality.boxes} was found",
             min_score=min_score,
         )
     if reader.stopped:
         raise InputError(f"{reader.stopped}; there is no report")
     _refuse_nothing(made, inputs)
     return made
+
+
+def from_python(
+    inputs: Any, *, model: str | None, column: str | None, dates: str | None, out: Any, **how: Any
+) -> Report:
+    """See :func:`mien.report`."""
+    from mien.reporting import check_target
+
+    paths = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    named = isinstance(paths, list | tuple) and all(isinstance(item, str | os.PathLike) for item in paths)
+    files = named and any(isinstance(item, os.PathLike) or _is_file(item) for item in paths)
+    if dates not in (None, "dmy", "mdy", "ymd"):
+        raise InputError(f"dates are dmy, mdy or ymd, not {quoted(dates)!r}")
+    names = [os.fspath(item) for item in paths] if files or isinstance(inputs, str | os.PathLike) else []
+    page = None if out is None else check_target(Path(out), names)
+    found = resolve(names, model, None, column, None, True, dates) if names else _rows_of(inputs, column)
+    made = make(found, names or [source.name for source in found.sources], model=model, dates=dates, **how)
+    if page is not None:
+        made.write(page)
+    return made
+
+
+def _is_file(item: str) -> bool:
+    from mien.inputs import named_kind, table_suffix
+
+    return exists(item) or named_kind(item) is not None or table_suffix(Path(item)) is not None
+
+
+def _rows_of(rows: Any, column: str | None) -> Inputs:
+    """A DataFrame, dicts, or texts, as inputs."""
+    from mien.datasets.cells import text_column
+    from mien.datasets.tables import cell_text
+    from mien.modality import default_modality
+
+    if hasattr(rows, "columns") and hasattr(rows, "itertuples"):
+        columns = tuple(map(str, rows.columns))
+        name, cells = text_column(columns, column, Path("the table")), rows
+
+        def of_frame() -> Iterator[tuple[Any, Columns]]:
+            for row in cells.itertuples(index=False, name=None):
+                found = dict(zip(columns, row, strict=True))
+                yield cell_text(found[name]) or "", found
+
+        return Inputs(default_modality("text"), "text", (Source("a table", of_frame, columns, len(rows)),), True)
+    if not isinstance(rows, list | tuple) or not rows:
+        raise InputError(f"a path, a DataFrame or a list is needed, with something in it, not {type(rows).__name__}")
+    if all(isinstance(row, str) for row in rows):
+        return Inputs(
+            default_modality("text"), "text", (Source("a list", lambda: ((t, {}) for t in rows), (), len(rows)),), True
+        )
+    if not all(isinstance(row, dict) for row in rows):
+        raise InputError("a list of paths, of texts or of dicts is needed")
+    keys = tuple(dict.fromkeys(str(key) for row in rows for key in row))
+    key = text_column(keys, column, Path("the list"))
+    source = Source("a list", lambda: ((cell_text(row.get(key)) or "", row) for row in rows), keys, len(rows))
+    return Inputs(default_modality("text"), "text", (source,), True)
 
 
 def _told(reader: Reader, inputs: Inputs, step: Any) -> Iterator[tuple[Any, Columns]]:

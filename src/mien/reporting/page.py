@@ -28,17 +28,23 @@ _KEPT = (
 )  # fmt: skip
 
 
-def write_page(target: Path, report: Report) -> None:
-    """A report as a page; its table holds the sample of rows that the report has."""
+def write_page(target: Path, report: Report, name: str) -> None:
+    """A report as a page; its table holds the sample of rows that the report has.
+
+    Args:
+        name: of the page and of the files beside it, without an ending.
+    """
     document = report.document
     names = [row["label"] for row in [*document.get("sentiment", ()), *document["labels"]]]
+    order = [("sentiment", row["label"]) for row in document.get("sentiment", ())]
+    order += [("labels", name) for name in (*(row["label"] for row in document["labels"]), UNSURE)]
     about = {name: document[name] for name in _KEPT if name in document}
     about |= {
         "palette": {name: [emotion(name).emoji, emotion(name).color] for name in names},
-        "over": _periods(document["over"], document["over"]["periods"]) if document["over"] else None,
-        "by": [_groups(by) for by in document["by"]],
+        "over": _periods(document["over"], document["over"]["periods"], order) if document["over"] else None,
+        "by": [_groups(by, order) for by in document["by"]],
         "examples": {name: _examples(found) for name, found in document["examples"].items()},
-        "page": target.name,
+        "name": name,
     }
     with target.open("w", encoding="utf-8", errors="replace") as file:
         file.write(page_start(_ENTRY, _STYLES))
@@ -47,9 +53,10 @@ def write_page(target: Path, report: Report) -> None:
         file.write(page_end(_ENTRY))
 
 
-def _periods(over: Mapping[str, Any], periods: Sequence[Document]) -> Document:
-    """Figures over time with a list for each label, as long as there are periods."""
+def _periods(over: Mapping[str, Any], periods: Sequence[Document], order: Iterable[tuple[str, str]]) -> Document:
+    """Figures over time with a list for each label, as long as there are periods; *order* is that of the labels."""
     series: dict[str, dict[str, list[Any]]] = {}
+    kinds = {f"{level}:{name}": None for level, name in order}
     for place, period in enumerate(periods):
         for level, entries in (
             ("sentiment", period.get("sentiment", ())),
@@ -63,12 +70,12 @@ def _periods(over: Mapping[str, Any], periods: Sequence[Document]) -> Document:
                     lists[name][place] = round(entry.get(name, 0), 3)
     lists = {"names": [period["period"] for period in periods], "rows": [period["rows"] for period in periods]}
     kept = {name: over[name] for name in ("column", "step", "order", "undated", "change") if name in over}
-    return {**kept, **lists, "series": series}
+    return {**kept, **lists, "series": {key: series[key] for key in kinds if key in series}}
 
 
-def _groups(by: Mapping[str, Any]) -> Document:
+def _groups(by: Mapping[str, Any], order: Sequence[tuple[str, str]]) -> Document:
     shown = [
-        {**group, "periods": _periods({}, group["periods"])} if group.get("periods") else group
+        {**group, "periods": _periods({}, group["periods"], order)} if group.get("periods") else group
         for group in by["groups"][:_GROUPS]
     ]
     clear = [entry for entry in by["differences"] if entry["clear"]]

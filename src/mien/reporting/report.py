@@ -65,7 +65,7 @@ class Report:
 
         page = check_target(Path(target))
         writers: dict[str, Callable[[Path], object]] = {
-            ".html": lambda path: write_page(path, self),
+            ".html": lambda path: write_page(path, self, page.stem),
             ".json": lambda path: path.write_text(_json(self.document), "utf-8", "replace"),
             ".csv": lambda path: _write_csv(path, self.figures),
             ".xlsx": lambda path: write_sheets(path, self.figures),
@@ -111,6 +111,7 @@ def make_report(
     kind: Kind,
     about: Mapping[str, Any],
     left_out: Callable[[], Mapping[str, int]] = dict,
+    nothing: str = "nothing was found",
     min_score: float | None = None,
 ) -> Report:
     """The report of results, taken as they come; memory does not grow with them.
@@ -123,12 +124,13 @@ def make_report(
         kind: of the inputs.
         about: what the document says first: "title", "model", "unit", "names".
         left_out: gives what was left out of folders and chats, once the results are through.
+        nothing: the reason why a picture or a clip in which nothing was found has no label.
         min_score: the least score of a label that counts; by default its threshold, or 0.5.
 
     Raises:
         InputError: the model gives no labels.
     """
-    reporter = Reporter(space, kind, survey, min_score)
+    reporter = Reporter(space, kind, survey, min_score, nothing)
     for result, columns in results:
         reporter.add(result, columns)
     figures = Figures(reporter, source.name)

@@ -69,10 +69,13 @@ class Reporter:
         seconds: second of the first clip → how long each label was shown in it.
     """
 
-    def __init__(self, space: LabelSpace, kind: Kind, survey: Survey, min_score: float | None = None) -> None:
+    def __init__(
+        self, space: LabelSpace, kind: Kind, survey: Survey, min_score: float | None = None, nothing: str = ""
+    ) -> None:
         if not space.names:
             raise InputError("the model gives ratings alone, such as valence, and a report counts labels")
         self.space, self.kind, self.survey, self._least = space, kind, survey, min_score
+        self._nothing = nothing
         self.places = {name: place for place, name in enumerate((*space.names, UNSURE))}
         self.cells: dict[Key, list[float]] = {}
         self.rows, self.unsure, self.left_out = Counter[Key](), Counter[str](), Counter[str]()
@@ -114,7 +117,7 @@ class Reporter:
         if result.clip and result.clip.problem:
             self.partial, self.problem = self.partial + 1, self.problem or f"{result.input}: {result.clip.problem}"
         if not result.items and not result.timeline:
-            self._leave_out("nothing to read was found in it", "")
+            self._leave_out(self._nothing, "")
             return
         survey = self.survey
         cells = {column: group_of(columns.get(column)) for column in survey.by if column in columns}

@@ -1,7 +1,7 @@
 /** The page of a report: what many texts, faces or clips express, from the whole to the single row. */
 
-import { amountOf, mix, Palette, shareRow, spanOf, UNSURE } from "./charts.js";
-import { el, percent } from "./dom.js";
+import { amountOf, mix, Palette, percent, shareRow, spanOf, UNSURE } from "./charts.js";
+import { el } from "./dom.js";
 import { OverTime, strip } from "./overtime.js";
 import { Sheet } from "./sheet.js";
 
@@ -10,9 +10,11 @@ const about = read("about");
 const palette = new Palette(about.palette);
 const { measure, unit } = about;
 const FIRST = 12; // groups and differences that are shown at once
+const CARDS = 6; // labels with examples
 const many = (n) => n.toLocaleString("en");
 const units = (n) => `${many(n)} ${n === 1 ? unit : unit === "person" ? "people" : `${unit}s`}`;
 const shown = (entries) => entries.filter(({ share }) => share > 0);
+const nameOf = (path) => path.replace(/^.*[\\/](?=.)/, "");
 const mixOf = (entry, small) => mix([...(entry.sentiment ?? entry.labels), entry.unsure], palette, small);
 
 const parts = [
@@ -33,13 +35,13 @@ document.title = `${units(about.rows)} – mien`;
 document.body.prepend(header(), main);
 
 function header() {
-  const sources = about.sources.slice(0, 5).join(", ") + (about.sources.length > 5 ? `, and ${many(about.sources.length - 5)} more` : "");
+  const sources = about.sources.slice(0, 5).map(nameOf).join(", ") + (about.sources.length > 5 ? `, and ${many(about.sources.length - 5)} more` : "");
   const left = Object.values(about.left_out).reduce((sum, count) => sum + count, 0);
   const facts = [sources, `read with the model ${about.model}`, ...(left ? [`${many(left)} not read or left out`] : [])];
-  const files = about.page.replace(/\.html$/, "");
+  const files = about.name;
   return el("header", { class: "page-head" }, el("h1", {}, units(about.rows)), el("p", { class: "facts" }, facts.join(" · ")),
     el("p", { class: "facts" }, `The same figures: ${files}.xlsx, ${files}.csv, ${files}.json`),
-    ...about.notes.map((note) => el("p", { class: "notice mild" }, note)), jump);
+    ...(about.notes.length ? [el("ul", { class: "notice mild" }, ...about.notes.map((note) => el("li", {}, note)))] : []), jump);
 }
 
 // -------------------------------------------------------------------------------------------------------- the whole
@@ -95,7 +97,7 @@ function groups(by) {
   const clear = new Map(by.clear.map((entry) => [`${entry.group}\n${entry.level === "label" ? "labels" : entry.level}\n${entry.label}`, entry]));
   const timed = by.groups.some(({ periods }) => periods);
   const body = el("tbody");
-  const row = (group) => el("tr", {}, el("td", {}, group.group), el("td", { class: "figure" }, measure === "seconds" ? `${group.seconds.toFixed(1)} s` : many(group.rows)),
+  const row = (group) => el("tr", {}, el("td", { title: group.group }, by.column === "person" ? nameOf(group.group) : group.group), el("td", { class: "figure" }, measure === "seconds" ? `${group.seconds.toFixed(1)} s` : many(group.rows)),
     el("td", { class: "wide-cell" }, mixOf(group, true)), ...coarse.map((label) => {
       const entry = group[level].find((one) => one.label === label) ?? { share: 0 };
       const differs = clear.get(`${group.group}\n${level}\n${label}`);
@@ -155,16 +157,19 @@ function examples() {
     return palette.paint(el("article", { class: "card" }, head, ...kinds.flatMap(([words, some]) => [el("h4", {}, words), ...(faces ? [el("div", { class: "faces" }, ...some.map(face))] : some.map(quote))])), label);
   });
   cards.forEach((card) => card.classList.remove("of-unsure"));
-  return cards.length ? [el("div", { class: "examples-of" }, ...cards)] : null;
+  if (!cards.length) return null;
+  const list = el("div", { class: "examples-of" }, ...cards.slice(0, CARDS));
+  const rest = cards.slice(CARDS);
+  return [list, ...(rest.length ? [button(`Show ${many(rest.length)} more labels`, (self) => { list.append(...rest); self.remove(); })] : [])];
 }
 
 function quote({ text, score, more }) {
-  const known = Object.entries(more ?? {}).filter(([name, value]) => typeof value !== "object" && name !== "number").map(([name, value]) => (typeof value === "number" ? `${name} ${value}` : value));
-  return el("blockquote", {}, el("p", {}, text), el("span", { class: "soft" }, [percent(score), ...known].join(" · ")));
+  const known = Object.entries(more ?? {}).filter(([name, value]) => typeof value !== "object" && name !== "number").map(([name, value]) => (typeof value === "number" ? `${name} ${value}` : value.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*$/, "$1 $2")));
+  return el("blockquote", {}, el("p", { title: text }, measure === "seconds" ? nameOf(text) : text), el("span", { class: "soft" }, [percent(score), ...known].join(" · ")));
 }
 
 function face({ src, text, score }) {
-  const name = text.replace(/^.*[\\/]/, "");
+  const name = nameOf(text);
   return el("figure", {}, ...(src ? [el("img", { src, alt: `A face in ${name}` })] : []), el("figcaption", { class: "soft", title: text }, `${percent(score)} ${name}`));
 }
 

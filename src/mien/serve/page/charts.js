@@ -1,6 +1,6 @@
 /** Shares as bars: with their intervals, and side by side in one. */
 
-import { el, percent, svg } from "./dom.js";
+import { el, svg } from "./dom.js";
 
 export const UNSURE = "unsure";
 
@@ -37,9 +37,16 @@ export function amountOf(entry) {
   return "seconds" in entry && !("count" in entry) ? `${entry.seconds.toFixed(1)} s` : (entry.count ?? 0).toLocaleString("en");
 }
 
+/** 0.374 → "37%", 0.0864 → "8.6%", 0.0004 → "<0.1%". */
+export function percent(share) {
+  const size = Math.abs(share);
+  if (size > 0 && size < 0.0005) return "<0.1%";
+  return `${size === 0 || size >= 0.0995 ? Math.round(share * 100) : (share * 100).toFixed(1)}%`;
+}
+
 /** "38–44%"; nothing where there is no interval. */
 export function spanOf({ low, high }) {
-  return low === undefined ? "" : `${Math.round(low * 100)}–${percent(high)}`;
+  return low === undefined ? "" : `${percent(low).replace("%", "")}–${percent(high)}`;
 }
 
 /**

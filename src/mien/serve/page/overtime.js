@@ -1,7 +1,7 @@
 /** Shares over time: all labels upon each other, or one with its interval; and how many rows each period has. */
 
-import { columns, stackedPaths, UNSURE } from "./charts.js";
-import { el, percent, svg } from "./dom.js";
+import { columns, percent, stackedPaths, UNSURE } from "./charts.js";
+import { el, svg } from "./dom.js";
 
 const WORDS = { hour: "hour", day: "day", week: "week (its Monday)", month: "month", year: "year" };
 
@@ -68,13 +68,13 @@ export class OverTime {
     const volume = rows.map((n, place) => `M${place} 100h0.92v${(-100 * n / most).toFixed(2)}h-0.92z`).join("");
     this.image.replaceChildren(
       columns(count, { role: "img", "aria-label": words }, ...paths),
-      columns(count, { class: "volume", "aria-hidden": "true" }, svg("path", { d: volume, "fill-opacity": 0.5 })));
+      ...(most > 1 ? [columns(count, { class: "volume", "aria-hidden": "true" }, svg("path", { d: volume, "fill-opacity": 0.5 }))] : []));
     this.key.replaceChildren(...series.map(({ label }) => {
       const swatch = this.palette.paint(el("span", { class: "swatch", "aria-hidden": "true" }), label);
       return el("li", {}, swatch, `${this.palette.emoji(label)} ${this.palette.words(label)}`);
     }));
     this.shown = shown;
-    this.readOut.textContent = `Below: how many ${this.unit(2).replace("2 ", "")} each period has, ${most.toLocaleString("en")} at most.`;
+    this.readOut.textContent = most < 2 ? "" : `Below: how many ${this.unit(2).replace("2 ", "")} each period has, ${most.toLocaleString("en")} at most.`;
   }
 
   /** One label: a line, and a band that is its interval. */

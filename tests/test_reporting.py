@@ -13,7 +13,7 @@ import pytest
 
 from browser import needs_chromium
 from mien.errors import InputError, MienError
-from mien.labels import MAPS, SPACES
+from mien.labels import SENTIMENT_OF, SPACES, make_space, sentiment_groups
 from mien.modality import Kind
 from mien.reporting import Report, Survey, check_target, make_report
 from mien.reporting.statistics import two_sided_p, wilson
@@ -80,8 +80,11 @@ def test_the_coarse_labels_are_those_of_goemotions_and_say_what_they_gather() ->
         "positive": 12, "negative": 11, "neutral": 1, "ambiguous": 4,
     }  # fmt: skip
     assert {name: tuple(sorted(of)) for name, (_, of) in gathered.items()} == {
-        name: tuple(sorted(of)) for name, of in MAPS["goemotions28", "sentiment"].items()
+        name: tuple(sorted(of)) for name, of in SENTIMENT_OF.items()
     }
+    assert sentiment_groups(SPACES["ravdess8"])["neutral"] == ["neutral", "calm"]
+    assert sentiment_groups(make_space("own", ["Happy", "sad"]))["positive"] == ["Happy"]
+    assert sentiment_groups(SPACES["emotic26"]) == {}, "labels that nobody has grouped stay alone"
 
 
 def test_what_is_not_read_is_counted_by_reason_and_is_in_no_share() -> None:

@@ -210,7 +210,6 @@ SPACES: dict[str, LabelSpace] = {
         make_space("ravdess8", ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]),
         make_space("goemotions28", _GOEMOTIONS.split(), multilabel=True),
         make_space("emotic26", _EMOTIC.split(), multilabel=True),
-        make_space("sentiment", ["positive", "negative", "neutral", "ambiguous"]),
         make_space("affect", [], multilabel=True),  # ratings alone
     )
 }
@@ -231,29 +230,6 @@ def _to_ekman(space: str, **others: str) -> dict[str, tuple[str, ...]]:
         groups[others.get(name) or _SAME.get(name, name)].append(name)
     return {label: tuple(members) for label, members in groups.items()}
 
-
-def _to_sentiment(space: str, **others: str) -> dict[str, tuple[str, ...]]:
-    """As GoEmotions groups its labels, for the labels of spaces that its authors do not name."""
-    table: dict[str, list[str]] = {label: [] for label in SPACES["sentiment"].names}
-    for name in SPACES[space].names:
-        same = _SAME.get(name, name)
-        table[others.get(name) or next(label for label, names in _SENTIMENT.items() if same in names)].append(name)
-    return {label: tuple(members) for label, members in table.items()}
-
-
-#: Of GoEmotions (Demszky et al., ACL 2020, appendix): "ambiguous" may be good or bad news, such as surprise.
-_SENTIMENT = {
-    "positive": (
-        "admiration", "amusement", "approval", "caring", "desire", "excitement", "gratitude", "joy", "love", "optimism",
-        "pride", "relief",
-    ),
-    "negative": (
-        "anger", "annoyance", "disappointment", "disapproval", "disgust", "embarrassment", "fear", "grief",
-        "nervousness", "remorse", "sadness",
-    ),
-    "neutral": ("neutral",),
-    "ambiguous": ("confusion", "curiosity", "realization", "surprise"),
-}  # fmt: skip
 
 #: (from, to) → coarser label → the finer labels it gathers. The GoEmotions → Ekman table is the data set's own.
 MAPS: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
@@ -291,13 +267,38 @@ MAPS: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     ("fer7", "ekman7"): _to_ekman("fer7"),
     ("ferplus8", "ekman7"): _to_ekman("ferplus8", contempt="disgust"),
     ("ravdess8", "ekman7"): _to_ekman("ravdess8", calm="neutral"),
-    ("goemotions28", "sentiment"): _SENTIMENT,
-    ("carer6", "sentiment"): _to_sentiment("carer6"),
-    ("ekman7", "sentiment"): _to_sentiment("ekman7"),
-    ("fer7", "sentiment"): _to_sentiment("fer7"),
-    ("ferplus8", "sentiment"): _to_sentiment("ferplus8", contempt="negative"),
-    ("ravdess8", "sentiment"): _to_sentiment("ravdess8", calm="neutral"),
 }
+
+
+#: How reports group labels. It is in no list of spaces that models answer in: none was tuned or measured in it.
+SENTIMENT = make_space("sentiment", ["positive", "negative", "neutral", "ambiguous"])
+
+#: GoEmotions' own grouping (Demszky et al., ACL 2020); surprise is "ambiguous", because it may be good news or bad.
+SENTIMENT_OF: dict[str, tuple[str, ...]] = {
+    "positive": (
+        "admiration", "amusement", "approval", "caring", "desire", "excitement", "gratitude", "joy", "love", "optimism",
+        "pride", "relief",
+    ),
+    "negative": (
+        "anger", "annoyance", "disappointment", "disapproval", "disgust", "embarrassment", "fear", "grief",
+        "nervousness", "remorse", "sadness",
+    ),
+    "neutral": ("neutral",),
+    "ambiguous": ("confusion", "curiosity", "realization", "surprise"),
+}  # fmt: skip
+_ALIKE = {**_SAME, "contempt": "disgust", "calm": "neutral"}  # as the maps to ekman7 have them
+
+
+def sentiment_groups(space: LabelSpace) -> dict[str, list[str]]:
+    """For each label of `SENTIMENT`, the labels of a space that it gathers; empty where one of them has no place."""
+    found: dict[str, list[str]] = {name: [] for name in SENTIMENT.names}
+    for name in space.names:
+        key = _key(name)
+        of = next((coarse for coarse, finer in SENTIMENT_OF.items() if _ALIKE.get(key, key) in finer), None)
+        if of is None:
+            return {}
+        found[of].append(name)
+    return found
 
 
 def get_space(space: str | LabelSpace) -> LabelSpace:

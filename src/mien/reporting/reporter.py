@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mien.errors import InputError, cut
-from mien.labels import LabelSpace, groups
+from mien.labels import LabelSpace, sentiment_groups
 from mien.modality import Kind
 from mien.reporting.examples import Example, Examples, Sample
 from mien.reporting.survey import NONE, Columns, Survey, group_of
@@ -95,17 +95,7 @@ class Reporter:
     @cached_property
     def sentiment(self) -> dict[str, list[str]]:
         """The coarse label that each label rolls into; none where that is not known."""
-        from mien.labels import SPACES
-
-        try:
-            gathered = groups(self.space, "sentiment")
-        except ValueError:
-            return {}
-        names = self.space.names
-        return {
-            coarse: [names[place] for place in places]
-            for coarse, places in zip(SPACES["sentiment"].names, gathered, strict=True)
-        }
+        return sentiment_groups(self.space)
 
     def add(self, result: Result, columns: Columns) -> None:
         """Count one result; *columns* are the cells of its row."""

@@ -163,12 +163,13 @@ def many(count: int = 240) -> Report:
     for place in range(count):
         quote = HOSTILE if place == 7 else f"quote {place} " + "and so on " * (place % 9)
         result = text(labels[(place + place // 60) % (3 + place % 2)], quote, score=0.4 + place / (2 * count))
-        rows.append((result, {"shop": HOSTILE if place % 5 == 0 else "B", "day": f"2024-0{1 + place % 6}-11"}))
+        rows.append((result, {"shop": HOSTILE if place % 5 == 0 else "=1+1", "day": f"2024-0{1 + place % 6}-11"}))
     return reported(rows, ("shop",), "day")
 
 
 def test_all_files_have_the_same_figures_and_the_page_asks_nobody(tmp_path: Path) -> None:
-    openpyxl = pytest.importorskip("openpyxl")
+    import openpyxl
+
     report = many()
     written = report.write(tmp_path / "r.html")
     assert [path.name for path in written] == ["r.html", "r.json", "r.csv", "r.xlsx"]

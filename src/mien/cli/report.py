@@ -56,11 +56,20 @@ def report(
         str | None, typer.Option("--as", help="Take every input as this: text, chat, face, video, scene or features.")
     ] = None,
     column: Annotated[
-        str | None, typer.Option(help="The table's column with the text, if its name does not tell.")
+        str | None, typer.Option(help="The table's column with the text, by name or number, if its name does not tell.")
     ] = None,
     encoding: Annotated[str | None, typer.Option(help="Of text files; found out if not given.")] = None,
+    separator: Annotated[
+        str | None, typer.Option(help="Between columns of text files: a character, or tab; found out if not given.")
+    ] = None,
+    header: Annotated[
+        bool, typer.Option("--header/--no-header", help="Whether a table's first row names its columns.")
+    ] = True,
+    sheet: Annotated[
+        str | None, typer.Option(help="Of workbooks: the sheet, by name or number. [default: the first with anything]")
+    ] = None,
     quotes: Annotated[
-        bool, typer.Option("--quotes/--no-quotes", help="Whether quotes enclose fields in a .tsv.")
+        bool, typer.Option("--quotes/--no-quotes", help="Whether quotes enclose fields in text files.")
     ] = True,
     dates: Annotated[
         str | None, typer.Option(help="The order of dates: dmy, mdy or ymd; found out if not given.")
@@ -86,7 +95,8 @@ def report(
 
     if page is not None:
         check_target(page, inputs)
-    found = resolve(inputs, model, modality, column, encoding, quotes, dates)
+    how = {"encoding": encoding, "separator": separator or "", "header": header, "sheet": sheet or "", "quotes": quotes}
+    found = resolve(inputs, model, modality, column, dates, **how)
     told = {"crops": crops or None, "fps": fps, "frames": frames}
     made = make(
         found, inputs, by=by, over=over, labels=labels, model=model, dates=dates, min_score=min_score,
@@ -183,7 +193,7 @@ def from_python(
         raise InputError(f"dates are dmy, mdy or ymd, not {quoted(dates)!r}")
     names = [os.fspath(item) for item in paths] if files or isinstance(inputs, str | os.PathLike) else []
     page = None if out is None else check_target(Path(out), names)
-    found = resolve(names, model, None, column, None, True, dates) if names else _rows_of(inputs, column)
+    found = resolve(names, model, None, column, dates) if names else _rows_of(inputs, column)
     made = make(found, names or [source.name for source in found.sources], model=model, dates=dates, **how)
     if page is not None:
         made.write(page)

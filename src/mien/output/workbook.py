@@ -7,7 +7,7 @@ import json
 import logging
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,7 @@ def write_workbook(target: Path, names: Sequence[str], rows: Iterable[Row]) -> N
             sheet.append([_cell(sheet, _text(name)[0]) for name in names])
             room = ROWS - 1
         if row is not None:
-            cells = [_plain(row.get(name)) for name in names]
-            sheet.append([_cell(sheet, value) for value, _ in cells])
-            cut, room = cut + sum(is_cut for _, is_cut in cells), room - 1
+            cut, room = cut + append_row(sheet, [row.get(name) for name in names]), room - 1
     book.save(target)
     logger = logging.getLogger("mien")
     if cut:
@@ -53,10 +51,21 @@ def write_workbook(target: Path, names: Sequence[str], rows: Iterable[Row]) -> N
         logger.warning("note: a sheet has at most %s rows: there are %s sheets", f"{ROWS:,}", len(book.worksheets))
 
 
-def _cell(sheet: Any, value: Any) -> Any:
+def append_row(sheet: Any, values: Iterable[Any], formats: Mapping[int, str] | None = None) -> int:
+    """Append a row to a sheet; *formats*: place → number format. Returns how many texts are cut."""
+    cells = [_plain(value) for value in values]
+    sheet.append([_cell(sheet, value, (formats or {}).get(place, "")) for place, (value, _) in enumerate(cells)])
+    return sum(is_cut for _, is_cut in cells)
+
+
+def _cell(sheet: Any, value: Any, number_format: str = "") -> Any:
     """A value for openpyxl, which takes a text for a formula or an error by how it begins."""
     from openpyxl.cell import WriteOnlyCell
 
+    if isinstance(value, float | int) and number_format:
+        cell = WriteOnlyCell(sheet, value)
+        cell.number_format = number_format
+        return cell
     if not isinstance(value, str) or not value.startswith(_FORMULA):
         return value
     cell = WriteOnlyCell(sheet, value)

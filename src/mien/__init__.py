@@ -150,20 +150,12 @@ def report(
         InputError: nothing can be read, or a column is not there or of no use.
         MienError: the page cannot be written there.
     """
-    from mien.cli.report import from_python
+    from mien.plugins import import_object
 
     groups = [by] if isinstance(by, str) else by
-    return from_python(
-        inputs,
-        by=groups,
-        over=over,
-        model=model,
-        labels=labels,
-        column=column,
-        dates=dates,
-        min_score=min_score,
-        out=out,
-    )
+    options = {"labels": labels, "column": column, "dates": dates, "min_score": min_score, "out": out}
+    made: Report = import_object("mien.cli.report:from_python")(inputs, by=groups, over=over, model=model, **options)
+    return made
 
 
 def _shared(model: str) -> Predictor:

@@ -92,7 +92,10 @@ def test_hostile_recipes_and_settings_take_little_memory_and_time(tmp_path: Path
         ("train.learning_rate=inf", "train.learning_rate: must be a finite number, not 'inf'"),
         ("train.learning_rate=0", "train.learning_rate: must be more than 0"),
         ("train.class_weights=3", "train.class_weights: must be true or false, not 3"),
-        ("train.schedule=cosine", "train.schedule: must be 'onecycle', 'linear' or 'constant', not 'cosine'"),
+        (
+            "train.monitor=f1",
+            "train.monitor: must be 'val_loss', 'val_accuracy', 'val_macro_f1', 'val_map' or 'val_pearson', not 'f1'",
+        ),
         ("train.also=x", "train.also: must be a list, not 'x'"),
         ("train.mix_weight=x", "train.mix_weight: must be a number or a list, not 'x'"),
         ("export.weights=3", "export.weights: must be true or false or 'half', not 3"),

@@ -32,6 +32,7 @@ from mien.output.terminal import progress
 from mien.training.batches import Batches
 from mien.training.log import LOGGER
 from mien.training.objective import Objective
+from mien.training.schedules import Schedule
 from mien.training.settings import TrainSettings
 from mien.training.stages import Stages
 from mien.training.validation import hits_of, logits_of, validation_figures
@@ -139,7 +140,8 @@ class Loop:
         settings, done = self.settings, self.progress
         fabric.strategy.precision.convert_input = lambda data: data  # pixels that are mixed need more than 16 bits
         self.batches.rank, self.batches.world = fabric.global_rank, fabric.world_size
-        steps = _Steps(fabric, self.network, self.stages.groups(), settings, len(self.batches))
+        schedule = Schedule(settings, self.stages, len(self.batches))
+        steps = _Steps(fabric, self.network, self.stages.groups(), settings, schedule, len(self.batches))
         last = self.folder / CHECKPOINTS / LAST
         if self.resume and last.exists():
             content = read_checkpoint(last)
@@ -153,6 +155,7 @@ class Loop:
             defined = {name: round(value, 6) for name, value in figures.items() if not math.isnan(value)}
             row = {"epoch": epoch + 1, **defined, "seconds": round(time.monotonic() - since, 1)}
             better = self._note(row, figures[settings.monitor])
+            schedule.end_epoch(len(done.epochs), figures[settings.monitor])
             if fabric.is_global_zero:
                 self._write_history(done.epochs)
                 if better:
@@ -175,7 +178,7 @@ class Loop:
                 with fabric.autocast():
                     losses, hits = self._losses(steps.wrapped, batch)
                 # Processes average their gradients, and their figures: with the factor that is the mean of the batch.
-                steps.take(losses.mean() * batch["factor"], rate_at(self.stages.done(number, steps.in_epoch), settings))
+                steps.take(losses.mean() * batch["factor"], number)
                 if batch["source"] == 0:
                     sums += torch.stack([losses.detach().mean(), hits.mean()]) * (batch["factor"] * batch["size"])
                     count += batch["size"]
@@ -256,9 +259,11 @@ class _Steps:
     """
 
     def __init__(
-        self, fabric: Fabric, network: nn.Module, groups: list[dict[str, Any]], settings: TrainSettings, in_epoch: int
-    ) -> None:
+        self, fabric: Fabric, network: nn.Module, groups: list[dict[str, Any]], settings: TrainSettings,
+        schedule: Schedule, in_epoch: int,
+    ) -> None:  # fmt: skip
         self.fabric, self._network, self._settings, self.in_epoch = fabric, network, settings, in_epoch
+        self._schedule = schedule
         self._optimizer = torch.optim.AdamW(groups)
         self._peaks = [group["lr"] for group in self._optimizer.param_groups]
         self.wrapped, self._stepping = fabric.setup(network, self._optimizer)
@@ -267,8 +272,9 @@ class _Steps:
             self._mean = AveragedModel(network, multi_avg_fn=running_mean(settings.ema), use_buffers=True)
         self.judged: nn.Module = network if self._mean is None else self._mean.module
 
-    def take(self, loss: Tensor, share: float) -> None:
-        """Take a step, with a share of the peak learning rate."""
+    def take(self, loss: Tensor, number: int) -> None:
+        """Take the step of that number in the run."""
+        share = self._schedule.share(number)
         for group, peak in zip(self._optimizer.param_groups, self._peaks, strict=True):
             group["lr"] = peak * share
         self.fabric.backward(loss)
@@ -290,7 +296,8 @@ class _Steps:
 
     def _parts(self) -> dict[str, Any]:
         parts = {"network": self._network, "mean": self._mean, "optimizer": self._optimizer,
-                 "precision": self.fabric.strategy.precision}  # fmt: skip
+                 "precision": self.fabric.strategy.precision,
+                 "schedule": self._schedule if self._schedule.by_epoch else None}  # fmt: skip
         return {name: part for name, part in parts.items() if part is not None}
 
 
@@ -325,17 +332,6 @@ def mixed(inputs: Tensor, alpha: float) -> tuple[Tensor, tuple[float, Tensor]]:
     order = torch.randperm(len(inputs), device=inputs.device)
     inputs = inputs.float()
     return share * inputs + (1 - share) * inputs[order], (share, order)
-
-
-def rate_at(done: float, settings: TrainSettings) -> float:
-    """Share of the peak learning rate when *done* (0..1) of the steps are behind."""
-    if settings.schedule == "constant":
-        return 1.0
-    if done < settings.warmup:
-        rise = done / settings.warmup
-        return rise if settings.schedule == "linear" else 0.04 + 0.96 * (1 - math.cos(math.pi * rise)) / 2
-    fall = min((done - settings.warmup) / (1 - settings.warmup), 1.0)
-    return 1 - fall if settings.schedule == "linear" else (1 + math.cos(math.pi * fall)) / 2
 
 
 def running_mean(decay: float) -> Callable[[Iterable[Tensor], Iterable[Tensor], Any], None]:

@@ -14,6 +14,7 @@ from mien.training.settings import Recipe, TrainSettings
 
 _ALL = ("sklearn", "onnx", "torch")
 _OF_TORCH = ("lightning", "onnxscript", "safetensors")
+_NOTHING: tuple[object, ...] = (None, "", [], False)  # asks for nothing, which is what such networks do
 _OF_REPORTS = ("matplotlib",)
 _OF_CHOOSER = ("batch_size", "precision", "accelerator")  # settings of train that a learned chooser of experts takes
 
@@ -55,6 +56,6 @@ def _refuse_settings_of_the_loop(recipe: Recipe, settings: Sequence[str]) -> Non
     allowed = ("seed", *(_OF_CHOOSER if recipe.experts.by else ()))
     for setting in settings:
         name = setting.partition("=")[0].strip().removeprefix("train.")
-        if name in TrainSettings.model_fields and name not in allowed:
+        if name in TrainSettings.model_fields and name not in allowed and getattr(recipe.train, name) not in _NOTHING:
             what = f"the network {recipe.network.kind} is learned all at once and has no such setting"
             raise RecipeError(f"train.{name}: {what}; of train it has: {', '.join(allowed)}")

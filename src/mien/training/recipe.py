@@ -64,6 +64,9 @@ def load_recipe(recipe: str | Path, settings: Sequence[str] | Mapping[str, Any] 
         raise RecipeError(f"{path.name}: {wrong}: {what}") from error
     if not checked.train.epochs and not checked.train.head_start:
         raise RecipeError(f"{path.name}: train.epochs: 0, and nothing is learned without train.head_start")
+    if checked.train.schedule == "plateau" and checked.train.decay_epochs >= checked.train.patience:
+        patience = checked.train.patience
+        raise RecipeError(f"{path.name}: train.decay_epochs: must be less than train.patience, which is {patience}")
     return checked
 
 

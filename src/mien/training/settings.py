@@ -45,8 +45,13 @@ class TrainSettings(_Strict):
         top_blocks: how many blocks, counted from the top, learn after that; the others stay as they are. None: all.
         keep_norms: whether the means and spreads of batch norms stay those of the pretrained weights: they are better
             than what batches of a few hundred samples tell.
-        schedule: "onecycle" (up, then down by a cosine; Smith 2018), "linear" (up, then straight down) or "constant".
-        warmup: share of the steps that lead up to the peak.
+        schedule: by the step "onecycle" (up, then down by a cosine; Smith 2018), "linear" (up, then straight down) or
+            "constant"; by the epoch "cosine" (down to nothing), "exponential" (times ``decay`` after each), "step"
+            (times ``decay`` after every ``decay_epochs``) or "plateau" (times ``decay`` after ``decay_epochs`` without
+            a better ``monitor`` figure).
+        warmup: share of the steps that lead up to the peak; of "onecycle" and "linear".
+        decay: what the rate is multiplied by, see ``schedule``.
+        decay_epochs: after how many epochs; for "plateau" less than ``patience``.
         weight_decay: AdamW's (Loshchilov & Hutter 2019); none on biases and norms.
         label_smoothing: share of a label's certainty spread over the others (Szegedy et al. 2016).
         class_weights: weigh labels by 1 / sqrt(their share), so that rare ones count more.
@@ -83,8 +88,10 @@ class TrainSettings(_Strict):
     head_epochs: int = Field(0, ge=0)
     top_blocks: int | None = Field(None, ge=0)
     keep_norms: bool = False
-    schedule: Literal["onecycle", "linear", "constant"] = "onecycle"
+    schedule: Literal["onecycle", "linear", "constant", "cosine", "exponential", "step", "plateau"] = "onecycle"
     warmup: float = Field(0.2, ge=0, lt=1)
+    decay: float = Field(0.5, gt=0, lt=1)
+    decay_epochs: int = Field(2, ge=1)
     weight_decay: float = Field(0.01, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     class_weights: bool = False

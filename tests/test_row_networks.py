@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,15 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return np.asarray(raised / raised.sum(1, keepdims=True))
 
 
-@pytest.mark.parametrize("kernel", ["rbf", "laplacian", "linear"])
+@pytest.mark.parametrize("kernel", ["rbf", "laplacian", "linear", "poly", "sigmoid"])
 @pytest.mark.parametrize("balanced", [False, True])
 def test_svm_is_scikit_learns_one_against_the_rest(tmp_path: Path, kernel: str, balanced: bool) -> None:
-    options = {"kernel": kernel, "c": 2.0, "balanced": balanced} | ({} if kernel == "linear" else {"gamma": 1.5})
+    more: dict[str, Any] = {"poly": {"degree": 2, "coef0": 0.5}, "sigmoid": {"coef0": -0.5}}.get(kernel, {})
+    options = {"kernel": kernel, "c": 2.0, "balanced": balanced, **more}
+    options |= {} if kernel == "linear" else {"gamma": 1.5}
     module, model = fitted("svm", **options)
     given: Any = (lambda x, y: laplacian_kernel(x, y, gamma=1.5 / 5)) if kernel == "laplacian" else kernel
-    machine = SVC(C=2, kernel=given, gamma=1.5 / 5, class_weight="balanced" if balanced else None)
+    machine = SVC(C=2, kernel=given, gamma=1.5 / 5, class_weight="balanced" if balanced else None, **more)
     wanted = make_pipeline(StandardScaler(), OneVsRestClassifier(machine)).fit(NUMBERS.astype(float), TARGETS)
     margins = wanted.decision_function(NEW.astype(float))
     np.testing.assert_allclose(logits_of(model, NEW, 4), margins, atol=1e-9)
@@ -168,6 +171,14 @@ def test_earlier_names_of_xgboosts_settings_are_taken() -> None:
     recipe = load_recipe("face-xgboost", ["rate=[0.2]", "reg_lambda=[2]"])
     assert recipe.network.options["rate"] == [0.2]
     assert recipe.network.options["reg_lambda"] == [2]
+
+
+def test_each_kernel_is_tried_with_the_settings_that_it_has() -> None:
+    options = {"kernel": ["rbf", "poly", "sigmoid", "linear"], "gamma": [0.5, 1], "degree": [2, 3, 4], "coef0": [0, 1]}
+    found = choose("svm", options, NUMBERS, TARGETS, None, 4, SearchSettings(folds=2), 0)
+    tried = Counter(entry["settings"]["kernel"] for entry in found.facts["tried"])
+    assert tried == {"rbf": 2, "poly": 2 * 3 * 2, "sigmoid": 2 * 2, "linear": 1}
+    assert found.facts["candidates"] == 19
 
 
 def test_the_kernel_that_won_stands_under_its_name() -> None:

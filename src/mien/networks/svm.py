@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -31,6 +31,9 @@ from sklearn.svm import SVC
 from mien.networks.rows import RowSettings, ShapeName, scaled, scaled_layout, shapes
 
 MOST = 12_000  # rows: time grows with their square
+_TAKES = {
+    "rbf": ("gamma",), "linear": (), "poly": ("gamma", "degree", "coef0"), "sigmoid": ("gamma", "coef0"),
+}  # fmt: skip
 _COLUMNS = 4  # of which distances are added up at a time
 
 
@@ -39,16 +42,21 @@ class Settings(RowSettings):
 
     Attributes:
         shape: how large values are drawn in before scaling: "sqrt", "log", or "yeo-johnson" (Yeo & Johnson 2000).
-        kernel: "rbf" exp(-γ Σ(x - v)²), "laplacian" exp(-γ Σ|x - v|), or "linear" Σ x·v.
+        kernel: "rbf" exp(-γ Σ(x - v)²), "laplacian" exp(-γ Σ|x - v|), "linear" Σ x·v, "poly"
+            (γ Σ x·v + coef0)^degree, or "sigmoid" tanh(γ Σ x·v + coef0).
         c: scikit-learn's inverse of the regularization.
         gamma: γ in units of 1 / the number of columns, so that the same values suit few columns and many.
+        degree: of "poly".
+        coef0: of "poly" and "sigmoid".
         balanced: whether labels are weighed by the inverse of their frequency.
     """
 
     shape: list[ShapeName] = Field(["none"], min_length=1)
-    kernel: list[Literal["rbf", "laplacian", "linear"]] = Field(["rbf"], min_length=1)
+    kernel: list[Literal["rbf", "laplacian", "linear", "poly", "sigmoid"]] = Field(["rbf"], min_length=1)
     c: list[float] = Field([1.0], min_length=1)
     gamma: list[float] = Field([1.0], min_length=1)
+    degree: list[Annotated[int, Field(ge=1, le=9)]] = Field([3], min_length=1)
+    coef0: list[float] = Field([0.0], min_length=1)
     balanced: list[bool] = Field([False], min_length=1)
 
 
@@ -174,8 +182,8 @@ def search(settings: Settings, seed: int, **_: int) -> tuple[Pipeline, list[dict
             kernels = [LaplacianKernel(gamma) for gamma in settings.gamma]
             grid.append({**common, machine: [PrecomputedSVC()], "kernel": kernels})
         else:
-            gamma = {} if kernel == "linear" else {f"{machine}__gamma": settings.gamma}
-            grid.append({**common, f"{machine}__kernel": [kernel], **gamma})
+            own = {f"{machine}__{name}": getattr(settings, name) for name in _TAKES[kernel]}
+            grid.append({**common, f"{machine}__kernel": [kernel], **own})
     pipeline = scaled(OneVsRestClassifier(KernelSVC(gamma=1.0)))
     pipeline.steps.insert(1, ("kernel", "passthrough"))
     return pipeline, grid

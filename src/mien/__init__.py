@@ -54,7 +54,7 @@ _HOMES = {
 
 __all__ = [
     "SPACES", "Embedder", "Emotion", "EmotionClassifier", "LabelSpace", "MienError", "Prediction", "Predictor",
-    "Report", "Result", "__version__", "bgr", "evaluate", "load", "open_chat", "open_dataset", "predict",
+    "Report", "Result", "__version__", "bgr", "evaluate", "explain", "load", "open_chat", "open_dataset", "predict",
     "predict_many", "report", "to_frame", "train",
 ]  # fmt: skip
 
@@ -80,6 +80,29 @@ def predict(item: Any, model: str | None = None) -> Result:
 
     item = plain(item)
     predictor = _shared(model or model_for(item))
+    return predictor.predict(checked(item, predictor.manifest.modality))
+
+
+def explain(item: Any, model: str | None = None) -> Result:
+    """Read one input as :func:`predict` does, and say what brought each label about.
+
+    Each prediction has an :class:`mien.results.Explanation` besides: the words of a text, or the regions of a face, each
+    with the share of the label's probability that is lost without it. Of many inputs
+    ``mien.load("text").explaining().predict_many(…)`` tells it.
+
+    Args:
+        item: a text, or a picture with faces, in the forms of :func:`predict`.
+        model: name of a shipped model, or a model folder, for texts or faces.
+
+    Raises:
+        InputError: nothing can be read in it, or the model reads something that is not explained, such as clips.
+        ModelError: no such model.
+    """
+    from mien.inputs import plain
+    from mien.modality.dispatch import checked, model_for
+
+    item = plain(item)
+    predictor = _shared(model or model_for(item)).explaining()
     return predictor.predict(checked(item, predictor.manifest.modality))
 
 

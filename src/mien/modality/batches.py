@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.errors import InputError, MienError
 from mien.modality.registry import get_modality
-from mien.results import Box, Result
+from mien.results import Box, Corners, Result
 from mien.runtime import count_characters
 
 _AHEAD = 64  # inputs prepared before what is in them is computed, however little that is
@@ -34,6 +34,7 @@ class Item(NamedTuple):
         notes: what was guessed in preparing it.
         error: why it cannot be used.
         read: what reads it on its own when its turn comes, given the batch size, where it is too large for samples.
+        corners: of each sample that was cut out of the picture: where its corners are in that, see `Explanation`.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Item(NamedTuple):
     notes: Sequence[str] = ()
     error: str | None = None
     read: Callable[[int], Result] | None = None
+    corners: Sequence[Corners] = ()
 
 
 class Outputs(NamedTuple):

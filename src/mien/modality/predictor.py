@@ -16,7 +16,8 @@ from mien.errors import InputError, ModelError, quoted
 from mien.inputs import name_of
 from mien.labels import LabelSpace, get_space, groups
 from mien.modality.batches import Item, Outputs, gathered, guarded, why_unread
-from mien.modality.registry import get_modality
+from mien.modality.explain import Occlusion, explain_items
+from mien.modality.registry import get_modality, modality_names
 from mien.model import NETWORK, Manifest, preprocess_settings, read_model
 from mien.plugins import import_object
 from mien.results import Box, Prediction, Result
@@ -66,6 +67,7 @@ class Predictor(OldMethods):
     lookahead = 1  # batches gathered before ``forward``, which then can sort their samples by length
     rows: int | None = ROWS  # samples that a thread computes together, see `Session`
     mirror: bool | None = None
+    explained_in: LabelSpace | None = None  # of explanations, see `explaining`
     opens_inputs = True  # itself, so that those which cannot be read are its to tell
 
     def __init__(
@@ -99,6 +101,31 @@ class Predictor(OldMethods):
         twin.space = next(entry.as_space() for entry in entries if entry.space == name)
         twin._columns = columns
         return twin
+
+    def explaining(self, space: LabelSpace | None = None) -> Self:
+        """The same loaded model, whose predictions say what brought the label about: :class:`mien.results.Explanation`.
+
+        Args:
+            space: a coarser one that results are rolled up to afterwards; the model's own if not given.
+
+        Raises:
+            InputError: models of this modality do not say it.
+        """
+        if not get_modality(self.manifest.modality).explained:
+            able = " and ".join(name for name in modality_names() if get_modality(name).explained)
+            reads = self.manifest.modality
+            raise InputError(f"the model {self.name} reads {reads}, which is not explained; there are: {able}")
+        twin = copy.copy(self)
+        twin.explained_in = space or self.space
+        return twin
+
+    def explain(self, item: Any, **options: Any) -> Result:
+        """As :meth:`predict`, with what brought the label of each prediction about."""
+        return self.explaining().predict(item, **options)
+
+    def occlude(self, item: Item, place: int) -> Occlusion:
+        """A sample of a prepared input with its parts hidden, of a modality that is explained."""
+        raise NotImplementedError
 
     def sample(self, item: Any) -> Any:
         """An input that is one sample, prepared as the network takes it.
@@ -182,8 +209,9 @@ class Predictor(OldMethods):
                 yield self._read_alone(item, batch_size)
                 continue
             end = start + len(item.samples)
-            yield self.assemble(item, Outputs(*(part[start:end] for part in outputs)))
-            start = end
+            result = self.assemble(item, Outputs(*(part[start:end] for part in outputs)))
+            space, start = self.explained_in, end
+            yield explain_items(self, item, result, space, batch_size) if space and result.items else result
 
     def _read_alone(self, item: Item, batch_size: int) -> Result:
         try:
@@ -323,21 +351,25 @@ class Predictor(OldMethods):
         return self.manifest.rollups if self._own else {}
 
 
-def answer_in(predictor: Predictor, labels: str | None) -> tuple[Predictor, Callable[[Result], Result]]:
+def answer_in(
+    predictor: Predictor, labels: str | None, explain: bool = False
+) -> tuple[Predictor, Callable[[Result], Result]]:
     """The predictor that answers in a label space where it has outputs for it, and else what rolls its results up.
 
     Args:
         predictor: a loaded model.
         labels: name of a label space; None for the model's own.
+        explain: whether predictions say what brought the label about.
 
     Raises:
-        InputError: there is no such space, or no way from the model's labels to it.
+        InputError: there is no such space, or no way from the model's labels to it; or it does not explain.
     """
     if labels is None or predictor.manifest.columns(labels) is not None:
-        return (predictor if labels is None else predictor.with_labels(labels)), lambda result: result
+        found = predictor if labels is None else predictor.with_labels(labels)
+        return (found.explaining() if explain else found), lambda result: result
     try:
         space = get_space(labels)
         groups(predictor.space, space)
     except (KeyError, ValueError) as error:
         raise InputError(error.args[0]) from error
-    return predictor, lambda result: result.rollup(space)
+    return (predictor.explaining(space) if explain else predictor), lambda result: result.rollup(space)

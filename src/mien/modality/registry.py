@@ -33,6 +33,7 @@ class Modality:
         default: whether its shipped model reads inputs of the first kind of ``reads`` where no model is named.
         made_from: the modality whose models its own can be made of: the same network, and the settings of its
             preprocessing under that name.
+        explained: whether its predictors say what brought a label about, see `Predictor.explaining`.
         rated: whether its models can give ratings, such as valence, besides labels or instead of them.
     """
 
@@ -52,6 +53,7 @@ class Modality:
     boxes: str = "person"
     made_from: str = ""
     rated: bool = False
+    explained: bool = False
 
     @property
     def kind(self) -> Kind:

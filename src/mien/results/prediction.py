@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from mien.labels import Emotion, LabelSpace, get_space, rollup_scores
+from mien.results.explanation import Explanation
 
 Box = tuple[float, float, float, float]
 Scales = Mapping[str, tuple[float, float]]  # rating → its lowest and highest value
@@ -28,6 +29,7 @@ class Prediction:
         box: where in the picture, as left, top, right, bottom in pixels; None for text and whole scenes.
         thresholds: label → smallest score at which the label holds; empty for a single-label space.
         ratings: what was rated, such as "valence" → value, in the units that the model's manifest states; mostly empty.
+        explanation: what brought the strongest label about; None unless it was asked for.
     """
 
     scores: Mapping[str, float]
@@ -35,6 +37,7 @@ class Prediction:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     box: Box | None = None
     ratings: Mapping[str, float] = field(default_factory=dict)
+    explanation: Explanation | None = None
 
     def __repr__(self) -> str:
         score, box = self.score, self.box
@@ -86,7 +89,7 @@ class Prediction:
         return self.space[self.label].color if self.label is not None else Emotion("").color
 
     def rollup(self, space: str | LabelSpace, thresholds: Mapping[str, float] | None = None) -> Prediction:
-        """The same prediction in a coarser space.
+        """The same prediction in a coarser space; an explanation in another space than that is left out.
 
         Raises:
             ValueError: no map leads from this space to that one.
@@ -95,12 +98,14 @@ class Prediction:
         if target == self.space:
             return self
         scores = rollup_scores(self.scores, self.space, target)
-        return replace(
-            self, scores=scores, space=target.as_multilabel(self.space.multilabel), thresholds=thresholds or {}
-        )
+        explained = self.explanation if self.explanation and self.explanation.space == target.name else None
+        several = target.as_multilabel(self.space.multilabel)
+        return replace(self, scores=scores, space=several, thresholds=thresholds or {}, explanation=explained)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
+        rated = {"ratings": {name: round(float(r), 6) for name, r in self.ratings.items()}} if self.ratings else {}
+        explained = {"explanation": self.explanation.to_dict()} if self.explanation else {}
         return {
             "label": self.label,
             "emoji": self.emoji,
@@ -108,7 +113,9 @@ class Prediction:
             "labels": list(self.labels),
             "scores": {label: round(score, 6) for label, score in self.scores.items()},
             "box": None if self.box is None else [round(float(v), 1) for v in self.box],
-        } | ({"ratings": {name: round(float(r), 6) for name, r in self.ratings.items()}} if self.ratings else {})
+            **rated,
+            **explained,
+        }
 
     @classmethod
     def from_dict(
@@ -129,7 +136,8 @@ class Prediction:
             raise ValueError(f"the label {min(unknown)!r} is not in {space.name}")
         labels, sides = tuple(document["labels"]), document.get("box")
         box = tuple(map(float, sides)) if sides else None
-        made = cls(scores, space, dict(thresholds or {}), box, dict(document.get("ratings", {})))  # type: ignore[arg-type]
+        explained = Explanation.from_dict(document["explanation"]) if document.get("explanation") else None
+        made = cls(scores, space, dict(thresholds or {}), box, dict(document.get("ratings", {})), explained)  # type: ignore[arg-type]
         if made.labels == labels:
             return made
         for place, label in enumerate(reversed(labels), 1):  # of scores that were rounded to the same

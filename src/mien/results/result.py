@@ -12,6 +12,7 @@ from mien.errors import InputError, cut, cut_message
 from mien.inputs import Message
 from mien.labels import SPACES, LabelSpace, get_space, make_space
 from mien.results.clip import ClipSummary, Moment, Person, Segment, segments_of
+from mien.results.explanation import Explanation
 from mien.results.prediction import Prediction
 
 EMPTY = "text is empty"  #: the error of a text without anything to read
@@ -99,6 +100,11 @@ class Result:
     def score(self) -> float | None:
         """The score of the strongest prediction, 0..1; None where there is none."""
         return self.strongest.score if self.strongest else None
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """What brought that label about; None unless it was asked for, as :func:`mien.explain` does."""
+        return self.strongest.explanation if self.strongest else None
 
     @property
     def emoji(self) -> str | None:

@@ -18,5 +18,6 @@ MODALITY = Modality(
     cutter="mien.modalities.face.preprocess:face_cutter",
     batch=8,
     default=True,
+    explained=True,
     boxes="face",
 )

@@ -13,8 +13,9 @@ from mien.media.images import read_picture
 from mien.modalities.face.channels import warn_of_bgr
 from mien.modalities.face.detect import FaceDetector
 from mien.modalities.face.experts import Experts
-from mien.modalities.face.preprocess import FaceSettings, align, prepare
-from mien.modality import Item, Outputs, Predictor
+from mien.modalities.face.occlusion import hide, spread
+from mien.modalities.face.preprocess import FaceSettings, align, outline, prepare
+from mien.modality import Item, Occlusion, Outputs, Predictor
 from mien.model import NETWORK, Manifest
 from mien.runtime import in_chunks
 
@@ -100,12 +101,22 @@ class FacePredictor(FaceClassifier):
         if crops:
             height, width = picture.shape[:2]
             whole = (0.0, 0.0, float(width), float(height))
-            return Item(self.name_of(item), [prepare(picture, self.settings)], [whole], notes)
+            corners = [((0.0, 0.0), (whole[2], 0.0), whole[2:], (0.0, whole[3]))]
+            return Item(self.name_of(item), [prepare(picture, self.settings)], [whole], notes, corners=corners)
         faces = self.detector.find(picture)
         if isinstance(item, np.ndarray) and item.ndim == 3 and item.shape[2] > 1:
             warn_of_bgr(picture, faces, self.detector)
         crops_of_faces = [align(picture, face, self.settings) for face in faces]
-        return Item(self.name_of(item), crops_of_faces, [face.box for face in faces], notes)
+        corners = [outline(face, self.settings) for face in faces]
+        return Item(self.name_of(item), crops_of_faces, [face.box for face in faces], notes, corners=corners)
+
+    def occlude(self, item: Item, place: int) -> Occlusion:
+        """A face with a gray patch over each of its regions."""
+
+        def fields(shares: Sequence[float]) -> dict[str, Any]:
+            return {"grid": tuple(map(tuple, spread(shares).tolist())), "corners": item.corners[place]}
+
+        return Occlusion(hide(item.samples[place]), fields)
 
     def sample(self, item: Any) -> np.ndarray:
         """A ready crop as the network takes it."""

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from mien.media import pixels
+from mien.results import Corners
 
 if TYPE_CHECKING:
     from mien.modalities.face.detect import Face
@@ -96,23 +97,34 @@ def align(picture: np.ndarray, face: Face, settings: FaceSettings) -> np.ndarray
     Returns:
         uint8 of shape (size, size, channels).
     """
-    side = settings.source or settings.size
-    if face.landmarks is None:
-        left, top, right, bottom = face.box
-        scale = side / max((right - left + bottom - top) / 2, 1.0)
-        shift = np.array([side - (left + right) * scale, side - (top + bottom) * scale]) / 2
-        matrix = np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
-    else:
-        left, top, right, bottom = face.box
-        points = np.array([*face.landmarks, ((left + right) / 2, (top + bottom) / 2)], np.float64) + 0.5
-        targets = np.array([*settings.landmarks, settings.centre]) * side
-        matrix = similarity(points, targets, np.array([1, 1, 1, 1, 1, _CENTRE_WEIGHT]))
+    side, matrix = settings.source or settings.size, _placement(face, settings)
     # Where the face shrinks, a larger crop is averaged down: linear sampling alone would skip pixels.
     shrink = 1 / max(float(np.hypot(matrix[0, 0], matrix[1, 0])), 1e-9)
     finer = int(np.clip(np.ceil(shrink - 1e-6), 1, max(1, _FINEST // side)))
     matrix *= finer
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5  # from the corners of pixels to their centres
     return prepare(pixels.warp(picture, matrix, side, finer), settings)
+
+
+def outline(face: Face, settings: FaceSettings) -> Corners:
+    """Where the corners of what :func:`align` cuts out are in the picture: top left, top right, then those below."""
+    side, matrix = settings.source or settings.size, _placement(face, settings)
+    corners = np.array([(0, 0), (side, 0), (side, side), (0, side)], np.float64) - matrix[:, 2]
+    return tuple((float(x), float(y)) for x, y in np.linalg.solve(matrix[:, :2], corners.T).T)
+
+
+def _placement(face: Face, settings: FaceSettings) -> np.ndarray:
+    """From the corners of the picture's pixels to those of the crop's, float64 (2, 3)."""
+    side = settings.source or settings.size
+    if face.landmarks is None:
+        left, top, right, bottom = face.box
+        scale = side / max((right - left + bottom - top) / 2, 1.0)
+        shift = np.array([side - (left + right) * scale, side - (top + bottom) * scale]) / 2
+        return np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
+    left, top, right, bottom = face.box
+    points = np.array([*face.landmarks, ((left + right) / 2, (top + bottom) / 2)], np.float64) + 0.5
+    targets = np.array([*settings.landmarks, settings.centre]) * side
+    return similarity(points, targets, np.array([1, 1, 1, 1, 1, _CENTRE_WEIGHT]))
 
 
 def similarity(points: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:

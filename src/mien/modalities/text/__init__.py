@@ -17,4 +17,5 @@ MODALITY = Modality(
     example='"…"',
     batch=32,
     default=True,
+    explained=True,
 )

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from mien.modalities.text.preprocess import TextPreprocessor, TextSettings
-from mien.modality import Outputs, Predictor
+from mien.modalities.text.words import parts
+from mien.modality import Item, Occlusion, Outputs, Predictor
 from mien.model import TOKENIZER, Manifest
+from mien.results import Word
 
 BATCHES_AHEAD = 16  # batches are cut from this many batches' worth of texts, sorted by length
 
@@ -37,6 +39,18 @@ class TextPredictor(Predictor):
     def sample(self, item: Any) -> str:
         """The text as the tokenizer is given it."""
         return self.preprocessor.read(item)
+
+    def occlude(self, item: Item, place: int) -> Occlusion:
+        """The text without each of its words; of a long one without each of up to 100 groups of words."""
+        text = item.name
+        spans, note = parts(text)
+        left = [self.preprocessor.prepare(text[:start] + text[end:]) or None for start, end in spans]
+
+        def fields(shares: Sequence[float]) -> dict[str, Any]:
+            pairs = zip(spans, shares, strict=True)
+            return {"words": tuple(Word(text[a:b], a, b, share) for (a, b), share in pairs), "note": note}
+
+        return Occlusion(left, fields)
 
     def forward(self, samples: Sequence[str], batch_size: int, groups: Sequence[str] | None = None) -> Outputs:
         """Probabilities of prepared texts."""

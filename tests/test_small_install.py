@@ -141,7 +141,7 @@ uses = {{
     "load": lambda: load("text-carer").predict("glad"), "open_dataset": lambda: open_dataset("table:d.csv"),
     "predict": lambda: predict("i am glad"), "train": lambda: train("text-gru", data="table:d.csv"),
     "predict_many": lambda: list(mien.predict_many(["i am glad"])), "bgr": lambda: None, "open_chat": lambda: None,
-    "to_frame": lambda: mien.to_frame([]),
+    "to_frame": lambda: mien.to_frame([]), "explain": lambda: mien.explain("i am glad"),
 }}
 for name in sorted(mien.__all__):
     value = getattr(mien, name)

@@ -86,8 +86,8 @@ def predict(item: Any, model: str | None = None) -> Result:
 def explain(item: Any, model: str | None = None) -> Result:
     """Read one input as :func:`predict` does, and say what brought each label about.
 
-    Each prediction has an :class:`mien.results.Explanation` besides: the words of a text, or the regions of a face, each
-    with the share of the label's probability that is lost without it. Of many inputs
+    Each prediction has an :class:`mien.results.Explanation` besides: the words of a text, or the regions of a face,
+    each with the share of the label's probability that is lost without it. Of many inputs
     ``mien.load("text").explaining().predict_many(…)`` tells it.
 
     Args:

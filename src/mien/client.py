@@ -121,11 +121,14 @@ class _Conversation:
         rows = (yield from self._get("/v1/models"))["models"]
         return str(next(row["name"] for row in rows if row["modality"] == modality and row["default"]))
 
-    def _read(self, inputs: Sequence[_Input], model: str | None, labels: str | None) -> _Talk[list[Result]]:
+    def _read(
+        self, inputs: Sequence[_Input], model: str | None, labels: str | None, explain: bool
+    ) -> _Talk[list[Result]]:
         """Results of inputs of one modality; one that the server cannot read has its error."""
         if inputs[0].error:
             return [Result(one.name, "text", model or "", error=one.error) for one in inputs]
-        chosen = {name: value for name, value in {"model": model, "labels": labels}.items() if value is not None}
+        told = {"model": model, "labels": labels, "explain": explain or None}
+        chosen = {name: value for name, value in told.items() if value is not None}
         if all(isinstance(one.content, str) for one in inputs):
             text = json.dumps(
                 {"inputs": [one.content for one in inputs], **chosen}
@@ -139,15 +142,15 @@ class _Conversation:
             answer = yield from self._ask("POST", f"/v1/{modality}", **body)
         except _Refused as refused:
             if refused.status == 413 and len(inputs) > 1:
-                first = yield from self._read(inputs[:1], model, labels)
-                return first + (yield from self._read(inputs[1:], model, labels))
+                first = yield from self._read(inputs[:1], model, labels, explain)
+                return first + (yield from self._read(inputs[1:], model, labels, explain))
             errors = refused.of_inputs(len(inputs))
             if errors is None:
                 raise
             name = model or (yield from self._default(modality))
             pairs = enumerate(zip(inputs, errors, strict=True))
-            told = [error.replace(f"upload-{n}", quoted(one.name)) for n, (one, error) in pairs]
-            return [Result(one.name, modality, name, error=error) for one, error in zip(inputs, told, strict=True)]
+            lines = [error.replace(f"upload-{n}", quoted(one.name)) for n, (one, error) in pairs]
+            return [Result(one.name, modality, name, error=error) for one, error in zip(inputs, lines, strict=True)]
         try:
             return (yield from self._results(inputs, answer.json(), labels))
         except (KeyError, TypeError, ValueError) as error:
@@ -166,9 +169,11 @@ class _Conversation:
             results.append(replace(found, input=one.name, error=error))
         return results
 
-    def _one(self, item: Any, model: str | None, labels: str | None, modality: str | None) -> _Talk[Result]:
+    def _one(
+        self, item: Any, model: str | None, labels: str | None, modality: str | None, explain: bool
+    ) -> _Talk[Result]:
         made = _prepare(plain(item), (yield from self._modality(model, modality)))
-        (result,) = yield from self._read([made], model, labels)
+        (result,) = yield from self._read([made], model, labels, explain)
         if result.error:
             raise InputError(result.error)
         return result
@@ -178,8 +183,9 @@ class Client(_Conversation):
     """A client that waits for its answers. Close it, or use it in a ``with``; :class:`AsyncClient` is its twin."""
 
     def predict(
-        self, item: Any, model: str | None = None, *, labels: str | None = None, modality: str | None = None
-    ) -> Result:
+        self, item: Any, model: str | None = None, *, labels: str | None = None, modality: str | None = None,
+        explain: bool = False,
+    ) -> Result:  # fmt: skip
         """Read one input, see :func:`mien.predict`: files are read here and sent; the server keeps nothing.
 
         Args:
@@ -187,16 +193,17 @@ class Client(_Conversation):
             model: one that is served; without it the server's first for this kind of input.
             labels: another label space to answer in, such as "ekman7".
             modality: what to read in it, such as "scene" for a whole picture; by its kind if not given.
+            explain: whether its predictions say what brought the label about, see :func:`mien.explain`.
 
         Raises:
             InputError: nothing can be read in it; the line is the server's.
             MienError: the server cannot be reached, is busy for longer than the client's patience, or refuses.
         """
-        return self._run(self._one(item, model, labels, modality))
+        return self._run(self._one(item, model, labels, modality, explain))
 
     def predict_many(
         self, inputs: Iterable[Any], model: str | None = None, *, labels: str | None = None,
-        modality: str | None = None,
+        modality: str | None = None, explain: bool = False,
     ) -> Iterator[Result]:  # fmt: skip
         """Read many inputs, see :func:`mien.predict_many`: results in order, in requests of up to 20.
 
@@ -208,7 +215,7 @@ class Client(_Conversation):
         """
         items = listed(inputs)
         kind = self._run(self._modality(model, modality))
-        return (one for some in _batches(items, kind) for one in self._run(self._read(some, model, labels)))
+        return (one for some in _batches(items, kind) for one in self._run(self._read(some, model, labels, explain)))
 
     def models(self) -> list[dict[str, Any]]:
         """What is served: names, modalities, labels, figures."""
@@ -247,20 +254,21 @@ class AsyncClient(_Conversation):
     """The asynchronous twin of :class:`Client`: ``await client.predict(…)``, ``async for`` over ``predict_many``."""
 
     async def predict(
-        self, item: Any, model: str | None = None, *, labels: str | None = None, modality: str | None = None
-    ) -> Result:
+        self, item: Any, model: str | None = None, *, labels: str | None = None, modality: str | None = None,
+        explain: bool = False,
+    ) -> Result:  # fmt: skip
         """See :meth:`Client.predict`."""
-        return await self._run(self._one(item, model, labels, modality))
+        return await self._run(self._one(item, model, labels, modality, explain))
 
     async def predict_many(
         self, inputs: Iterable[Any], model: str | None = None, *, labels: str | None = None,
-        modality: str | None = None,
+        modality: str | None = None, explain: bool = False,
     ) -> AsyncIterator[Result]:  # fmt: skip
         """See :meth:`Client.predict_many`; inputs are taken as they are wanted."""
         items = listed(inputs)
         kind = await self._run(self._modality(model, modality))
         for some in _batches(items, kind):
-            for result in await self._run(self._read(some, model, labels)):
+            for result in await self._run(self._read(some, model, labels, explain)):
                 yield result
 
     async def models(self) -> list[dict[str, Any]]:

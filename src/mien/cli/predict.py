@@ -68,6 +68,9 @@ def predict(
     ] = None,
     fps: Annotated[float | None, typer.Option(help="Of clips: frames a second to look at.")] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Of clips: so many frames of each, spread evenly.")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which words of a text, or which region of a face, it was.")
+    ] = False,
     as_json: AsJson = False,
     out: Annotated[
         Path | None,
@@ -95,6 +98,8 @@ def predict(
     given = dict(locals())
     if problem := misused(as_json, out, modality, dates, fps, frames, engine, workers):
         raise typer.BadParameter(problem)
+    if explain and (engine == "ray" or (out and out.suffix in (".csv", ".tsv", ".xlsx", ".parquet"))):
+        raise typer.BadParameter("--explain is for the screen, --json, .jsonl, .html and pictures: a table has no room")
     how = {"encoding": encoding, "separator": separator or "", "header": header, "sheet": sheet or "", "quotes": quotes}
     found = resolve(inputs, model, modality, column, dates, **how)
     if problem := _unfit(found, crops, (fps, frames, timeline)):
@@ -112,7 +117,7 @@ def predict(
     if predictor.manifest.modality != found.modality.name:
         reads = predictor.manifest.modality
         raise InputError(f"the model {predictor.name} reads {reads}, not {found.modality.name}")
-    predictor, roll = answer_in_labels(predictor, labels)
+    predictor, roll = answer_in_labels(predictor, labels, explain)
     told = {"crops": crops or None, "boxes": boxes, "fps": fps, "frames": frames}
     options = {name: value for name, value in told.items() if value is not None}
     reader = Reader(predictor, roll, found, options, batch_size)
@@ -170,13 +175,17 @@ def _boxes(box: list[str], inputs: Inputs) -> list[tuple[float, ...]]:
     return boxes
 
 
-def answer_in_labels(predictor: Predictor, labels: str | None) -> tuple[Predictor, Callable[[Result], Result]]:
+def answer_in_labels(
+    predictor: Predictor, labels: str | None, explain: bool = False
+) -> tuple[Predictor, Callable[[Result], Result]]:
     """See :func:`mien.modality.answer_in`; an error names the option."""
     from mien.modality import answer_in
 
     try:
-        return answer_in(predictor, labels)
+        return answer_in(predictor, labels, explain)
     except InputError as error:
+        if labels is None:
+            raise
         raise InputError(f"--labels {quoted(cut(labels or '', 40))}: {error}") from error
 
 

@@ -8,7 +8,6 @@ from mien.modality.registry import Modality, default_modality, get_modality, mod
 from mien.modality.sampler import Sampler, SamplerSettings
 
 __all__ = [
-    "Item", "Kind", "Modality", "Occlusion", "Outputs", "Predictor", "Progress", "Sampler", "SamplerSettings", "answer_in",
-    "default_modality",
-    "get_modality", "load", "modality_names", "why_unread",
+    "Item", "Kind", "Modality", "Occlusion", "Outputs", "Predictor", "Progress", "Sampler", "SamplerSettings",
+    "answer_in", "default_modality", "get_modality", "load", "modality_names", "why_unread",
 ]  # fmt: skip

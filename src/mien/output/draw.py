@@ -16,6 +16,7 @@ import numpy as np
 from mien.files import atomic_write
 from mien.media.encode import encode_image
 from mien.media.pixels import resize
+from mien.output.explained import draw_heat
 from mien.results import Prediction, Result, Scales
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ PanelRow = tuple[str, float, tuple[int, int, int]]  # words, share for a bar, co
 def annotate(picture: np.ndarray, result: Result, scales: Scales | None = None) -> np.ndarray:
     """The picture with a box around every face or person, labels, ratings, and bars for them where there is room.
 
+    What was explained lies over a face as heat.
+
     Args:
         picture: uint8 (height, width, 3) red, green, blue.
         result: of that picture.
@@ -47,6 +50,9 @@ def annotate(picture: np.ndarray, result: Result, scales: Scales | None = None) 
     unit = max(height, width) / 1000  # what is drawn grows with the picture
     boxes = [[value * grow for value in item.box or (0.0, 0.0, width / grow, height / grow)] for item in result.items]
     boxed = [(item, box) for item, box in zip(result.items, boxes, strict=True) if item.box]
+    for item in result.items:
+        if item.explanation and item.explanation.grid:
+            draw_heat(canvas, item.explanation, grow)
     for item, box in reversed(boxed):  # the largest come last and lie on top
         frame(canvas, box, rgb(item.color), max(3, round(3 * unit)))
     taken: list[Sequence[float]] = [box for _, box in boxed]

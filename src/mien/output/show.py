@@ -17,6 +17,7 @@ from mien.inputs import Message
 from mien.labels import emotion
 from mien.modality import Kind, get_modality
 from mien.model import Manifest
+from mien.output.explained import colored_text, in_words, show_regions, show_words
 from mien.output.rows import problem_of
 from mien.output.terminal import bar, clock, moment, plain_table, shorten, shorten_path, show_counts
 from mien.output.tracks import Track, length, marks, tracks_of
@@ -54,6 +55,8 @@ def show_results(
         _show_texts(console, results)
     else:
         _show_rows(console, results, kind, scales, modality.boxes)
+        for result in results[:FEW]:
+            show_regions(console, result.items, modality.boxes)
     if total > len(results):
         what = "" if kind in ("text", "row") else f" {kind}s"
         console.print(f"[dim]… and {total - len(results):,} more{what}; --out FILE keeps them all[/dim]")
@@ -71,11 +74,17 @@ def show_result(console: Console, result: Result, kind: Kind, scales: Scales, bo
     else:
         if origin := ", ".join(filter(None, (result.speaker, moment(result.time)))):
             console.print(Text(shorten(origin, 200), "dim"))
-        console.print(f"[bold]{escape(shorten(result.input, 200))}[/bold]")
+        explained = result.explanation if kind == "text" else None
+        color = result.strongest.color if result.strongest else ""
+        plain = Text(shorten(result.input, 200), "bold")
+        console.print(colored_text(explained, result.input, color) if explained else plain)
     for number, item in enumerate(result.items, 1):
         if item.box:
             console.print(Text(f"  {boxes} {number}  {_place(item)}", "dim"))
         show_prediction(console, item, scales)
+        if item.explanation and item.explanation.words:
+            show_words(console, item.explanation)
+    show_regions(console, result.items, boxes)
     if result.error:
         console.print(f"  [red]{escape(result.error)}[/red]")
     elif not result.items:
@@ -118,15 +127,22 @@ def _place(item: Prediction) -> str:
 def _show_texts(console: Console, results: Iterable[Result]) -> None:
     results = list(results)
     chat = any(isinstance(result.input, Message) for result in results)
-    table = plain_table("emoji", "label", "figure", *(("when", "who") if chat else ()), "input")
-    room = max(20, console.width - (70 if chat else 30))
+    explained = any(result.explanation for result in results)
+    table = plain_table(
+        "emoji", "label", "figure", *(("when", "who") if chat else ()), "input", *(["because"] if explained else [])
+    )
+    room = max(20, console.width - (70 if chat else 30) - 45 * explained)
     for result in results:
         origin = [Text(moment(result.time), "dim"), Text(shorten(result.speaker or "", 20), "bold")] if chat else []
         if (best := result.strongest) is None:
             table.add_row("", Text("—", "dim"), "", *origin, Text(result.error or "", "dim"))
         else:
             label, score = Text(best.label or "—", best.color), "" if best.score is None else f"{best.score:.0%}"
-            table.add_row(best.emoji, label, score, *origin, Text(shorten(result.input, room)))
+            text, because = Text(shorten(result.input, room)), []
+            if best.explanation:
+                text = colored_text(best.explanation, result.input, best.color, room)
+                because = [Text(shorten(in_words(best.explanation, 3), 45), "dim")]
+            table.add_row(best.emoji, label, score, *origin, text, *because)
     console.print(table)
 
 

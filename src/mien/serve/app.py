@@ -91,9 +91,10 @@ def _add_predict(
     async def predict(request: Request) -> Response:
         async with reader.read(request, modality.kind) as parsed:
             served = models.choose(parsed.model, modality.name)
-            predictor, roll_up = served.view(parsed.labels)
+            predictor, roll_up = served.view(parsed.labels, parsed.explain)
             request.scope["mien"] = {"model": served.name, "inputs": len(parsed.items)}
-            work = served.batcher.predict(predictor, parsed.inputs, await served.costs(parsed.inputs))
+            costs = await served.costs(parsed.inputs, parsed.explain)
+            work = served.batcher.predict(predictor, parsed.inputs, costs)
             try:
                 results = await _while_wanted(work, request.receive, settings.timeout_s)
             except Busy as error:

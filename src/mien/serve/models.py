@@ -12,6 +12,7 @@ from mien.errors import InputError, ModelError
 from mien.inputs import MAX_CHARACTERS
 from mien.labels import SPACES, LabelSpace, groups
 from mien.modalities.text.preprocess import cleaned_length
+from mien.modalities.text.words import parts
 from mien.modality import Predictor, answer_in, get_modality, load, modality_names
 from mien.model import find_model, read_card, read_manifest, shipped
 from mien.results import Result
@@ -21,6 +22,8 @@ from mien.serve.clips import read_clips
 from mien.serve.problems import Problem
 from mien.serve.requests import offload
 from mien.serve.settings import ServeSettings
+
+_EXPLAINED = 16  # units of a picture whose faces are each read fifty times
 
 View = tuple[Predictor, Callable[[Result], Result]]
 
@@ -46,25 +49,29 @@ class ServedModel:
         coarser = {n: s.as_multilabel(several) for n, s in SPACES.items() if _leads_to(manifest.space, n)}
         self.spaces = own | {name: space for name, space in coarser.items() if name not in own}
         self.card = read_card(self.predictor.folder, manifest)
-        self._views: dict[str | None, View] = {}
+        self._views: dict[tuple[str | None, bool], View] = {}
 
-    def view(self, labels: str | None) -> View:
+    def view(self, labels: str | None, explain: bool = False) -> View:
         """The predictor for a label space, and what brings its results there; a problem where it does not answer so."""
-        if labels not in self._views:
+        if explain and not self.modality.explained:
+            raise Problem(422, f"explain: {self.name} reads {self.modality.summary}, which are not explained")
+        if (labels, explain) not in self._views:
             try:
-                view = answer_in(self.predictor, labels and labels[:80])
+                view = answer_in(self.predictor, labels and labels[:80], explain)
             except InputError as error:
                 wrong = str(error).partition("; there are:")[0]  # not all that mien knows: those that this model can
                 raise Problem(422, f"labels: {wrong}; {self.name} answers in: {', '.join(self.spaces)}") from None
-            self._views[labels] = view  # only of names that there are: few
-        return self._views[labels]
+            self._views[labels, explain] = view  # only of names that there are: few
+        return self._views[labels, explain]
 
-    async def costs(self, inputs: Sequence[Any]) -> list[int]:
+    async def costs(self, inputs: Sequence[Any], explain: bool = False) -> list[int]:
         """What the inputs cost in units; a text is measured with its emoji spelled out."""
         if self.modality.kind != "text":
-            return [1] * len(inputs)
+            return [_EXPLAINED if explain else 1] * len(inputs)
         size = 8 * sum(map(len, inputs))
-        return await offload(size, lambda: [units(cleaned_length(text, MAX_CHARACTERS)) for text in inputs])
+        lengths = await offload(size, lambda: [cleaned_length(text, MAX_CHARACTERS) for text in inputs])
+        times = [1 + len(parts(text)[0]) if explain else 1 for text in inputs]
+        return [units(length) * reads for length, reads in zip(lengths, times, strict=True)]
 
     def facts(self) -> dict[str, Any]:
         """What clients learn of it."""

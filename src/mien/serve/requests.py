@@ -51,6 +51,7 @@ class PredictRequest:
 
     model: str | None = None  # None: the first
     labels: str | None = None  # None: the model's own
+    explain: bool = False  # whether results say what brought the label about
     items: list[Item] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)  # of inputs that are none
 
@@ -123,7 +124,7 @@ class RequestReader:
         except ValidationError as error:
             errors = sorted(error.errors(include_url=False), key=lambda entry: entry["type"] != "extra_forbidden")
             raise _invalid([_describe(entry) for entry in errors]) from None
-        found = PredictRequest(fields.model, fields.labels)
+        found = PredictRequest(fields.model, fields.labels, fields.explain)
         for number, text in enumerate(fields.inputs):
             name = None if kind == "text" else f"inputs[{number}]"
             found.add(f"#/inputs/{number}", name, partial(_from_string, text, kind, files))
@@ -163,12 +164,16 @@ def _from_form(form: FormData, kind: Kind, files: AsyncExitStack) -> PredictRequ
         if key in ("file", "inputs"):
             name = None if kind == "text" else (getattr(value, "filename", None) or "file")[:200]
             found.add(f"{key}[{counts[key]}]", name, partial(_from_part, value, kind, files))
-        elif key not in ("model", "labels"):
-            raise Problem(422, f"unknown field {key[:80]!r}; there are: file, inputs, model, labels")
+        elif key not in ("model", "labels", "explain"):
+            raise Problem(422, f"unknown field {key[:80]!r}; there are: file, inputs, model, labels, explain")
         elif not isinstance(value, str):
             raise Problem(422, f"{key} must be a word, not a file")
         elif counts[key]:
             raise Problem(422, f"{key} is given twice")
+        elif key == "explain":
+            if value not in ("true", "false"):
+                raise Problem(422, f"explain must be true or false, not {value[:80]!r}")
+            found.explain = value == "true"
         else:
             setattr(found, key, value or None)
         counts[key] += 1
@@ -249,6 +254,7 @@ def _describe(error: Any) -> dict[str, str]:
         "list_type": f"must be a list, not {given}",
         "too_short": "must not be empty",
         "string_type": f"must be a string, not {given}",
+        "bool_type": f"must be true or false, not {given}",
     }
     place = "/".join(["#", *(printable(str(step)[:80]) for step in error["loc"])])
     return {"where": place, "detail": words[error["type"]]}

@@ -35,6 +35,7 @@ class PredictBody(_Shape):
     inputs: list[str] = Field(min_length=1)
     model: str | None = None
     labels: str | None = None
+    explain: bool = False
 
 
 _TEXT = {
@@ -53,6 +54,11 @@ def describe_body(kind: Kind, most: int, models: Sequence[str], spaces: Sequence
             name: {"type": "array", "minItems": 1, "maxItems": most, "items": item},
             "model": {"type": "string", "enum": list(models), "description": "the model that answers"},
             "labels": {"type": "string", "enum": list(spaces), "description": "the label space to answer in"},
+            "explain": {
+                "type": "boolean",
+                "default": False,
+                "description": "whether items say what brought the label about",
+            },
         }
         return {"type": "object", "required": [name], "additionalProperties": False, "properties": properties}
 
@@ -69,6 +75,29 @@ def describe_body(kind: Kind, most: int, models: Sequence[str], spaces: Sequence
 # ------------------------------------------------------------------------------------------------------------ answers
 
 
+class Word(_Shape):
+    """A word of a text, or several that stand together."""
+
+    text: str
+    start: int = Field(description="its place in the text, in characters (code points)")
+    end: int
+    share: float = Field(description="by how much the label's probability falls without it", ge=-1, le=1)
+
+
+class Explanation(_Shape):
+    """What brought the label about: of a text `words`, of a face `grid` and `corners`."""
+
+    label: str
+    space: str = Field(description="the label space that it is of")
+    score: float
+    words: list[Word] = []
+    grid: list[list[float]] = Field(default=[], description="shares of regions, rows from top to bottom")
+    corners: list[list[float]] = Field(
+        default=[], description="of the grid in the picture: x and y of top left, top right, bottom right, bottom left"
+    )
+    note: str = Field(default="", description="how it was bounded, where the text is long")
+
+
 class Prediction(_Shape):
     """What was read in one place: the text, one face, one person."""
 
@@ -81,6 +110,7 @@ class Prediction(_Shape):
         description="left, top, right, bottom in pixels; null for a text and a whole scene", min_length=4, max_length=4
     )
     ratings: dict[str, float] = Field(default={}, description="of scenes: such as valence, in the model's own units")
+    explanation: Explanation | None = Field(default=None, description="where it was asked for")
 
 
 class Result(BaseModel):

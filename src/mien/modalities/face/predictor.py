@@ -17,6 +17,7 @@ from mien.modalities.face.occlusion import hide, spread
 from mien.modalities.face.preprocess import FaceSettings, align, outline, prepare
 from mien.modality import Item, Occlusion, Outputs, Predictor
 from mien.model import NETWORK, Manifest
+from mien.results import Corners
 from mien.runtime import in_chunks
 
 
@@ -101,14 +102,14 @@ class FacePredictor(FaceClassifier):
         if crops:
             height, width = picture.shape[:2]
             whole = (0.0, 0.0, float(width), float(height))
-            corners = [((0.0, 0.0), (whole[2], 0.0), whole[2:], (0.0, whole[3]))]
-            return Item(self.name_of(item), [prepare(picture, self.settings)], [whole], notes, corners=corners)
+            corners: Corners = ((0.0, 0.0), (whole[2], 0.0), whole[2:], (0.0, whole[3]))
+            return Item(self.name_of(item), [prepare(picture, self.settings)], [whole], notes, corners=[corners])
         faces = self.detector.find(picture)
         if isinstance(item, np.ndarray) and item.ndim == 3 and item.shape[2] > 1:
             warn_of_bgr(picture, faces, self.detector)
         crops_of_faces = [align(picture, face, self.settings) for face in faces]
-        corners = [outline(face, self.settings) for face in faces]
-        return Item(self.name_of(item), crops_of_faces, [face.box for face in faces], notes, corners=corners)
+        outlines = [outline(face, self.settings) for face in faces]
+        return Item(self.name_of(item), crops_of_faces, [face.box for face in faces], notes, corners=outlines)
 
     def occlude(self, item: Item, place: int) -> Occlusion:
         """A face with a gray patch over each of its regions."""

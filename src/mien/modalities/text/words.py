@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 _MOST, _FEWEST = 100, 10  # parts of a text
 _CHARACTERS = 60_000  # that are read again for one text, about; its words are put together where it would be more
@@ -31,5 +32,5 @@ def parts(text: str) -> tuple[list[Span], str]:
     if len(found) <= most:
         return found, ""
     edges = [len(found) * part // most for part in range(most + 1)]
-    spans = [(found[start][0], found[end - 1][1]) for start, end in zip(edges, edges[1:], strict=False)]
+    spans = [(found[start][0], found[end - 1][1]) for start, end in pairwise(edges)]
     return spans, f"its {len(found):,} words were left out in {most} groups"

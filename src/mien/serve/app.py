@@ -119,7 +119,7 @@ def _add_predict(
             **schemas.describe_problems(400, 401, 404, 408, 413, 415, 421, 422, 500, 503),
         },
         openapi_extra=schemas.describe_body(
-            modality.kind, settings.max_inputs, [served.name for served in able],
+            modality.kind, modality.explained, settings.max_inputs, [served.name for served in able],
             list(dict.fromkeys(space for served in able for space in served.spaces)),
         ),
     )  # fmt: skip

@@ -144,7 +144,7 @@ class RequestReader:
         if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8", b"us-ascii"):
             raise Problem(415, "a form in another charset than UTF-8 is not taken here")
         try:
-            return await request.form(max_files=self._most, max_fields=self._most + 2, max_part_size=_FIELD)
+            return await request.form(max_files=self._most, max_fields=self._most + 3, max_part_size=_FIELD)
         except HTTPException as error:
             if error.detail.startswith("Too many"):
                 raise Problem(413, f"more than {self._most} inputs, the most that are taken in one request") from None

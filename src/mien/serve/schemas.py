@@ -46,7 +46,9 @@ _PACKED = {"type": "string", "contentEncoding": "base64", "description": "a file
 _FILE = {"type": "string", "format": "binary"}
 
 
-def describe_body(kind: Kind, most: int, models: Sequence[str], spaces: Sequence[str]) -> dict[str, Any]:
+def describe_body(
+    kind: Kind, explained: bool, most: int, models: Sequence[str], spaces: Sequence[str]
+) -> dict[str, Any]:
     """The ``requestBody`` of an operation that takes JSON and forms, which the framework cannot derive from types."""
 
     def body(name: str, item: dict[str, Any]) -> dict[str, Any]:
@@ -54,12 +56,10 @@ def describe_body(kind: Kind, most: int, models: Sequence[str], spaces: Sequence
             name: {"type": "array", "minItems": 1, "maxItems": most, "items": item},
             "model": {"type": "string", "enum": list(models), "description": "the model that answers"},
             "labels": {"type": "string", "enum": list(spaces), "description": "the label space to answer in"},
-            "explain": {
-                "type": "boolean",
-                "default": False,
-                "description": "whether items say what brought the label about",
-            },
         }
+        if explained:
+            about = "whether items say what brought the label about"
+            properties["explain"] = {"type": "boolean", "default": False, "description": about}
         return {"type": "object", "required": [name], "additionalProperties": False, "properties": properties}
 
     example = ["i feel so loved today", "what a waste of money"] if kind == "text" else ["/9j/4AAQSkZJRg…"]

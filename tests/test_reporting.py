@@ -112,6 +112,13 @@ def test_groups_are_compared_with_the_rest_and_adjusted() -> None:
     assert {e["group"] for e in none["differences"]} == {"A"}, "of two groups one comparison says it all"
 
 
+def test_a_quote_is_shown_once_whoever_said_it() -> None:
+    said = ["thanks"] * 9 + ["thank you", "many thanks"]
+    rows = [(text("gratitude", quote, score=0.99 - 0.01 * i), {"who": f"p{i}"}) for i, quote in enumerate(said)]
+    surest = reported(rows, ("who",)).to_dict()["examples"]["gratitude"]["surest"]
+    assert [example["text"] for example in surest] == ["thanks", "thank you", "many thanks"]
+
+
 def test_time_is_counted_in_periods_with_the_empty_ones_and_those_without_a_date() -> None:
     days = ["2024-03-01"] * 3 + ["2024-03-03"] + [""]
     rows = [(text("joy" if place else "anger"), {"day": day, "who": "x"}) for place, day in enumerate(days)]
@@ -219,6 +226,7 @@ def test_the_page_in_a_browser_wide_and_narrow_light_and_dark(tmp_path: Path) ->
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             assert page.locator("h1").inner_text() == "240 texts"
             assert flaws(page) == [], (width, scheme)
+            assert page.evaluate("document.documentElement.scrollWidth") == width, "nothing is cut or off the page"
             if (width, scheme) != (1300, "light"):
                 continue
             rows = page.locator(".sheet tbody tr")

@@ -284,7 +284,7 @@ def _report(reader: Reader, tally: Tally, shown: Result | None = None) -> None:
     if shown is not None:
         _show(reader, console(stderr=True), [shown], tally)
     elif tally.labels or reader.predictor.space.names:
-        show_counts(console(stderr=True), tally.labels, "clips" if kind == "clip" else f"{inputs.modality.unit}s")
+        show_counts(console(stderr=True), tally.labels, "clip" if kind == "clip" else inputs.modality.unit)
     if tally.unread:
         log(f"{tally.unread:,} of {tally.inputs:,} {kind}s could not be read: their rows have no label and say why")
     if tally.partial and shown is None:

@@ -61,7 +61,7 @@ def show_results(
         what = "" if kind in ("text", "row") else f" {kind}s"
         console.print(f"[dim]… and {total - len(results):,} more{what}; --out FILE keeps them all[/dim]")
     if sum(counts.values()) > 1 and (kind != "picture" or faces):
-        show_counts(console, counts, "clips" if kind == "clip" else f"{modality.unit}s")
+        show_counts(console, counts, "clip" if kind == "clip" else modality.unit)
 
 
 def show_result(console: Console, result: Result, kind: Kind, scales: Scales, boxes: str) -> None:

@@ -63,14 +63,15 @@ def shorten_path(path: str, width: int) -> str:
     return path if len(path) <= width else "…" + path[-width + 1 :]
 
 
-def show_counts(console: Console, counts: Mapping[str, int], what: str = "texts") -> None:
+def show_counts(console: Console, counts: Mapping[str, int], unit: str = "text") -> None:
     """How often each label came, most frequent first."""
-    total = sum(counts.values()) or 1
+    count = sum(counts.values())
+    total = count or 1
     table = plain_table("emoji", "label", "bar", "figure", "share")
-    for label, count in Counter(counts).most_common():
-        known, share = emotion(label), count / total
-        table.add_row(known.emoji, label, Text(bar(share), known.color), f"{count:,}", f"{share:.1%}")
-    console.print(f"\n[bold]{sum(counts.values()):,} {what}[/bold]")
+    for label, times in Counter(counts).most_common():
+        known, share = emotion(label), times / total
+        table.add_row(known.emoji, label, Text(bar(share), known.color), f"{times:,}", f"{share:.1%}")
+    console.print(f"\n[bold]{count:,} {unit}{'' if count == 1 else 's'}[/bold]")
     console.print(table)
 
 

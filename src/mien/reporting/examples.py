@@ -77,8 +77,8 @@ class Examples:
         self._pool.add(once)
         if len(self._best) < _BEST or score > self._best[0][0]:
             example = once()
-            if any(example.text == other.text and example.more == other.more for *_, other in self._best):
-                return  # the same again
+            if any(_same(example, other) for *_, other in self._best):
+                return  # the same again, perhaps of somebody else
             put = heapq.heappush if len(self._best) < _BEST else heapq.heappushpop
             put(self._best, (score, -self._number, example))
 
@@ -96,3 +96,7 @@ class Examples:
         rows = np.array([example.scores for example in pool])
         order = np.linalg.norm(rows - rows.mean(0), axis=1).argsort(kind="stable")
         return [pool[place] for place in order[:_TYPICAL]]
+
+
+def _same(one: Example, other: Example) -> bool:
+    return one.text == other.text and all(one.more.get(key) == other.more.get(key) for key in ("box", "start"))

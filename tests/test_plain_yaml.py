@@ -12,8 +12,8 @@ import yaml
 
 import mien
 from conftest import cli_env
+from mien.datasets.plain_yaml import read_yaml
 from mien.errors import RecipeError
-from mien.training.plain_yaml import read_yaml
 from mien.training.recipe import load_recipe
 
 BRACKETS = 3_000

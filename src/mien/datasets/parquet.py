@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -19,6 +18,7 @@ _BATCH = 4096  # rows
 _UNPACKED, _RATIO = 2**27, 50  # bytes of a column that a group of rows may unpack to, and times what it has packed
 _ROWS, _ROWS_A_BYTE = 2**20, 100  # of a file that repeats one value
 _CELL = 64
+_FILE = b"ARROW1\0\0"
 
 
 @contextmanager
@@ -90,6 +90,8 @@ def _arrow_messages(path: Path) -> Iterator[tuple[Any, Iterator[Any]]]:
                 unpacked.write(block)
             unpacked.flush()
         with arrow.memory_map(unpacked.name if packed else str(path)) as mapped:
+            if mapped.read(len(_FILE)) != _FILE:  # a stream, without the head and the foot of a file
+                mapped.seek(0)
             messages = ipc.MessageReader.open_stream(mapped)
             yield ipc.read_schema(messages.read_next_message()), iter(messages)
 
@@ -107,27 +109,6 @@ def _is_compressed(metadata: memoryview) -> bool:
     (message,) = struct.unpack_from("<I", metadata, 0)
     header = message + field(message, 2)
     return field(header + struct.unpack_from("<I", metadata, header)[0], 3) > 0
-
-
-def label_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
-    """The names of the labels of each column of numbers, where Hugging Face's datasets wrote them down."""
-    try:
-        features = json.loads((metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-        found = {name: _class_names(feature) for name, feature in features.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}
-    return {name: names for name, names in found.items() if names}
-
-
-def _class_names(feature: Any) -> list[str]:
-    """Of a ClassLabel, or of a list of such."""
-    for _ in range(3):
-        if isinstance(feature, list) and feature:
-            feature = feature[0]
-        elif isinstance(feature, dict) and isinstance(feature.get("feature"), dict | list):
-            feature = feature["feature"]
-    names = feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
-    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
 
 
 def _groups(metadata: Any) -> Iterator[Any]:

@@ -15,6 +15,7 @@ from mien.datasets.cells import (
     split_name,
 )
 from mien.datasets.dataset import Problem
+from mien.datasets.hub import label_names_of_folder
 from mien.datasets.label_columns import LabelColumns, named_columns, possible_columns
 from mien.datasets.names import LABEL_NAMES, PICTURE_NAMES, TEXT_NAMES, usual_columns
 from mien.datasets.open import Info, Items, Row, dataset
@@ -92,8 +93,10 @@ def table(
         opened = open_table(file, separator=separator, **how)
         plan = _Plan.of(opened, part, wanted)
         wanted = wanted._replace(marks=plan.marks, found=(not wanted.marks and bool(plan.marks)) or wanted.found)
-        codes = codes or {str(code): name for code, name in enumerate(opened.label_names.get(plan.label or "", ()))}
-        lines += _lines(opened, part, plan)
+        known = opened.label_names or (label_names_of_folder(path) if path.is_dir() else {})
+        codes = codes or {str(code): name for code, name in enumerate(known.get(plan.label or "", ()))}
+        name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+        lines += _lines(opened, name, part, plan)
     where = [line.where for line in lines]
     if wanted.marks:
         marked = LabelColumns(path, wanted.marks, [line.marks for line in lines], where, named=not wanted.found)
@@ -183,16 +186,15 @@ class _Line(NamedTuple):
     box: tuple[Any, ...]
 
 
-def _lines(table: Table, part: str, plan: _Plan) -> Iterator[_Line]:
-    file = table.path
+def _lines(table: Table, name: str, part: str, plan: _Plan) -> Iterator[_Line]:
     for line, row in table.records():
-        where = f"{file.name}:{line}"
-        own = split_name(row[plan.split], f"{file}:{line}") if plan.split else part
+        where = f"{name}:{line}"
+        own = split_name(row[plan.split], f"{table.path}:{line}") if plan.split else part
         try:
             columns = {name: cell_text(row[column]) or "" for name, column in plan.kept.items()}
             entry = row[plan.content]
             if plan.pictures and (entry := cell_text(entry)):
-                entry = str(file.parent / entry)
+                entry = str(table.path.parent / entry)
         except DataError as error:
             raise DataError(f"{where}: {error}") from None
         label = row[plan.label] if plan.label else None

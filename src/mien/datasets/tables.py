@@ -27,10 +27,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mien.datasets.hub import label_names
 from mien.datasets.json_tables import JsonDocument, JsonLines
 from mien.datasets.lines import PACKED, ROW_LIMIT, allowed_size, check_encoding, open_binary, spans, weight
 from mien.datasets.names import LABEL_NAMES, TEXT_NAMES
-from mien.datasets.parquet import label_names, open_parquet, read_arrow, read_rows, read_schema
+from mien.datasets.parquet import open_parquet, read_arrow, read_rows, read_schema
 from mien.datasets.pickled_tables import read_pickled_table
 from mien.datasets.table_file import Chunk, Record, RecordTable, Table, TableForm, TextTable, numbered
 from mien.datasets.workbooks import Workbook, header_of

@@ -13,9 +13,9 @@ import numpy as np
 import yaml
 from pydantic import ValidationError
 
+from mien.datasets.plain_yaml import read_yaml
 from mien.errors import MienError, RecipeError
 from mien.files import Held, atomic_write, translate_os_errors
-from mien.training.plain_yaml import read_yaml
 from mien.training.settings import Recipe
 
 CONFIG = "config.yaml"

@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from mien.datasets.plain_yaml import read_yaml
 from mien.errors import MissingExtra, ModelError, RecipeError, did_you_mean, invalid
 from mien.modality import get_modality
 from mien.networks import setting_names
 from mien.plugins import import_object, load_plugin, plugin_names
-from mien.training.plain_yaml import read_yaml
 from mien.training.settings import Recipe
 
 _STEPS, _KEY = 8, 200  # of a setting's name

@@ -182,12 +182,15 @@ def read_labels(
     if space is not None and all(name.isascii() and name.isdigit() for cell in labels for name in cell):
         names = {str(place): name for place, name in enumerate(space.names) if str(place) not in space}
     if codes:
-        names = {**names, **(_codes(path, codes) if isinstance(codes, str) else codes)}
+        names = {**names, **(label_codes(path, codes) if isinstance(codes, str) else codes)}
     named = ([names.get(name, name) for name in cell] for cell in labels)
     return [list(filter(None, cell)) for cell in named], several
 
 
-def _codes(path: Path, codes: str) -> dict[str, str]:
+def label_codes(path: Path, codes: str) -> dict[str, str]:
+    """The names of codes, given as "0:sadness,1:joy"."""
+    if not codes:
+        return {}
     pairs = [part.rpartition(":") for part in codes.split(",")]
     if not all(code.strip() and name.strip() for code, _, name in pairs):
         raise DataError(f"{path}: labels are given as 0:sadness,1:joy, not {codes[:40]!r}")

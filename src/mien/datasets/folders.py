@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mien.datasets.cells import label_codes
 from mien.datasets.dataset import SPLITS, Problem
 from mien.datasets.lines import shown
 from mien.datasets.splits import SPLIT_NAMES
@@ -17,8 +18,13 @@ _PARTS = {"images", "labels", "pictures", "photos", "imgs", "videos", "clips", "
 _LITTER = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")  # what computers leave behind, with all that begins "."
 
 
-def label_folders(root: Path, known: LabelSpace | None, what: str) -> list[tuple[str, Path]]:
+def label_folders(
+    root: Path, known: LabelSpace | None, what: str, codes: str = ""
+) -> tuple[list[tuple[str, Path]], dict[str, str]]:
     """The folder of each label with its split, "" where there are none: ``LABEL/`` or ``train|val|test/LABEL/``.
+
+    And the label by the name of its folder: that name, what *codes* ("1:surprise,2:fear") calls it, or where all are
+    whole numbers the label at that place of those known.
 
     Raises:
         DataError: no such folder, none in it, two for one split, or their names are those of the parts of a data set.
@@ -32,7 +38,10 @@ def label_folders(root: Path, known: LabelSpace | None, what: str) -> list[tuple
             f"{root} has its {what} in {shown(sorted(names))}, as YOLO and others do, and no folder for each label: "
             "not read; name them in a table (table:FILE?modality=…)"
         )
-    return found
+    labels = {name: name for name in sorted({folder.name for _, folder in found})}
+    if known is not None and not any(name in known for name in labels) and all(map(str.isdecimal, labels)):
+        labels |= {str(place): name for place, name in enumerate(known.names) if str(place) in labels}
+    return found, labels | {code: name for code, name in label_codes(root, codes).items() if code in labels}
 
 
 def split_folders(root: Path) -> list[tuple[str, Path]]:

@@ -34,6 +34,7 @@ def images(
     root: Path,
     *,
     space: LabelSpace | None = None,
+    labels: str = "",
     modality: str = "face",
     faces: Literal["find", ""] = "",
     progress: Progress = no_progress,
@@ -49,44 +50,45 @@ def images(
         root: the folder.
         space: the labels there are; without it a known space of exactly these folders, or one made of those of them
             that hold a picture.
+        labels: what the names of folders stand for, such as "1:surprise,2:fear".
         modality: of the pictures, "face" or "scene".
         faces: "find" for photographs: the largest face of each is found, turned upright and cut out, as prediction
             does; a photograph without one is left out. "" where the pictures are faces already.
         progress: shows how far the search for faces is.
     """
-    found = label_folders(root, space, "pictures")
+    found, named = label_folders(root, space, "pictures", labels)
     files = {folder: [(file, picture_fault(file)) for file in files_below(folder)] for _, folder in found}
-    names = {folder.name for folder in files}
-    filled = {folder.name for folder, entries in files.items() if not all(fault for _, fault in entries)}
-    labels = space or known_space(names) or space_of(root, filled or names)
-    if not any(name in labels for name in names):
+    names = set(named.values())
+    filled = {named[folder.name] for folder, entries in files.items() if not all(fault for _, fault in entries)}
+    known = space or known_space(names) or space_of(root, filled or names)
+    if not any(name in known for name in names):
         some = ", ".join(sorted(names)[:5])
-        raise DataError(f"{root}: none of its folders ({some}) is a label of {labels.name}: {', '.join(labels.names)}")
+        raise DataError(f"{root}: none of its folders ({some}) is a label of {known.name}: {', '.join(known.names)}")
     finish = (lambda data: _cut_samples(data, progress)) if faces else None
-    yield Info(name=plain_name(root), labels=labels, modality=modality, finish=finish)
+    yield Info(name=plain_name(root), labels=known, modality=modality, finish=finish)
     yield from without_split(root, is_picture)
     for _, top in split_folders(root):
         for file in filter(is_picture, visible(top)):
             if file.is_file():
                 yield Problem("unknown-label", place(file, root), "in no folder of a label; left out")
     for split, folder in found:
-        yield from _pictures(files[folder], labels, split, folder, root)
+        yield from _pictures(files[folder], named[folder.name], known, split, folder, root)
 
 
 def _pictures(
-    files: list[tuple[Path, str]], labels: LabelSpace, split: str, folder: Path, root: Path
+    files: list[tuple[Path, str]], label: str, known: LabelSpace, split: str, folder: Path, root: Path
 ) -> Iterator[Row | Problem]:
     """The pictures of one label of one split."""
     here, count = place(folder, root), sum(not fault for _, fault in files)
-    if folder.name not in labels and count:
-        what = f"{folder.name!r} is no label of {labels.name}; its {count} pictures are left out"
+    if label not in known and count:
+        what = f"{label!r} is no label of {known.name}; its {count} pictures are left out"
         yield Problem("unknown-label", here, what, count)
         return
     for file, fault in files:
         if fault:
             yield Problem("empty" if fault == "is empty" else "unreadable", place(file, root), fault)
         else:
-            yield Row(str(file), [folder.name], place(file, root), split)
+            yield Row(str(file), [label], place(file, root), split)
     if count < 2:
         what = "one picture only" if count else "no pictures in this folder"
         yield Problem("few" if count else "empty", here, what, 0)

@@ -78,7 +78,7 @@ class JsonLines(ObjectTable, TextTable):
 class JsonDocument(ObjectTable):
     """An array of objects, of texts or of rows of cells; several objects; or a document that holds such an array.
 
-    In a document it is the longest list of objects in it; or columns, as pandas writes them.
+    In a document it is the longest list of objects in it, of those with texts; or columns, as pandas writes them.
     """
 
     _unit = "object"
@@ -151,7 +151,7 @@ class JsonDocument(ObjectTable):
                      for place, value in level if isinstance(value, dict) for name, part in value.items()]  # fmt: skip
             lists += [(place, part) for place, part in level if isinstance(part, list) and _is_rows(part)]
         if lists:
-            place, rows = max(lists, key=lambda entry: len(entry[1]))
+            place, rows = max(lists, key=lambda entry: (_has_texts(entry[1]), len(entry[1])))
             if len(lists) > 1:
                 line = "note: %s: the %s objects under %r are read, and not those under %s"
                 others = shown([name for name, _ in lists if name != place])
@@ -202,27 +202,31 @@ class _Stream:
             if self.peek():
                 raise DataError(f"{self._name} goes on behind its JSON")
 
-    def value(self, most: int = ROW_LIMIT) -> Any:
-        """The next value, of at most so many characters."""
+    def value(self, most: int = 0) -> Any:
+        """The next value, of at most so many characters, or as many as a row may have."""
+        most = most or ROW_LIMIT
         self._count += 1
         self.peek()
         while True:
+            fault, value, end = "", None, 0
             try:
                 value, end = self._decode(self.buffer, self._at)
-                if end < len(self.buffer) or not self._more(1):
-                    self._at = end
-                    return value
             except RecursionError:
                 raise DataError(f"{self._name}:{self._count} is nested too deep") from None
             except ValueError as error:
-                length, message = len(self.buffer) - self._at, getattr(error, "msg", str(error)[:80])
-                values = sum(map(self.buffer.count, "[{,")) if length > ROW_LIMIT else 0
-                if length > most or values > _VALUES:
-                    what = f"is longer than {most:,} characters or {_VALUES:,} values, or no JSON"
-                    hint = "; write its objects as one array, or one a line (.jsonl)" if most > ROW_LIMIT else ""
-                    raise DataError(f"{self._name}:{self._count} {what}{hint}") from None
-                if not self._more(length):
-                    raise DataError(f"{self._name}:{self._count} is not JSON, or cut off: {message}") from None
+                fault, end = getattr(error, "msg", str(error)[:80]), len(self.buffer)
+            length = end - self._at
+            values = sum(map(self.buffer.count, "[{,")) if length > ROW_LIMIT else 0
+            if length > most or values > _VALUES:
+                what = f"is longer than {most:,} characters or {_VALUES:,} values{', or no JSON' if fault else ''}"
+                hint = "; write its objects as one array, or one a line (.jsonl)" if most > ROW_LIMIT else ""
+                raise DataError(f"{self._name}:{self._count} {what}{hint}")
+            more = end == len(self.buffer) and self._more(max(1, length if fault else 1))  # it may go on there
+            if not more and fault:
+                raise DataError(f"{self._name}:{self._count} is not JSON, or cut off: {fault}")
+            if not more:
+                self._at = end
+                return value
 
     def _more(self, size: int) -> bool:
         """Take so many characters more, or what there is; whether there was anything."""
@@ -233,6 +237,10 @@ class _Stream:
         if got:
             self.buffer, self._at = "".join(parts), 0
         return got > 0
+
+
+def _has_texts(rows: list[Any]) -> bool:
+    return bool(usual_columns(list(rows[0]), TEXT_NAMES))
 
 
 def _is_rows(values: list[Any]) -> bool:

@@ -185,7 +185,7 @@ def space_of(path: Path, labels: set[str], several: bool = False) -> LabelSpace:
         return known
     if all(map(_NUMBER.fullmatch, labels)):
         some = shown(sorted(labels, key=float), 5)
-        what = "labels=0:NAME,1:NAME,… or space=NAME of a table, names of folders"
+        what = "labels=0:NAME,1:NAME,… or space=NAME"
         raise DataError(f"{path} has numbers for labels ({some}); say what they stand for: {what}")
     unique = {_key(label): label for label in sorted(labels, reverse=True)}
     return make_space(plain_name(path), list(reversed(unique.values())), several)

@@ -109,6 +109,18 @@ def test_json_of_a_folder_is_what_the_api_gives(run_cli: RunCli, model: Path, he
     assert len(results[1]["timeline"]) == 25
 
 
+def test_another_rule_for_once(model: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(here)
+    args = ["predict", "films/b/two.mp4", "--model", str(model), "--json", "--rule"]
+    given = json.loads(CliRunner().invoke(app, [*args, "vote"]).stdout)["results"]
+    wanted = mien.load(model, threads=1).predict("films/b/two.mp4", rule="vote").to_dict()
+    assert given == [wanted]
+    assert wanted["items"] != api(model, here / "films/b/two.mp4", "")["items"]
+    assert str(CliRunner().invoke(app, [*args, "most"]).exception) == "no rule 'most'; there are: sum, vote, mean"
+    refused = CliRunner().invoke(app, ["predict", "so glad", "--rule", "vote"])
+    assert (refused.exit_code, "--rule is for faces in clips" in refused.output) == (2, True)
+
+
 def test_people_see_a_strip_of_time(run_cli: RunCli, model: Path, here: Path) -> None:
     done = run_cli("predict", "films/b/two.mp4", "films/a empty.avi", "--model", model, env={"COLUMNS": "80"})
     assert (done.returncode, done.stderr) == (0, "")

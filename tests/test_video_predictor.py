@@ -13,7 +13,7 @@ import pytest
 import mien
 from face_model import FER, PLUS, Squares, expected, face_model, video_model
 from filmed import write_clip, write_sound
-from mien.errors import InputError, ModelError
+from mien.errors import DataError, InputError, ModelError
 from mien.media.clips import Frame
 from mien.modalities import clip as clip_module
 from mien.modalities.clip import Watch
@@ -153,6 +153,31 @@ def test_the_models_own_frames_smoothing_and_rule(turning: Path, tmp_path: Path)
     assert scores(result.items[0]) == pytest.approx(summed, abs=1e-6), "what the timeline shows is summed up"
     model.rule = lambda rows: np.asarray(rows[-1])
     assert model.predict(turning).items[0].scores == result.timeline[-1].prediction.scores, "a rule of one's own"
+
+
+def test_another_rule_and_number_of_frames_to_predict_and_to_evaluate(
+    model: VideoPredictor, turning: Path, tmp_path: Path
+) -> None:
+    found = {rule: model.predict(turning, frames=5, rule=rule) for rule in RULES}
+    for rule, result in found.items():
+        rows = np.array([scores(moment.prediction) for moment in result.timeline])
+        assert len(rows) == 5
+        assert scores(result.items[0]) == pytest.approx(RULES[rule](rows), abs=1e-6)
+        assert scores(result.people[0].prediction) == pytest.approx(RULES[rule](rows), abs=1e-6)
+        (asked,) = model.looking_at(5, rule).predict_proba([turning])
+        assert asked == pytest.approx(scores(result.items[0]), abs=1e-6)
+    assert found["vote"].items != found["sum"].items
+    assert model.predict(turning, frames=5).items == found["sum"].items, "the model goes on as it was"
+    (tmp_path / FER[6]).mkdir()
+    (tmp_path / FER[6] / "a.mp4").symlink_to(turning)
+    reports = [mien.evaluate(model, f"clips:{tmp_path}", "all", frames=5, rule=rule) for rule in ("sum", "vote")]
+    for rule, report in zip(("sum", "vote"), reports, strict=True):
+        assert report.figures["log_loss"] == pytest.approx(-np.log(found[rule].items[0].scores[FER[6]]), abs=1e-4)
+        assert f"The moments of each clip were summed up by the rule '{rule}'." in report.notes
+    with pytest.raises(InputError, match=r"no rule 'vot'; there are: sum, vote, mean; did you mean 'vote'\?"):
+        next(model.predict_many([turning], rule="vot"))
+    with pytest.raises(DataError, match="no rule 'vot'"):
+        mien.evaluate(model, f"clips:{tmp_path}", "all", rule="vot")
 
 
 def test_faces_are_read_in_batches_across_frames(

@@ -26,6 +26,10 @@ def evaluate(
     known_groups: Annotated[
         bool, typer.Option("--known-groups", help="Of a model with experts: the data tell which one reads each sample.")
     ] = False,
+    frames: Annotated[int | None, typer.Option(min=1, help="Of clips: so many frames of each, spread evenly.")] = None,
+    rule: Annotated[
+        str | None, typer.Option(help="Of faces in clips: sum, vote or mean, which makes one answer of many moments.")
+    ] = None,
     out: Annotated[Path | None, target("Write the report (HTML, JSON, PNG) into this folder.")] = None,
     as_json: AsJson = False,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
@@ -44,7 +48,7 @@ def evaluate(
     with progress("evaluating", None) as step:
         report = measure(
             predictor, dataset, split, by, labels,
-            mirror=mirror, known_groups=known_groups, batch_size=batch_size, progress=step,
+            mirror=mirror, known_groups=known_groups, frames=frames, rule=rule, batch_size=batch_size, progress=step,
         )  # fmt: skip
     document, left_out = report.to_dict(), report.left_out
     log_account(data, report.rows - sum(left_out.values()), len(dataset.space), left_out, as_json)

@@ -71,6 +71,9 @@ def predict(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say which words of a text, or which region of a face, it was.")
     ] = False,
+    rule: Annotated[
+        str | None, typer.Option(help="Of faces in clips: sum, vote or mean, which makes one answer of many moments.")
+    ] = None,
     as_json: AsJson = False,
     out: Annotated[
         Path | None,
@@ -102,7 +105,7 @@ def predict(
         raise typer.BadParameter("--explain is for the screen, --json, .jsonl, .html and pictures: a table has no room")
     how = {"encoding": encoding, "separator": separator or "", "header": header, "sheet": sheet or "", "quotes": quotes}
     found = resolve(inputs, model, modality, column, dates, **how)
-    if problem := _unfit(found, crops, (fps, frames, timeline)):
+    if problem := _unfit(found, crops, (fps, frames, timeline), rule):
         raise typer.BadParameter(problem)
     boxes = _boxes(box, found) if box else None
     if out and any(os.path.samefile(item, out) for item in inputs if exists(item) and out.exists()):
@@ -117,8 +120,10 @@ def predict(
     if predictor.manifest.modality != found.modality.name:
         reads = predictor.manifest.modality
         raise InputError(f"the model {predictor.name} reads {reads}, not {found.modality.name}")
+    if rule is not None:
+        predictor.looking_at(rule=rule)  # which refuses one that there is not, before any clip is read
     predictor, roll = answer_in_labels(predictor, labels, explain)
-    told = {"crops": crops or None, "boxes": boxes, "fps": fps, "frames": frames}
+    told = {"crops": crops or None, "boxes": boxes, "fps": fps, "frames": frames, "rule": rule}
     options = {name: value for name, value in told.items() if value is not None}
     reader = Reader(predictor, roll, found, options, batch_size)
     timeline = found.single if timeline is None else timeline
@@ -153,12 +158,14 @@ def misused(
     return next((problem for problem, found in wrong.items() if found), None)
 
 
-def _unfit(inputs: Inputs, crops: bool, of_clips: tuple[Any, ...]) -> str | None:
+def _unfit(inputs: Inputs, crops: bool, of_clips: tuple[Any, ...], rule: str | None) -> str | None:
     """Which options are for inputs of another kind; None if none is."""
     if crops and "crops" not in inputs.modality.options:
         return "--crops is for pictures"
     if inputs.kind != "clip" and any(value is not None for value in of_clips):
         return "--fps, --frames and --timeline are for clips"
+    if rule is not None and not (inputs.kind == "clip" and "rule" in inputs.modality.options):
+        return "--rule is for faces in clips"
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +13,14 @@ import numpy as np
 
 from mien.datasets.dataset import TRAIN, Dataset
 from mien.errors import DataError, ModelError
+from mien.evaluation.asked import as_asked, known_groups_of
 from mien.evaluation.held_out import Wrapped
 from mien.evaluation.metrics import multi_label_metrics, single_label_metrics
 from mien.evaluation.notes import (
     about_data,
     about_model,
     called,
+    clip_notes,
     expert_notes,
     heads,
     learned_from,
@@ -74,6 +75,8 @@ def evaluate(
     *,
     mirror: bool = False,
     known_groups: bool = False,
+    frames: int | None = None,
+    rule: str | None = None,
     batch_size: int = 64,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
@@ -101,6 +104,8 @@ def evaluate(
         mirror: read each picture together with its mirror image, and average.
         known_groups: each sample is read by the expert for the group that the data say it is of, instead of the one
             that the model chooses; to tell mistakes of the experts from those of the chooser.
+        frames: of each clip look at so many, spread evenly over it.
+        rule: of faces in clips: "sum", "vote" or "mean", which makes one answer of many moments.
         batch_size: inputs computed at once.
         progress: called with the number of inputs done since the last call.
 
@@ -120,8 +125,8 @@ def evaluate(
     if data.modality != model.manifest.modality:
         raise DataError(f"{model.name} reads {model.manifest.modality}, but {data.name} holds {data.modality}")
     split = split or ("all" if data.auto_split and not learned_from(model, data) else "test")
-    asked: Predictor = _asked(model, data, labels, mirror)
-    by_group = _known_groups(model, data) if known_groups else ""
+    asked: Predictor = as_asked(model, data, labels, mirror, frames, rule)
+    by_group = known_groups_of(model, data) if known_groups else ""
     rated = _rated(asked, data)
     if not rated and not (len(asked.space) and len(data.space)):
         given = [entry.name for entry in getattr(asked.manifest, "ratings", [])] or asked.space.names
@@ -182,24 +187,10 @@ def evaluate(
             *unread(labeled, lost),
             *notes(asked, data, labeled, split, space, rated),
             *expert_notes(model, by_group),
+            *clip_notes(frames, rule),
         ],
         made=made(seconds),
     )
-
-
-def _asked(model: Any, data: Dataset, labels: str | LabelSpace | None, mirror: bool) -> Any:
-    """The model as it is to be asked: in the label space wanted, where it has a head for it, and by how many views."""
-    wanted = data.space.name if labels is None else getattr(labels, "name", labels)
-    if wanted != model.space.name and wanted in heads(model):
-        model = model.with_labels(wanted)
-    if data.features:
-        model = model.reading(data.features)
-    if mirror:
-        if model.mirror is None:
-            raise DataError(f"{model.name} reads {model.manifest.modality}: there is nothing to mirror")
-        model = copy.copy(model)  # the caller's goes on as it was
-        model.mirror = True
-    return model
 
 
 def _marked(data: Dataset, split: str) -> Dataset:
@@ -231,19 +222,6 @@ def _labeled(part: Dataset, space: LabelSpace, rated: list[str]) -> Dataset:
         return part.rollup(space)
     voted = part.take(np.flatnonzero(part.votes[space.name].any(1)))
     return replace(voted, space=space, targets=voted.votes[space.name].argmax(1).astype(np.int64))
-
-
-def _known_groups(model: Any, data: Dataset) -> str:
-    """The column of the data that tells the groups which the model has experts for."""
-    experts = model.manifest.experts
-    if experts is None:
-        raise DataError(f"{model.name} has no experts: there are no groups to know")
-    if experts.by not in data.columns:
-        raise DataError(f"{data.name} has no column {experts.by!r}; it has: {', '.join(data.columns) or 'none'}")
-    strange = sorted({str(group) for group in data.columns[experts.by]} - set(experts.networks))
-    if strange:
-        raise DataError(f"{model.name} has no expert for the {experts.by} {strange[0]!r} of {data.name}")
-    return str(experts.by)
 
 
 def _predicted(

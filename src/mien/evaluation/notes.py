@@ -50,6 +50,12 @@ def expert_notes(model: Any, known: str) -> list[str]:
     return [f"Each sample was read by the expert for the {experts.by} that the model chose ({experts.chooser})."]
 
 
+def clip_notes(frames: int | None, rule: str | None) -> list[str]:
+    """How clips were read, where that is not as the model's settings say."""
+    looked = [] if frames is None else [f"Of each clip {frames} frames were looked at, spread evenly over it."]
+    return looked + ([] if rule is None else [f"The moments of each clip were summed up by the rule {rule!r}."])
+
+
 def about_model(model: Any) -> dict[str, Any]:
     """What a report says of the model."""
     manifest = model.manifest

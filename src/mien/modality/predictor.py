@@ -127,6 +127,16 @@ class Predictor(OldMethods):
         """A sample of a prepared input with its parts hidden, of a modality that is explained."""
         raise NotImplementedError
 
+    def looking_at(self, frames: int | None = None, rule: str | None = None) -> Self:
+        """The same loaded model, which looks at so many frames of each clip, and sums them up by another rule.
+
+        Raises:
+            ModelError: it reads no clips, or sums up by no rule.
+            InputError: there is no such rule.
+        """
+        what = "frames and a rule are" if frames else "a rule is"
+        raise ModelError(f"the model {self.name} reads {self.manifest.modality}; {what} for models of clips of faces")
+
     def sample(self, item: Any) -> Any:
         """An input that is one sample, prepared as the network takes it.
 

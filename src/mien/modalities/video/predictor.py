@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from mien.errors import InputError, ModelError
+from mien.errors import InputError, ModelError, did_you_mean, quoted
 from mien.media.clips import ClipReader
-from mien.modalities.clip import ClipPredictor, Faces, Sighting
+from mien.modalities.clip import ClipPredictor, ClipReading, Faces, Sighting
 from mien.modalities.face.predictor import FaceClassifier
 from mien.modalities.video.aggregate import RULES
 from mien.modalities.video.preprocess import VideoSettings, cut_face
@@ -31,6 +32,8 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
     Frames are taken from the clip, the faces in them found and followed, and read in batches across frames. Memory
     does not grow with the clip, but for its timeline. A clip in which no face is ever seen gives a result without
     items.
+
+    Besides the options of ``ClipPredictor`` there is ``rule``: "sum", "vote" or "mean", instead of the model's own.
 
     Attributes:
         settings: how clips are gone through.
@@ -56,9 +59,33 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
         """Frames a second, or frames of a clip, to look at where nothing else is asked for."""
         return self.settings.sampling
 
-    def prepare(self, item: Any, fps: float | None = None, frames: int | None = None) -> Item:
+    def looking_at(self, frames: int | None = None, rule: str | None = None) -> Self:
+        """See :meth:`mien.modality.Predictor.looking_at`."""
+        twin = copy.copy(self)
+        if frames is not None:
+            twin.settings = self.settings.model_copy(update={"frames": frames})
+        if rule is not None:
+            if rule not in RULES:
+                names = ", ".join(RULES)
+                raise InputError(f"no rule {quoted(rule)!r}; there are: {names}{did_you_mean(rule, RULES)}")
+            twin.rule = RULES[rule]
+        return twin
+
+    def warm_up(self, *args: Any, rule: str | None = None, **options: Any) -> None:
+        """Load what finds faces, and see that there is such a rule."""
+        super().warm_up(*args, **options)
+        self.looking_at(rule=rule)
+
+    def read(
+        self, path: str | Path, fps: float | None = None, frames: int | None = None, batch_size: int = 64,
+        rule: str | None = None,
+    ) -> ClipReading:  # fmt: skip
+        """See :meth:`ClipPredictor.read`; *rule* is one of `RULES`, instead of the model's."""
+        return super(VideoPredictor, self.looking_at(rule=rule)).read(path, fps, frames, batch_size)
+
+    def prepare(self, item: Any, fps: float | None = None, frames: int | None = None, rule: str | None = None) -> Item:
         """A clip, to be read when its turn comes."""
-        return self.prepare_clip(item, fps, frames)
+        return self.looking_at(rule=rule).prepare_clip(item, fps, frames)
 
     def outputs(
         self,

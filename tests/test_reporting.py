@@ -88,11 +88,13 @@ def test_the_coarse_labels_are_those_of_goemotions_and_say_what_they_gather() ->
 
 
 def test_what_is_not_read_is_counted_by_reason_and_is_in_no_share() -> None:
-    rows = [text("joy"), Result("", "text", "m", error="text is empty"), Result("", "text", "m", error="text is empty"),
-            Result("a long name.jpg", "text", "m", error="a long name.jpg is damaged")]  # fmt: skip
+    rows = [text("joy"), *[Result("", "text", "m", error="text is empty")] * 2]
     document = reported([(row, {}) for row in rows], left_out=lambda: {"media": 3}).document
-    assert document["left_out"] == {"media": 3, "text is empty": 2, "… is damaged": 1}
-    assert (document["inputs"], document["rows"], labels_of(document, key="share")) == (4, 1, {"joy": 1.0})
+    assert document["left_out"] == {"media": 3, "text is empty": 2}
+    assert (document["inputs"], document["rows"], labels_of(document, key="share")) == (3, 1, {"joy": 1.0})
+    damaged = [Result(f"{name}.jpg", "face", "m", error=f"{name}.jpg is damaged") for name in ("here", "there")]
+    pictures = reported([(row, {}) for row in damaged], kind="picture", space=FER).document
+    assert pictures["left_out"] == {"… is damaged": 2}, "names are no reasons"
 
 
 def test_groups_are_compared_with_the_rest_and_adjusted() -> None:
@@ -117,6 +119,19 @@ def test_a_quote_is_shown_once_whoever_said_it() -> None:
     rows = [(text("gratitude", quote, score=0.99 - 0.01 * i), {"who": f"p{i}"}) for i, quote in enumerate(said)]
     surest = reported(rows, ("who",)).to_dict()["examples"]["gratitude"]["surest"]
     assert [example["text"] for example in surest] == ["thanks", "thank you", "many thanks"]
+
+
+def test_a_column_called_person_is_one_like_others() -> None:
+    (by,) = reported([(text("joy"), {"person": name}) for name in "aab"], ("person",)).document["by"]
+    assert {group["group"]: group["rows"] for group in by["groups"]} == {"a": 2, "b": 1}
+
+
+def test_guessed_columns_that_tell_nothing_are_left_alone() -> None:
+    rows = [(text("joy"), {"speaker": None, "time": None, "channel": name}) for name in "aab"]
+    survey = Survey(["channel", "speaker"], "time", guessed=["speaker", "time"]).run(columns for _, columns in rows)
+    about = {"model": "m", "unit": "message", "sources": []}
+    document = make_report(rows, survey, space=GO, source=GO, kind="text", about=about).document
+    assert ([by["column"] for by in document["by"]], document["over"]) == (["channel"], None)
 
 
 def test_time_is_counted_in_periods_with_the_empty_ones_and_those_without_a_date() -> None:

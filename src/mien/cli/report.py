@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ import typer
 from mien.cli.inputs import Columns, Inputs, Source, counted, resolve
 from mien.cli.predict import answer_in_labels, misused
 from mien.cli.usage import AsJson, console, log, print_document, target
-from mien.errors import InputError, quoted
+from mien.errors import InputError, MienError, quoted
 from mien.inputs import exists
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def make(
     chat = inputs.kind == "text" and inputs.left_out is not None
     unit = "message" if chat else "person" if inputs.kind == "clip" else inputs.modality.unit
     total = inputs.total if inputs.total is not None else survey.rows or None
-    with progress("reading", total) as step:
+    with progress("reading", total) as step, _stopping():
         made = make_report(
             _told(reader, inputs, step),
             survey,
@@ -242,6 +243,14 @@ def _told(reader: Reader, inputs: Inputs, step: Any) -> Iterator[tuple[Any, Colu
         step(1)
 
 
+@contextmanager
+def _stopping() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise MienError("stopped; a report is made when all is read, and there is none") from None
+
+
 def _even(space: Any) -> Any:
     import numpy as np
 
@@ -269,13 +278,13 @@ def _survey(inputs: Inputs, by: Sequence[str] | None, over: str | None, dates: s
 
     chat = inputs.kind == "text" and inputs.left_out is not None
     columns = inputs.columns
-    chosen = by is not None or over is not None
     groups = [_column(columns, name, "--by", inputs) for text in by or () for name in _listed(text, columns)]
     time, step = split_over(over) if over is not None and over not in columns else (over or "", None)
     time = _column(columns, time, "--over", inputs) if time else ""
     survey = Survey(groups, time, step, dates or "")
     if chat:
-        survey = Survey(groups or ["speaker"], time or "time", step, dates or "", chosen=chosen)
+        guessed = [name for name, given in (("speaker", groups), ("time", time)) if not given]
+        survey = Survey(groups or ["speaker"], time or "time", step, dates or "", guessed)
     if not survey.by and not survey.over:
         return survey
     from mien.output.terminal import progress

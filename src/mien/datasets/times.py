@@ -5,7 +5,6 @@ A column is gone through once before it is read, because "03/04/2024" alone does
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -68,14 +67,18 @@ class TimeColumn:
             days = {key: _in_order(found, key) for key in ORDERS}
             for key, day in days.items():
                 self._orders[key].add(day, str(cell))
-            for pair in combinations(ORDERS, 2):
-                one, other = (days[key] for key in pair)
-                if one and other and one != other:
-                    self._differ.setdefault(pair, str(cell).strip())
+            if found[1] == "-" or ("dmy", "mdy") not in self._differ:
+                self._compare(days, str(cell).strip())
         elif found is not None:
             self._plain.add(found)
         elif not self.odd:
             self.odd = quoted(cut(str(cell), 40))
+
+    def _compare(self, days: dict[str, datetime | None], text: str) -> None:
+        for pair in combinations(ORDERS, 2):
+            one, other = (days[key] for key in pair)
+            if one and other and one != other:
+                self._differ.setdefault(pair, text)
 
     def settle(self) -> None:
         """Decide the order of day, month and year, by what makes dates of most cells, and by what is sorted then."""
@@ -167,7 +170,7 @@ class _Order(_Span):
 
 def is_empty(cell: Any) -> bool:
     """Whether a cell holds nothing."""
-    return cell is None or (isinstance(cell, float) and math.isnan(cell)) or not str(cell).strip()
+    return cell is None or str(cell).strip() in ("", "nan", "NaN", "NaT", "<NA>")
 
 
 _Parts = tuple[tuple[str, str, str], str, bool, timedelta]  # three numbers, separator, a.m. or p.m., time of day

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _ENTRY, _STYLES = "analysis.js", ("style.css", "views.css", "static.css", "analysis.css")
 _GROUPS = 100  # of a column
+_SOURCES = 5  # names of inputs
 _SIDE = 112  # pixels of a face
 _MARGIN = 0.25  # of a face's side, around it
 _KEPT = (
@@ -39,7 +40,9 @@ def write_page(target: Path, report: Report, name: str) -> None:
     order = [("sentiment", row["label"]) for row in document.get("sentiment", ())]
     order += [("labels", name) for name in (*(row["label"] for row in document["labels"]), UNSURE)]
     about = {name: document[name] for name in _KEPT if name in document}
+    about["sources"] = about["sources"][:_SOURCES]
     about |= {
+        "sourceCount": len(document["sources"]),
         "palette": {name: [emotion(name).emoji, emotion(name).color] for name in names},
         "over": _periods(document["over"], document["over"]["periods"], order) if document["over"] else None,
         "by": [_groups(by, order) for by in document["by"]],

@@ -79,7 +79,7 @@ class Periods:
             return time // self._seconds * self._seconds
         if self.step == "hour":
             return time.replace(minute=0, second=0, microsecond=0)
-        day = time.replace(hour=0, minute=0, second=0, microsecond=0)
+        day = datetime(time.year, time.month, time.day)
         if self.step == "week":
             return day - timedelta(days=min(day.weekday(), (day - datetime.min).days))
         return day.replace(day=1, month=1 if self.step == "year" else day.month) if self.step in STEPS[3:] else day

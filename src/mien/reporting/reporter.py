@@ -48,6 +48,8 @@ class Row:
     @property
     def label(self) -> str:
         """The label that it counts for most, or `UNSURE`."""
+        if len(self.amounts) == 1:
+            return next(iter(self.amounts))
         return max(self.amounts, key=self.amounts.__getitem__, default=UNSURE)
 
 
@@ -107,7 +109,7 @@ class Reporter:
         if result.clip and result.clip.problem:
             self.partial, self.problem = self.partial + 1, self.problem or f"{result.input}: {result.clip.problem}"
         if not result.items and not result.timeline:
-            self._leave_out(self._nothing, "")
+            self._leave_out(self._nothing)
             return
         survey = self.survey
         cells = {column: group_of(columns.get(column)) for column in survey.by if column in columns}
@@ -116,8 +118,9 @@ class Reporter:
             self._count(row)
             self._keep(row, result, columns)
 
-    def _leave_out(self, reason: str, name: str) -> None:
-        reason = reason.replace(str(name), "…") if name and len(str(name)) > 3 else reason
+    def _leave_out(self, reason: str, name: str = "") -> None:
+        if self.kind in ("picture", "clip") and len(name) > 3:
+            reason = reason.replace(name, "…")
         known = reason in self.left_out or len(self.left_out) < _REASONS
         self.left_out[reason if known else "other reasons"] += 1
 
@@ -181,7 +184,7 @@ class Reporter:
                 yield (column, group)
                 if row.period is not None and group in self._timed[column]:
                     yield (column, group, row.period)
-        if PERSON in row.cells and len(self.rows) < _PEOPLE:
+        if self.kind == "clip" and len(self.rows) < _PEOPLE:
             yield (PERSON, row.cells[PERSON])
 
     # ------------------------------------------------------------------------------------------- what is shown
@@ -189,9 +192,9 @@ class Reporter:
     def _keep(self, row: Row, result: Result, columns: Columns) -> None:
         label, item = row.label, row.item
         score = item.scores[item.labels[0]] if label == UNSURE else item.scores[label]
-        shown = [name for name in (*self.survey.by, self.survey.over) if name and name in columns]
 
         def cells() -> dict[str, Any]:
+            shown = (name for name in (*self.survey.by, self.survey.over) if name and name in columns)
             return {name: cut(str(columns[name]), 80) for name in shown if columns[name] is not None}
 
         def example() -> Example:

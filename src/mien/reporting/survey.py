@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from mien.datasets.times import TimeColumn, is_empty
+from mien.datasets.times import Time, TimeColumn, is_empty
 from mien.errors import InputError, cut
 from mien.output.rows import plain_cell
 from mien.reporting.periods import STEPS, Periods
@@ -35,6 +35,8 @@ def split_over(over: str) -> tuple[str, str | None]:
 
 def group_of(cell: Any) -> str:
     """What the group of a row is called by its cell."""
+    if type(cell) is str and 0 < len(cell) < 100:  # as most are; the rest is for what spreadsheets and pandas have
+        return cell.strip() or NONE
     return NONE if is_empty(cell) else cut(str(plain_cell(cell)).strip())
 
 
@@ -45,7 +47,7 @@ class Survey:
         by, over: see below.
         step: of the periods; None for one that fits.
         order: of day, month and year: "dmy", "mdy", "ymd"; "" to find it out.
-        chosen: whether the caller names the columns; others are left alone where they tell nothing.
+        guessed: columns that the caller does not ask for; they are left alone where they tell nothing.
 
     Attributes:
         by: the columns of groups.
@@ -59,15 +61,17 @@ class Survey:
     """
 
     def __init__(
-        self, by: Sequence[str] = (), over: str = "", step: str | None = None, order: str = "", chosen: bool = True
-    ) -> None:
-        self.by, self.over, self._step, self._chosen = tuple(dict.fromkeys(by)), over, step, chosen
+        self, by: Sequence[str] = (), over: str = "", step: str | None = None, order: str = "",
+        guessed: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        self.by, self.over, self._step, self._guessed = tuple(dict.fromkeys(by)), over, step, guessed
         self.rows = 0
         self._counts = {column: Counter[str]() for column in self.by}
         self.groups: dict[str, dict[str, int]] = {}
         self.rest: dict[str, tuple[int, int]] = {}
         self.times = TimeColumn(over, order) if over else None
         self.periods: Periods | None = None
+        self._period_names: dict[Time, str] = {}
         self.notes = list[str]()
 
     def run(self, rows: Iterable[Columns]) -> Survey:
@@ -81,13 +85,13 @@ class Survey:
             for column, counts in self._counts.items():
                 if len(counts) <= GROUPS:
                     counts[group_of(columns.get(column))] += 1
-                if len(counts) > GROUPS and self._chosen:
+                if len(counts) > GROUPS and column not in self._guessed:
                     many = f"{column} has more than {GROUPS:,} different values in {self.rows:,} rows"
                     raise InputError(f"--by {column}: {many}; groups need a column with few")
             if self.times:
                 self.times.add(columns.get(self.over))
         for column, counts in self._counts.items():
-            if not self._chosen and not 1 < len(counts) <= GROUPS:
+            if column in self._guessed and not 1 < len(counts) <= GROUPS:
                 continue
             self.groups[column] = dict(counts.most_common(KEPT))
             others = len(counts) - len(self.groups[column])
@@ -98,7 +102,7 @@ class Survey:
 
     def _settle(self, times: TimeColumn) -> None:
         times.settle()
-        if not self._chosen and times.dated < max(2, times.filled / 2):
+        if self.over in self._guessed and times.dated < max(2, times.filled / 2):
             self.over, self.times = "", None
             return
         if times.first is None or times.last is None or times.dated < times.filled / 2:
@@ -117,7 +121,10 @@ class Survey:
         """The period of a row; None where it has no time."""
         if self.times is None or self.periods is None or (time := self.times.read(columns.get(self.over))) is None:
             return None
-        return self.periods.name(self.periods.start(time))
+        start = self.periods.start(time)
+        if (name := self._period_names.get(start)) is None:
+            name = self._period_names[start] = self.periods.name(start)
+        return name
 
     @property
     def period_names(self) -> list[str]:

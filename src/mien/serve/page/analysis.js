@@ -35,7 +35,7 @@ document.title = `${units(about.rows)} – mien`;
 document.body.prepend(header(), main);
 
 function header() {
-  const sources = about.sources.slice(0, 5).map(nameOf).join(", ") + (about.sources.length > 5 ? `, and ${many(about.sources.length - 5)} more` : "");
+  const sources = about.sources.map(nameOf).join(", ") + (about.sourceCount > about.sources.length ? `, and ${many(about.sourceCount - about.sources.length)} more` : "");
   const left = Object.values(about.left_out).reduce((sum, count) => sum + count, 0);
   const facts = [sources, `read with the model ${about.model}`, ...(left ? [`${many(left)} not read or left out`] : [])];
   const files = about.name;

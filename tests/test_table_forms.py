@@ -40,7 +40,7 @@ def test_columns_are_told_apart_or_named(tmp_path: Path, separator: str, suffix:
     FRAME.to_csv(path := tmp_path / f"t{suffix}", index=False, sep=separator)
     named = {"\t": "tab", "|": "pipe", ";": "semicolon"}.get(separator, separator)
     assert labeled(f"{path}?separator={named.replace(' ', 'space')}") == PAIRS
-    if suffix == ".csv" and separator not in "^ ":
+    if suffix != ".tsv" and separator not in "^ ":
         assert labeled(str(path)) == PAIRS
     elif separator != " " and (suffix != ".tsv" or separator != "\t"):
         with pytest.raises(DataError, match="separator="):
@@ -186,6 +186,40 @@ def test_columns_of_labels_beside_known_ones(tmp_path: Path) -> None:
     data = open_dataset(f"table:{tmp_path}/t.txt?separator=tab")
     assert data.space.names == ("anger", "joy", "pessimism", "trust")
     assert data.targets.tolist() == [[1, 0, 1, 0], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("lines", "encoding"),
+    [
+        ("text\tlabel\r\nI’m glad\tjoy\r\nso sad\tsadness\r\n", "utf-16"),  # Excel's "Unicode text"
+        ("id\tTweet\tlabel\n1\tI’m glad\tjoy\n2\tso sad\tsadness\n", "cp1252"),
+        ("label;text\njoy;I’m glad\nsadness;so sad\n", "utf-8"),
+        ("sep=|\ntext|label\nI’m glad|joy\nso sad|sadness\n", "utf-8"),
+        ('text,label\n"I’m glad",joy\n"so sad",sadness\n', "utf-8-sig"),
+    ],
+)
+def test_a_txt_with_a_header_is_a_table(tmp_path: Path, caplog: Any, lines: str, encoding: str) -> None:
+    path = tmp_path / "t.txt"
+    path.write_bytes(lines.encode(encoding))
+    assert labeled(str(path)) == [("I’m glad", "joy"), ("so sad", "sadness")]
+    assert caplog.text.count("is read as a table: its first line names columns") == 1
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "text\nI am glad, and you\n",
+        "a comment, and text\nno more\n",  # not as many fields in each
+        "i am glad;joy\nso sad;sadness\n",  # no column of texts is named
+        "text, label\n",
+        "text\t" + "x" * 200_000 + "\n\n",
+    ],
+)
+def test_another_txt_is_a_file_of_lines(tmp_path: Path, lines: str) -> None:
+    (tmp_path / "t.txt").write_text(lines)
+    table = open_table(tmp_path / "t.txt")
+    assert table.columns == ("text",)
+    assert [row["text"] for _, row in table.records()] == lines.splitlines()
 
 
 @pytest.mark.parametrize(("no", "yes"), [("0", "1"), ("False", "True"), ("", "x"), ("no", "yes"), ("0.0", "1.0")])

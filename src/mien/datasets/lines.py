@@ -191,7 +191,7 @@ def decoded_lines(parts: Iterable[bytes], name: str, encoding: str | None = None
             if (read := _western(line)) is None:
                 raise DataError(f"{at} nor Western text of Windows: {_HINT}") from None
             if not western:
-                _warn(name)
+                note_once("%s is not UTF-8: read as cp1252 (encoding= overrides)", name)
             text, western = read, True
         else:
             if not text.isascii():
@@ -288,8 +288,8 @@ def _control_share(part: bytes) -> float:
 
 
 @lru_cache(1000)
-def _warn(name: str, line: str = "%s is not UTF-8: read as cp1252 (encoding= overrides)") -> None:
-    """Warn once that a file is read as cp1252."""
+def note_once(line: str, name: str) -> None:
+    """Log what a file is read as, once a file."""
     logging.getLogger("mien").warning(line, quoted(name))
 
 
@@ -297,7 +297,7 @@ def _note_letters(parts: Iterable[bytes], name: str) -> Iterator[bytes]:
     """Note it where cp1252 has a letter or a sign and latin-1 a control character."""
     for part in parts:
         if _C1.search(part):
-            _warn(name, "note: %s: latin-1 is read as cp1252, as browsers do")
+            note_once("note: %s: latin-1 is read as cp1252, as browsers do", name)
         yield part
 
 

@@ -7,7 +7,7 @@ suffix                   format                                       needs
 .tsv                     tabs, quotes (or none), header               nothing
 .jsonl .ndjson           one JSON object a line                       nothing
 .json                    an array of objects, or what holds one       nothing
-.txt                     one text a line, in the column "text"        nothing
+.txt                     one text a line, or a header and columns     nothing
 .xlsx .xlsm              a sheet of an Excel workbook                 nothing
 .parquet .pq             Parquet                                      extra "table"
 .arrow                   Arrow, as Hugging Face's datasets saves it   extra "table"
@@ -29,8 +29,8 @@ from typing import Any
 
 from mien.datasets.hub import label_names
 from mien.datasets.json_tables import JsonDocument, JsonLines
-from mien.datasets.lines import PACKED, ROW_LIMIT, allowed_size, check_encoding, open_binary, spans, weight
-from mien.datasets.names import LABEL_NAMES, TEXT_NAMES
+from mien.datasets.lines import PACKED, ROW_LIMIT, allowed_size, check_encoding, note_once, open_binary, spans, weight
+from mien.datasets.names import LABEL_NAMES, TEXT_NAMES, usual_columns
 from mien.datasets.parquet import open_parquet, read_arrow, read_rows, read_schema
 from mien.datasets.pickled_tables import read_pickled_table
 from mien.datasets.table_file import Chunk, Record, RecordTable, Table, TableForm, TextTable, numbered
@@ -74,7 +74,7 @@ def open_table(
         limit: bytes that a pickle may unpack to.
         encoding: of its text; None where :mod:`mien.datasets.lines` finds it out.
         separator: between the columns of .csv, .tsv or .txt, or "tab", "comma", …; "" to find it out. A .txt
-            without one is a file of lines.
+            without one is a file of lines, unless its first line names a column of texts beside others.
         header: whether the first row names the columns; without one they are called "1", "2", …
         sheet: of a workbook, by its name or its number; "" for the first that holds anything.
 
@@ -97,7 +97,12 @@ def open_table(
         if not file.read(1):
             raise DataError(f"{path} is empty")
     names = None if columns is None else tuple(columns)
-    return reader(path, TableForm(encoding, separator, header, sheet, quotes, names, limit))
+    form = TableForm(encoding, separator, header, sheet, quotes, names, limit)
+    found = reader(path, form)
+    if isinstance(found, _Text) and header and columns is None and found.has_columns():
+        note_once("note: %s is read as a table: its first line names columns", str(path))
+        return _Csv(path, form)
+    return found
 
 
 def plain_separator(separator: str) -> str:
@@ -151,6 +156,21 @@ class _Text(TextTable):
     def _parse(self) -> Iterator[Record]:
         return ((number, (line.rstrip("\r\n"),), len(line)) for number, line in enumerate(self._lines(), 1))
 
+    def has_columns(self) -> bool:
+        """Whether it begins as a table does: "sep=;", or columns one of which has the usual name of texts' columns."""
+        head = _head(self._lines())
+        if head and head[0].rstrip("\r\n")[:-1].casefold() == "sep=":
+            return True
+        delimiter = _delimiter(head)
+        if delimiter not in "".join(head[:1]):
+            return False
+        try:
+            rows = [row for row in csv.reader(head, delimiter=delimiter) if row]
+        except csv.Error:  # a field of more than csv's limit
+            return False
+        cut = rows[:-1] if len(head) == _HEAD_LINES else rows  # the last row may go on
+        return len({len(row) for row in cut}) == 1 < len(cut) and bool(usual_columns(cut[0], TEXT_NAMES))
+
 
 class _Csv(TextTable):
     """A header, unless there is none, and rows of as many fields; blank lines are skipped."""
@@ -180,10 +200,7 @@ class _Csv(TextTable):
             else:
                 lines = itertools.chain([first], lines)
             if not delimiter:
-                head, size = list[str](), 0
-                while len(head) < _HEAD_LINES and size < _HEAD_SIZE and (line := next(lines, "")):
-                    head.append(line)
-                    size += len(line)
+                head = _head(lines)
                 delimiter, lines = _delimiter(head), itertools.chain(head, lines)
         if self._form.quotes:
             return self._quoted(lines, number, delimiter)
@@ -225,6 +242,15 @@ class _Tsv(_Csv):
 
     _usual = "\t"
     _hint = "; --no-quotes, for data sets quotes=no, takes a quote as a character"
+
+
+def _head(lines: Iterator[str]) -> list[str]:
+    """The first lines, taken off."""
+    head, size = list[str](), 0
+    while len(head) < _HEAD_LINES and size < _HEAD_SIZE and (line := next(lines, "")):
+        head.append(line)
+        size += len(line)
+    return head
 
 
 def _delimiter(head: list[str]) -> str:

@@ -108,6 +108,9 @@ def test_groups_are_compared_with_the_rest_and_adjusted() -> None:
     assert entry["p"] == pytest.approx(two_sided_p(40, 50, 17, 52), rel=1e-3)
     assert (entry["clear"], entry["q"] >= entry["p"], entry["difference"] > 0.4) == (True, True, True)
     assert {e["group"] for e in by["differences"]} == {"A", "B"}, "too few rows are compared with nothing"
+    compared = [(e["group"], e["label"], e["level"]) for e in by["differences"]]
+    assert ("A", "joy", "label") in compared
+    assert not {name for name in compared if name[1:] == ("neutral", "label")}, "as the coarse label it is alone in"
     chance = [(text("joy" if place % 2 else "anger"), {"shop": "AB"[place % 3 % 2]}) for place in range(120)]
     (none,) = reported(chance, ("shop",)).document["by"]
     assert not any(e["clear"] for e in none["differences"])

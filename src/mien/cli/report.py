@@ -138,6 +138,7 @@ def make(
         InputError: nothing could be read, or a column is not there or of no use.
     """
     from mien.cli.reading import Reader
+    from mien.labels import get_space
     from mien.modality import load
     from mien.output.terminal import progress
     from mien.reporting import make_report
@@ -154,14 +155,11 @@ def make(
         reads = predictor.manifest.modality
         raise InputError(f"the model {predictor.name} reads {reads}, not {inputs.modality.name}")
     predictor, roll = answer_in_labels(predictor, labels)
-    space = (
-        roll(predictor.result("", [_even(predictor.space)])).items[0].space
-        if predictor.space.names
-        else predictor.space
-    )
+    space = predictor.space
+    if labels is not None and labels != space.name:  # rolled up
+        space = get_space(labels).as_multilabel(space.multilabel)
     reader = Reader(predictor, roll, inputs, options, batch_size)
-    chat = inputs.kind == "text" and inputs.left_out is not None
-    unit = "message" if chat else "person" if inputs.kind == "clip" else inputs.modality.unit
+    unit = "message" if _is_chat(inputs) else "person" if inputs.kind == "clip" else inputs.modality.unit
     total = inputs.total if inputs.total is not None else survey.rows or None
     with progress("reading", total) as step, _stopping():
         made = make_report(
@@ -251,12 +249,6 @@ def _stopping() -> Iterator[None]:
         raise MienError("stopped; a report is made when all is read, and there is none") from None
 
 
-def _even(space: Any) -> Any:
-    import numpy as np
-
-    return np.full(len(space), 1 / len(space), np.float32)
-
-
 def _with_places(inputs: Inputs) -> Inputs:
     """Pictures and clips with their folder and name as columns."""
     if inputs.kind not in ("picture", "clip"):
@@ -272,17 +264,20 @@ def _with_places(inputs: Inputs) -> Inputs:
     return replace(inputs, sources=tuple(map(placed, inputs.sources)))
 
 
+def _is_chat(inputs: Inputs) -> bool:
+    return inputs.kind == "text" and inputs.left_out is not None
+
+
 def _survey(inputs: Inputs, by: Sequence[str] | None, over: str | None, dates: str | None) -> Survey:
     """One look at the rows, where they have columns that are asked for."""
     from mien.reporting import Survey, split_over
 
-    chat = inputs.kind == "text" and inputs.left_out is not None
     columns = inputs.columns
     groups = [_column(columns, name, "--by", inputs) for text in by or () for name in _listed(text, columns)]
     time, step = split_over(over) if over is not None and over not in columns else (over or "", None)
     time = _column(columns, time, "--over", inputs) if time else ""
     survey = Survey(groups, time, step, dates or "")
-    if chat:
+    if _is_chat(inputs):
         guessed = [name for name, given in (("speaker", groups), ("time", time)) if not given]
         survey = Survey(groups or ["speaker"], time or "time", step, dates or "", guessed)
     if not survey.by and not survey.over:

@@ -182,7 +182,8 @@ class Figures:
     def _compared(self, own: Sequence[float], rest: Sequence[float], about: Document) -> list[Document]:
         """Every label of some rows against the rest of them."""
         n, others = int(sum(own)), int(sum(rest))
-        places = {("label", name): [place] for name, place in self._counts.places.items()}
+        alone = {members[0] for members in self._coarse.values() if len(members) == 1}  # would be compared twice
+        places = {("label", name): [place] for name, place in self._counts.places.items() if name not in alone}
         for name, members in self._coarse.items():
             places["sentiment", name] = [self._counts.places[member] for member in members]
         found = []

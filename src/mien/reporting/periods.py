@@ -10,7 +10,7 @@ from mien.datasets.times import Time
 from mien.errors import InputError
 
 STEPS = ("hour", "day", "week", "month", "year")
-MOST = 5000  # periods of a report
+MOST = 2000  # periods of a report
 _AUTO = {"hour": 3, "day": 92, "week": 3 * 366, "month": 15 * 366}  # step → the days up to which it is taken
 _SECONDS = (1, 2, 5, 10, 30, 60, 300, 900, 3600)  # steps of a recording
 _PARTS = 60  # about so many of a recording

@@ -13,7 +13,8 @@ from mien.reporting.periods import STEPS, Periods
 
 GROUPS = 10_000  # different values that a column of groups may have
 KEPT = 1_000  # groups of which there are figures, the largest
-TIMED = 12  # groups of which there are figures over time
+TIMED = 12  # groups of which there are figures over time, at most
+_CELLS = 6_000  # groups times periods
 NONE = "(none)"  # the group of rows whose cell is empty
 
 Columns = Mapping[str, Any]
@@ -133,4 +134,5 @@ class Survey:
 
     def timed(self, column: str) -> frozenset[str]:
         """The groups of a column that are counted over time too."""
-        return frozenset(list(self.groups.get(column, ()))[:TIMED])
+        most = min(TIMED, _CELLS // len(self.periods)) if self.periods else 0
+        return frozenset(list(self.groups.get(column, ()))[:most])

@@ -1,7 +1,7 @@
 /** The page of a report: what many texts, faces or clips express, from the whole to the single row. */
 
 import { amountOf, mix, Palette, percent, shareRow, spanOf, UNSURE } from "./charts.js";
-import { el } from "./dom.js";
+import { clock, el } from "./dom.js";
 import { OverTime, strip } from "./overtime.js";
 import { Sheet } from "./sheet.js";
 
@@ -164,8 +164,9 @@ function examples() {
 }
 
 function quote({ text, score, more }) {
-  const known = Object.entries(more ?? {}).filter(([name, value]) => typeof value !== "object" && name !== "number").map(([name, value]) => (typeof value === "number" ? `${name} ${value}` : value.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*$/, "$1 $2")));
-  return el("blockquote", {}, el("p", { title: text }, measure === "seconds" ? nameOf(text) : text), el("span", { class: "soft" }, [percent(score), ...known].join(" · ")));
+  const span = more?.end === undefined ? [] : [`${clock(more.start)} – ${clock(more.end)}`];
+  const known = Object.values(more ?? {}).filter((value) => typeof value === "string").map((value) => value.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*$/, "$1 $2"));
+  return el("blockquote", {}, el("p", { title: text }, measure === "seconds" ? nameOf(text) : text), el("span", { class: "soft" }, [percent(score), ...span, ...known].join(" · ")));
 }
 
 function face({ src, text, score }) {

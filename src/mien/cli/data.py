@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mien.cli.usage import AsJson, console, log, print_document
-from mien.errors import DataError, print_line
+from mien.cli.usage import AsJson, console, log, print_document, target
+from mien.errors import DataError, print_line, require
 
 data_app = typer.Typer(help="Look at a data set before training on it.", no_args_is_help=True)
 Spec = Annotated[str, typer.Argument(metavar="DATASET:PATH")]
@@ -26,8 +27,20 @@ def log_account(spec: str, samples: int, labels: int, left_out: dict[str, int], 
 
 
 @data_app.command("stats")
-def stats(spec: Spec, as_json: AsJson = False) -> None:
+def stats(
+    spec: Spec,
+    sheet: Annotated[
+        Path | None, target("Write some samples of every label, pictures or texts, into FILE.html or FILE.png.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """How many samples, of which labels, in which splits."""
+    if sheet is not None:
+        from mien.evaluation.data_sheet import SUFFIXES
+
+        if sheet.suffix not in SUFFIXES:
+            raise typer.BadParameter(f"{sheet.name}: a sheet is {' or '.join(SUFFIXES)}", param_hint="--sheet")
+        require("jinja2" if sheet.suffix == ".html" else "matplotlib", "report")
     from mien.datasets import open_dataset
     from mien.datasets.checks import stats as count
     from mien.output.reports import show_stats
@@ -40,6 +53,11 @@ def stats(spec: Spec, as_json: AsJson = False) -> None:
         print_document(document)
     else:
         show_stats(console(), document)
+    if sheet is not None:
+        from mien.evaluation.data_sheet import write_data_sheet
+
+        shown, unread = write_data_sheet(dataset, sheet)
+        log(f"wrote {sheet}: {shown:,} of {len(dataset):,} samples{f', {unread:,} cannot be read' if unread else ''}")
 
 
 @data_app.command("check")

@@ -25,6 +25,7 @@ FEW, MOST = 16, 40  # blocks that a picture of layers shows without further ado,
 _PART = re.compile(r"(.+?\.\d+)\.")  # "encoder.layer.3.output.dense" is of the part "encoder.layer.3"
 _COLUMNS = 8
 _CELL = 1.2  # of a picture with the gap beside it
+_LINE, _TEXT = 0.24, 1.5  # between the lines of texts, and from their labels to them
 _RATINGS = 3  # told below a picture
 _KINDS = (  # the first that a block has a layer of gives its color
     ("Attention", "#8d62c9"), ("Conv", BLUE), ("GRU", "#2f9e77"), ("LSTM", "#2f9e77"), ("Embedding", "#c2578b"),
@@ -57,6 +58,35 @@ def samples(shown: tuple[list[dict[str, Any]], dict[int, np.ndarray]], space: La
     return figure
 
 
+@styled
+def labeled(entries: list[dict[str, Any]], space: LabelSpace, title: str) -> Figure:
+    """Samples with their labels, pictures in a grid or texts one below the other; see `mien.evaluation.data_sheet`."""
+    texts = bool(entries) and entries[0]["text"] is not None
+    across, below = (1, _LINE) if texts else (_COLUMNS, _CELL + 0.28)
+    width, height = _COLUMNS * _CELL, 0.62 + math.ceil(len(entries) / across) * below
+    figure = new_figure(width + 0.2, height)
+    axes = figure.subplots()
+    axes.text(0, 0.42, title, fontsize=12, fontweight="bold", va="bottom")
+    for place, entry in enumerate(entries):
+        line, column = divmod(place, across)
+        x, y = column * _CELL, 0.62 + line * below
+        name = entry["labels"][0] if entry["labels"] else None
+        after = f" +{len(entry['labels']) - 1}" if len(entry["labels"]) > 1 else ""
+        if texts:
+            _label(axes, x, y, name, after, space)
+            axes.text(x + _TEXT, y, _shortened(entry["text"], 104), va="center", fontsize=7.5)
+            continue
+        color = space[name].color if name else MUTED
+        _framed(axes, entry["picture"], x, y, color)
+        if len(space):
+            _label(axes, x, y + _CELL, name, after, space)
+        rated = [f"{name[:12]} {value:.2g}" for name, value in entry["ratings"].items()]
+        if rated:
+            axes.text(x, y + _CELL + (0.15 if len(space) else 0), "  ".join(rated[:2]), va="center", fontsize=6.6)
+    _bare(axes, width, height)
+    return figure
+
+
 def _lines(entry: dict[str, Any]) -> float:
     """Height of the text below a picture."""
     if "label" not in entry:
@@ -66,16 +96,8 @@ def _lines(entry: dict[str, Any]) -> float:
 
 def _cell(axes: Axes, entry: dict[str, Any], picture: np.ndarray | None, x: float, y: float, space: LabelSpace) -> None:
     """One picture with what was said below, and what is true if that is another."""
-    patches = require("matplotlib.patches", "report")
-    side, color = _CELL - 0.12, RIGHT if entry["right"] else WRONG
-    if picture is None:
-        axes.text(x + side / 2, y + side / 2, "not readable", ha="center", va="center", fontsize=7, color=MUTED)
-    else:
-        height, width = picture.shape[:2]
-        tall, wide = side * height / max(height, width), side * width / max(height, width)
-        left, upper = x + (side - wide) / 2, y + (side - tall) / 2
-        axes.imshow(picture, extent=(left, left + wide, upper + tall, upper), interpolation="bilinear", zorder=1)
-    axes.add_patch(patches.Rectangle((x, y), side, side, fill=False, ec=color, lw=2.5, zorder=2))
+    side = _CELL - 0.12
+    _framed(axes, picture, x, y, RIGHT if entry["right"] else WRONG)
     if "label" not in entry:
         for place, (name, rating) in enumerate(list(entry["ratings"].items())[:_RATINGS]):
             actual = "?" if rating["true"] is None else f"{rating['true']:.1f}"
@@ -88,6 +110,20 @@ def _cell(axes: Axes, entry: dict[str, Any], picture: np.ndarray | None, x: floa
         true = [entry["true"]] if isinstance(entry["true"], str) else entry["true"]
         _label(axes, x, y + side + 0.29, true[0] if true else None, f" +{len(true) - 1}" if len(true) > 1 else "",
                space, before="is ")  # fmt: skip
+
+
+def _framed(axes: Axes, picture: np.ndarray | None, x: float, y: float, color: str) -> None:
+    """A picture within its cell, and an edge around it."""
+    patches = require("matplotlib.patches", "report")
+    side = _CELL - 0.12
+    if picture is None:
+        axes.text(x + side / 2, y + side / 2, "not readable", ha="center", va="center", fontsize=7, color=MUTED)
+    else:
+        height, width = picture.shape[:2]
+        tall, wide = side * height / max(height, width), side * width / max(height, width)
+        left, upper = x + (side - wide) / 2, y + (side - tall) / 2
+        axes.imshow(picture, extent=(left, left + wide, upper + tall, upper), interpolation="bilinear", zorder=1)
+    axes.add_patch(patches.Rectangle((x, y), side, side, fill=False, ec=color, lw=2.5, zorder=2))
 
 
 def _label(axes: Axes, x: float, y: float, name: str | None, after: str, space: LabelSpace, before: str = "") -> None:

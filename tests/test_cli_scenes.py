@@ -284,7 +284,7 @@ def test_evaluate_measures_labels_and_ratings(run_cli: RunCli, whole: Path, tmp_
         held = [name for name, cut in zip(scene_model.LABELS, scene_model.CUTS, strict=True) if gray / 255 > cut]
         lines.append(f"{number}.png,{'|'.join(held)},{1 + 6 * gray / 255:.3f}")
     (tmp_path / "gray.csv").write_text("\n".join(lines) + "\n", "utf-8")
-    spec = f"table:{tmp_path / 'gray.csv'}?modality=scene&ratings=light:1:7&separator=|"
+    spec = f"table:{tmp_path / 'gray.csv'}?modality=scene&ratings=light:1:7&label_separator=|"
     done = run_cli("evaluate", str(whole), "--data", spec, "--split", "all", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)

@@ -282,7 +282,8 @@ def test_predicting_on_a_table_at_the_command_line(
     assert [r["input"] for r in document["results"]] == ["bad.csv:2", "bad.csv:3"]
     assert document["results"][1]["error"] == "b is empty"
     assert "no model of features is shipped" in one_line(run_cli("predict", table, "--as", "features"))
-    assert "is no table" in one_line(run_cli("predict", "hello there", "--model", run.folder))
+    line = one_line(run_cli("predict", "hello there", "--model", run.folder))
+    assert "there is no file or folder hello there" in line
 
 
 def test_measured_speed(run: mien.training.run.Run) -> None:

@@ -328,7 +328,7 @@ def test_bad_rows_of_oasis(tmp_path: Path) -> None:
     for spec, said in (
         (f"{root}?group=colour", "group must be 'theme' or 'picture', not 'colour'"),
         (f"{root}?split_seed=x", "split_seed must be a whole number"),
-        (f"{root / 'nowhere'}", "there is no file|is no table"),
+        (f"{root / 'nowhere'}", "there is no file or folder"),
         (f"{root / 'images'}", "there is no file .*oasis.csv"),
     ):
         with pytest.raises(DataError, match=said):
@@ -382,7 +382,7 @@ def test_a_separator_that_cannot_be_found_out(tmp_path: Path) -> None:
         picture(tmp_path / f"{name}.png")
     spec = table(tmp_path, "image,mood\na.png,cosy+dark\nb.png,cosy+light\n") + "?modality=scene"
     assert not open_dataset(spec).space.multilabel
-    data = open_dataset(spec, separator="+")
+    data = open_dataset(spec, label_separator="+")
     assert (data.space.names, labels(data)) == (("cosy", "dark", "light"), [{"cosy", "dark"}, {"cosy", "light"}])
 
 

@@ -405,7 +405,7 @@ def rooms(folder, count: int = 90) -> str:
         split = ("train", "train", "train", "val", "test")[number % 5]
         lines.append(f"{name},{'|'.join(labels)},{split},{1 + 8 * (light - 0.3) / 0.7:.2f}")
     (folder / "rooms.csv").write_text("\n".join(lines) + "\n", "utf-8")
-    return f"table:{folder / 'rooms.csv'}?modality=scene&ratings=pleasant:1:9&separator=|"
+    return f"table:{folder / 'rooms.csv'}?modality=scene&ratings=pleasant:1:9&label_separator=|"
 
 
 TINY = [
@@ -490,7 +490,7 @@ def test_the_same_labels_keep_the_head(own):
 )
 def test_ratings_alone_from_imagenet_with_a_head_that_is_solved(tmp_path):
     """scene-affect on drawn rooms; ends with the export proof."""
-    data = rooms(tmp_path).replace("&separator=|", "")
+    data = rooms(tmp_path).replace("&label_separator=|", "")
     lines = [line.split(",") for line in (tmp_path / "rooms.csv").read_text("utf-8").splitlines()]
     (tmp_path / "rooms.csv").write_text("\n".join(",".join([c[0], c[2], c[3]]) for c in lines) + "\n", "utf-8")
     settings = ["preprocess.size=64", "preprocess.source=0"]

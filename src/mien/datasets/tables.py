@@ -86,6 +86,8 @@ def open_table(
     path = Path(path)
     kind = table_suffix(path)
     if kind is None:
+        if not path.exists():
+            raise DataError(f"there is no file or folder {path}")
         other = _OTHERS.get(path.suffix.lower())
         known = f"those end in {' '.join(_FORMATS)}, perhaps with {packed_endings()}"
         raise DataError(f"{path} is no table; {f'save it as .xlsx in {other}' if other else known}")

@@ -101,6 +101,22 @@ def test_persons_are_told_by_their_boxes(run_cli: RunCli, persons: Path, street:
     assert (picture != cv2.resize(read_picture(street), (640, 384), interpolation=cv2.INTER_CUBIC)).any(2).mean() > 0.02
 
 
+def test_a_whole_picture_without_a_box_is_read_by_a_model_of_persons(
+    run_cli: RunCli, whole: Path, persons: Path, street: Path
+):
+    asked = ["predict", str(street), "--model", str(persons)]
+    assert "no person was found" in run_cli(*asked).stdout
+    ((item,), (wanted,)) = (
+        json.loads(run_cli(*asked, *how, "--json").stdout)["results"][0]["items"]
+        for how in (["--whole"], ["--box", "0,0,200,120"])
+    )
+    assert item == wanted | {"box": None}
+    assert mien.load(whole).predict(str(street), whole=True) == mien.load(whole).predict(str(street))
+    boxed = [*asked, "--whole", "--box", "1,2,3,4"]
+    for refused in (["predict", "so glad", "--whole"], ["predict", str(street), "--whole"], boxed):
+        assert run_cli(*refused).returncode == 2, refused
+
+
 def test_tables_have_a_column_for_each_rating(run_cli: RunCli, whole: Path, street: Path, tmp_path: Path):
     (tmp_path / "bad.png").write_bytes(b"no picture")
     out = tmp_path / "found.csv"

@@ -66,6 +66,9 @@ def predict(
             "--box", help="Of one scene: a person's left,top,right,bottom in pixels; may be given several times."
         ),
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Of scenes: read each picture as a whole, and look for nobody in it.")
+    ] = False,
     fps: Annotated[float | None, typer.Option(help="Of clips: frames a second to look at.")] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Of clips: so many frames of each, spread evenly.")] = None,
     explain: Annotated[
@@ -105,8 +108,10 @@ def predict(
         raise typer.BadParameter("--explain is for the screen, --json, .jsonl, .html and pictures: a table has no room")
     how = {"encoding": encoding, "separator": separator or "", "header": header, "sheet": sheet or "", "quotes": quotes}
     found = resolve(inputs, model, modality, column, dates, **how)
-    if problem := _unfit(found, crops, (fps, frames, timeline), rule):
+    if problem := _unfit(found, crops, (fps, frames, timeline), rule, whole):
         raise typer.BadParameter(problem)
+    if box and whole:
+        raise typer.BadParameter("--box or --whole; take one of them")
     boxes = _boxes(box, found) if box else None
     if out and any(os.path.samefile(item, out) for item in inputs if exists(item) and out.exists()):
         raise InputError(f"{out} is an input, which would be lost: name another file")
@@ -123,7 +128,7 @@ def predict(
     if rule is not None:
         predictor.looking_at(rule=rule)  # which refuses one that there is not, before any clip is read
     predictor, roll = answer_in_labels(predictor, labels, explain)
-    told = {"crops": crops or None, "boxes": boxes, "fps": fps, "frames": frames, "rule": rule}
+    told = {"crops": crops or None, "boxes": boxes, "whole": whole or None, "fps": fps, "frames": frames, "rule": rule}
     options = {name: value for name, value in told.items() if value is not None}
     reader = Reader(predictor, roll, found, options, batch_size)
     timeline = found.single if timeline is None else timeline
@@ -158,7 +163,7 @@ def misused(
     return next((problem for problem, found in wrong.items() if found), None)
 
 
-def _unfit(inputs: Inputs, crops: bool, of_clips: tuple[Any, ...], rule: str | None) -> str | None:
+def _unfit(inputs: Inputs, crops: bool, of_clips: tuple[Any, ...], rule: str | None, whole: bool) -> str | None:
     """Which options are for inputs of another kind; None if none is."""
     if crops and "crops" not in inputs.modality.options:
         return "--crops is for pictures"
@@ -166,6 +171,8 @@ def _unfit(inputs: Inputs, crops: bool, of_clips: tuple[Any, ...], rule: str | N
         return "--fps, --frames and --timeline are for clips"
     if rule is not None and not (inputs.kind == "clip" and "rule" in inputs.modality.options):
         return "--rule is for faces in clips"
+    if whole and not (inputs.kind == "picture" and "whole" in inputs.modality.options):
+        return "--whole is for pictures, read as scenes"
     return None
 
 

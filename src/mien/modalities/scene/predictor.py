@@ -38,7 +38,8 @@ class ScenePredictor(ClipPredictor):
     is the mean over the moments.
 
     The options of :meth:`predict` and :meth:`predict_many`: ``boxes``, of the persons to read in a picture, left, top,
-    right, bottom in pixels, for a model of persons; ``fps`` and ``frames``, see ``ClipPredictor``.
+    right, bottom in pixels, for a model of persons; ``whole``, to read a picture as if all of it were one person's, in
+    one item without a box, and look for nobody; ``fps`` and ``frames``, see ``ClipPredictor``.
 
     Attributes:
         settings: how a photograph is prepared for the network.
@@ -65,25 +66,30 @@ class ScenePredictor(ClipPredictor):
         """What finds the faces of those whose boxes are not told; loaded when it is first needed."""
         return FaceDetector(threads=self._threads)
 
-    def warm_up(self, boxes: Sequence[Box] | None = None, **options: Any) -> None:
+    def warm_up(self, boxes: Sequence[Box] | None = None, whole: bool = False, **options: Any) -> None:
         """Load the detector, before several threads want it.
 
         Raises:
-            InputError: boxes are given, and the model reads whole pictures.
+            InputError: boxes are given, and the model reads whole pictures, or is to.
         """
+        if boxes is not None and whole:
+            raise InputError("give boxes or whole, not both")
         if boxes is not None and not self.of_persons:
             raise InputError(f"the model {self.name} reads whole pictures: it takes no boxes")
-        if self.of_persons:
+        if self.of_persons and not whole:
             _ = self.detector
 
     def prepare(
-        self, item: Any, boxes: Sequence[Box] | None = None, fps: float | None = None, frames: int | None = None
-    ) -> Item:
+        self, item: Any, boxes: Sequence[Box] | None = None, fps: float | None = None, frames: int | None = None,
+        whole: bool = False,
+    ) -> Item:  # fmt: skip
         """The persons in a photograph, or the whole of it; or a clip, to be read when its turn comes."""
         if isinstance(item, str | Path) and is_clip(item):
+            if whole:
+                raise InputError(f"{name_of(item)}: whole is for pictures, and this is a clip")
             return self.prepare_clip(item, fps, frames)
         picture, box = read(item, notes := list[str]())
-        if not self.of_persons:
+        if whole or not self.of_persons:
             return Item(name_of(item), [prepare(picture, None, self.settings)], None, notes)
         if boxes is None:
             boxes = [box] if box is not None else self._bodies(picture)

@@ -14,7 +14,7 @@ import mien
 from face_model import FER, PLUS, Squares, expected, face_model, video_model
 from filmed import write_clip, write_sound
 from mien.errors import DataError, InputError, ModelError
-from mien.media.clips import Frame
+from mien.media.clips import ClipReader, Frame
 from mien.modalities import clip as clip_module
 from mien.modalities.clip import Watch
 from mien.modalities.face.detect import Face
@@ -200,7 +200,7 @@ def test_frames_are_let_go_of(model: VideoPredictor, tmp_path: Path, monkeypatch
     clip = film(tmp_path / "a.mp4", lambda time: [200], 12)
     alive: list[weakref.ref[np.ndarray]] = []
     most = 0
-    following = clip_module.ClipReader.__next__
+    following = ClipReader.__next__
 
     def spy(self: Any) -> Frame:
         nonlocal most
@@ -209,7 +209,7 @@ def test_frames_are_let_go_of(model: VideoPredictor, tmp_path: Path, monkeypatch
         most = max(most, sum(picture() is not None for picture in alive))
         return given
 
-    monkeypatch.setattr(clip_module.ClipReader, "__next__", spy)
+    monkeypatch.setattr(ClipReader, "__next__", spy)
     assert len(model.predict(clip, fps=10).timeline) == len(alive) == 120
     assert most <= 3
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mien.evaluation import evaluate
     from mien.labels import SPACES, Emotion, LabelSpace
     from mien.media.pixels import bgr
+    from mien.modalities.watch import watch
     from mien.modality import Predictor, load
     from mien.output.frame import to_frame
     from mien.reporting import Report
@@ -50,12 +51,13 @@ _HOMES = {
     "open_dataset": "mien.datasets",
     "to_frame": "mien.output.frame",
     "train": "mien.training.run",
+    "watch": "mien.modalities.watch",
 }
 
 __all__ = [
     "SPACES", "Embedder", "Emotion", "EmotionClassifier", "LabelSpace", "MienError", "Prediction", "Predictor",
     "Report", "Result", "__version__", "bgr", "evaluate", "explain", "load", "open_chat", "open_dataset", "predict",
-    "predict_many", "report", "to_frame", "train",
+    "predict_many", "report", "to_frame", "train", "watch",
 ]  # fmt: skip
 
 _loaded: dict[str, Predictor] = {}

@@ -18,6 +18,7 @@ from mien.cli.report import report
 from mien.cli.serve import serve
 from mien.cli.train import train
 from mien.cli.usage import Verbs
+from mien.cli.watch import watch
 from mien.errors import MienError, cut_message, print_line, quoted
 
 app = typer.Typer(
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (predict, report, train, evaluate, serve, models, export, bench, demo):
+for verb in (predict, report, watch, train, evaluate, serve, models, export, bench, demo):
     app.command()(verb)
 app.add_typer(data_app, name="data")
 

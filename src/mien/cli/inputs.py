@@ -147,7 +147,9 @@ def resolve(
         sources = [_row_source(Path(item), str(model), how) for item in inputs]
     else:
         sources = [_file_source(inputs, kind)]
-    return Inputs(found, kind, tuple(sources), len(inputs) == 1 and not _is_folder(inputs[0]))
+    frames = kind == "clip" and [item for item, _ in sources[0].rows()] == inputs  # a folder of them is one clip
+    one = len(inputs) == 1 and (frames or not _is_folder(inputs[0]))
+    return Inputs(found, kind, tuple(sources), one)
 
 
 # ----------------------------------------------------------------------------------------------- kinds by looks
@@ -243,7 +245,10 @@ def _inside(folder: str, kind: Kind, left_out: Counter[str] | None = None) -> li
 
 def _file_source(inputs: list[str], kind: Kind) -> Source:
     """The pictures or clips named, and those in the folders named."""
+    from mien.media.folders import frames_of
+
     paths: list[str] = []
+    parts: list[str] = []  # frames in folders
     left_out: Counter[str] | None = None
     for item in inputs:
         if not _is_folder(item):
@@ -251,12 +256,16 @@ def _file_source(inputs: list[str], kind: Kind) -> Source:
             continue
         left_out = Counter() if left_out is None else left_out
         found = _inside(item, kind, left_out)
+        if not found and kind == "clip" and (frames := frames_of(item)):  # together they are one
+            log(f"note: {item} holds {len(frames):,} numbered pictures, read as the frames of a clip (--fps a second)")
+            left_out.subtract(Path(frame).suffix.lower() for frame in frames)
+            found, parts = [item], [*parts, *map(str, frames)]
         if not found:
             raise InputError(f"{item} is a folder without {kind}s{_besides(left_out)}")
         paths += found
 
     def identity() -> str:
-        known = json.dumps([_identity(path, sample=False) for path in paths])
+        known = json.dumps([_identity(path, sample=False) for path in (*paths, *parts)])
         return hashlib.sha256(known.encode("utf-8", "replace")).hexdigest()
 
     return Source(f"{kind}s", lambda: ((path, {}) for path in paths), (), len(paths), identity, left_out)

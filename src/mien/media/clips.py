@@ -139,7 +139,7 @@ class ClipReader:
                 self._turn, (self._height, self._width) = 0, first.picture.shape[:2]
             else:
                 self._turn = round(first.rotation / 90) * 90 % 360
-                self._width, self._height = _shown_size(first, self._stream)
+                self._width, self._height = shown_size(first, self._stream)
             check_size(self._width, self._height, self._limit, str(self.path))
         except BaseException:
             self._file.close()
@@ -271,11 +271,7 @@ class ClipReader:
     def _picture(self, frame: av.VideoFrame | WebpFrame) -> np.ndarray:
         if isinstance(frame, WebpFrame):
             return frame.picture
-        try:
-            shown = frame.reformat(width=self._width, height=self._height, format="rgb24")
-        except (ValueError, OSError) as error:
-            raise InputError(f"{self.path}: a frame cannot be converted to RGB: {error}") from error
-        return np.ascontiguousarray(np.rot90(shown.to_ndarray(), self._turn // 90))
+        return as_rgb(frame, self._width, self._height, self._turn, str(self.path))
 
     def _finish(self) -> None:
         if self._file.closed:
@@ -370,7 +366,20 @@ def _scan(file: BinaryIO, kind: str, path: Path) -> _Scan:
     return _Scan(times, cut, kind == "avi")
 
 
-def _shown_size(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, int]:
+def as_rgb(frame: av.VideoFrame, width: int, height: int, turn: int, name: str) -> np.ndarray:
+    """A frame as uint8 RGB of that size, then turned by so many degrees.
+
+    Raises:
+        InputError: it cannot be converted.
+    """
+    try:
+        shown = frame.reformat(width=width, height=height, format="rgb24")
+    except (ValueError, OSError) as error:
+        raise InputError(f"{name}: a frame cannot be converted to RGB: {error}") from error
+    return np.ascontiguousarray(np.rot90(shown.to_ndarray(), turn // 90))
+
+
+def shown_size(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, int]:
     """Width and height with square pixels, before any turning."""
     ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
     if not 1 / _STRETCH <= ratio <= _STRETCH:

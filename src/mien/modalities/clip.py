@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from mien.errors import InputError
-from mien.media.clips import ClipInfo, ClipReader
+from mien.inputs import local
+from mien.media.clips import ClipInfo, Frame
+from mien.media.folders import open_clip
 from mien.modalities.face.detect import Face, FaceDetector
 from mien.modalities.track import Tracker
 from mien.modality import Item, Predictor
@@ -89,12 +91,12 @@ class Sightings:
     Gives the time of each frame in seconds, never falling, and what is seen in it.
 
     Args:
-        clip: its frames are taken as they come.
+        clip: its frames are taken as they come; of a live source none, and :meth:`look` gets them one by one.
     """
 
     known_as: Mapping[int, int] = {}  # numbers of people who by now turned out to be others; see `Tracker`
 
-    def __init__(self, clip: ClipReader) -> None:
+    def __init__(self, clip: Iterable[Frame]) -> None:
         self._clip, self._time = clip, 0.0
 
     def __iter__(self) -> Iterator[tuple[float, list[Sighting]]]:
@@ -115,7 +117,7 @@ class Faces(Sightings):
         cut: how each is cut.
     """
 
-    def __init__(self, clip: ClipReader, detector: FaceDetector, cut: Cut) -> None:
+    def __init__(self, clip: Iterable[Frame], detector: FaceDetector, cut: Cut) -> None:
         super().__init__(clip)
         self._watch, self._tracker, self._cut = Watch(detector), Tracker(), cut
         self.known_as = self._tracker.known_as
@@ -167,10 +169,11 @@ class ClipReading:
     """
 
     def __init__(
-        self, model: ClipPredictor, path: str | Path, fps: float | None, frames: int | None, batch_size: int
-    ) -> None:
+        self, model: ClipPredictor, path: str | Path, fps: float | None, frames: int | None, batch_size: int,
+        rate: float | None = None,
+    ) -> None:  # fmt: skip
         self._model, self._path, self._batch_size = model, path, batch_size
-        self._clip = ClipReader(path, fps=fps, frames=frames)
+        self._clip = open_clip(path, fps=fps, frames=frames, rate=rate)
         self._sightings = model.look_through(self._clip)
         self._seen: list[Sighting] = []  # what frames showed
         self._unread: list[Sighting] = []  # those of them that wait for the network
@@ -242,7 +245,7 @@ class ClipPredictor(Predictor):
         """Frames a second, or frames of a clip, to look at where nothing else is asked for."""
         raise NotImplementedError
 
-    def look_through(self, clip: ClipReader) -> Sightings:
+    def look_through(self, clip: Iterable[Frame]) -> Sightings:
         """What is to be read of the frames of a clip."""
         raise NotImplementedError
 
@@ -268,8 +271,8 @@ class ClipPredictor(Predictor):
         """Begin to read a clip; see :class:`ClipReading`. For long clips.
 
         Args:
-            path: of the clip.
-            fps: frames a second to look at, instead of the model's.
+            path: of the clip, or of a folder of numbered pictures, each of which is looked at.
+            fps: frames a second to look at, instead of the model's; of a folder how many of them are a second (25).
             frames: so many frames, spread evenly over the clip, instead.
             batch_size: faces, persons or frames read at once.
 
@@ -280,6 +283,8 @@ class ClipPredictor(Predictor):
             raise InputError(f"a clip is the path of a file, not {type(path).__name__}")
         if fps is not None and frames is not None:
             raise InputError("give frames a second or a number of frames, not both")
+        if local(path).is_dir():
+            return ClipReading(self, path, None, frames, batch_size, fps)
         if fps is None and frames is None:
             fps, frames = self.sampling
         return ClipReading(self, path, fps, frames, batch_size)

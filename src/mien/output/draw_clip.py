@@ -11,8 +11,9 @@ from mien.errors import MienError
 from mien.labels import emotion
 from mien.media.clips import ClipReader, Frame
 from mien.media.encode import write_clip
+from mien.media.folders import FolderReader, open_clip
 from mien.output.draw import annotate, rgb
-from mien.output.tracks import Track, length, tracks_of
+from mien.output.tracks import Track, length, rate_of, tracks_of
 from mien.results import Prediction, Result
 
 _RATES = (1.0, 120.0)  # frames a second that are written; a clip that states others gets 25
@@ -36,7 +37,7 @@ def write_marked(target: Path, result: Result, step: Callable[[float], object] =
     """
     scratch = target.with_name(f"{target.stem}.tmp.mp4")
     try:
-        with ClipReader(result.input) as clip:
+        with open_clip(result.input, rate=rate_of(result.to_dict(timeline=False))) as clip:
             least, most = _RATES
             rate = clip.info.rate if least <= (clip.info.rate or 0) <= most else 25.0
             write_clip(scratch, _at_rate(clip, rate, result, step), rate, target)
@@ -47,7 +48,9 @@ def write_marked(target: Path, result: Result, step: Callable[[float], object] =
         scratch.unlink(missing_ok=True)
 
 
-def _at_rate(clip: ClipReader, rate: float, result: Result, step: Callable[[float], object]) -> Iterator[np.ndarray]:
+def _at_rate(
+    clip: ClipReader | FolderReader, rate: float, result: Result, step: Callable[[float], object]
+) -> Iterator[np.ndarray]:
     """At each 1/rate seconds the marked frame that the clip shows then."""
     marker, count = _Marker(result), 0
     end = length(result.to_dict(timeline=False)) if result.clip and result.clip.problem else float("inf")

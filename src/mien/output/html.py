@@ -20,13 +20,13 @@ import numpy as np
 from mien.errors import InputError
 from mien.labels import emotion
 from mien.media import encode
-from mien.media.clips import ClipReader
+from mien.media.folders import open_clip
 from mien.media.images import read_picture
 from mien.media.pixels import reduced
 from mien.modality import Kind, get_modality
 from mien.model import Manifest
 from mien.output.rows import Row
-from mien.output.tracks import length
+from mien.output.tracks import length, rate_of
 
 _PAGE = Path(__file__).parents[1] / "serve" / "page"
 _ENTRY, _STYLES = "static.js", ("style.css", "views.css", "static.css")
@@ -181,7 +181,7 @@ def _with_film(row: Row, count: int) -> Row:
         "gap": 1.6 * end / _MOMENTS,
         "segments": [segment for segment in row["segments"] if segment["person"] in kept][:_SEGMENTS],
         "segmentCount": len(row["segments"]),
-        "frames": list(_frames(row["input"], end, count)),
+        "frames": list(_frames(row["input"], end, count, rate_of(row))),
         "best": max(same, key=lambda moment: float(moment["score"] or 0), default={"time": 0})["time"],
         "end": end,
     }
@@ -210,10 +210,10 @@ def _means(values: list[Mapping[str, float]]) -> dict[str, float]:
     return {name: round(sum(one[name] for one in values) / len(values), 4) for name in values[0]}
 
 
-def _frames(path: str, end: float, count: int) -> Iterator[Row]:
+def _frames(path: str, end: float, count: int, rate: float | None) -> Iterator[Row]:
     """Frames spread over the time that was read; none where the clip is gone."""
     try:
-        with ClipReader(path, fps=count / max(end, 0.04)) as clip:
+        with open_clip(path, fps=count / max(end, 0.04), rate=rate) as clip:
             for frame in islice(clip, count):
                 if frame.time <= end:
                     yield {"time": round(frame.time, 3), "src": _data_uri(frame.picture, _FRAME_PIXELS, 75)}

@@ -16,7 +16,7 @@ from mien.results import EMPTY, Prediction, Result
 Row = dict[str, Any]
 OWN = ("label", "emoji", "score", "labels", "error")  # columns that mien adds to those of a table of texts
 PROBLEMS = 20  # that a tally keeps word for word
-_BOX = ("left", "top", "right", "bottom")
+BOX = ("left", "top", "right", "bottom")
 _CLIP = ("duration", "width", "height", "frames", "skipped", "problem")
 
 
@@ -48,7 +48,7 @@ class RowFormat:
             yield from self._places(result)
         else:
             best = result.strongest
-            own = {**_head(best), **_ratings(best), "error": result.error, **self._scores(best)}
+            own = {**head_cells(best), **_ratings(best), "error": result.error, **self._scores(best)}
             columns = columns or (result.input.row if isinstance(result.input, Message) else {"text": result.input})
             plain = plain_cells(columns)
             yield {**plain, **{own_name(name, self.taken or plain): value for name, value in own.items()}}
@@ -72,8 +72,8 @@ class RowFormat:
             yield {
                 "file": result.input,
                 number_of: number if boxed else None,
-                **_head(item),
-                **_box(item),
+                **head_cells(item),
+                **box_cells(item),
                 **_ratings(item),
                 "error": result.error,
                 **self._scores(item),
@@ -84,7 +84,7 @@ class RowFormat:
         best = result.items[0] if result.items else None
         row = {
             "file": result.input,
-            **_head(best),
+            **head_cells(best),
             "people": len(result.people) if seen else None,
             "moments": len(moments) if seen else None,
             **_ratings(best),
@@ -104,24 +104,24 @@ class RowFormat:
                 "file": result.input,
                 "time": round(moment.time, 3) if moment else None,
                 "person": moment.person if moment else None,
-                **_head(item),
-                **_box(item),
+                **head_cells(item),
+                **box_cells(item),
                 **_ratings(item),
                 "error": result.error,
                 **self._scores(item),
             }
 
 
-def _head(item: Prediction | None) -> Row:
+def head_cells(item: Prediction | None) -> Row:
     if item is None:
         return dict.fromkeys(("label", "emoji", "score", "labels"))
     score = None if item.score is None else round(item.score, 6)
     return {"label": item.label, "emoji": item.emoji, "score": score, "labels": "|".join(item.labels) or None}
 
 
-def _box(item: Prediction | None) -> Row:
+def box_cells(item: Prediction | None) -> Row:
     box = item.box if item else None
-    return dict(zip(_BOX, [round(float(side), 1) for side in box] if box else [None] * 4, strict=True))
+    return dict(zip(BOX, [round(float(side), 1) for side in box] if box else [None] * 4, strict=True))
 
 
 def _ratings(item: Prediction | None) -> Row:

@@ -259,7 +259,7 @@ def _show_strips(console: Console, result: Result) -> None:
     edges = np.linspace(0, end or 1.0, max(10, min(console.width, _WIDEST) - margin) + 1)
     for track in shown:
         found = _cells(track, edges)
-        console.print(Text(f"person {track.person}".ljust(margin), "bold") + _strip(found))
+        console.print(Text(f"person {track.person}".ljust(margin), "bold") + strip(found))
         if emoji := _emoji(found):
             console.print(Text(" " * margin) + emoji)
     console.print(Text(" " * margin) + _axis(end, len(edges) - 1))
@@ -272,7 +272,7 @@ def _cells(track: Track, edges: np.ndarray) -> Cells:
     return [None if np.isnan(row[0]) else (track.names[int(row.argmax())], float(row.max())) for row in rows]
 
 
-def _strip(found: Cells) -> Text:
+def strip(found: Cells) -> Text:
     strip = Text()
     for cell in found:
         strip.append(_level(cell[1]) if cell else "·", emotion(cell[0]).color if cell else "dim")

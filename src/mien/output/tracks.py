@@ -94,6 +94,12 @@ def tracks_of(result: Result) -> list[Track]:
     return tracks(result.to_dict(timeline=False), (moment.to_dict() for moment in result.timeline))
 
 
+def rate_of(row: Row) -> float | None:
+    """How many pictures of a folder were taken for a second, each of which was looked at; None where none was read."""
+    clip = row["clip"] or {}
+    return (clip["frames"] + clip["skipped"]) / clip["duration"] if clip.get("duration") else None
+
+
 def length(row: Row) -> float:
     """Seconds that a clip's timeline covers."""
     return float(max((row["clip"] or {}).get("duration") or 0, *(person["end"] for person in row["people"]), 0))

@@ -4,15 +4,16 @@
 
     result.py      Result                          prediction.py   Prediction: one text, face, person, scene
     clip.py        Moment, Person, Segment: clips  explanation.py  Explanation: what brought a label about
-    notebook.py    what notebooks show
+    notebook.py    what notebooks show             glance.py       Glance: a moment of a camera or a stream
 """
 
 from mien.results.clip import ClipSummary, Moment, Person, Segment, segments_of
 from mien.results.explanation import Corners, Explanation, Word
+from mien.results.glance import Glance
 from mien.results.prediction import Box, Prediction, Scales
 from mien.results.result import EMPTY, Result
 
 __all__ = [
-    "EMPTY", "Box", "ClipSummary", "Corners", "Explanation", "Moment", "Person", "Prediction", "Result", "Scales",
-    "Segment", "Word", "segments_of",
+    "EMPTY", "Box", "ClipSummary", "Corners", "Explanation", "Glance", "Moment", "Person", "Prediction", "Result",
+    "Scales", "Segment", "Word", "segments_of",
 ]  # fmt: skip

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,8 +17,9 @@ from starlette.websockets import WebSocketDisconnect
 
 from mien.errors import InputError
 from mien.media.images import read_picture
+from mien.modalities.smoother import SMOOTH, Smoother, overlap  # noqa: F401  # for those who look for it here
 from mien.modality import get_modality, modality_names
-from mien.results import Box, Prediction, Result
+from mien.results import Result
 from mien.serve.batching import Busy
 from mien.serve.logs import describe_error, log
 from mien.serve.middleware import has_key, is_key
@@ -28,15 +28,12 @@ from mien.serve.problems import Problem, encode
 from mien.serve.settings import ServeSettings
 
 ROUTE = "/v1/live"
-_SMOOTH = 0.4  # seconds
 _KEY_SECONDS = 5.0  # in which the first message must hold the key
 _KEY_CHARACTERS = 4096  # of that message
 _KEYLESS = 16  # clients that have not shown the key yet; a further one takes the place of the one that waits longest
 _FEW = 8  # faces that are followed at once; more are in a thread
 _IDLE = 60.0  # seconds without a frame, after which the connection is closed
 _AGAIN = 0.1  # seconds until a full queue is tried again
-_OVERLAP = 0.25  # share of intersection in union from which two boxes are one face's
-_FORGET = 1.0  # seconds after which a face that is gone is forgotten
 
 NORMAL, WRONG_DATA, NO_KEY, FAILED, LATER = 1000, 1003, 1008, 1011, 1013
 FULL = "enough clients send live frames"
@@ -107,7 +104,7 @@ def _check_origin(socket: WebSocket, origins: tuple[str, ...]) -> None:
 
 def _seconds(value: str | None) -> float:
     with suppress(ValueError):
-        if 0 <= (seconds := _SMOOTH if value is None else float(value)) <= 10:
+        if 0 <= (seconds := SMOOTH if value is None else float(value)) <= 10:
             return seconds
     raise Problem(422, "smooth: must be seconds, 0 to 10")
 
@@ -212,60 +209,3 @@ class _Session:
             "results": [result.to_dict()],
         }  # fmt: skip
         return encode(document).decode()
-
-
-@dataclass
-class _Track:
-    number: int
-    box: Box | None
-    scores: dict[str, float]
-    ratings: dict[str, float]
-    seen: float
-
-
-class Smoother:
-    """Follows faces from frame to frame and averages their scores over time, so that labels do not flicker.
-
-    A face is the one of an earlier frame whose box overlaps it most. Its scores move towards the new ones by
-    1 - exp(-t / seconds) in t seconds; so do the ratings of a scene or of a person in it. 0 seconds: no smoothing.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._tracks: list[_Track] = []
-        self._count = 0
-
-    def update(self, at: float, result: Result) -> tuple[Result, list[int]]:
-        """The result of one picture with smoothed scores, and a number for each of its items."""
-        self._tracks = [track for track in self._tracks if at - track.seen <= _FORGET]
-        free, items, people = list(self._tracks), [], []
-        for item in result.items:
-            track = max(free, key=lambda track: overlap(track.box, item.box), default=None)
-            if track is None or overlap(track.box, item.box) < _OVERLAP:
-                self._count += 1
-                track = _Track(self._count, item.box, dict(item.scores), dict(item.ratings), at)
-                self._tracks.append(track)
-            else:
-                free.remove(track)
-                self._move(track, item, at)
-            items.append(replace(item, scores=dict(track.scores), ratings=dict(track.ratings)))
-            people.append(track.number)
-        return replace(result, items=tuple(items)), people
-
-    def _move(self, track: _Track, item: Prediction, at: float) -> None:
-        share = 1 - math.exp((track.seen - at) / self._seconds) if self._seconds else 1.0
-        for kept, new in ((track.scores, item.scores), (track.ratings, item.ratings)):
-            for name, value in new.items():
-                kept[name] += share * (value - kept[name])
-        track.box, track.seen = item.box, at
-
-
-def overlap(one: Box | None, other: Box | None) -> float:
-    """Share of the intersection of two boxes in their union; 1 for two whole pictures, which have none."""
-    if one is None or other is None:
-        return float(one is other)
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    shared = max(0.0, width) * max(0.0, height)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return shared / (areas - shared) if areas > shared else 0.0

@@ -12,7 +12,7 @@ import numpy as np
 
 from mien.errors import InputError
 from mien.inputs import name_of
-from mien.media.clips import ClipReader
+from mien.media.clips import Frame
 from mien.media.images import Region
 from mien.media.names import is_clip
 from mien.modalities.clip import ClipPredictor, Faces, Sighting, Sightings
@@ -134,7 +134,7 @@ class ScenePredictor(ClipPredictor):
         """Frames a second of a clip to look at where nothing else is asked for."""
         return self.settings.fps, None
 
-    def look_through(self, clip: ClipReader) -> Sightings:
+    def look_through(self, clip: Iterable[Frame]) -> Sightings:
         """The persons in a clip, or its frames."""
         return Faces(clip, self.detector, self._cut_person) if self.of_persons else _Scenes(clip, self.settings)
 
@@ -171,7 +171,7 @@ class ScenePredictor(ClipPredictor):
 class _Scenes(Sightings):
     """The frames of a clip, each as a scene."""
 
-    def __init__(self, clip: ClipReader, settings: SceneSettings) -> None:
+    def __init__(self, clip: Iterable[Frame], settings: SceneSettings) -> None:
         super().__init__(clip)
         self._settings = settings
 

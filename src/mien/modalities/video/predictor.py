@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from mien.errors import InputError, ModelError, did_you_mean, quoted
-from mien.media.clips import ClipReader
+from mien.media.clips import Frame
 from mien.modalities.clip import ClipPredictor, ClipReading, Faces, Sighting
 from mien.modalities.face.predictor import FaceClassifier
 from mien.modalities.video.aggregate import RULES
@@ -107,7 +107,7 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
                 progress(1)
         return Outputs(scores, np.zeros((len(inputs), 0), np.float32))
 
-    def look_through(self, clip: ClipReader) -> Faces:
+    def look_through(self, clip: Iterable[Frame]) -> Faces:
         """The faces of a clip."""
         return Faces(clip, self.detector, cut_face(self.settings.face))
 

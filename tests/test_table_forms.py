@@ -333,3 +333,16 @@ def test_numbered_folders_have_names_too(tmp_path: Path) -> None:
     assert open_dataset(f"images:{tmp_path}?labels=0:joy,1:fear").space.names == ("fear", "joy")
     data = open_dataset(f"images:{tmp_path}?space=fer7")
     assert [data.space.names[target] for target in data.targets] == ["angry"] * 2 + ["disgust"] * 2
+
+
+def test_lines_that_may_be_a_table_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "t.txt").write_text("one\ttwo\nthree\tfour\n")
+    assert [row["text"] for _, row in open_table(tmp_path / "t.txt").records()] == ["one\ttwo", "three\tfour"]
+    assert "is read line by line, and may be a table: separator=tab" in caplog.text
+
+
+@pytest.mark.parametrize(("head", "what"), [(b"PK\x03\x04", "an Excel workbook"), (b"\x1f\x8b", "packed by gzip")])
+def test_a_wrong_ending_is_told(tmp_path: Path, head: bytes, what: str) -> None:
+    (tmp_path / "t.csv").write_bytes(head + b"\0" * 60)
+    with pytest.raises(DataError, match=f"is .*{what} by its first bytes, and no .csv"):
+        open_table(tmp_path / "t.csv")

@@ -13,7 +13,7 @@ from mien.datasets.tables import open_table
 def carer(folder: Path) -> Items:
     """The lines ``text;label`` of train.txt, val.txt and test.txt."""
     for split in SPLITS:
-        for line, record in open_table(folder / f"{split}.txt").records():
+        for line, record in open_table(folder / f"{split}.txt", columns=("text",)).records():
             text, semicolon, label = record["text"].rpartition(";")
             where = f"{split}.txt:{line}"
             if semicolon:

@@ -13,7 +13,8 @@ from mien.labels import SPACES
 @dataset("goemotions", labels="goemotions28", licence="CC BY 4.0")
 def goemotions(folder: Path) -> Items:
     """The lines of text, label places and comment id in train.tsv, dev.tsv and test.tsv, with emotions.txt."""
-    names = [row["text"].strip() for _, row in open_table(folder / "emotions.txt").records() if row["text"].strip()]
+    lines = open_table(folder / "emotions.txt", columns=("text",)).records()
+    names = [row["text"].strip() for _, row in lines if row["text"].strip()]
     names += ["neutral"] * ("neutral" not in names)
     if strange := [name for name in names if name not in SPACES["goemotions28"]]:
         raise DataError(f"{folder / 'emotions.txt'} lists {strange[0]!r}, which is no label of goemotions28")

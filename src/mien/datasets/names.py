@@ -29,11 +29,11 @@ def plain_key(name: str) -> str:
 def usual_columns(columns: Sequence[str], usual: Sequence[str]) -> list[str]:
     """The columns that have one of the usual names, the likeliest first; for texts also "tweet_text" and the like."""
     ranks: dict[str, float] = {}
+    places = {plain_key(name): rank for rank, name in reversed(list(enumerate(usual)))}
     for column in columns:
-        same = [rank for rank, name in enumerate(usual) if plain_key(name) == plain_key(column)]
-        if same:
-            ranks[column] = min(same) + (column.casefold() not in usual) / 4
-        elif TEXT_NAMES[0] in usual and plain_key(column).endswith("text") and plain_key(column) != "context":
+        if (key := plain_key(column)) in places:
+            ranks[column] = places[key] + (column.casefold() not in usual) / 4
+        elif TEXT_NAMES[0] in usual and key.endswith("text") and key != "context":
             ranks[column] = usual.index(_WEAK[0]) - 1 / 2
     return sorted(ranks, key=lambda column: ranks[column])
 

@@ -46,6 +46,15 @@ _SPELLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|
 _HEAD_LINES, _HEAD_SIZE = 50, 2**20  # by which the separator of columns is found
 _NAMELESS = 1000  # columns that the header of a sheet may leave without a name
 _OTHERS = {".xls": "Excel", ".xlsb": "Excel", ".ods": "LibreOffice", ".numbers": "Numbers"}
+_FEW_LINES = 4  # fewer may have as many semicolons by chance
+_MAGIC = {
+    b"PK\x03\x04": "a zip or an Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"PAR1": "Parquet",
+    b"\x1f\x8b": "packed by gzip",
+    b"ARROW1": "Arrow",
+}
+_NO_QUOTES = "; --no-quotes, for data sets quotes=no, takes a quote as a character"
 _QUOTE_FAULTS = {
     "unexpected end of data": "a quote that is not closed",
     "rows within quotes": "a quote that is closed lines later, and every line between could be a row",
@@ -96,14 +105,21 @@ def open_table(
     reader = _Csv if kind == ".txt" and separator else _FORMATS[kind]
     _check_options(path, reader, separator, header, sheet)
     with open_binary(path) as file:
-        if not file.read(1):
-            raise DataError(f"{path} is empty")
-    names = None if columns is None else tuple(columns)
-    form = TableForm(encoding, separator, header, sheet, quotes, names, limit)
+        first = file.read(8)
+    if not first:
+        raise DataError(f"{path} is empty")
+    what = next((known for head, known in _MAGIC.items() if first.startswith(head)), "")
+    if what and issubclass(reader, TextTable):
+        raise DataError(f"{path} is {what} by its first bytes, and no {kind}: name it as what it is")
+    form = TableForm(encoding, separator, header, sheet, quotes, None if columns is None else tuple(columns), limit)
     found = reader(path, form)
-    if isinstance(found, _Text) and header and columns is None and found.has_columns():
-        note_once("note: %s is read as a table: its first line names columns", str(path))
-        return _Csv(path, form)
+    if isinstance(found, _Text) and columns is None:
+        if header and found.has_columns():
+            note_once("note: %s is read as a table: its first line names columns", str(path))
+            return _Csv(path, form)
+        if called := found.may_have_columns():
+            line = f"note: %s is read line by line, and may be a table: separator={called} (--separator for predict)"
+            note_once(line, str(path))
     return found
 
 
@@ -173,12 +189,20 @@ class _Text(TextTable):
         cut = rows[:-1] if len(head) == _HEAD_LINES else rows  # the last row may go on
         return len({len(row) for row in cut}) == 1 < len(cut) and bool(usual_columns(cut[0], TEXT_NAMES))
 
+    def may_have_columns(self) -> str:
+        """What seems to separate columns, as many in each of its first lines; "" where nothing does."""
+        head = [line for line in _head(self._lines()) if line.strip()]
+        for separator, called, least in (("\t", "tab", 2), ("|", "'|'", _FEW_LINES), (";", "';'", _FEW_LINES)):
+            counts = {line.count(separator) for line in head}
+            if len(head) >= least and len(counts) == 1 and counts != {0}:
+                return called
+        return ""
+
 
 class _Csv(TextTable):
     """A header, unless there is none, and rows of as many fields; blank lines are skipped."""
 
     _usual = ""  # what separates columns where nothing else is said
-    _hint = ""  # what to do about a quote that encloses no field
 
     def _names(self) -> Iterable[str]:
         first = next(self._split(), (1, (), 0))[1]
@@ -228,7 +252,7 @@ class _Csv(TextTable):
         rows = csv.reader(counted(), delimiter=delimiter, strict=True)
         try:
             for fields in rows:
-                if self._hint and len(widths) > 1 and set(widths) == {len(fields)}:
+                if self._usual and len(widths) > 1 and set(widths) == {len(fields)}:
                     raise csv.Error("rows within quotes")
                 if fields:
                     yield start, fields, size + 64 * len(fields)
@@ -236,14 +260,13 @@ class _Csv(TextTable):
                 widths.clear()
         except csv.Error as error:
             what = _QUOTE_FAULTS.get(str(error), "broken quotes: text beside a quoted field")
-            raise DataError(f"{self.path}:{start} has {what}{self._hint}") from None
+            raise DataError(f"{self.path}:{start} has {what}{_NO_QUOTES}") from None
 
 
 class _Tsv(_Csv):
     """Tabs, and quotes as in CSV, or none."""
 
     _usual = "\t"
-    _hint = "; --no-quotes, for data sets quotes=no, takes a quote as a character"
 
 
 def _head(lines: Iterator[str]) -> list[str]:

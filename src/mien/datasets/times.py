@@ -120,7 +120,7 @@ class TimeColumn:
 
     def read(self, cell: Any) -> Time | None:
         """The time in a cell, as written there, whatever its zone; None where there is none."""
-        if is_empty(cell):
+        if not isinstance(cell, str) and is_empty(cell):
             return None
         found = _parse(cell if isinstance(cell, str | int | float) else str(cell), self._recording)
         found = _in_order(found, self.order) if isinstance(found, tuple) else found

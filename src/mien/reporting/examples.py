@@ -24,17 +24,26 @@ class Sample(Generic[T]):
 
     def __init__(self, most: int, seed: int = 0) -> None:
         self.seen, self._most, self._kept = 0, most, list[tuple[int, T]]()
-        self._random = random.Random(seed)
+        self._draw = random.Random(seed).random
 
     def add(self, make: Callable[[], T]) -> None:
         """One more; it is made only where it is kept."""
-        place = self.seen if self.seen < self._most else int(self._random.random() * (self.seen + 1))
-        if place < self._most:
-            if place < len(self._kept):
-                self._kept[place] = self.seen, make()
-            else:
-                self._kept.append((self.seen, make()))
+        if (place := self.take()) is not None:
+            self.put(place, make())
+
+    def take(self) -> int | None:
+        """Count one more; where it is to be put, and None where it is not kept."""
         self.seen += 1
+        place = self.seen - 1 if self.seen <= self._most else int(self._draw() * self.seen)
+        return place if place < self._most else None
+
+    def put(self, place: int, value: T) -> None:
+        """Keep the one that was counted last."""
+        entry = self.seen, value
+        if place < len(self._kept):
+            self._kept[place] = entry
+        else:
+            self._kept.append(entry)
 
     def items(self) -> list[T]:
         """The sample, in the order of the stream."""
@@ -68,15 +77,13 @@ class Examples:
     def add(self, score: float, make: Callable[[], Example]) -> None:
         """One more row with that score of the label."""
         self._number += 1
-        made: list[Example] = []
-
-        def once() -> Example:
-            made[:] = made or [make()]
-            return made[0]
-
-        self._pool.add(once)
-        if len(self._best) < _BEST or score > self._best[0][0]:
-            example = once()
+        place, best = self._pool.take(), len(self._best) < _BEST or score > self._best[0][0]
+        if place is None and not best:
+            return
+        example = make()
+        if place is not None:
+            self._pool.put(place, example)
+        if best:
             if any(_same(example, other) for *_, other in self._best):
                 return  # the same again, perhaps of somebody else
             put = heapq.heappush if len(self._best) < _BEST else heapq.heappushpop

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -212,11 +213,13 @@ def test_more_pixels_than_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ({"fps": -1.0}, "fps must be above 0"),
         ({"fps": float("nan")}, "fps must be above 0"),
         ({"fps": float("inf")}, "fps must be above 0"),
+        ({"fps": "5"}, "fps must be above 0, not '5'"),
         ({"frames": 0}, "frames must be above 0, not 0"),
+        ({"frames": 2.5}, "frames must be above 0, not 2.5, and a whole number"),
         ({"fps": 5, "frames": 5}, "give one of them"),
     ],
 )
-def test_sampling_that_means_nothing(tmp_path: Path, sampling: dict[str, float], words: str) -> None:
+def test_sampling_that_means_nothing(tmp_path: Path, sampling: dict[str, Any], words: str) -> None:
     refused(write_clip(tmp_path / "a.mp4", numbered(3)), words, **sampling)
 
 

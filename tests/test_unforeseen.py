@@ -18,7 +18,7 @@ import mien
 from conftest import RunCli, cli_env, write_csv
 from face_model import FER, drawn_face, face_model, video_model
 from filmed import write_clip
-from mien.errors import InputError
+from mien.errors import InputError, ModelError
 from poison import WORD, poisoned
 from rows_data import write_table
 from scene_model import scene_model
@@ -250,7 +250,7 @@ def test_a_text_in_one_request_to_the_server(server: Server) -> None:
     assert WHY in server.post("/v1/text", {"inputs": [WORD]}).problem(422)
 
 
-def test_an_error_of_the_caller_is_the_callers(tiny_model: Path) -> None:
+def test_an_error_of_the_caller_is_the_callers(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What goes wrong where the inputs come from, or with the model, is no input's error."""
 
     def inputs() -> Iterator[str]:
@@ -263,6 +263,27 @@ def test_an_error_of_the_caller_is_the_callers(tiny_model: Path) -> None:
         list(mien.load(tiny_model).predict_many(_interrupted()))
     with pytest.raises(InputError):
         mien.load(tiny_model).predict("")
+    monkeypatch.setattr("mien.modality.predictor.parallel_map", lambda *_: inputs_of_none())
+    with pytest.raises(RuntimeError, match="no thread"):  # before an input was taken: not again and again
+        list(mien.load(tiny_model).predict_many(["i am glad"]))
+
+
+def inputs_of_none() -> Iterator[str]:
+    raise RuntimeError("no thread can be started")
+    yield ""
+
+
+def test_numbers_that_mean_nothing(tiny_model: Path) -> None:
+    model = mien.load(tiny_model)
+    for read in (model.predict_many, model.outputs):
+        with pytest.raises(InputError, match="batch_size must be above 0, not 0"):
+            list(read(["i am glad"], batch_size=0))
+        with pytest.raises(InputError, match="several inputs are needed, and this is a single str"):
+            list(read("i am glad"))
+    with pytest.raises(InputError, match="batch_size must be above 0"):
+        mien.load("video").read("a.mp4", batch_size=0)  # type: ignore[attr-defined]
+    with pytest.raises(ModelError, match="threads must be above 0, not -1"):
+        mien.load(tiny_model, threads=-1)
 
 
 def _interrupted() -> Iterator[str]:

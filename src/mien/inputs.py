@@ -191,7 +191,7 @@ def is_lines(item: Any) -> bool:
 # -------------------------------------------------------------------------------------------------- from Python
 
 AS_TEXT = 'for a text: mien.load("text").predict(…)'
-_ONE = "mien.predict reads one input"
+_ONE, _SEVERAL = "mien.predict reads one input", "several inputs are needed, and this is"
 
 
 def kind_of(item: Any) -> Kind:
@@ -351,18 +351,26 @@ def name_of(item: Any) -> str:
     return str(item) if isinstance(item, os.PathLike) or hasattr(item, "box") else f"<{type(item).__name__}>"
 
 
+def refuse_single(inputs: Any) -> None:
+    """Refuse one input where several are needed: a text would be taken for its characters.
+
+    Raises:
+        InputError: it is one.
+    """
+    if isinstance(inputs, str | bytes | bytearray | memoryview | os.PathLike) or is_pillow(inputs):
+        raise InputError(f"{_SEVERAL} a single {type(inputs).__name__}: use predict, or put it into a list")
+
+
 def listed(inputs: Any) -> Iterator[Any]:
     """The inputs of :func:`mien.predict_many`, one after the other, see :func:`plain`.
 
     Raises:
         InputError: it is a single input, or a table.
     """
-    kind = type(inputs).__name__
-    needed = "several inputs are needed, and this is"
+    kind, needed = type(inputs).__name__, _SEVERAL
     if isinstance(inputs, io.TextIOBase):
         return (line.rstrip("\r\n") for line in inputs)
-    if isinstance(inputs, str | bytes | bytearray | memoryview | os.PathLike) or is_pillow(inputs):
-        raise InputError(f"{needed} a single {kind}: use mien.predict, or put it into a list")
+    refuse_single(inputs)
     if hasattr(inputs, "read"):
         raise InputError("a file of texts has to be opened as text, not in binary mode")
     if isinstance(inputs, Mapping) or hasattr(inputs, "columns"):

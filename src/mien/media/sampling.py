@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
+from typing import Any
 
 from mien.errors import InputError
 
@@ -35,11 +37,11 @@ class Spread:
         return wanted
 
 
-def check_sampling(fps: float | None, frames: int | None) -> None:
-    """Raises InputError: both are given, or one that is not above 0."""
+def check_sampling(fps: Any, frames: Any) -> None:
+    """Raises InputError: both are given, or one that is no number above 0."""
     if fps is not None and frames is not None:
         raise InputError("fps and frames say the same thing in two ways; give one of them")
-    if fps is not None and not (fps > 0 and math.isfinite(fps)):
-        raise InputError(f"fps must be above 0, not {fps}")
-    if frames is not None and frames < 1:
-        raise InputError(f"frames must be above 0, not {frames}")
+    if fps is not None and not (isinstance(fps, Real) and 0 < float(fps) < math.inf):
+        raise InputError(f"fps must be above 0, not {fps!r}")
+    if frames is not None and not (isinstance(frames, Integral) and int(frames) > 0):
+        raise InputError(f"frames must be above 0, not {frames!r}, and a whole number")

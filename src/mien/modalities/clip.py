@@ -16,7 +16,7 @@ from mien.media.clips import ClipInfo, Frame
 from mien.media.folders import open_clip
 from mien.modalities.face.detect import Face, FaceDetector
 from mien.modalities.track import Tracker
-from mien.modality import Item, Predictor
+from mien.modality import Item, Predictor, check_batch_size
 from mien.results import Box, ClipSummary, Result
 
 _EVERY = 1.0  # seconds from one whole look to the next
@@ -281,6 +281,7 @@ class ClipPredictor(Predictor):
         """
         if not isinstance(path, str | Path):
             raise InputError(f"a clip is the path of a file, not {type(path).__name__}")
+        check_batch_size(batch_size)
         if fps is not None and frames is not None:
             raise InputError("give frames a second or a number of frames, not both")
         if local(path).is_dir():

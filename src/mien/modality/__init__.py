@@ -1,7 +1,7 @@
 """The shape of a modality: what prediction, training, the command line and the server ask of it."""
 
 from mien.inputs import Kind
-from mien.modality.batches import Item, Outputs, why_unread
+from mien.modality.batches import Item, Outputs, check_batch_size, why_unread
 from mien.modality.explain import Occlusion
 from mien.modality.predictor import Predictor, Progress, answer_in, load
 from mien.modality.registry import Modality, default_modality, get_modality, modality_names
@@ -9,5 +9,5 @@ from mien.modality.sampler import Sampler, SamplerSettings
 
 __all__ = [
     "Item", "Kind", "Modality", "Occlusion", "Outputs", "Predictor", "Progress", "Sampler", "SamplerSettings",
-    "answer_in", "default_modality", "get_modality", "load", "modality_names", "why_unread",
+    "answer_in", "check_batch_size", "default_modality", "get_modality", "load", "modality_names", "why_unread",
 ]  # fmt: skip

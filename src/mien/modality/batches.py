@@ -53,6 +53,13 @@ class Outputs(NamedTuple):
     ratings: np.ndarray
 
 
+def check_batch_size(batch_size: int) -> int:
+    """The number itself. Raises InputError: it is not above 0."""
+    if batch_size < 1:
+        raise InputError(f"batch_size must be above 0, not {batch_size}")
+    return batch_size
+
+
 def gathered(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Items in their order, as many together as have so many samples, or none for long, or are long texts."""
     waiting, samples, characters = list[Item](), 0, 0
@@ -88,7 +95,9 @@ def guarded(
                 yield result
             return
         except Exception as error:
-            if source.failed or (isinstance(error, MienError | Warning) and not isinstance(error, InputError)):
+            if source.failed or not waiting:  # it is not an input that it failed on
+                raise
+            if isinstance(error, MienError | Warning) and not isinstance(error, InputError):
                 raise
         while waiting:
             item = waiting.popleft()

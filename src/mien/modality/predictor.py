@@ -13,9 +13,9 @@ import numpy as np
 
 from mien.compat.names import OldMethods
 from mien.errors import InputError, ModelError, quoted
-from mien.inputs import name_of
+from mien.inputs import name_of, refuse_single
 from mien.labels import LabelSpace, get_space, groups
-from mien.modality.batches import Item, Outputs, gathered, guarded, why_unread
+from mien.modality.batches import Item, Outputs, check_batch_size, gathered, guarded, why_unread
 from mien.modality.explain import Occlusion, explain_items
 from mien.modality.registry import get_modality, modality_names
 from mien.model import NETWORK, Manifest, preprocess_settings, read_model
@@ -35,8 +35,11 @@ def load(model: str | os.PathLike[str], *, threads: int | None = None, digest: s
         digest: that the model must have, "sha256:…", as ``mien models verify`` prints it; any if not given.
 
     Raises:
-        ModelError: no such model, its folder is damaged, or its network holds what none of mien's does.
+        ModelError: no such model, its folder is damaged, or its network holds what none of mien's does; or *threads* is
+            not above 0.
     """
+    if threads is not None and threads < 1:
+        raise ModelError(f"threads must be above 0, not {threads}")
     folder, manifest, files = read_model(model, digest)
     try:
         modality = get_modality(manifest.modality)
@@ -193,9 +196,14 @@ class Predictor(OldMethods):
             inputs: read as they are wanted.
             batch_size: samples computed at once.
             options: as the model's modality has them; see its class.
+
+        Raises:
+            InputError: *inputs* is a single one, or *batch_size* is not above 0.
         """
         prepare_with: Callable[..., Item] = self.prepare
         inspect.signature(prepare_with).bind(None, **options)  # a TypeError where there is no such option
+        refuse_single(inputs)
+        check_batch_size(batch_size)
 
         def prepare(item: Any) -> Item:
             try:
@@ -295,6 +303,8 @@ class Predictor(OldMethods):
 
     def _prepared(self, inputs: Sequence[Any], size: int, progress: Progress | None) -> Iterator[list[Any]]:
         """Samples of inputs that are one each, up to so many at a time."""
+        refuse_single(inputs)
+        check_batch_size(size)
         done = 0
         for chunk in in_chunks(inputs, size):
             samples: list[Any] = []

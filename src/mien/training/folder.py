@@ -19,7 +19,6 @@ from mien.files import Held, atomic_write, translate_os_errors
 from mien.training.settings import Recipe
 
 CONFIG = "config.yaml"
-_PACKAGES = ("mien", "numpy", "onnxruntime", "tokenizers")
 
 
 def next_folder(name: str) -> Path:

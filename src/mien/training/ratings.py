@@ -64,10 +64,6 @@ class Ratings:
                 wanted[:, place] = (2 * part.ratings[name] - low - high) / (high - low)
         return wanted
 
-    def to_values(self, outputs: np.ndarray) -> np.ndarray:
-        """What a network gives, (n, ratings), in the units of the scales and within them."""
-        return np.asarray(np.clip(outputs, -1, 1) * self.halves + self.middles, np.float32)
-
 
 def correlations(wanted: np.ndarray, given: np.ndarray) -> list[float]:
     """Pearson's r of each rating, (n, ratings) against (n, ratings), over the samples where it is known (not NaN).

@@ -324,7 +324,7 @@ def test_a_stopped_folder_is_gone_on_with(
         (
             ["clip.mp4", "--model", "VIDEO", "--out", "o.png"],
             1,
-            "the ending says the format; there are: .jsonl, .csv, .tsv, .parquet, .html, .json, .mp4",
+            "the ending says the format; there are: .jsonl, .csv, .tsv, .xlsx, .parquet, .html, .json, .mp4",
         ),
         (["clip.mp4", "--model", "VIDEO", "--labels", "emotic26"], 1, "--labels emotic26: there is no map"),
         (["clip.mp4", "--fps", "2", "--frames", "3"], 2, "--fps or --frames; take one of them"),

@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple, Protocol, cast
 
-KINDS = ("pictures", "clips", "tables", "pickles", "recipes", "models", "requests", "texts", "arguments")
+KINDS = ("pictures", "clips", "tables", "pickles", "recipes", "models", "requests", "texts", "arguments", "chats")
 
 
 class Case(NamedTuple):

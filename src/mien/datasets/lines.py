@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from mien.errors import DataError, quoted
 from mien.inputs import table_suffix, zipped
@@ -58,8 +58,19 @@ def _open_zip(path: Path) -> Iterator[Any]:
         if len(chosen) != 1:
             held = f"holds {len(chosen):,} files ({shown(chosen)})" if chosen else "holds no file"
             raise DataError(f"{path} {held}; a zip with one is read: unpack it, and name one")
-        with archive.open(chosen[0]) as file:
+        with open_member(archive, chosen[0], path) as file:
             yield file
+
+
+def open_member(archive: zipfile.ZipFile, name: str, path: Path) -> IO[bytes]:
+    """A file in a zip; it gives no more bytes than the list of files states.
+
+    Raises:
+        DataError: it is packed by what unpacks a block to any size at once.
+    """
+    if archive.getinfo(name).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(f"{path}/{name} is packed in a way that is not read: pack it anew, as zip usually does")
+    return archive.open(name)
 
 
 PACKED: dict[str, Callable[[Path], Any]] = {

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from mien.datasets.lines import allowed_size, blocks, decoded_lines, gathered, open_binary, stream_blocks
+from mien.datasets.lines import allowed_size, blocks, decoded_lines, gathered, open_binary, open_member, stream_blocks
 from mien.errors import DataError
 
 FILES_LIMIT = 100_000  # of a zip or folder
@@ -65,9 +65,7 @@ class Document:
                 yield from blocks(file, self.path)
             return
         try:
-            if self.archive.getinfo(self.member).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise DataError(f"{self.name} is packed in a way that is not read: pack it anew, as zip usually does")
-            with self.archive.open(self.member) as stream:  # which gives no more than the list of files states
+            with open_member(self.archive, self.member, self.path) as stream:
                 yield from gathered(stream_blocks(stream))  # type: ignore[arg-type]
         except DataError:
             raise

@@ -225,6 +225,12 @@ def test_an_input_is_never_written_over(tmp_path: Path) -> None:
     table.write_text("text\nhi\n")
     with pytest.raises(InputError, match=r"r\.csv is an input, which would be lost"):
         check_target(tmp_path / "r.html", [str(table)])
+    table.write_text("my own table\n")
+    with pytest.raises(InputError, match=r"r\.csv is there and is of no report; it would be lost"):
+        check_target(tmp_path / "r.html")
+    table.unlink()
+    many(60).write(tmp_path / "r.html")
+    assert many(60).write(tmp_path / "r.html"), "a report takes the place of an older one"
     for name, why in (("r.pdf", "a report is a page"), ("no/r.html", "does not exist")):
         with pytest.raises(MienError, match=why):
             check_target(tmp_path / name)

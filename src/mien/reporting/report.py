@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class Report:
             ".xlsx": lambda path: write_sheets(path, self.figures),
         }
         written = [page.with_suffix(ending) for ending in ENDINGS]
-        for path in written:
+        for path in (*written[1:], page):  # the page last: by the document it is known as one of a report
             with atomic_write(path) as scratch:
                 writers[path.suffix](scratch)
         return written
@@ -86,7 +87,7 @@ def check_target(target: Path, inputs: Iterable[str] = ()) -> Path:
 
     Raises:
         MienError: not .html, no such folder, or a folder of that name.
-        InputError: one of the files is an input, which would be lost.
+        InputError: one of the files is an input, or is there and is of no report; it would be lost.
     """
     from mien.inputs import exists
 
@@ -94,12 +95,26 @@ def check_target(target: Path, inputs: Iterable[str] = ()) -> Path:
         raise MienError(f"{target}: a report is a page, FILE.html; .json, .csv and .xlsx are written beside it")
     if not target.parent.is_dir():
         raise MienError(f"{target}: the folder {target.parent} does not exist")
+    if not os.access(target.parent, os.W_OK):
+        raise MienError(f"{target}: the folder {target.parent} cannot be written to")
     for path in (target.with_suffix(ending) for ending in ENDINGS):
         if path.is_dir():
             raise MienError(f"{path} is a folder; a file is meant")
         if any(exists(item) and path.exists() and path.samefile(item) for item in inputs):
             raise InputError(f"{path} is an input, which would be lost: name another page with --out")
+        if path.is_file() and not _is_of_report(path):
+            raise InputError(f"{path} is there and is of no report; it would be lost: name another page with --out")
     return target
+
+
+def _is_of_report(path: Path) -> bool:
+    """Whether a file is one that reports write; the page and the workbook are known by the document beside them."""
+    if path.suffix in (".html", ".xlsx"):
+        path = path.with_suffix(".json")
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(1000).startswith(",".join(COLUMNS) if path.suffix == ".csv" else '{\n "mien": "')
 
 
 def make_report(

@@ -24,10 +24,11 @@ export class OverTime {
     this.readOut = el("p", { class: "read-out soft", "aria-live": "off" });
     this.key = el("ul", { class: "key-of soft" });
     const { names } = over;
-    const step = Number.parseInt(over.step, 10) ? `${over.step}` : WORDS[over.step];
+    const seconds = Number.parseInt(over.step, 10);
+    const step = seconds ? `${seconds} second${seconds === 1 ? "" : "s"}` : `one ${WORDS[over.step]}`;
     const ticks = [...new Set([0, 0.25, 0.5, 0.75, 1].map((part) => names[Math.round(part * (names.length - 1))]))];
     this.element = el("div", { class: "card stack" },
-      el("div", { class: "pick" }, this.what.label, ...(this.sources.size > 1 ? [this.who.label] : []), el("span", { class: "soft" }, `each column is one ${step}`)),
+      el("div", { class: "pick" }, this.what.label, ...(this.sources.size > 1 ? [this.who.label] : []), el("span", { class: "soft" }, `each column is ${step}`)),
       el("div", { class: "chart" }, this.image, el("div", { class: "ticks soft" }, ...ticks.map((name) => el("span", {}, name.replace("T", " "))))),
       this.readOut, this.key);
     this.image.addEventListener("pointermove", (event) => this.#point(event));

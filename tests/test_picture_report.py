@@ -355,6 +355,29 @@ def test_equal_parts_are_one_block() -> None:
     assert (words.parameters, head.parameters) == (400, 35)
 
 
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_small_network_is_drawn_layer_by_layer(members: int) -> None:
+    """Of the GRU: embedding, GRU, dropout, ReLU, and the softmax that makes probabilities of it."""
+    parts = [
+        ("embedding", "Embedding", (9, 4), 40), ("forwards", "GRU", (9, 3), 60), ("backwards", "GRU", (9, 3), 60),
+        ("head.0", "Dropout", (6,), 0), ("head.1", "Linear", (5,), 30), ("head.2", "ReLU", (5,), 0),
+        ("head.3", "Linear", (7,), 35),
+    ]  # fmt: skip
+    rows = [
+        row(f"members.{member}.{name}", kind, *output, parameters=count)
+        for member in range(members)
+        for name, kind, output, count in parts
+    ]
+    found = sheets.blocks(rows)
+    assert [block.title for block in found] == ["Embedding", "GRU", "Dropout", "Linear", "ReLU", "Linear"]
+    assert [block.times for block in found] == [members, 2 * members, *[members] * 4]
+    assert [block.types for block in found][:2] == ["embedding", "forwards – backwards"]
+    assert [block.parameters for block in found] == [members * count for count in (40, 120, 0, 30, 0, 35)]
+    for space, last in ((SPACE, "Softmax"), (SPACE.as_multilabel(True), "Sigmoid")):
+        texts = [text.get_text() for text in sheets.layout(rows, space).axes[0].texts]
+        assert [text for text in texts if text in ("GRU", "ReLU", last)] == ["GRU", "ReLU", last]
+
+
 def test_however_many_layers_the_picture_stays_readable() -> None:
     rows = [row(f"part{at}.conv", "Conv2d", 3 + at % 2, parameters=at) for at in range(200)]
     found = sheets.blocks(rows)

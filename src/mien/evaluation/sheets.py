@@ -153,9 +153,20 @@ class Block:
 
 
 def blocks(layout: Sequence[dict[str, Any]]) -> list[Block]:
-    """Group layers by the part of the network they belong to, else by equal output; equal parts become one block."""
+    """Group layers by the part of the network they belong to, else by equal output; equal parts become one block.
+
+    Where all of a small network is a part, or several that stand side by side, a layer is a block.
+    """
     parts = [list(rows) for _, rows in groupby(layout, _part)]
     found = [[list(rows) for rows in same] for same in _runs(parts, lambda rows: (_types(rows), _shape(rows[-1])))]
+    if len(found) == 1 and (match := _PART.match(parts[0][0]["name"])) and len(parts[0]) <= FEW:
+        before = len(match[0])
+        layers = [[{**row, "name": row["name"][before:]}] for row in parts[0]]
+        single = [_block_of(same) for same in _runs(layers, lambda rows: (_types(rows), _shape(rows[-1])))]
+        return [
+            Block(one.types, one.title, one.times * len(parts), one.output, one.parameters * len(parts))
+            for one in single
+        ]
     if len(found) > FEW:
         found = [list(chain.from_iterable(same)) for same in _runs(found, lambda group: _shape(group[-1][-1]))]
     if len(found) > MOST:
@@ -217,6 +228,9 @@ def _shape(row: dict[str, Any]) -> str:
 def layout(rows: list[dict[str, Any]], space: LabelSpace) -> Figure:
     """A network's layers from top to bottom, alike ones put together, with the shape of what comes out of each."""
     flow = blocks(rows)
+    if len(space) and flow:
+        last = "sigmoid" if space.multilabel else "softmax"
+        flow.append(Block(last.title(), "labels", 1, str(len(space)), 0))
     step, high = 0.74, 0.54  # from block to block, and of one
     figure = new_figure(9.6, step * len(flow) + 0.85)
     axes = figure.subplots()
@@ -259,7 +273,7 @@ def _block(axes: Axes, block: Block, y: float, high: float) -> None:
 
 
 def _color(block: Block) -> str:
-    return next((color for kind, color in _KINDS if kind in block.types), "#8a93a3")
+    return next((color for kind, color in _KINDS if kind in f"{block.title} {block.types}"), "#8a93a3")
 
 
 def _shortened(text: str, most: int) -> str:

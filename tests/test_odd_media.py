@@ -94,6 +94,16 @@ def test_sound_with_a_cover_is_no_clip(tmp_path: Path) -> None:
         ClipReader(with_cover(tmp_path / "song.mp4", "aac"))
 
 
+@pytest.mark.parametrize("ending", ["gif", "webp"])
+def test_the_last_frame_of_an_animation_counts_with_its_own_time(ending: str, tmp_path: Path) -> None:
+    first, *rest = [Image.new("RGB", (32, 24), (shade,) * 3) for shade in (10, 130, 250)]
+    path = tmp_path / f"a.{ending}"
+    first.save(path, save_all=True, append_images=rest, duration=[100, 100, 2000])
+    with ClipReader(path) as clip:
+        assert [frame.time for frame in clip] == pytest.approx([0, 0.1, 0.2])
+        assert clip.info.duration == pytest.approx(2.2)
+
+
 def test_a_webp_whose_frames_state_no_time_takes_that_of_browsers(tmp_path: Path) -> None:
     first, *rest = [Image.new("RGB", (32, 24), (shade,) * 3) for shade in (10, 90, 170, 250)]
     path = tmp_path / "a.webp"

@@ -76,7 +76,8 @@ class _Scan:
 
     times: list[float]
     cut: bool
-    even: bool  # the container states a rate, and no times of frames
+    even: bool = False  # the container states a rate, and no times of frames
+    last: float = 0.0  # seconds for which the last frame is shown; 0 where that is not stated
 
 
 class ClipReader:
@@ -155,7 +156,8 @@ class ClipReader:
         times = self._scan.times
         span = times[-1] - times[0]
         width, height = (self._height, self._width) if self._turn in (90, 270) else (self._width, self._height)
-        return ClipInfo(width, height, span + self._step, (len(times) - 1) / span if span else 0.0, len(times))
+        length = span + (self._scan.last or self._step)
+        return ClipInfo(width, height, length, (len(times) - 1) / span if span else 0.0, len(times))
 
     @cached_property
     def _step(self) -> float:
@@ -203,10 +205,10 @@ class ClipReader:
         if len(data) > most:
             raise InputError(f"{self.path} is too large for frames of at most {self._limit} pixels")
         check_size(*webp_size(data), self._limit, str(self.path))
-        times, cut = frame_times(data)
+        (*times, end), cut = frame_times(data)
         if len(times) < 2:
             raise InputError(f"{self.path} is a picture, not a clip")
-        self._scan = _Scan(times, cut, False)
+        self._scan = _Scan(times, cut, last=end - times[-1])
         return self._decode_webp(data)
 
     def _decode_webp(self, data: bytes) -> Iterator[WebpFrame]:
@@ -363,7 +365,7 @@ def _scan(file: BinaryIO, kind: str, path: Path) -> _Scan:
         times = [times[0] + step * place for place in range(len(times))]
     short = missing > _MISSING and (kind == "matroska" or (kind == "mp4" and few))
     cut = short or bool(packet and packet.is_corrupt) or not is_complete(kind, file)
-    return _Scan(times, cut, kind == "avi")
+    return _Scan(times, cut, kind == "avi", end - times[-1] if kind == "gif" else 0.0)
 
 
 def as_rgb(frame: av.VideoFrame, width: int, height: int, turn: int, name: str) -> np.ndarray:

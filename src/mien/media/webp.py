@@ -34,7 +34,10 @@ def webp_size(data: bytes) -> tuple[int, int]:
 
 
 def frame_times(data: bytes) -> tuple[list[float], bool]:
-    """When each frame is shown, in seconds; and whether the file ends before it should. No frame is decoded."""
+    """When each frame is shown, in seconds, and when the last one ends; and whether the file is cut off.
+
+    No frame is decoded.
+    """
     times, shown, place = list[float](), 0, _HEAD
     end = 8 + int.from_bytes(data[4:8], "little")
     while place + 8 <= min(end, len(data)):
@@ -44,7 +47,7 @@ def frame_times(data: bytes) -> tuple[list[float], bool]:
             stated = int.from_bytes(data[place + 20 : place + 23], "little")
             shown += stated if stated > _INSTANT else _USUAL
         place += 8 + length + length % 2
-    return times, len(data) < end
+    return [*times, shown / 1000], len(data) < end
 
 
 def frames(data: bytes, times: list[float]) -> Iterator[WebpFrame]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.errors import MienError
+from mien.files import atomic_write
 from mien.labels import emotion
 from mien.media.clips import ClipReader, Frame
 from mien.media.encode import write_clip
@@ -35,17 +35,11 @@ def write_marked(target: Path, result: Result, step: Callable[[float], object] =
         InputError: the clip cannot be read.
         MienError: the file cannot be written.
     """
-    scratch = target.with_name(f"{target.stem}.tmp.mp4")
-    try:
-        with open_clip(result.input, rate=rate_of(result.to_dict(timeline=False))) as clip:
-            least, most = _RATES
-            rate = clip.info.rate if least <= (clip.info.rate or 0) <= most else 25.0
-            write_clip(scratch, _at_rate(clip, rate, result, step), rate, target)
-        scratch.replace(target)
-    except OSError as error:
-        raise MienError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        scratch.unlink(missing_ok=True)
+    own = rate_of(result.to_dict(timeline=False))
+    with atomic_write(target) as scratch, open_clip(result.input, rate=own) as clip:
+        least, most = _RATES
+        rate = clip.info.rate if least <= (clip.info.rate or 0) <= most else 25.0
+        write_clip(scratch, _at_rate(clip, rate, result, step), rate, target)
 
 
 def _at_rate(

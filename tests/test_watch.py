@@ -316,7 +316,7 @@ def test_memory_does_not_grow_with_time(model: str, monkeypatch: pytest.MonkeyPa
             gc.collect()
             counts.append(len(gc.get_objects()))
     assert len(counts) == 3
-    assert max(counts) - min(counts) < 1500
+    assert max(counts) - min(counts) < 200, counts
 
 
 def test_seconds_and_gaps() -> None:

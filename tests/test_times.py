@@ -102,6 +102,10 @@ def test_a_survey_counts_groups_and_refuses_what_is_no_group() -> None:
     survey = Survey(["a"], "d").run(rows)
     assert survey.groups == {"a": {"x": 2, "y": 1, "(none)": 1}}
     assert survey.period_of(rows[2]) == "2024-01-03T00"
+    german = Survey(over="d").run({"d": f"{day}.05.2024 21:05"} for day in (13, 14))
+    assert [german.shown("d", "03.05.2024"), german.shown("d", "soon"), german.shown("a", "1.5.2024")] == [
+        "2024-05-03", "soon", "1.5.2024",
+    ]  # fmt: skip
     with pytest.raises(InputError, match="--by a: a has more than 10,000 different values in 10,001 rows"):
         Survey(["a"]).run({"a": number} for number in range(10_001))
     with pytest.raises(InputError, match="--over d: 1 of its 3 filled cells are dates, and 'soon' is none"):

@@ -195,7 +195,7 @@ class Reporter:
 
         def cells() -> dict[str, Any]:
             shown = (name for name in (*self.survey.by, self.survey.over) if name and name in columns)
-            return {name: cut(str(columns[name]), 80) for name in shown if columns[name] is not None}
+            return {name: self.survey.shown(name, columns[name]) for name in shown if columns[name] is not None}
 
         def example() -> Example:
             scores = tuple(item.scores.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from mien.datasets.times import Time, TimeColumn, is_empty
@@ -126,6 +127,13 @@ class Survey:
         if (name := self._period_names.get(start)) is None:
             name = self._period_names[start] = self.periods.name(start)
         return name
+
+    def shown(self, column: str, cell: Any) -> str:
+        """A cell as a page shows it: a date as it was read, in the form that sorts."""
+        time = self.times.read(cell) if self.times and column == self.over else None
+        if not isinstance(time, datetime):
+            return cut(str(cell), 80)
+        return time.isoformat(" ", "minutes").removesuffix(" 00:00")
 
     @property
     def period_names(self) -> list[str]:

@@ -207,7 +207,7 @@ def test_a_key_is_asked_for_and_used(browser: Browser, locked: Server, page_fold
         expect(page.get_by_role("heading", name="No model here reads clips.")).to_be_visible()
         page.locator("#tab-scene").click()
         page.locator("#panel-scene input[type=file]").set_input_files(page_folder / "light.png")
-        expect(page.locator("#panel-scene .summary")).to_have_text("Pleasant and stirred")
+        expect(page.locator("#panel-scene .summary")).to_have_text("Pleasant and excited")
         expect(page.locator("#panel-scene .dot")).to_have_count(1)
         expect(page.locator("#panel-scene mien-bars")).to_have_count(0)
 

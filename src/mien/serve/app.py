@@ -36,6 +36,8 @@ from mien.serve.settings import ServeSettings
 T = TypeVar("T")
 
 _PAGE = Path(__file__).parent / "page"
+_ASSETS = Path(__file__).parents[1] / "assets"
+_SAMPLES = ("people.png", "moods.mp4")
 _TEMPLATE = "static.html"  # of pages that mien writes
 _FEW = 8  # predictions that are written out at once; more are in a thread
 _SOON = 0.25  # seconds within which most answers are there, so that it is not worth to watch for the client to leave
@@ -242,6 +244,8 @@ def _add_page(app: FastAPI, origins: Sequence[str]) -> None:
     async def send_file(_: Request, path: Path) -> Response:
         return FileResponse(path, media_type=_TYPES.get(path.suffix), headers=headers)
 
+    for name in _SAMPLES:
+        app.add_route(f"/samples/{name}", partial(send_file, path=_ASSETS / name))
     for path in sorted(_PAGE.rglob("*")):
         if path.is_file() and path.name != _TEMPLATE:
             name = path.relative_to(_PAGE).as_posix()

@@ -14,7 +14,7 @@ style.replaceSync(`
   :host([hidden]) { display: none; }
   ul { position: relative; list-style: none; margin: 0; padding: 0; height: calc(var(--rows, 0) * var(--mien-row, 2.1rem)); }
   li { position: absolute; inset: 0 0 auto; height: var(--mien-row, 2.1rem); display: grid; align-items: center;
-    grid-template-columns: 1.9em clamp(4.4em, 32%, 7.6em) 1fr 2.9em; column-gap: 0.35em;
+    grid-template-columns: 1.9em min(var(--name, 7.6em), 52%) 1fr 2.9em; column-gap: 0.35em;
     transform: translateY(calc(var(--rank) * 100%)); transition: transform 0.5s cubic-bezier(0.2, 0.9, 0.25, 1), opacity 0.35s; }
   li.out { opacity: 0; visibility: hidden; transition: transform 0.5s, opacity 0.2s, visibility 0s 0.2s; }
   .emoji { font-size: 1.3em; line-height: 1; }
@@ -44,6 +44,8 @@ export class MienBars extends HTMLElement {
   set palette(labels) {
     this.#palette = labels;
     this.#rows = new Map(labels.map((label) => [label.name, row(label)]));
+    const longest = Math.max(0, ...labels.map(({ name }) => name.length));
+    this.#list.style.setProperty("--name", `${Math.min(9.2, Math.max(4.4, 0.6 * longest + 0.4)).toFixed(1)}em`); // no label is cut
     this.#list.replaceChildren(...this.#rows.values());
     this.#show();
   }

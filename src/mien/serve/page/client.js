@@ -67,7 +67,8 @@ export class Mien {
    * Results of texts, in their order.
    *
    * @param {string[]} inputs
-   * @param {{model?: string, labels?: string, signal?: AbortSignal}} [options]
+   * @param {{model?: string, labels?: string, explain?: boolean, signal?: AbortSignal}} [options] `explain`: items say which
+   *   words it was
    */
   async text(inputs, { signal, ...options } = {}) {
     const body = JSON.stringify({ inputs, ...given(options) });
@@ -79,7 +80,7 @@ export class Mien {
    *
    * @param {"face" | "video" | "scene"} kind
    * @param {(File | Blob)[]} files
-   * @param {{model?: string, labels?: string, signal?: AbortSignal, onSent?: (share: number) => void}} [options] in
+   * @param {{model?: string, labels?: string, explain?: boolean, signal?: AbortSignal, onSent?: (share: number) => void}} [options] in
    *   browsers `onSent` is told how much is sent, 0 to 1; 1 comes last
    */
   async files(kind, files, { signal, onSent, ...options } = {}) {

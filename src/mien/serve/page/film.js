@@ -2,6 +2,7 @@
 
 import { clock, el, percent, ranked } from "./dom.js";
 import { colorOf, PersonCard } from "./people.js";
+import { ratingWords } from "./plane.js";
 import { Stage } from "./stage.js";
 import { drawAreas, drawLine, momentAt } from "./timeline.js";
 
@@ -34,6 +35,7 @@ export class ClipResult {
 
   clear() {
     this.state = null;
+    this.marked = [];
     this.overTime.hidden = true;
     this.stage.clear();
     this.people.replaceChildren();
@@ -94,7 +96,7 @@ export class ClipResult {
       }
     }
     for (const { name: rating, low, high } of scales.filter((scale) => scale.name in (person.ratings ?? {}))) {
-      lanes.push(line(`${rating}, ${person.ratings[rating].toFixed(1)} of ${low} to ${high} in all`, RATED,
+      lanes.push(line(`${ratingWords(rating)}, ${person.ratings[rating].toFixed(1)} of ${low} to ${high} in all`, RATED,
         ({ time, ratings }) => ({ time, value: (ratings[rating] - low) / (high - low) })));
     }
     return lanes;
@@ -137,6 +139,7 @@ export class ClipResult {
       if (visible && steady) card.cutNow(this.media, box, clip.width * shrunk, clip.height * shrunk, time);
     }
     this.stage.show(boxes, clip.width, clip.height);
+    this.marked = boxes;
     this.scrubbed.style.setProperty("--at", end ? time / end : 0);
     this.time.textContent = `${clock(time)} / ${clock(end)}`;
     this.scrub.setAttribute("aria-valuetext", `${clock(time)}, ${now.join(", ") || "nobody in sight"}`);

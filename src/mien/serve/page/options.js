@@ -1,6 +1,9 @@
 /** Which model answers, and in which labels; and what stands under each view: its model, its card, how to ask oneself. */
 
 import { el } from "./dom.js";
+import { ratingWords } from "./plane.js";
+
+const NAMES = { goemotions: "GoEmotions", ekman: "Ekman", carer: "CARER", fer: "FER2013", ferplus: "FER+, votes", emotic: "EMOTIC", ravdess: "RAVDESS", plutchik: "Plutchik" };
 
 export class Options {
   /**
@@ -53,13 +56,13 @@ export class Options {
     const { spaces: names, labels, ratings, megabytes, name } = this.info;
     this.space.replaceChildren(...names.map((space, place) => el("option", { value: place ? space : "" }, worded(space))));
     spaces.hidden = names.length < 2;
-    const parts = [labels.length && `${labels.length} labels`, ratings.length && ratings.map((r) => r.name).join(", ")];
+    const parts = [labels.length && `${labels.length} emotions`, ratings.length && ratings.map((r) => ratingWords(r.name)).join(", ")];
     this.facts.textContent = `Read by ${name}: ${parts.filter(Boolean).join(", ")}, ${megabytes} MB –`;
   }
 }
 
-/** "ekman7" → "7 emotions (ekman7)": spaces are named by how many there are. */
+/** "ekman7" → "7 emotions (Ekman)": spaces are named by how many labels there are, and by whose they are. */
 function worded(space) {
-  const count = /\d+$/.exec(space);
-  return count ? `${count[0]} emotions (${space})` : space;
+  const [, name, count] = /^(.*?)(\d+)$/.exec(space) ?? [];
+  return count ? `${count} emotions (${NAMES[name] ?? name})` : space[0].toUpperCase() + space.slice(1);
 }

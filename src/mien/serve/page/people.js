@@ -62,18 +62,3 @@ export function colorOf(palette, label) {
 export function inWords(items) {
   return items.map((item) => `${item.label} ${percent(item.score)}`).join(", ");
 }
-
-/** A link that saves a result. */
-export function saveLink() {
-  const link = el("a", { class: "quiet save", hidden: true }, "Save as JSON");
-  return {
-    element: link,
-    offer(result) {
-      URL.revokeObjectURL(link.href);
-      link.hidden = !result;
-      if (!result) return;
-      link.href = URL.createObjectURL(new Blob([JSON.stringify(result, null, 2)], { type: "application/json" }));
-      link.download = `${result.input.replace(/\.\w+$/, "")}.json`;
-    },
-  };
-}

@@ -38,6 +38,7 @@ export class PictureResult {
         on: place === on,
       })), width, height);
     if (visible) draw();
+    this.stage.heat(visible ? items : [], width, height);
     const name = `${unit[0].toUpperCase()}${unit.slice(1)}`;
     this.people.replaceChildren(...items.map((item, place) => {
       const title = !item.box ? "" : boxed.length > 1 ? `${name} ${place + 1}` : name;

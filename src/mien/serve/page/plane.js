@@ -4,9 +4,9 @@ import { el, svg } from "./dom.js";
 
 const WORDS = [
   { text: "tense", x: 18, y: 16 },
-  { text: "excited", x: 82, y: 16 },
+  { text: "joyful", x: 82, y: 16 },
   { text: "gloomy", x: 18, y: 87 },
-  { text: "calm", x: 82, y: 87 },
+  { text: "serene", x: 82, y: 87 },
 ];
 
 export class Plane {
@@ -35,10 +35,10 @@ export class Plane {
   show(points) {
     const on = points.find((point) => point.on);
     const said = [...this.scales.values()].filter(({ name }) => on && name in on.ratings)
-      .map(({ name, low, high }) => `${name} ${on.ratings[name].toFixed(1)} (${low} to ${high})`);
+      .map(({ name, low, high }) => `${ratingWords(name)} ${on.ratings[name].toFixed(1)} (${low} to ${high})`);
     this.words.textContent = said.join(" · ");
     if (this.axes) {
-      this.element.firstChild.setAttribute("aria-label", `Plane of valence and arousal: ${said.join(", ")}`);
+      this.element.firstChild.setAttribute("aria-label", `Plane from unpleasant to pleasant and from calm to excited: ${said.join(", ")}`);
       while (this.dots.children.length > points.length) this.dots.lastChild.remove();
       points.forEach((point, place) => this.#dot(point, place));
     }
@@ -55,9 +55,16 @@ export class Plane {
   }
 }
 
+const ENDS = { valence: "unpleasant – pleasant", arousal: "calm – excited", dominance: "powerless – in control" };
+
+/** A rating as people call it: "calm – excited" for arousal. */
+export function ratingWords(name) {
+  return ENDS[name] ?? name;
+}
+
 /** "Pleasant and calm": the two ratings in words; "" without them. */
 export function planeWords(ratings, scales) {
-  const words = { valence: ["unpleasant", "neither pleasant nor unpleasant", "pleasant"], arousal: ["still", "", "stirred"] };
+  const words = { valence: ["unpleasant", "neither pleasant nor unpleasant", "pleasant"], arousal: ["calm", "", "excited"] };
   const found = Object.entries(words).map(([name, [low, middle, high]]) => {
     const scale = scales.find((one) => one.name === name);
     if (!scale || !(name in ratings)) return "";
@@ -68,7 +75,7 @@ export function planeWords(ratings, scales) {
   return text && `${text[0].toUpperCase()}${text.slice(1)}`;
 }
 
-/** From unpleasant to pleasant, from still to stirred: the colour of a place on the plane. */
+/** From unpleasant to pleasant, from calm to excited: the colour of a place on the plane. */
 export function planeColor(ratings, scales) {
   const of = (name) => scales.find((scale) => scale.name === name);
   if (!of("valence") || !of("arousal")) return null;
@@ -86,7 +93,7 @@ function meter(rating, value) {
   const fill = el("span", { class: "meter-at" });
   fill.style.setProperty("--at", value === undefined ? 0 : share(rating, value));
   const number = value === undefined ? "–" : value.toFixed(1);
-  return [el("dt", {}, rating.name), el("dd", {}, el("span", { class: "meter", "aria-hidden": "true" }, fill), el("span", {}, number))];
+  return [el("dt", {}, ratingWords(rating.name)), el("dd", {}, el("span", { class: "meter", "aria-hidden": "true" }, fill), el("span", {}, number))];
 }
 
 function ground() {
@@ -95,8 +102,8 @@ function ground() {
   const names = [
     svg("text", { x: 96, y: 48, class: "end right" }, "pleasant →"),
     svg("text", { x: 4, y: 48, class: "end" }, "← unpleasant"),
-    svg("text", { x: 51.5, y: 7, class: "end" }, "↑ stirred"),
-    svg("text", { x: 51.5, y: 96, class: "end" }, "↓ still"),
+    svg("text", { x: 51.5, y: 7, class: "end" }, "↑ excited"),
+    svg("text", { x: 51.5, y: 96, class: "end" }, "↓ calm"),
   ];
   return svg("svg", { viewBox: "0 0 100 100", "aria-hidden": "true" }, ...lines, ...words, ...names);
 }

@@ -1,6 +1,7 @@
 /** A picture, a clip or a camera with boxes over it. */
 
 import { el } from "./dom.js";
+import { heatLayer } from "./explained.js";
 
 const TAG = 34; // pixels that a tag needs
 
@@ -45,8 +46,16 @@ export class Stage {
     }
   }
 
+  /** Lays the heat of explained faces over the media; nothing where none is. */
+  heat(items, width, height) {
+    this.layer?.remove();
+    this.layer = heatLayer(items, width, height);
+    if (this.layer) this.boxes.before(this.layer);
+  }
+
   clear() {
     this.show([], 1, 1);
+    this.heat([], 1, 1);
   }
 
   #make(key) {

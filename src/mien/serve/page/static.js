@@ -2,6 +2,7 @@
 
 import { clock, el, percent, ranked } from "./dom.js";
 import { ClipResult } from "./film.js";
+import { coloredWords } from "./explained.js";
 import { colorOf } from "./people.js";
 import { PictureResult } from "./picture.js";
 import "./bars.js";
@@ -53,7 +54,8 @@ function textCard(result) {
     const bars = el("mien-bars", { palette: palette.filter(({ name }) => name in item.scores) });
     bars.setAttribute("shown", "3");
     bars.prediction = item;
-    return el("section", {}, el("h3", { class: "soft" }, title), bars);
+    const why = item.explanation ? [coloredWords(result.input, item.explanation, colorOf(palette, item.label))] : [];
+    return el("section", {}, el("h3", { class: "soft" }, title), ...why, bars);
   }))];
 }
 

@@ -6,7 +6,9 @@ import { dropZone } from "../drop.js";
 import { Notice } from "../notice.js";
 import { Options } from "../options.js";
 import { ClipResult } from "../film.js";
-import { inWords, saveLink } from "../people.js";
+import { inWords } from "../people.js";
+import { sampleButtons, SAMPLES } from "../samples.js";
+import { drawn, Save } from "../save.js";
 import { Wait } from "../wait.js";
 
 export function start(panel, page) {
@@ -14,9 +16,10 @@ export function start(panel, page) {
   const film = el("video", { playsInline: true, preload: "auto", disablePictureInPicture: true, "aria-label": "The clip" });
   const play = el("button", { class: "strong play", type: "button" }, "Play");
   const summary = el("p", { class: "summary" });
-  const save = saveLink();
+  const save = new Save({ picture: () => plays && clip.state && drawn(film, film.videoWidth, film.videoHeight, boxesNow()) });
+  const bar = el("progress", { class: "bar", hidden: true, "aria-label": "How far the clip is read" });
   const clip = new ClipResult(film, {
-    above: [el("div", { class: "line between" }, summary, save.element)], controls: [play], onSeek: seek,
+    above: [summary, bar, save.element], controls: [play], onSeek: seek,
   });
   const { stage, scrub, element: shown } = clip;
   shown.hidden = true;
@@ -32,7 +35,8 @@ export function start(panel, page) {
     hint: "Everyone in it is followed over time.",
     take: ([one]) => read(one),
   });
-  panel.append(el("h1", { class: "hidden" }, "Emotion in clips"), notice.element, zone, shown, options.element);
+  panel.append(el("h1", { class: "hidden" }, "Emotion in clips"), notice.element, zone,
+    sampleButtons(panel, SAMPLES.clips, (problem) => notice.tell(problem)), shown, options.element);
 
   function read(one) {
     file = one;
@@ -40,14 +44,15 @@ export function start(panel, page) {
       shown.hidden = false;
       shown.style.minHeight = `${shown.offsetHeight}px`; // nothing below moves while it is read anew
       clip.clear();
-      save.offer(null);
-      const wait = new Wait(summary, one.name || "the clip");
+      save.offer([]);
+      const wait = new Wait(summary, one.name || "the clip", bar, () => film.duration);
       page.say("Watching the clip…");
       try {
         const [[result], palette, playable] = await Promise.all([
           page.mien.files("video", [one], { ...options.chosen, signal, onSent: (share) => wait.sent(share) }),
           options.palette(), load(one),
         ]);
+        wait.end(true);
         show(result, palette, playable);
       } finally {
         wait.end();
@@ -57,6 +62,11 @@ export function start(panel, page) {
       shown.hidden = true;
       shown.style.minHeight = "";
     });
+  }
+
+  /** What is marked on the frame that is shown. */
+  function boxesNow() {
+    return clip.marked.map(({ box, label, color }) => ({ box, label, share: "", color }));
   }
 
   function load(one) {
@@ -85,7 +95,8 @@ export function start(panel, page) {
     page.say(people.length ? `${count}. ${inWords(result.items)}` : summary.textContent);
     const problems = [facts.problem, !plays && "this browser cannot play the clip, but its timeline is here"].filter(Boolean);
     if (problems.length) notice.tell(`${problems.join("; ")}.`.replace(/^./, (first) => first.toUpperCase()), true);
-    save.offer(result);
+    save.offer([result]);
+    save.picture.hidden = !plays;
     seek(0);
   }
 

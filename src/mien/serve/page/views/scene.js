@@ -3,10 +3,13 @@
 import { Asking } from "../asking.js";
 import { el, percent } from "../dom.js";
 import { dropZone } from "../drop.js";
+import { foldedTable, Gallery } from "../gallery.js";
 import { Notice } from "../notice.js";
 import { Options } from "../options.js";
-import { colorOf, saveLink } from "../people.js";
+import { colorOf } from "../people.js";
 import { Plane, planeColor, planeWords } from "../plane.js";
+import { sampleButtons, SAMPLES } from "../samples.js";
+import { drawn, Save } from "../save.js";
 import { Stage } from "../stage.js";
 
 const KEPT = 12; // pictures
@@ -15,15 +18,16 @@ export function start(panel, page) {
   const notice = new Notice();
   const image = el("img", { alt: "" });
   const stage = new Stage(image);
-  const thumbs = el("ul", { class: "thumbs", "aria-label": "Pictures so far" });
+  const gallery = new Gallery(choose);
+  const all = el("div");
   const kept = el("p", { class: "soft", hidden: true });
   const summary = el("p", { class: "summary" });
-  const save = saveLink();
+  const save = new Save({ picture: draw });
   const side = el("div", { class: "card" });
-  const shown = el("div", { class: "two", hidden: true }, el("div", { class: "stack" }, el("div", { class: "card flush" }, stage.element), thumbs, kept),
-    el("div", { class: "stack" }, el("div", { class: "line between" }, summary, save.element), side));
+  const shown = el("div", { class: "two", hidden: true }, el("div", { class: "stack" }, el("div", { class: "card flush" }, stage.element), gallery.element, kept, all),
+    el("div", { class: "stack" }, summary, side, save.element));
   const asking = new Asking(panel, notice);
-  let [pictures, plane, bars, palette] = [[], null, null, []];
+  let [pictures, plane, bars, palette, boxes] = [[], null, null, [], []];
   const options = new Options(page, ["scene"], {
     command: "curl SERVER/v1/scene -F file=@street.jpg",
     changed: () => pictures.length && read(pictures.splice(0).map((picture) => picture.file)),
@@ -35,7 +39,8 @@ export function start(panel, page) {
     hint: "A street, a room, a landscape: what mood is it in?",
     take: read,
   });
-  panel.append(el("h1", { class: "hidden" }, "The mood of a scene"), notice.element, zone, shown, options.element);
+  panel.append(el("h1", { class: "hidden" }, "The mood of a scene"), notice.element, zone,
+    sampleButtons(panel, SAMPLES.pictures, (problem) => notice.tell(problem)), shown, options.element);
 
   function read(files, given = files.length) {
     return asking.run(async (signal) => {
@@ -69,30 +74,28 @@ export function start(panel, page) {
     shown.hidden = false;
     image.src = url;
     image.alt = result.input;
+    save.picture.hidden = true;
     image.decode().then(() => {
-      const people = result.items.filter(({ box }) => box); // of models that read people in their surroundings
-      const boxes = people.map(({ box, emoji, label }, place) =>
-        ({ key: String(place), box, emoji, label: label ?? "", color: colorOf(palette, label) }));
+      save.picture.hidden = false;
+      boxes = result.items.filter(({ box }) => box).map(({ box, emoji, label }, place) => // of models that read people
+        ({ key: String(place), box, emoji, label: label ?? "", share: "", color: colorOf(palette, label) }));
       stage.show(boxes, image.naturalWidth, image.naturalHeight);
     }, () => notice.tell("This browser cannot show this kind of picture; the server could read it.", true));
-    thumbs.replaceChildren(...(pictures.length > 1 ? pictures.map((one) => thumb(one, one === picture)) : []));
+    gallery.show(pictures, picture);
+    all.replaceChildren(...(pictures.length > 1 ? [foldedTable(pictures.map((one) => one.result), "picture")] : []));
     plane?.show(pictures.map((one) => ({ ratings: one.result.items[0].ratings ?? {}, on: one === picture, picture: one.url })));
     if (bars) bars.prediction = item;
     const said = item.label ? item.labels.map((name) => `${name} ${percent(item.scores[name])}`).join(", ") : "";
     summary.textContent = item.label ? `${item.emoji} ${item.labels.join(", ")}` : planeWords(item.ratings ?? {}, options.info.ratings) || result.input;
     page.say([result.input, said, plane?.words.textContent].filter(Boolean).join(": "));
     page.mood(item.label ? colorOf(palette, item.label) : planeColor(item.ratings ?? {}, options.info.ratings));
-    save.offer(result);
+    save.offer(pictures.map((one) => one.result));
   }
 
-  function thumb(picture, on) {
-    const small = el("img", { src: picture.url, alt: picture.result.input });
-    const button = el("button", { type: "button", class: "thumb", "aria-pressed": String(on) }, small);
-    button.addEventListener("click", () => {
-      const place = pictures.indexOf(picture);
-      choose(picture);
-      thumbs.children[place]?.firstChild.focus();
-    });
-    return el("li", {}, button);
+  /** The picture with boxes, or with what it conveys in its corner. */
+  function draw() {
+    const [width, height] = [image.naturalWidth, image.naturalHeight];
+    const words = { box: [-9, -9, -9, -9], label: summary.textContent, share: "", color: "transparent" };
+    return drawn(image, width, height, boxes.length ? boxes : [words]);
   }
 }

@@ -1,11 +1,13 @@
 /** Text: emotions that move as one types, and sentence by sentence. */
 
-import { el } from "../dom.js";
+import { debounce, el } from "../dom.js";
+import { coloredWords } from "../explained.js";
 import { Options } from "../options.js";
 import "../widget.js";
 
 const FIRST =
   "I can't believe you drove all night just to be here. I was so scared I'd have to do this alone. Thank you, truly.";
+const EXPLAINED = 2000; // characters of a text whose words are explained
 const EXAMPLES = [
   "i feel so loved today",
   "Oh great, the train is late again. Third time this week!",
@@ -32,10 +34,16 @@ export function start(panel, page) {
     all.setAttribute("aria-pressed", String(on));
     reading.setAttribute("shown", on ? "99" : "8");
   });
+  const which = el("button", { class: "chip", type: "button", "aria-pressed": "true" }, "which words?");
+  which.addEventListener("click", () => {
+    which.setAttribute("aria-pressed", String(which.getAttribute("aria-pressed") !== "true"));
+    explain();
+  });
+  const because = el("div", { class: "card why", hidden: true });
   const write = el("div", { class: "card write" }, el("label", { for: "words", class: "soft" }, "Write anything in English"), words);
-  const read = el("div", { class: "card read" }, reading, el("div", { class: "line after" }, all));
+  const read = el("div", { class: "card read" }, reading, el("div", { class: "line after" }, which, all));
   const tries = el("div", { class: "line examples", role: "group", "aria-label": "Examples" }, ...examples);
-  const whole = el("div", { class: "two writing" }, write, read, el("div", { class: "stack" }, sentences, tries));
+  const whole = el("div", { class: "two writing" }, write, read, el("div", { class: "stack" }, because, sentences, tries));
   panel.append(el("h1", { class: "hidden" }, "Emotion in text"), whole, options.element);
 
   for (const example of examples) {
@@ -44,9 +52,31 @@ export function start(panel, page) {
       words.focus();
     });
   }
-  let asking = null;
+  let [asking, latest, explaining] = [null, null, null];
+  const explainSoon = debounce(explain, 300); // not at every letter: each word costs a reading
+
+  async function explain() {
+    explaining?.abort();
+    const item = latest?.result?.items[0];
+    const wanted = which.getAttribute("aria-pressed") === "true" && item?.label && latest.result.input.length <= EXPLAINED;
+    because.hidden = !wanted;
+    if (!wanted) return;
+    const { input } = latest.result;
+    explaining = new AbortController();
+    try {
+      const [result] = await page.mien.text([input], { ...options.chosen, explain: true, signal: explaining.signal });
+      const [told] = result.items;
+      because.replaceChildren(coloredWords(input, told.explanation, latest.palette.find(({ name }) => name === told.label)?.color));
+    } catch {
+      because.hidden = true; // whatever is wrong, the reading itself says it
+    }
+  }
+
   reading.addEventListener("mien-result", async ({ detail: { result, palette } }) => {
     const item = result?.items[0];
+    latest = { result, palette };
+    if (item) explainSoon();
+    else explain();
     page.mood(palette.find((label) => label.name === item?.label)?.color);
     asking?.abort();
     asking = new AbortController();

@@ -291,7 +291,7 @@ def test_the_camera_live(watched: Watched, page_server: Server) -> None:
     assert painted(page.locator("#panel-camera .strip")) > 0
     assert page_server.metric("mien_live_frames_total", outcome="answered") - answered >= 3
     page.locator("#panel-camera").get_by_label("Model").select_option("light")  # the scene as a whole, live
-    expect(page.locator("#panel-camera .rated")).to_contain_text("valence")
+    expect(page.locator("#panel-camera .rated")).to_contain_text("unpleasant – pleasant")
     expect(box).to_have_count(0)
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("button", name="Start the camera")).to_be_visible()
@@ -343,7 +343,7 @@ def test_scenes_stand_on_a_plane(watched: Watched, page_server: Server, page_fol
         assert (place["x"] + place["width"] / 2 - frame["x"]) / frame["width"] == pytest.approx(x, abs=0.01)
         assert (place["y"] + place["height"] / 2 - frame["y"]) / frame["height"] == pytest.approx(1 - y, abs=0.01)
     rated = results[1]["items"][0]["ratings"]["valence"]
-    expect(page.locator("#panel-scene .rated")).to_contain_text(f"valence {rated:.1f} (1 to 7)")
+    expect(page.locator("#panel-scene .rated")).to_contain_text(f"unpleasant – pleasant {rated:.1f} (1 to 7)")
     bars = page.locator("#panel-scene mien-bars")
     assert rows(bars) == {name: in_words(score) for name, score in results[1]["items"][0]["scores"].items()}
     assert page.get_by_text("pictures are kept").is_hidden()
@@ -352,7 +352,7 @@ def test_scenes_stand_on_a_plane(watched: Watched, page_server: Server, page_fol
     page.get_by_role("button", name="light.png").click()
     page.get_by_role("button", name="dark.png").first.click()
     rated = results[0]["items"][0]["ratings"]["valence"]
-    expect(page.locator("#panel-scene .rated")).to_contain_text(f"valence {rated:.1f} (1 to 7)")
+    expect(page.locator("#panel-scene .rated")).to_contain_text(f"unpleasant – pleasant {rated:.1f} (1 to 7)")
     assert rows(bars) == {name: in_words(score) for name, score in results[0]["items"][0]["scores"].items()}
 
 

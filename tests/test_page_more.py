@@ -132,3 +132,28 @@ def test_no_label_is_cut_on_a_phone(watched: Watched) -> None:
         return shown.filter((one) => one.scrollWidth > one.clientWidth).length; }"""
     )
     assert cut == 0
+
+
+def test_a_table_of_texts_is_read_row_by_row(watched: Watched, page_server: Server, tmp_path: Path) -> None:
+    rows = [("1", "i feel so loved"), ("2", 'she said "no";\nso angry'), ("3", ""), ("4", "i am scared ;)")]
+    with (tmp_path / "a.csv").open("w", newline="", encoding="utf-8-sig") as file:
+        csv.writer(file, delimiter=";").writerows([("id", "Comment"), *rows * 30])
+    page = watched.open()
+    page.locator("#panel-text input[type=file]").set_input_files(tmp_path / "a.csv")
+    table = page.get_by_role("region", name="A table of texts")
+    expect(table.locator(".summary")).to_have_text("a.csv: 120 rows, 30 without an answer")
+    texts = [row[1] for row in rows if row[1]]
+    found = page_server.post("/v1/text", {"inputs": texts}).json()["results"]
+    labels = [result["label"] for result in found]
+    cells = table.locator("tbody tr td:nth-child(2)")
+    expect(cells).to_have_count(120)
+    expect(cells.nth(0)).to_contain_text(labels[0])
+    expect(cells.nth(2)).to_have_text("text is empty")
+    expect(table.locator(".counted li")).to_have_count(len(set(labels)))
+    kept = list(csv.DictReader(io.StringIO(saved(page, "#panel-text", "CSV").read_text("utf-8-sig"))))
+    assert [(row["id"], row["Comment"]) for row in kept] == rows * 30
+    assert [row["label"] for row in kept[:4]] == [labels[0], labels[1], "", labels[2]]
+    (tmp_path / "b.csv").write_bytes("text\nschön".encode("latin-1"))
+    page.locator("#panel-text input[type=file]").set_input_files(tmp_path / "b.csv")
+    expect(page.locator("#panel-text .notice")).to_contain_text("b.csv is not UTF-8")
+    expect(table).to_be_hidden()

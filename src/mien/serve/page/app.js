@@ -4,9 +4,9 @@ import { aboutDialog } from "./cards.js";
 import { Mien, Problem } from "./client.js";
 import { Notice, nothing } from "./notice.js";
 
-/** Tab → what it reads, types of the files that it takes, and its module. */
+/** Tab → what it reads, types of the files that it takes (`alone`: and no others), and its module. */
 const VIEWS = {
-  text: { kinds: ["text"], load: (again) => import(`./views/text.js${again}`) },
+  text: { kinds: ["text"], files: /^text\/|csv|ms-excel/, alone: true, load: (again) => import(`./views/text.js${again}`) },
   faces: { kinds: ["face"], files: /^image\//, load: (again) => import(`./views/faces.js${again}`) },
   clip: { kinds: ["video"], files: /^video\//, load: (again) => import(`./views/clip.js${again}`) },
   camera: { kinds: ["face", "scene"], load: (again) => import(`./views/camera.js${again}`) },
@@ -131,7 +131,7 @@ document.addEventListener("drop", async (event) => {
   if (!files.length || !page.ready) return;
   const able = Object.keys(VIEWS).filter((name) => VIEWS[name].files?.test(files[0].type) && isServed(name));
   const name = able.includes(current) || !able.length ? current : able[0];
-  if (!VIEWS[name].files) return notice.tell(`Nothing here reads ${files[0].name}.`, true);
+  if (!VIEWS[name].files || (VIEWS[name].alone && !able.length)) return notice.tell(`Nothing here reads ${files[0].name}.`, true);
   notice.clear();
   await open(name);
   const fit = files.filter((file) => VIEWS[name].files.test(file.type));

@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 
-const PEOPLE = { name: "people.png", type: "image/png", words: "Drawn people", picture: "samples/people.png" };
+const PEOPLE = { name: "people.png", type: "image/png", words: "Drawn people", picture: true };
 const MOODS = { name: "moods.mp4", type: "video/mp4", words: "A drawn clip, 7 s" };
 
 export const SAMPLES = { pictures: [PEOPLE], clips: [MOODS] };
@@ -11,12 +11,13 @@ export const SAMPLES = { pictures: [PEOPLE], clips: [MOODS] };
  * Buttons that give their file to the panel, as if it had been dropped there.
  *
  * @param {HTMLElement} panel
- * @param {{name: string, type: string, words: string, picture?: string}[]} samples
+ * @param {{name: string, type: string, words: string, picture?: boolean}[]} samples
  * @param {(problem: Error) => void} failed
  */
 export function sampleButtons(panel, samples, failed) {
   const buttons = samples.map(({ name, type, words, picture }) => {
-    const image = picture ? [el("img", { src: picture, alt: "" })] : [];
+    const image = picture ? [el("span", { class: "sample-picture" })] : [];
+    image[0]?.style.setProperty("background-image", `url("samples/${name}")`);
     const button = el("button", { class: "chip sample", type: "button" }, ...image, words);
     button.addEventListener("click", async () => {
       try {

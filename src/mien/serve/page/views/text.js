@@ -2,7 +2,10 @@
 
 import { debounce, el } from "../dom.js";
 import { coloredWords } from "../explained.js";
+import { dropZone } from "../drop.js";
+import { Notice } from "../notice.js";
 import { Options } from "../options.js";
+import { TextTable } from "../texts.js";
 import "../widget.js";
 
 const FIRST =
@@ -26,6 +29,7 @@ export function start(panel, page) {
     changed: () => {
       reading.setAttribute("model", options.chosen.model);
       reading.setAttribute("labels", options.chosen.labels);
+      table.again();
     },
   });
   const all = el("button", { class: "chip", type: "button", "aria-pressed": "false" }, "all labels");
@@ -44,7 +48,22 @@ export function start(panel, page) {
   const read = el("div", { class: "card read" }, reading, el("div", { class: "line after" }, which, all));
   const tries = el("div", { class: "line examples", role: "group", "aria-label": "Examples" }, ...examples);
   const whole = el("div", { class: "two writing" }, write, read, el("div", { class: "stack" }, because, sentences, tries));
-  panel.append(el("h1", { class: "hidden" }, "Emotion in text"), whole, options.element);
+  const notice = new Notice();
+  const table = new TextTable({
+    ask: (texts, signal) => page.mien.text(texts, { ...options.chosen, signal }),
+    failed: (problem) => notice.tell(problem),
+  });
+  const zone = dropZone(panel, {
+    accept: ".csv,.tsv,.txt,text/csv,text/plain",
+    title: "Many texts? Drop a table, or choose one",
+    hint: "CSV, TSV, or a text on each line (.txt).",
+    take: ([file]) => {
+      notice.clear();
+      table.open(file);
+    },
+  });
+  zone.classList.add("small", "many-texts");
+  panel.append(el("h1", { class: "hidden" }, "Emotion in text"), whole, zone, notice.element, table.element, options.element);
 
   for (const example of examples) {
     example.addEventListener("click", () => {

@@ -397,7 +397,7 @@ def test_predict_chooses_by_the_name(model: Path, films: Path, monkeypatch: pyte
 def test_the_demo_shows_clips(tiny_model: Path, films: Path, tmp_path: Path) -> None:
     said = Console(file=io.StringIO(), width=80)
     two = str(films / "b/two.mp4")
-    page = run_demo(tmp_path / "demo", said, models=(str(tiny_model),), clips=[two])
+    page = run_demo(tmp_path / "demo", said, model=str(tiny_model), clips=[two])
     assert two in (page.parent / "clips.html").read_text("utf-8")
     assert not (page.parent / "moods.mp4").exists()
     assert isinstance(said.file, io.StringIO)
@@ -409,9 +409,13 @@ def test_the_demo_draws_its_own_people(run_cli: RunCli, tmp_path: Path) -> None:
     assert shown.returncode == 0, shown.stderr
     assert "4 faces" in shown.stdout
     folder = tmp_path / "seen"
-    about, texts = read_page(folder / "index.html")
+    about, results = read_page(folder / "index.html")
     assert list(about["links"]) == ["faces.html", "clips.html"]
-    assert [len(text["readings"]) for text in texts] == [2] * 12
+    assert [result.get("layout") for result in results] == ["picture", "clip", *[None] * 12]
+    assert [item["label"] for item in results[0]["items"]] == ["angry", "surprise", "sad", "happy"]
+    right = "love sadness excitement neutral fear disgust surprise gratitude annoyance approval remorse sadness"
+    assert [result["label"] for result in results[2:]] == right.split()
+    assert all(result["items"][0]["explanation"]["words"] for result in results[2:])
     about, (people,) = read_page(folder / "faces.html")
     (picture,) = json.loads(run_cli("predict", "seen/people.png", "--json").stdout)["results"]
     assert people["items"] == picture["items"]

@@ -215,6 +215,7 @@ def test_a_key_is_asked_for_and_used(browser: Browser, locked: Server, page_fold
 def test_a_busy_server_is_asked_again_and_one_that_is_gone_is_told_of(watched: Watched) -> None:
     page, asked = watched.open(), []
     expect(page.locator("mien-text [part=label]")).not_to_be_empty()
+    expect(page.locator(".because")).to_be_visible()  # all that the first text asks for is there
 
     def busy(route: Route) -> None:
         asked.append(route)

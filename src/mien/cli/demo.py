@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mien.modality import Kind, Predictor
-    from mien.results import Result
 
 #: Drawn people, and a clip of one; made by tools/draw_people.py.
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -28,12 +27,12 @@ SENTENCES = (
     "The meeting starts at nine in room 204.",
     "there's something moving in the attic and im home alone",
     "ugh, the milk was off and I'd already taken a big gulp 🤢",
-    "I keep setting the table for two.",
     "wait, you two know each other?!",
     "Thank you for staying with me all night, it meant a lot.",
-    'third time this week my parcel got "lost". unbelievable.',
+    "third time this week my parcel got lost. so annoying",
     "Not bad at all, I'd order it again.",
-    "i shouldnt have said that to her :(",
+    "I'm so sorry, I should have called you back.",
+    "I miss her every single day.",
 )
 
 
@@ -49,15 +48,12 @@ def demo(
 
 
 def run(
-    folder: Path,
-    console: Console,
-    models: tuple[str, ...] = ("text", "text-carer"),
-    photos: Sequence[str] = (),
-    clips: Sequence[str] = (),
+    folder: Path, console: Console, model: str = "text", photos: Sequence[str] = (), clips: Sequence[str] = ()
 ) -> Path:
     """Predict, print, and write ``index.html`` into *folder*, with ``faces.html`` and ``clips.html`` beside it.
 
     Args:
+        model: of the sentences.
         photos: pictures to read the faces of; by default drawn people, copied to ``people.png``.
         clips: clips to read the faces of; by default one of somebody drawn, copied to ``moods.mp4``.
 
@@ -69,31 +65,29 @@ def run(
     from mien.output.html import write_page
     from mien.output.show import show_prediction
 
-    loaded = {name: load(name) for name in models}
-    columns = {name: list(model.predict_many(SENTENCES)) for name, model in loaded.items()}
-    for result in columns[models[0]]:
+    texts = load(model)
+    results = list(texts.explaining().predict_many(SENTENCES))
+    for result in results:
         console.print(f"[bold]{result.input}[/bold]", markup=True)
         for item in result.items:
             show_prediction(console, item, most=2)
     page = folder / "index.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        texts = map(_readings, *([(name, result) for result in results] for name, results in columns.items()))
+        console.print()
+        faces = _show(folder / "faces.html", console, "picture", load("face"), photos or [_asset("people.png", folder)])
+        console.print()
+        films = _show(folder / "clips.html", console, "clip", load("video"), clips or [_asset("moods.mp4", folder)])
         links = {"faces.html": "Faces in pictures", "clips.html": "Faces over the time of a clip"}
-        write_page(page, texts, "text", loaded[models[0]].manifest, links)
-        console.print()
-        _show(folder / "faces.html", console, "picture", load("face"), photos or [_asset("people.png", folder)])
-        console.print()
-        _show(folder / "clips.html", console, "clip", load("video"), clips or [_asset("moods.mp4", folder)])
+        above: list[tuple[Kind, dict[str, Any]]] = [
+            *(("picture", row) for row in faces),
+            *(("clip", row) for row in films),
+        ]
+        rows = [result.to_dict() for result in results]
+        write_page(page, rows, "text", texts.manifest, links, "What mien reads in faces, a clip and texts", above)
     except OSError as error:
         raise MienError(f"cannot write {page}: {error.strerror or error}") from error
     return page
-
-
-def _readings(*read: tuple[str, Result]) -> dict[str, Any]:
-    """One sentence as all models read it."""
-    readings = [{"title": name, "item": item.to_dict()} for name, result in read for item in result.items]
-    return {**read[0][1].to_dict(), "readings": readings}
 
 
 def _asset(name: str, folder: Path) -> str:
@@ -101,8 +95,8 @@ def _asset(name: str, folder: Path) -> str:
     return str(shutil.copy(ASSETS / name, folder / name))
 
 
-def _show(page: Path, console: Console, kind: Kind, model: Predictor, paths: Sequence[str]) -> None:
-    """Pictures or clips, in the terminal and on a page."""
+def _show(page: Path, console: Console, kind: Kind, model: Predictor, paths: Sequence[str]) -> list[dict[str, Any]]:
+    """Pictures or clips, in the terminal and on a page; their rows."""
     from mien.output.html import write_page
     from mien.output.rows import Tally
     from mien.output.show import show_results
@@ -111,4 +105,6 @@ def _show(page: Path, console: Console, kind: Kind, model: Predictor, paths: Seq
     for result in results:
         tally.add(result, kind)
     show_results(console, results, tally.labels, len(results), kind, model.manifest)
-    write_page(page, (result.to_dict() for result in results), kind, model.manifest)
+    rows = [result.to_dict() for result in results]
+    write_page(page, rows, kind, model.manifest)
+    return rows

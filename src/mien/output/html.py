@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,13 @@ _PEOPLE, _MOMENTS, _SEGMENTS = 8, 240, 200  # of a clip
 
 
 def write_page(
-    target: Path, results: Iterable[Row], kind: Kind, manifest: Manifest, links: Mapping[str, str] | None = None
+    target: Path,
+    results: Iterable[Row],
+    kind: Kind,
+    manifest: Manifest,
+    links: Mapping[str, str] | None = None,
+    title: str = "",
+    above: Sequence[tuple[Kind, Row]] = (),
 ) -> None:
     """A page of results.
 
@@ -50,6 +56,8 @@ def write_page(
         kind: of the inputs.
         manifest: of the model.
         links: to further pages: address → words.
+        title: of the page; how many inputs there are if not given.
+        above: results of other kinds, of models without ratings, which stand first and are not counted.
     """
     results, modality = iter(results), get_modality(manifest.modality)
     first = list(islice(results, _CARDS + 1))
@@ -59,6 +67,10 @@ def write_page(
     counts, names, total, unread = dict[str, int](), dict[str, None](), 0, 0
     with target.open("w", encoding="utf-8", errors="replace") as file:
         file.write(page_start(_ENTRY, _STYLES))
+        for other, row in above:
+            card = _card(row, other, _FRAMES) | {"layout": other, "unit": get_modality(row["modality"]).boxes}
+            file.write(page_data(card, 'class="result"'))
+            names.update(dict.fromkeys(name for item in row["items"] for name in item["scores"]))
         for row in chain(first, results):
             if total < _SHOWN[kind]:
                 file.write(page_data(_card(row, layout if plain else kind, frames), 'class="result"'))
@@ -68,7 +80,7 @@ def write_page(
             labels = [item["label"] for item in row["items"]] if kind == "picture" else [row["label"] or "—"]
             for label in filter(None, labels):
                 counts[label] = counts.get(label, 0) + 1
-        title = _count(total, kind)
+        title = title or _count(total, kind)
         if kind == "picture" and modality.unit == modality.boxes:
             title = f"{modality.count(sum(counts.values()))} in {title}"
         rest = total - _SHOWN[kind]
@@ -77,7 +89,7 @@ def write_page(
             "links": links or {},
             "layout": layout if plain else kind,
             "unit": modality.boxes,
-            "counts": counts,
+            "counts": {} if above else counts,
             "palette": [{"name": name, "emoji": emotion(name).emoji, "color": emotion(name).color} for name in names],
             "scales": [{"name": name, "low": low, "high": high} for name, (low, high) in manifest.scales.items()],
             "rest": f"… and {rest:,} more {kind}s; JSONL, CSV or Parquet hold them all." if rest > 0 else "",

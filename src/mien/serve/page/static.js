@@ -9,14 +9,14 @@ import "./bars.js";
 
 const read = (element) => JSON.parse(element.textContent);
 const about = read(document.getElementById("about"));
-const { palette, scales, unit } = about;
+const { palette, scales } = about;
 const results = document.querySelectorAll("script.result");
 const SHOWN = 200; // segments in a table
 const LONG_WORD = /\S{25}/u, FIGURE = /^[!-~]{1,24}$/; // in a cell: what has to break, and what may not, such as a date
 
 const DRAWN = { cards: textCard, picture: pictureCard, clip: clipCard };
 const main = el("main");
-const counted = results.length > 1 ? [chips(about.counts)] : [];
+const counted = results.length > 1 && ranked(about.counts).length ? [chips(about.counts)] : [];
 const links = Object.entries(about.links).map(([address, words]) => el("a", { class: "soft", href: address }, words));
 document.body.prepend(el("header", { class: "page-head" }, el("h1", {}, about.title), ...links, ...counted), main);
 if (about.layout === "table") main.append(table([...results].map(read)));
@@ -38,7 +38,7 @@ function chips(counts) {
 function card(result) {
   const element = el("article", {}, el("h2", {}, result.input, " ", el("small", { class: "soft" }, facts(result))));
   if (result.error) element.append(el("p", { class: "notice" }, result.error));
-  else element.append(...DRAWN[about.layout](result));
+  else element.append(...DRAWN[result.layout ?? about.layout](result));
   return element;
 }
 
@@ -47,11 +47,16 @@ function facts({ clip }) {
   return `${clock(clip.duration ?? 0)} · ${clip.width} × ${clip.height} · looked at ${clip.frames.toLocaleString("en")} frames`;
 }
 
+/** The labels that these predictions have, of a page whose models have several kinds. */
+function paletteOf([item]) {
+  return item ? palette.filter(({ name }) => name in item.scores) : palette;
+}
+
 /** A text: its labels with bars, of each model that read it. */
 function textCard(result) {
   const readings = result.readings ?? [{ title: "", item: result.items[0] }];
   return [el("div", { class: "readings" }, ...readings.map(({ title, item }) => {
-    const bars = el("mien-bars", { palette: palette.filter(({ name }) => name in item.scores) });
+    const bars = el("mien-bars", { palette: paletteOf([item]) });
     bars.setAttribute("shown", "3");
     bars.prediction = item;
     const why = item.explanation ? [coloredWords(result.input, item.explanation, colorOf(palette, item.label))] : [];
@@ -59,10 +64,10 @@ function textCard(result) {
   }))];
 }
 
-function pictureCard({ items, picture }) {
+function pictureCard({ items, picture, unit = about.unit }) {
   const image = el("img", { alt: "", src: picture.src });
   const shown = new PictureResult(image, ...(items.length ? [] : [el("p", { class: "summary" }, `No ${unit} was found.`)]));
-  image.decode().then(() => shown.show(items, { palette, scales, unit, size: picture.size }), () => {});
+  image.decode().then(() => shown.show(items, { palette: paletteOf(items), scales, unit, size: picture.size }), () => {});
   return [shown.element];
 }
 
@@ -79,7 +84,7 @@ function clipCard(result) {
     const drawn = () => shown.render(time, { shown: nearest?.time ?? time, steady: image.complete && image.naturalWidth > 0 });
     image.decode().then(drawn, drawn);
   }
-  shown.show(result, { palette, scales, end, visible: frames.length > 0 });
+  shown.show(result, { palette: paletteOf(result.items), scales, end, visible: frames.length > 0 });
   shown.scrub.value = result.best;
   seek(result.best);
   const notes = [result.clip.problem, !frames.length && "the clip cannot be read any more"].filter(Boolean);

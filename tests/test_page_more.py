@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
-from browser import Watched, needs_chromium
+from browser import ROOT, Watched, needs_chromium, watching
 from mien.cli.demo import ASSETS
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
     from serving import Server
 
@@ -157,3 +157,23 @@ def test_a_table_of_texts_is_read_row_by_row(watched: Watched, page_server: Serv
     page.locator("#panel-text input[type=file]").set_input_files(tmp_path / "b.csv")
     expect(page.locator("#panel-text .notice")).to_contain_text("b.csv is not UTF-8")
     expect(table).to_be_hidden()
+
+
+def test_the_listings_for_other_pages_do_what_they_say(
+    browser: Browser, page_server: Server, page_site: str, page_folder: Path
+) -> None:
+    listings = re.findall(r"```html\n(.*?)```", (ROOT / "docs/embed.md").read_text("utf-8"), re.DOTALL)
+    address = f"http://127.0.0.1:{page_server.port}"
+    for name, listing in zip(("frame", "embed"), listings, strict=True):
+        moved = listing.replace("https://mien.example.org", address).replace("http://127.0.0.1:8000", address)
+        (page_folder / f"site/{name}.html").write_text("<!doctype html><meta charset=utf-8>" + moved)
+    with watching(browser, page_site) as watched:
+        page = watched.page
+        page.goto(f"{page_site}/frame.html")
+        framed = page.frame_locator("iframe")
+        expect(framed.get_by_role("tab", selected=True)).to_have_text("Faces")
+        expect(framed.get_by_role("button", name="Drawn people")).to_be_visible()
+        page.goto(f"{page_site}/embed.html")
+        expect(page.get_by_role("status")).to_have_text("❤️ love, because of “loved”")
+        page.get_by_label("A picture").set_input_files(ASSETS / "people.png")
+        expect(page.get_by_role("status")).to_have_text("😠 angry, 😲 surprise, 😢 sad, 😄 happy")

@@ -78,6 +78,7 @@ def draw_page(target: Path) -> None:
                 page.goto(address)
                 page.get_by_label("Write anything").fill(TEXT)
                 page.locator(".sentences li", has_text="Thank you!").wait_for()
+                page.locator(".because mark").first.wait_for()
                 parts.append(read_picture(page.screenshot()))
             browser.close()
     finally:

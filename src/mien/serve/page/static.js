@@ -72,7 +72,7 @@ function pictureCard({ items, picture, unit = about.unit }) {
 }
 
 function clipCard(result) {
-  const { frames, more } = result;
+  const { frames, more, unit = about.unit } = result;
   const image = el("img", { alt: "A frame of the clip" });
   const end = result.end;
   const whole = result.people.length && result.items[0]?.label ? answer(result.items[0]) : null;

@@ -26,8 +26,8 @@ PACKED = [
 
 
 def test_the_wheel_stays_small() -> None:
-    """`make dist` measures the environment; of it 40 MB are mien's own."""
-    assert sum(path.stat().st_size for path in PACKED) < 43e6
+    """`make dist` measures the environment; at most 420 MB, of which 44 MB are mien's own."""
+    assert sum(path.stat().st_size for path in PACKED) < 44e6
     assert not [path for path in PACKED if path.stat().st_size > 25e6]
 
 

@@ -95,6 +95,18 @@ def test_the_text_that_was_taken_is_told(
     assert (told in caplog.text) == bool(others)
 
 
+def test_a_data_frame_is_a_table(tmp_path: Path) -> None:
+    frame = FRAME.set_axis(["a", "b"], axis=1)
+    data = open_dataset(frame, text="a", label="b")
+    assert [(text, data.space.names[target]) for text, target in zip(data.inputs, data.targets, strict=True)] == PAIRS
+    with pytest.raises(DataError, match=r"^DataFrame has no text column .*; it has: a, b"):
+        open_dataset(frame)
+    with pytest.raises(DataError, match="a data set is NAME:PATH or a DataFrame, not list"):
+        open_dataset([])  # type: ignore[arg-type]
+    FRAME.to_csv(tmp_path / "t.csv", index=False)
+    assert list(open_dataset(tmp_path / "t.csv").inputs) == [text for text, _ in PAIRS]
+
+
 # ------------------------------------------------------------------------------------------------- JSON and zips
 
 OBJECTS = [{"body": text, "label": label} for text, label in PAIRS]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -21,6 +23,9 @@ from mien.errors import DataError, InputError, did_you_mean, quoted
 from mien.inputs import local
 from mien.labels import SPACES, LabelSpace, get_space
 from mien.plugins import import_object, load_plugin, plugin_names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Definition", "Info", "Items", "Progress", "Row", "dataset", "no_progress", "open_dataset"]
 
@@ -97,12 +102,18 @@ def dataset(
     return register
 
 
-def open_dataset(spec: str, *, column: str | None = None, progress: Progress | None = None, **options: Any) -> Dataset:
+def open_dataset(
+    spec: str | os.PathLike[str] | pd.DataFrame,
+    *,
+    column: str | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Dataset:
     """Read a data set.
 
     Args:
         spec: ``name:path``, such as ``carer:emotion/``; a bare path of a table means ``table:path``. Options may
-            follow: ``table:mine.csv?text=comment&label=mood``.
+            follow: ``table:mine.csv?text=comment&label=mood``. Or a pandas DataFrame.
         column: a column to keep besides, for data sets with the option ``by``.
         progress: what shows how far a long step is.
         options: the same as keywords.
@@ -110,6 +121,9 @@ def open_dataset(spec: str, *, column: str | None = None, progress: Progress | N
     Raises:
         DataError: no such data set, option, file or column, or nothing readable in it; one line that says where.
     """
+    if not isinstance(spec, str | os.PathLike):
+        return _of_frame(spec, column=column, **options)
+    spec = os.fspath(spec)
     name, path, given = _parsed(spec)
     given |= {option: value for option, value in options.items() if value is not None}
     definition = _find(name)
@@ -138,6 +152,22 @@ def open_dataset(spec: str, *, column: str | None = None, progress: Progress | N
         hint = "".join(f" (first problem: {problem.where}: {problem.what})" for problem in found.problems[:1])
         raise DataError(f"{spec} holds no usable samples{hint}")
     return found
+
+
+def _of_frame(frame: pd.DataFrame, **options: Any) -> Dataset:
+    """The data set of a DataFrame, read as a table on disk is.
+
+    Raises:
+        DataError: it is something else.
+    """
+    if not hasattr(frame, "to_pickle") or not hasattr(frame, "columns"):
+        raise DataError(f"a data set is NAME:PATH or a DataFrame, not {type(frame).__name__}")
+    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+        frame.to_pickle(file := Path(folder) / "DataFrame.pkl")
+        try:
+            return open_dataset(str(file), **options)
+        except DataError as error:
+            raise DataError(str(error).replace(str(file), "DataFrame")) from None
 
 
 def no_progress(what: str, total: int) -> AbstractContextManager[Callable[[int], object]]:

@@ -241,6 +241,25 @@ def test_columns_of_labels_that_are_named(tmp_path: Path, no: str, yes: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("cells", "options", "wanted"),
+    [
+        (["0.0", "1.0", ""], "labels=0:joy,1:fear", ["joy", "fear"]),
+        (["0", "1", "2"], "labels=0:joy,1:fear,2:", ["joy", "fear"]),
+        (["0", "1", "2"], "labels=0:joy,1:fear", r"t\.csv:4: the label 2 has no name"),
+        (["[joy, love]", "[joy]", "[]"], "", ["joy+love", "joy"]),
+        (["{'joy': 1}", "joy", "joy"], "", r"t\.csv:2: .* stands where a label should be"),
+    ],
+)
+def test_cells_of_labels(tmp_path: Path, cells: list[str], options: str, wanted: list[str] | str) -> None:
+    (tmp_path / "t.csv").write_text("text;label\n" + "".join(f"x{n};{cell}\n" for n, cell in enumerate(cells)))
+    if isinstance(wanted, list):
+        assert [label for _, label in labeled(f"{tmp_path}/t.csv?{options}")] == wanted
+    else:
+        with pytest.raises(DataError, match=wanted):
+            labeled(f"{tmp_path}/t.csv?{options}")
+
+
+@pytest.mark.parametrize(
     ("cell", "options", "message"),
     [
         ("0.4", "", "t.csv:2: the column of the label 'joy' has '0.4', not 0 or 1"),

@@ -22,6 +22,9 @@ from mien.labels import SPACES, LabelSpace, _key
 _OPTIONS = {"text": "text={0} (--column {0} for predict)", "label": "label={0}"}  # by what a column is called in them
 _SEPARATORS = "|;,"
 _SEPARATES = re.compile(r"\w(?:[^\w '\"’.()?!&-]+ ?|  +)\w")  # of a header: what may stand between two columns
+_MAPPING = re.compile(r"\{\s*['\"].*['\"]\s*:.*\}", re.DOTALL)  # scores of labels, as Python and JSON write them
+_WHOLE = re.compile(r"-?\d{1,18}(\.0)?")
+_BARE = re.compile(r"\[[^\[\]'\"\d]*\]")  # a list without quotes: [joy, love]
 _LIST = re.compile(r"\[\s*\]|[\[({]\s*(?:['\"].*['\"]|\d[\d\s,]*),?\s*[\])}]", re.DOTALL)
 _ITEM = re.compile(r"""'([^']*)'|"([^"]*)"|([^\s,'"]+)""")
 LARGEST = 1e30  # sums of larger numbers are no numbers any more
@@ -165,7 +168,8 @@ def read_labels(
         separator: what joins the names in a cell; "" to find it out.
         codes: the names of codes for labels, such as "0:sadness,1:joy"; "" stands for no label.
     """
-    cells = [_listed(cell) for cell in cells]
+    where = list(where)
+    cells = [_listed(cell, place) for cell, place in zip(cells, where, strict=True)]
     several = any(isinstance(cell, list | tuple) for cell in cells) or bool(separator)
     labels = []
     for cell, place in zip(cells, where, strict=True):
@@ -183,23 +187,35 @@ def read_labels(
         names = {str(place): name for place, name in enumerate(space.names) if str(place) not in space}
     if codes:
         names = {**names, **(label_codes(path, codes) if isinstance(codes, str) else codes)}
-    named = ([names.get(name, name) for name in cell] for cell in labels)
-    return [list(filter(None, cell)) for cell in named], several
+    found = []
+    for cell, place in zip(labels, where, strict=True):
+        cell = [name.removesuffix(".0") if name.removesuffix(".0") in names else name for name in cell]  # noqa: PLW2901
+        strange = [name for name in cell if codes and name not in names and _WHOLE.fullmatch(name)]
+        if strange:
+            raise DataError(f"{place}: the label {strange[0]} has no name; labels=…,{strange[0]}: leaves such rows out")
+        found.append([known for name in cell if (known := names.get(name, name))])
+    return found, several
 
 
 def label_codes(path: Path, codes: str) -> dict[str, str]:
-    """The names of codes, given as "0:sadness,1:joy"."""
+    """The names of codes, given as "0:sadness,1:joy"; a code without a name, as "2:", stands for no label."""
     if not codes:
         return {}
     pairs = [part.rpartition(":") for part in codes.split(",")]
-    if not all(code.strip() and name.strip() for code, _, name in pairs):
+    if not all(code.strip() for code, _, _ in pairs):
         raise DataError(f"{path}: labels are given as 0:sadness,1:joy, not {codes[:40]!r}")
     return {code.strip(): name.strip() for code, _, name in pairs}
 
 
-def _listed(cell: Any) -> Any:
-    """A list that stands in a cell as text, such as "['joy', 'love']", as Python, numpy and JSON write them."""
-    if not isinstance(cell, str) or not _LIST.fullmatch(cell.strip()):
+def _listed(cell: Any, place: str) -> Any:
+    """A list that stands in a cell as text, such as "['joy', 'love']" or "[joy, love]"."""
+    if not isinstance(cell, str):
+        return cell
+    if _MAPPING.fullmatch(cell.strip()):
+        raise DataError(f"{place}: {cell.strip()[:40]!r} stands where a label should be")
+    if _BARE.fullmatch(cell.strip()):
+        return [part for name in cell.strip()[1:-1].split(",") if (part := name.strip())]
+    if not _LIST.fullmatch(cell.strip()):
         return cell
     return ["".join(parts) for parts in _ITEM.findall(cell.strip()[1:-1])]
 

@@ -14,7 +14,7 @@ from mien.errors import DataError, quoted
 from mien.labels import emotion
 
 #: What stands for no and for yes; a table writes it in one way.
-_STYLES = (("0", "1"), ("0.0", "1.0"), ("false", "true"), ("no", "yes"), ("n", "y"), ("", "x"))
+_STYLES = (("0", "1"), ("false", "true"), ("no", "yes"), ("n", "y"), ("", "x"))
 _YES = {yes for _, yes in _STYLES}
 
 
@@ -87,4 +87,4 @@ def _beside(columns: Sequence[str], known: set[str], wrong: dict[str, tuple[str,
 
 
 def _text(cell: Any) -> str:
-    return "" if cell is None else str(cell).strip().casefold()
+    return "" if cell is None else str(cell).strip().casefold().removesuffix(".0")

@@ -177,7 +177,7 @@ class _Text(TextTable):
     def has_columns(self) -> bool:
         """Whether it begins as a table does: "sep=;", or columns one of which has the usual name of texts' columns."""
         head = _head(self._lines())
-        if head and head[0].rstrip("\r\n")[:-1].casefold() == "sep=":
+        if head and _named_separator(head[0]):
             return True
         delimiter = _delimiter(head)
         if delimiter not in "".join(head[:1]):
@@ -221,8 +221,8 @@ class _Csv(TextTable):
         delimiter = self._form.separator or self._usual
         if not self._usual:
             number, first = next(((place, line) for place, line in enumerate(lines, 1) if line.strip()), (1, ""))
-            if first.rstrip("\r\n")[:-1].casefold() == "sep=":  # as Excel writes it
-                number, delimiter = number + 1, delimiter or first[4]
+            if named := _named_separator(first):
+                number, delimiter = number + 1, delimiter or named
             else:
                 lines = itertools.chain([first], lines)
             if not delimiter:
@@ -267,6 +267,12 @@ class _Tsv(_Csv):
     """Tabs, and quotes as in CSV, or none."""
 
     _usual = "\t"
+
+
+def _named_separator(line: str) -> str:
+    """What separates columns by a line "sep=;", as Excel writes it; "" where it is none."""
+    line = line.rstrip("\r\n").strip('"')
+    return line[4:] if len(line) == 5 and line.casefold().startswith("sep=") else ""
 
 
 def _head(lines: Iterator[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mien.datasets.cells import (
     find_column,
+    label_codes,
     read_labels,
     separators,
     split_column,
@@ -102,7 +103,7 @@ def table(
         marked = LabelColumns(path, wanted.marks, [line.marks for line in lines], where, named=not wanted.found)
         cells, several, named, complete = marked.rows, True, set(marked.labels), marked.complete
     else:
-        given = labels or ({**codes, "-1": ""} if codes else "")
+        given = {**(label_codes(path, labels) or codes), **({"-1": ""} if codes else {})}  # as it has them without
         cells, several = read_labels(path, [line.label for line in lines], where, space, label_separator, given)
         named, complete = {name for cell in cells for name in cell} | (set() if labels else {*codes.values()}), False
     numbers, faults = _numbers(lines, tuple(scales))

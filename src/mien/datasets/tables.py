@@ -27,6 +27,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mien.datasets.delimiters import HEAD_LINES, find_delimiter, named_separator, take_head
 from mien.datasets.hub import label_names
 from mien.datasets.json_tables import JsonDocument, JsonLines
 from mien.datasets.lines import PACKED, ROW_LIMIT, allowed_size, check_encoding, note_once, open_binary, spans, weight
@@ -41,9 +42,7 @@ from mien.media.pickles import LIMIT
 
 __all__ = ["Table", "TableForm", "cell_text", "open_table", "table_suffix"]
 
-_DELIMITERS = "\t|;,"  # the rarest in texts first
 _SPELLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
-_HEAD_LINES, _HEAD_SIZE = 50, 2**20  # by which the separator of columns is found
 _NAMELESS = 1000  # columns that the header of a sheet may leave without a name
 _OTHERS = {".xls": "Excel", ".xlsb": "Excel", ".ods": "LibreOffice", ".numbers": "Numbers"}
 _FEW_LINES = 4  # fewer may have as many semicolons by chance
@@ -176,22 +175,22 @@ class _Text(TextTable):
 
     def has_columns(self) -> bool:
         """Whether it begins as a table does: "sep=;", or columns one of which has the usual name of texts' columns."""
-        head = _head(self._lines())
-        if head and _named_separator(head[0]):
+        head = take_head(self._lines())
+        if head and named_separator(head[0]):
             return True
-        delimiter = _delimiter(head)
+        delimiter = find_delimiter(head)
         if delimiter not in "".join(head[:1]):
             return False
         try:
             rows = [row for row in csv.reader(head, delimiter=delimiter) if row]
         except csv.Error:  # a field of more than csv's limit
             return False
-        cut = rows[:-1] if len(head) == _HEAD_LINES else rows  # the last row may go on
+        cut = rows[:-1] if len(head) == HEAD_LINES else rows  # the last row may go on
         return len({len(row) for row in cut}) == 1 < len(cut) and bool(usual_columns(cut[0], TEXT_NAMES))
 
     def may_have_columns(self) -> str:
         """What seems to separate columns, as many in each of its first lines; "" where nothing does."""
-        head = [line for line in _head(self._lines()) if line.strip()]
+        head = [line for line in take_head(self._lines()) if line.strip()]
         for separator, called, least in (("\t", "tab", 2), ("|", "'|'", _FEW_LINES), (";", "';'", _FEW_LINES)):
             counts = {line.count(separator) for line in head}
             if len(head) >= least and len(counts) == 1 and counts != {0}:
@@ -221,13 +220,13 @@ class _Csv(TextTable):
         delimiter = self._form.separator or self._usual
         if not self._usual:
             number, first = next(((place, line) for place, line in enumerate(lines, 1) if line.strip()), (1, ""))
-            if named := _named_separator(first):
+            if named := named_separator(first):
                 number, delimiter = number + 1, delimiter or named
             else:
                 lines = itertools.chain([first], lines)
             if not delimiter:
-                head = _head(lines)
-                delimiter, lines = _delimiter(head), itertools.chain(head, lines)
+                head = take_head(lines)
+                delimiter, lines = find_delimiter(head), itertools.chain(head, lines)
         if self._form.quotes:
             return self._quoted(lines, number, delimiter)
         stripped = ((place, line.rstrip("\r\n")) for place, line in enumerate(lines, number))
@@ -269,40 +268,6 @@ class _Tsv(_Csv):
     _usual = "\t"
 
 
-def _named_separator(line: str) -> str:
-    """What separates columns by a line "sep=;", as Excel writes it; "" where it is none."""
-    line = line.rstrip("\r\n").strip('"')
-    return line[4:] if len(line) == 5 and line.casefold().startswith("sep=") else ""
-
-
-def _head(lines: Iterator[str]) -> list[str]:
-    """The first lines, taken off."""
-    head, size = list[str](), 0
-    while len(head) < _HEAD_LINES and size < _HEAD_SIZE and (line := next(lines, "")):
-        head.append(line)
-        size += len(line)
-    return head
-
-
-def _delimiter(head: list[str]) -> str:
-    """What separates the columns of these first lines: the rarest in texts that cuts all rows into as many fields.
-
-    Where none does, what the first line has most of, outside of quotes.
-    """
-    widths: dict[str, list[int]] = {}
-    for delimiter in _DELIMITERS:
-        try:
-            widths[delimiter] = [len(row) for row in csv.reader(head, delimiter=delimiter) if row]
-        except csv.Error:  # a field of more than csv's limit
-            continue
-    cut = len(head) == _HEAD_LINES  # the last row may go on
-    for delimiter, counts in widths.items():
-        rows = counts[:-1] if cut else counts
-        if len(rows) > 1 and set(rows) == {max(rows)} and rows[0] > 1:
-            return delimiter
-    return max(reversed(_DELIMITERS), key=lambda delimiter: (widths.get(delimiter) or [0])[0])
-
-
 class _Sheet(RecordTable):
     """A sheet of a workbook: a header, and rows of at most as many cells; rows without any are skipped."""
 
@@ -310,7 +275,7 @@ class _Sheet(RecordTable):
         self._book = Workbook(self.path, self._form.sheet)
         if not self._header:
             self._first = 0
-            width = max((len(cells) for _, cells in itertools.islice(self._book.rows(), _HEAD_LINES)), default=0)
+            width = max((len(cells) for _, cells in itertools.islice(self._book.rows(), HEAD_LINES)), default=0)
             return numbered([None] * width)
         known = {*TEXT_NAMES, *LABEL_NAMES}
         self._first, cells = header_of(self._book, known)

@@ -73,6 +73,7 @@ WORKING = [
     "predict|i am glad|--model|text-carer|--json",
     "evaluate|text-carer|--data|table:d.csv|--split|all|--json",
     "data|stats|table:d.csv",
+    "data|stats|table:d.csv|--sheet|s.html",
     "data|check|table:d.csv|--json",
     "models",
     "models|show|text-carer",
@@ -95,6 +96,7 @@ LACKING = [
     "predict|t.parquet|--column|text",
     "predict|d.csv|--column|text|--out|parts|--engine|ray",
     "data|stats|table:t.parquet",
+    "data|stats|table:d.csv|--sheet|s.png",
     "data|check|table:t.parquet",
 ]
 

@@ -100,6 +100,7 @@ def test_the_dark_is_dark_and_stays_as_it_was_set(browser: Browser, page_server:
         page = watched.open()
         expect(page.locator("mien-text [part=label]")).not_to_be_empty()
         assert brightness(page) < 0.15
+        expect(page.locator(".because mark").first).to_be_visible()
         assert flaws(page) == []
         switch = page.get_by_role("button", name="Dark theme")
         expect(switch).to_have_attribute("aria-pressed", "true")

@@ -20,7 +20,10 @@ export function coloredWords(text, { label, score, words = [], note }, color) {
     parts.push(letters.slice(at, start).join(""));
     const word = letters.slice(start, end).join("");
     const mark = Math.abs(share) < LEAST ? word : el(share > 0 ? "mark" : "s", { title: points(share) }, word);
-    if (share >= LEAST) mark.style.setProperty("--share", `${Math.round(12 + (58 * share) / top)}%`);
+    if (share >= LEAST) {
+      mark.style.setProperty("--share", `${Math.round(10 + (30 * share) / top)}%`); // no more, or words are hard to read on it
+      mark.classList.toggle("deciding", share >= top / 2);
+    }
     parts.push(mark);
     at = end;
   }

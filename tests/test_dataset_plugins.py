@@ -108,3 +108,10 @@ def test_a_reader_of_mien_0_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_array_equal(data.targets, [SPACES["carer6"].index("joy")])
     with pytest.raises(DataError, match="old has no option 'x'"):
         open_dataset("old:here?x=1")
+
+
+@pytest.mark.parametrize("spec", ["", " ", "images:", "table:?text=a", "chat:"])
+def test_a_data_set_without_a_path_is_refused(spec: str) -> None:
+    """The current folder would be meant by it, which nobody means."""
+    with pytest.raises(DataError, match="names no path"):
+        open_dataset(spec)

@@ -181,6 +181,8 @@ def _parsed(spec: str) -> tuple[str, Path, dict[str, Any]]:
     if not colon or (len(name) == 1 and name.isalpha()):  # a bare path, perhaps with a drive letter
         name, path = "table", spec
     path, _, query = path.partition("?")
+    if not path.strip():
+        raise DataError(f"{quoted(spec)!r} names no path: a data set is NAME:PATH, such as carer:emotion/")
     try:
         return name, local(path), dict(parse_qsl(query, keep_blank_values=True))
     except InputError as error:

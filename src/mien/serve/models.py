@@ -69,9 +69,12 @@ class ServedModel:
         if self.modality.kind != "text":
             return [_EXPLAINED if explain else 1] * len(inputs)
         size = 8 * sum(map(len, inputs))
-        lengths = await offload(size, lambda: [cleaned_length(text, MAX_CHARACTERS) for text in inputs])
-        times = [1 + len(parts(text)[0]) if explain else 1 for text in inputs]
-        return [units(length) * reads for length, reads in zip(lengths, times, strict=True)]
+
+        def cost(text: str) -> int:
+            reads = 1 + len(parts(text[:MAX_CHARACTERS])[0]) if explain else 1
+            return reads * units(cleaned_length(text, MAX_CHARACTERS))
+
+        return await offload(size, lambda: list(map(cost, inputs)))
 
     def facts(self) -> dict[str, Any]:
         """What clients learn of it."""

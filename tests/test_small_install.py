@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import mien
 from conftest import cli_env
@@ -57,6 +58,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     (folder / "d.csv").write_text("text,label\n" + "i am glad,joy\nso sad,sadness\n" * 6, "utf-8")
     (folder / "t.parquet").write_bytes(b"PAR1")
+    (folder / "frames").mkdir()
+    for number in range(3):
+        Image.new("RGB", (64, 64), "gray").save(folder / "frames" / f"{number}.png")
     return folder
 
 
@@ -82,6 +86,8 @@ WORKING = [
     "export|face|--to|clips|--as|video",
     "bench|text-carer|--count|8",
     "demo|--out|demo",
+    "report|d.csv|--column|text|--by|label|--out|r.html",
+    "watch|frames|--fps|2|--out|w.csv",
     "train|list",
     "--version",
 ]
@@ -144,6 +150,7 @@ uses = {{
     "predict": lambda: predict("i am glad"), "train": lambda: train("text-gru", data="table:d.csv"),
     "predict_many": lambda: list(mien.predict_many(["i am glad"])), "bgr": lambda: None, "open_chat": lambda: None,
     "to_frame": lambda: mien.to_frame([]), "explain": lambda: mien.explain("i am glad"),
+    "report": lambda: mien.report("d.csv"), "watch": lambda: list(mien.watch("frames", fps=2)),
 }}
 for name in sorted(mien.__all__):
     value = getattr(mien, name)

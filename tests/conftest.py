@@ -48,7 +48,7 @@ FRAMES = (
 SLOW_FILES = (
     "scene_training", "face_training", "training", "docs", "vgg16", "estimators", "video_training", "temporal",
     "shipped", "scene_docs", "distributed", "parts", "folds", "experts", "features_model", "resume", "fuzz", "page",
-    "page_around", "serve_abuse", "scene_networks", "export",
+    "page_around", "page_more", "serve_abuse", "scene_networks", "export",
 )  # fmt: skip
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]

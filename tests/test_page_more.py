@@ -121,6 +121,7 @@ def test_no_label_is_cut_on_a_phone(watched: Watched) -> None:
     page = watched.page
     page.set_viewport_size({"width": 390, "height": 844})
     watched.open()
+    expect(page.locator("mien-text [part=label]")).not_to_be_empty()
     cut = page.evaluate(
         """async () => { await import("./bars.js"); const bars = document.createElement("mien-bars");
         const names = ["embarrassment", "disappointment", "Doubt/Confusion", "Disconnection", "realization"];

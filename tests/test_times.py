@@ -62,6 +62,31 @@ def test_what_nothing_decides_is_said() -> None:
     assert column(["05/05/2024"]).rival == "", "both say the same"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mar 12, 2024 at 9:05 PM", "12 March 2024 at 21:05", "2024-03-12 21:05:00 PST", "3/12/2024 9:05 PM AKST",
+        "Tue Mar 12 2024 21:05:00 GMT+0100 (Central European Standard Time)", "Tue, 12 Mar 2024 21:05:00 -0500 (EST)",
+        "2024-03-12 21:05:00 +0000 UTC", "12 Mar 2024, 9:05 p.m. UTC+1",
+    ],
+)  # fmt: skip
+def test_the_time_of_day_is_never_lost_beside_a_zone_or_a_word(text: str) -> None:
+    assert column([text], order="mdy").read(text) == datetime(2024, 3, 12, 21, 5)
+
+
+def test_years_of_two_digits_are_of_the_last_century_from_69_on() -> None:
+    cells = ["31/12/68", "31/12/69", "31/12/99", "31/12/00", "31-Dec-99", "1 Jan 00"]
+    found = column(cells)
+    years = [time.year for cell in cells if isinstance(time := found.read(cell), datetime)]
+    assert years == [2068, 1969, 1999, 2000, 1999, 2000]
+
+
+def test_a_sentence_with_a_date_in_it_is_no_date() -> None:
+    words = ["12 March 2024 in the evening", "5 junk 1999", "1 decided 2020", "Mar 12, 2024 9 PM", "3/12/2024 -5"]
+    assert column(words).dated == 0
+    assert column(["5 Sept 2024", "5 Sep. 2024", "Septem 5, 2024"]).dated == 3
+
+
 def test_mixed_forms_are_counted_and_none_is_read_in_another_order() -> None:
     found = column(["25/12/2023", "26/12/2023", "12/27/2023", "no idea", "2023-12-28", "2023"])
     assert (found.order, found.dated, found.filled, found.odd) == ("dmy", 4, 6, "no idea")

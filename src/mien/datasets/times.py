@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
-from mien.datasets.chats.dates import NAMES, ORDERS, make_date
+from mien.datasets.chats.dates import NAMES, ORDERS, make_date, whole_year
 from mien.errors import cut, quoted
 
 Time = datetime | float  # a time of the clock, or seconds from the start of a recording
 
-_CLOCK = r"(?:[ T,]+(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?\s*([ap])?\.?(?:m\.?)?)?"
+_HALF = r"(?:\s*([ap])\.?(?:m\.?)?(?![a-z]))?"  # of the day
+_OFFSET = r"(?: ?(?:UTC|GMT)?[+-]\d\d?(?::?\d\d)?|\s*(?-i:[A-Z]{3,5}))?(?: \([^)]*\))?"  # of a zone, which is left out
+_CLOCK = rf"(?:(?:[ T,]| at )+(\d{{1,2}}):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?{_HALF}{_OFFSET})?"
 _NUMBERS = re.compile(rf"(\d{{1,4}})([./-])(\d{{1,2}})\2(\d{{1,4}})\.?{_CLOCK}", re.IGNORECASE)
 _DAY_FIRST = re.compile(
     rf"(?:[a-z]+,? +)?(\d{{1,2}})\.?(?:st|nd|rd|th)?[ -]+([a-z]{{3,9}})\.?,?[ -]+(\d{{4}}|\d\d){_CLOCK}", re.I
@@ -26,7 +27,10 @@ _MONTH_FIRST = re.compile(rf"(?:[a-z]+,? +)?([a-z]{{3,9}})\.? +(\d{{1,2}})(?:st|
 _YEAR_LAST = re.compile(r"[a-z]{3} ([a-z]{3}) +(\d{1,2}) (\d\d):(\d\d):(\d\d) (?:[+-]\d{4} |[A-Z]{3,4} )?(\d{4})", re.I)
 _MONTH, _EPOCH = re.compile(r"(\d{4})[-/](\d{1,2})"), re.compile(r"(\d{10}|\d{13})(?:\.\d+)?")
 _YEAR, _ZONE = re.compile(r"(?:19|20)\d\d"), re.compile(r" ?(?:UTC|GMT)$")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
 _FEW = 4  # dates of which one cannot tell whether they are in the order of time
 _RECORDINGS = ("time", "start", "end", "seconds", "offset", "timestamp")  # columns whose numbers are seconds of one
 
@@ -216,23 +220,19 @@ def _of_number(number: float, recording: bool) -> Time | None:
 
 def _in_words(text: str) -> datetime | None:
     """A date whose month is a word."""
-    if found := _DAY_FIRST.match(text):
+    if found := _DAY_FIRST.fullmatch(text):
         day, month, year, *clock = found.groups()
-    elif found := _MONTH_FIRST.match(text):
+    elif found := _MONTH_FIRST.fullmatch(text):
         month, day, year, *clock = found.groups()
     elif found := _YEAR_LAST.fullmatch(text):
         month, day, *clock, year = found.groups()
         clock.append(None)
     else:
         return None
-    place = next((number for number, name in enumerate(_MONTHS, 1) if month.casefold().startswith(name)), 0)
-    time, when = _time_of_day(*clock), _date(int(year) + 2000 * (len(year) == 2), place, int(day))
-    if when is None or time is None:
-        return None
-    try:  # RFC 2822 may hold what the pattern does not know
-        return parsedate_to_datetime(text).replace(tzinfo=None) if "," in text[:4] else when + time
-    except ValueError:
-        return when + time
+    word = month.casefold().replace("sept", "sep", len(month) == 4)
+    place = next((number for number, name in enumerate(_MONTHS, 1) if name.startswith(word)), 0)
+    time, when = _time_of_day(*clock), _date(whole_year(year), place, int(day))
+    return None if when is None or time is None else when + time
 
 
 def _date(year: int, month: int, day: int) -> datetime | None:

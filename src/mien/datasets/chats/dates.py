@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 ORDERS = {"dmy": (2, 1, 0), "mdy": (2, 0, 1), "ymd": (0, 1, 2)}  # the places of year, month and day
 NAMES = {"dmy": "day/month/year", "mdy": "month/day/year", "ymd": "year/month/day"}
-_CENTURY = 2000  # of years of two digits
+_PIVOT = 69  # years of two digits are 1969 to 2068, as POSIX has it
 
 
 def make_date(parts: Sequence[str], order: str) -> date | None:
@@ -15,11 +15,16 @@ def make_date(parts: Sequence[str], order: str) -> date | None:
     written = [parts[place] for place in ORDERS[order]]
     if len(written[1]) > 2 or len(written[2]) > 2 or len(written[0]) not in (2, 4):
         return None
-    year, month, day = map(int, written)
     try:
-        return date(year if len(written[0]) == 4 else _CENTURY + year, month, day)
+        return date(whole_year(written[0]), int(written[1]), int(written[2]))
     except ValueError:
         return None
+
+
+def whole_year(written: str) -> int:
+    """A year of four digits, or of two."""
+    year = int(written)
+    return year if len(written) > 2 else year + (1900 if year >= _PIVOT else 2000)
 
 
 def iso(text: object) -> str | None:

@@ -40,6 +40,26 @@ def test_wrong_usage_is_exit_2(run_cli: RunCli, args: list[str], message: str) -
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("args", "message", "code"),
+    [
+        (["glad", "--sheet", "2"], "--sheet is for tables in files, and there is none", 1),
+        (["-", "--column", "comment"], "--column is for tables in files, and there is none", 1),
+        (["chat.txt", "--no-header"], "--no-header is for tables in files, and there is none", 1),
+        (["chat.txt", "--column", "text"], "--column is for tables, and chat.txt is a file of lines", 1),
+        (["glad", "--dates", "dmy"], "--dates is for chats", 2),
+        (["glad", "--scores"], "--scores is for --out FILE", 2),
+    ],
+)
+def test_options_for_other_inputs_are_not_passed_over(
+    run_cli: RunCli, tiny_model: Path, tmp_path: Path, args: list[str], message: str, code: int
+) -> None:
+    (tmp_path / "chat.txt").write_text("".join(f"12/03/2024, 21:0{i} - Ana: so glad\n" for i in range(5)), "utf-8")
+    done = run_cli("predict", *args, "--model", tiny_model)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr
+
+
 def test_version(run_cli: RunCli) -> None:
     assert run_cli("--version").stdout == f"mien {mien.__version__}\n"
 

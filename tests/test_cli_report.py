@@ -70,6 +70,7 @@ def test_a_chat_is_reported_by_speaker_and_time(run_cli: RunCli, tmp_path: Path)
         (("--over", "product"), "--over product: 0 of its 4 filled cells are dates, and 'kettle' is none"),
         (("--over", "date:fortnight"), "the step 'fortnight' is none of"),
         (("--by", "shop"), "no column 'shop'; it has: comment, product, date"),
+        (("--dates", "dmy"), "--dates dmy is for --over COLUMN, and for chats"),
         (("--out", "c.html"), "c.csv is an input, which would be lost"),
     ],
 )

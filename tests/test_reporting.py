@@ -82,6 +82,9 @@ def test_the_coarse_labels_are_those_of_goemotions_and_say_what_they_gather() ->
     assert {name: tuple(sorted(of)) for name, (_, of) in gathered.items()} == {
         name: tuple(sorted(of)) for name, of in SENTIMENT_OF.items()
     }
+    carer = SPACES["carer6"]
+    without = reported([(Result("x", "text", "m", error="empty"), {})], space=carer).document["sentiment"]
+    assert [row["label"] for row in without] == ["positive", "negative", "ambiguous"], "it cannot say neutral"
     assert sentiment_groups(SPACES["ravdess8"])["neutral"] == ["neutral", "calm"]
     assert sentiment_groups(make_space("own", ["Happy", "sad"]))["positive"] == ["Happy"]
     assert sentiment_groups(SPACES["emotic26"]) == {}, "labels that nobody has grouped stay alone"

@@ -141,11 +141,14 @@ def resolve(
     if kind == "text":
         chats = {"dates": dates or "", "encoding": how.get("encoding")}
         found_chats = [None if literal else _chat_source(item, column, chats, modality == CHAT) for item in inputs]
-        pairs = zip(inputs, found_chats, strict=True)
+        pairs = list(zip(inputs, found_chats, strict=True))
+        if not any(chat is None and item != "-" and item.strip() and exists(item) for item, chat in pairs):
+            _refuse_of_tables(column, how)
         sources = [chat or _text_source(item, column, how, literal=literal) for item, chat in pairs]
     elif kind == "row":
         sources = [_row_source(Path(item), str(model), how) for item in inputs]
     else:
+        _refuse_of_tables(column, how, encoding=how.get("encoding"))
         sources = [_file_source(inputs, kind)]
     frames = kind == "clip" and [item for item, _ in sources[0].rows()] == inputs  # a folder of them is one clip
     one = len(inputs) == 1 and (frames or not _is_folder(inputs[0]))
@@ -173,6 +176,14 @@ def _look(item: str, advice: str | None = None) -> Kind:
         _inside(item, "picture", left_out := Counter[str]())
         raise InputError(f"{item} is a folder without pictures or clips{_besides(left_out)}")
     return next(kind for kind, count in held.items() if count)
+
+
+def _refuse_of_tables(column: str | None, how: Mapping[str, Any], **more: Any) -> None:
+    """Refuse options that say how a table is written, where there is none."""
+    given = {name: how.get(name) for name in ("sheet", "separator")} | {"column": column is not None} | more
+    given |= {f"no-{name}": how.get(name) is False for name in ("header", "quotes")}
+    if option := next((name for name, value in given.items() if value), None):
+        raise InputError(f"--{option} is for tables in files, and there is none among the inputs")
 
 
 def _advice() -> str:
@@ -343,6 +354,8 @@ def _table_source(path: Path, column: str | None, how: Mapping[str, Any]) -> Sou
     table = open_table(path, **how)
     name = text_column(table.columns, column, path)
     plain = table.columns == LINES
+    if plain and column is not None and table_suffix(path) == ".txt" and not how.get("separator"):
+        raise InputError(f"--column is for tables, and {path} is a file of lines")
 
     def rows() -> Iterator[tuple[str, Columns]]:
         for line, row in table.records():

@@ -102,13 +102,13 @@ def predict(
 ) -> None:
     """Read emotion in texts, files of lines and tables, in the faces of pictures and clips, or in tables of numbers."""
     given = dict(locals())
-    if problem := misused(as_json, out, modality, dates, fps, frames, engine, workers):
+    if problem := misused(as_json, out, modality, dates, fps, frames, engine, workers, scores):
         raise typer.BadParameter(problem)
     if explain and (engine == "ray" or (out and out.suffix in (".csv", ".tsv", ".xlsx", ".parquet"))):
         raise typer.BadParameter("--explain is for the screen, --json, .jsonl, .html and pictures: a table has no room")
     how = {"encoding": encoding, "separator": separator or "", "header": header, "sheet": sheet or "", "quotes": quotes}
     found = resolve(inputs, model, modality, column, dates, **how)
-    if problem := _unfit(found, crops, (fps, frames, timeline), rule, whole):
+    if problem := _unfit(found, crops, (fps, frames, timeline), rule, whole, dates):
         raise typer.BadParameter(problem)
     if box and whole:
         raise typer.BadParameter("--box or --whole; take one of them")
@@ -143,7 +143,7 @@ def predict(
 
 def misused(
     as_json: bool, out: Path | None, modality: str | None, dates: str | None, fps: float | None, frames: int | None,
-    engine: str = "local", workers: int | None = None,
+    engine: str = "local", workers: int | None = None, scores: bool = False,
 ) -> str | None:  # fmt: skip
     """What is wrong with the options themselves, whatever the inputs; None if nothing is."""
     from mien.modality import modality_names
@@ -158,12 +158,15 @@ def misused(
         f"--fps must be above 0 and at most 1000, not {fps or 0:g}": fps is not None and not 0 < fps <= 1000,
         f"--engine {engine!r}; there are: local, ray": engine not in ("local", "ray"),
         "--engine ray needs --out FOLDER": engine == "ray" and out is None,
+        "--scores is for --out FILE; --json has them always": scores and not (out or as_json),
         "--workers is for --engine ray": workers and engine == "local",
     }
     return next((problem for problem, found in wrong.items() if found), None)
 
 
-def _unfit(inputs: Inputs, crops: bool, of_clips: tuple[Any, ...], rule: str | None, whole: bool) -> str | None:
+def _unfit(
+    inputs: Inputs, crops: bool, of_clips: tuple[Any, ...], rule: str | None, whole: bool, dates: str | None
+) -> str | None:
     """Which options are for inputs of another kind; None if none is."""
     if crops and "crops" not in inputs.modality.options:
         return "--crops is for pictures"
@@ -173,6 +176,8 @@ def _unfit(inputs: Inputs, crops: bool, of_clips: tuple[Any, ...], rule: str | N
         return "--rule is for faces in clips"
     if whole and not (inputs.kind == "picture" and "whole" in inputs.modality.options):
         return "--whole is for pictures, read as scenes"
+    if dates is not None and (inputs.kind != "text" or inputs.left_out is None):
+        return "--dates is for chats, and there is none among the inputs"
     return None
 
 

@@ -277,6 +277,8 @@ def _survey(inputs: Inputs, by: Sequence[str] | None, over: str | None, dates: s
     time, step = split_over(over) if over is not None and over not in columns else (over or "", None)
     time = _column(columns, time, "--over", inputs) if time else ""
     survey = Survey(groups, time, step, dates or "")
+    if dates and not time and not _is_chat(inputs):
+        raise InputError(f"--dates {dates} is for --over COLUMN, and for chats; there is neither")
     if _is_chat(inputs):
         guessed = [name for name, given in (("speaker", groups), ("time", time)) if not given]
         survey = Survey(groups or ["speaker"], time or "time", step, dates or "", guessed)

@@ -30,7 +30,7 @@ class Figures:
     def __init__(self, reporter: Reporter, source: str) -> None:
         self._counts, self._names = reporter, list(reporter.space.names)
         self._timed = reporter.measure == "seconds"
-        self._coarse = reporter.sentiment
+        self._coarse = {name: of for name, of in reporter.sentiment.items() if of}  # what it cannot say has no share
         self._rolled = MAPS.get((source, reporter.space.name), {}) if source != reporter.space.name else {}
 
     def shares(self, key: Key = (), *, all_labels: bool = True) -> Document:

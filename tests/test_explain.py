@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import mien
 from conftest import RunCli, one_line
 from face_model import Squares, video_model
 from mien.client import Client
-from mien.errors import InputError
+from mien.errors import InputError, ModelError
 from mien.labels import SPACES
 from mien.modalities.face.detect import Face
 from mien.modalities.face.preprocess import FER2013_CENTRE, FER2013_LANDMARKS, FaceSettings, outline
@@ -257,3 +258,13 @@ def test_what_cannot_be_read_is_not_explained(text_model: Path) -> None:
     assert glad.explanation is not None
     with pytest.raises(InputError, match="text is empty"):
         mien.explain(" ", str(text_model))
+
+
+def test_a_result_explains_itself() -> None:
+    plain = mien.predict("i feel so loved today", model="text-carer")
+    found = plain.explain()
+    assert plain.explanation is None
+    assert found.explanation == mien.explain("i feel so loved today", model="text-carer").explanation
+    assert found.explain() is found
+    with pytest.raises(ModelError, match="no model 'elsewhere'"):
+        replace(plain, model="elsewhere").explain()

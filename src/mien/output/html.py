@@ -74,7 +74,7 @@ def write_page(
         for row in chain(first, results):
             if total < _SHOWN[kind]:
                 file.write(page_data(_card(row, layout if plain else kind, frames), 'class="result"'))
-                for item in (*row["items"], *(reading["item"] for reading in row.get("readings", ()))):
+                for item in row["items"]:
                     names.update(dict.fromkeys(item["scores"]))
             total, unread = total + 1, unread + (row["error"] is not None)
             labels = [item["label"] for item in row["items"]] if kind == "picture" else [row["label"] or "—"]

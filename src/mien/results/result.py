@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -11,6 +11,7 @@ from typing import Any
 from mien.errors import InputError, cut, cut_message
 from mien.inputs import Message
 from mien.labels import SPACES, LabelSpace, get_space, make_space
+from mien.plugins import import_object
 from mien.results.clip import ClipSummary, Moment, Person, Segment, segments_of
 from mien.results.explanation import Explanation
 from mien.results.prediction import Prediction
@@ -105,6 +106,16 @@ class Result:
     def explanation(self) -> Explanation | None:
         """What brought that label about; None unless it was asked for, as :func:`mien.explain` does."""
         return self.strongest.explanation if self.strongest else None
+
+    def explain(self) -> Result:
+        """The same input read again by the shipped model of this result, with explanations.
+
+        Raises:
+            InputError: the input was no text and no path, can be read no more, or is of a kind that is not explained.
+            ModelError: the model is none of the shipped: :func:`mien.explain` takes its folder.
+        """
+        explain: Callable[..., Result] = import_object("mien:explain")
+        return self if self.explanation else explain(self.input, self.model)
 
     @property
     def emoji(self) -> str | None:

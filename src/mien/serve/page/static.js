@@ -52,16 +52,12 @@ function paletteOf([item]) {
   return item ? palette.filter(({ name }) => name in item.scores) : palette;
 }
 
-/** A text: its labels with bars, of each model that read it. */
-function textCard(result) {
-  const readings = result.readings ?? [{ title: "", item: result.items[0] }];
-  return [el("div", { class: "readings" }, ...readings.map(({ title, item }) => {
-    const bars = el("mien-bars", { palette: paletteOf([item]) });
-    bars.setAttribute("shown", "3");
-    bars.prediction = item;
-    const why = item.explanation ? [coloredWords(result.input, item.explanation, colorOf(palette, item.label))] : [];
-    return el("section", {}, el("h3", { class: "soft" }, title), ...why, bars);
-  }))];
+/** A text: its words where they are explained, and its labels with bars. */
+function textCard({ input, items: [item] }) {
+  const bars = el("mien-bars", { palette: paletteOf([item]) });
+  bars.setAttribute("shown", "3");
+  bars.prediction = item;
+  return [...(item.explanation ? [coloredWords(input, item.explanation, colorOf(palette, item.label))] : []), bars];
 }
 
 function pictureCard({ items, picture, unit = about.unit }) {

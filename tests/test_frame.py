@@ -95,6 +95,8 @@ def test_results_of_several_kinds_and_none(tiny_model: Path, folder: Path) -> No
 def test_what_is_no_result_and_a_missing_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"^to_frame takes results, not str: mien\.predict_many gives them$"):
         mien.to_frame(["i am glad"])  # type: ignore[list-item]
+    with pytest.raises(InputError, match=r"^to_frame takes results, not NoneType: "):
+        mien.to_frame(None)  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingExtra, match='install mien with the extra "table"'):
         mien.to_frame([])

@@ -82,6 +82,10 @@ def test_a_plateau_that_would_come_after_the_end_is_refused():
     with pytest.raises(RecipeError, match=r"train\.decay_epochs: must be less than train\.patience, which is 3$"):
         load_recipe("text-gru", ["schedule=plateau", "patience=3", "decay_epochs=3"])
     load_recipe("text-gru", ["schedule=plateau", "patience=3", "decay_epochs=2"])
+    with pytest.raises(RecipeError, match=r"train\.decay: is of the schedules .*, and this is cosine$"):
+        load_recipe("text-gru", ["schedule=cosine", "decay=0.1"])
+    with pytest.raises(RecipeError, match=r"train\.decay_epochs: is of the schedules step, plateau, and this is exp"):
+        load_recipe("text-gru", ["schedule=exponential", "decay_epochs=2"])
 
 
 def test_a_resumed_run_learns_at_the_rates_of_one_that_was_not_stopped(tmp_path: Path) -> None:

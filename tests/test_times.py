@@ -94,6 +94,12 @@ def test_mixed_forms_are_counted_and_none_is_read_in_another_order() -> None:
     assert found.read("2023-12-28") == datetime(2023, 12, 28)
 
 
+def test_numbers_of_workbooks_are_read_as_those_of_text() -> None:
+    cells = [2024, 2024.0, 20240101, "2024", "20240101"]
+    assert {column(cells).read(cell) for cell in cells} == {datetime(2024, 1, 1)}
+    assert column([45363, 12.5, 7, float("inf"), True]).dated == 0
+
+
 def test_seconds_of_a_recording() -> None:
     found = column([0.5, "75.25", 3], "time")
     assert [found.read(cell) for cell in (0.5, "75.25", 3)] == [0.5, 75.25, 3.0]

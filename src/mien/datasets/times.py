@@ -184,7 +184,9 @@ _Parts = tuple[tuple[str, str, str], str, bool, timedelta]  # three numbers, sep
 def _parse(cell: str | float, recording: bool) -> Time | _Parts | None:
     """A time; or the parts of a date whose order is not known yet."""
     if not isinstance(cell, str):
-        return _of_number(float(cell), recording)
+        if (number := _of_number(float(cell), recording)) is not None or not float(cell).is_integer():
+            return number
+        cell = str(int(cell))  # 2024 and 20240312 are the same in a workbook as in a CSV file
     text = _ZONE.sub("", cell.strip())
     try:
         return datetime.fromisoformat(text).replace(tzinfo=None)

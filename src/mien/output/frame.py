@@ -33,6 +33,8 @@ def to_frame(results: Result | Iterable[Result], *, scores: bool = True, timelin
     pandas = require("pandas", "table")
     single = isinstance(results, Result)
     moments = single if timeline is None else timeline
+    if not isinstance(results, Result | Iterable):
+        raise InputError(f"to_frame takes results, not {type(results).__name__}: mien.predict_many gives them")
     rows = list(_rows([results] if isinstance(results, Result) else results, scores, moments))
     frame: DataFrame = pandas.DataFrame(rows, columns=column_names(rows))
     return frame

@@ -22,6 +22,7 @@ _STEPS, _KEY = 8, 200  # of a setting's name
 SHIPPED = Path(__file__).parent.parent / "recipes"
 
 _RENAMED = {"text-polish": "text-finetune", "face-polish": "face-finetune"}  # for one release
+_HEEDED = {"train.decay": ("exponential", "step", "plateau"), "train.decay_epochs": ("step", "plateau")}
 _OF_MODALITY = ("preprocess", "augment")  # parts whose settings are those of the modality
 
 
@@ -67,6 +68,10 @@ def load_recipe(recipe: str | Path, settings: Sequence[str] | Mapping[str, Any] 
     if checked.train.schedule == "plateau" and checked.train.decay_epochs >= checked.train.patience:
         patience = checked.train.patience
         raise RecipeError(f"{path.name}: train.decay_epochs: must be less than train.patience, which is {patience}")
+    schedule = checked.train.schedule
+    for key, heeding in _HEEDED.items():
+        if key in given and schedule not in heeding:
+            raise RecipeError(f"{path.name}: {key}: is of the schedules {', '.join(heeding)}, and this is {schedule}")
     return checked
 
 

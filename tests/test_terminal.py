@@ -26,6 +26,7 @@ from conftest import cli_env
 from face_model import drawn_face, face_model, video_model
 from filmed import write_clip
 from mien.cli.app import main
+from mien.cli.usage import print_entry
 from mien.errors import InputError, MienError
 from mien.model import read_card, read_manifest, shipped
 from mien.output.card import Card
@@ -114,6 +115,21 @@ def test_texts_columns_and_messages_are_shown_escaped(run: Run, tiny_model: Path
     assert "\\x1b" in harmless(run("models", "show", NAME))
     assert "\\x1b" in harmless(run("bench", NAME))
     assert "\\x1b" in harmless(run("train", NAME, "--data", f"table:{NAME}.csv"))
+
+
+def test_a_list_is_folded_behind_its_names_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "a text of a good many words that is longer than the line"
+    print_entry("name    ", text)
+    assert capsys.readouterr().out == f"name     {text}\n", "a file gets one line"
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_entry("name    ", text)
+    first, *others = capsys.readouterr().out.splitlines()
+    assert max(map(len, (first, *others))) <= 40
+    assert all(line.startswith(" " * 9) for line in others)
+    assert " ".join([first[9:], *(line.strip() for line in others)]) == text
 
 
 def test_json_holds_the_characters_and_prints_none(run: Run, tiny_model: Path) -> None:

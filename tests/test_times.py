@@ -124,6 +124,8 @@ def test_periods_are_whole_and_without_gaps() -> None:
     assert ([parts.name(start) for start in parts][-1], parts.step, len(parts)) == ("1:14", "2 s", 38)
     far = Periods.between(datetime(9999, 11, 1), datetime(9999, 12, 31), "month", "date")
     assert [far.name(start) for start in far] == ["9999-11", "9999-12"]
+    with pytest.raises(InputError, match=r"--over time:week: times in time are seconds of a recording; take time, or"):
+        Periods.between(3.0, 75.0, "week", "time")
     with pytest.raises(InputError, match=r"date:hour would make 87,6.. periods .* take date:day"):
         Periods.between(datetime(2014, 1, 1), datetime(2023, 12, 31), "hour", "date")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.usage import AsJson, console, log, print_document, target
+from mien.cli.usage import AsJson, console, log, print_document, print_entry, target
 from mien.errors import did_you_mean, print_line, require
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _list(manifests: dict[str, Manifest], as_json: bool) -> None:
     for name, manifest in manifests.items():
         size = sum(entry.bytes for entry in manifest.files.values()) / 1e6
         labels = f"{len(manifest.space):3} labels"
-        print_line(f"{name:12} {manifest.modality:6} {labels} {size:6.1f} MB  {manifest.summary}")
+        print_entry(f"{name:12} {manifest.modality:6} {labels} {size:6.1f} MB ", manifest.summary)
 
 
 def _show(folder: Path, manifest: Manifest, as_json: bool) -> None:

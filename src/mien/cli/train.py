@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.usage import log, stopped, target
+from mien.cli.usage import log, print_entry, stopped, target
 from mien.errors import MienError, print_line
 
 
@@ -46,7 +46,7 @@ def train(
         recipes = {name: load_recipe(name) for name in recipe_names()}
         shown = {name: found for name, found in recipes.items() if everything or not found.internal}
         for name, found in shown.items():
-            print_line(f"{name:18} {found.summary}")
+            print_entry(f"{name:18}", found.summary)
         if len(shown) < len(recipes):
             log(f"{len(recipes) - len(shown)} more with --all: steps of making what ships")
         return

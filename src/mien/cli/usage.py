@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
 ModelArgument = Annotated[str, typer.Argument(help="A shipped model's name, or a model or run folder.")]
+_FOLDED = 30  # columns that a text folded behind a name needs
 SHOWN = 20  # results or problems shown one by one; more are only counted
 
 
@@ -33,6 +36,14 @@ def console(*, stderr: bool = False) -> Console:
 def log(line: str) -> None:
     """Print a line for a person, on standard error."""
     print_line(line, sys.stderr)
+
+
+def print_entry(name: str, text: str) -> None:
+    """Print an entry of a list in one line; on a terminal too narrow for that, its text is folded behind the name."""
+    room = shutil.get_terminal_size().columns - len(name) - 1 if sys.stdout.isatty() else 0
+    lines = textwrap.wrap(text, room) if room >= _FOLDED else [text]
+    for number, line in enumerate(lines):
+        print_line(f"{' ' * len(name) if number else name} {line}")
 
 
 def print_document(document: Any) -> None:

@@ -41,6 +41,9 @@ class Periods:
             InputError: there would be too many.
         """
         if isinstance(first, float) or isinstance(last, float):
+            if step not in (None, "hour"):
+                seconds = f"times in {column} are seconds of a recording"
+                raise InputError(f"--over {column}:{step}: {seconds}; take {column}, or {column}:hour")
             wanted = {"hour": 3600}.get(step or "")
             length = next((part for part in _SECONDS if float(last) / part <= _PARTS), _SECONDS[-1])  # type: ignore[arg-type]
             made = cls(f"{wanted or length} s", 0.0, 0.0)

@@ -165,7 +165,7 @@ function examples() {
 
 function quote({ text, score, more }) {
   const span = more?.end === undefined ? [] : [`${clock(more.start)} – ${clock(more.end)}`];
-  const known = Object.values(more ?? {}).filter((value) => typeof value === "string").map((value) => value.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*$/, "$1 $2"));
+  const known = Object.values(more ?? {}).filter((value) => value && typeof value === "string").map((value) => value.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*$/, "$1 $2"));
   return el("blockquote", {}, el("p", { title: text }, measure === "seconds" ? nameOf(text) : text), el("span", { class: "soft" }, [percent(score), ...span, ...known].join(" · ")));
 }
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import gc
+import io
 import json
 import signal
 import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -125,6 +128,27 @@ def test_a_stream_that_breaks_is_opened_again(model: str, camera: str) -> None:
     assert Camera.connections >= 3
 
 
+def test_pictures_and_gaps_come_in_order_to_who_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All happens before the first is taken: of the pictures between two gaps the last is left."""
+    times = iter([0.0, 1.0, 1.5, 2.0, 3.0, 3.5])
+    frame = av.VideoFrame.from_ndarray(scene(1))
+
+    def read(reader: streams.LiveReader) -> None:
+        for event in ("picture", "picture", "first", "picture", "second"):
+            reader._put(frame, None) if event == "picture" else reader._tell_gap(event)
+        reader._ended = True
+
+    monkeypatch.setattr(streams, "monotonic", lambda: next(times))
+    monkeypatch.setattr(streams.LiveReader, "_read", read)
+    monkeypatch.setattr(streams.LiveReader, "_picture", lambda *_: scene(1))
+    reader = streams.LiveReader("http://127.0.0.1/live", 50, opener=io.BytesIO)
+    read(reader)
+    monkeypatch.setattr(streams.LiveReader, "_read", lambda _: None)
+    reader._thread = threading.Thread(target=lambda: None)
+    assert [(shot.time, shot.gap) for shot in reader] == [(1.0, "first"), (2.0, ""), (2.0, "second")]
+    assert reader.dropped == 2
+
+
 def test_the_command_line_keeps_seconds_and_gaps(
     camera: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +172,10 @@ def test_the_command_line_keeps_seconds_and_gaps(
     assert "pictures again, after" in done.stdout
     assert "secret" not in done.output + out.read_text("utf-8")
     assert "no picture for 0.5 s, given up" in str(done.exception)
+    kept = out.read_bytes()
+    again = CliRunner().invoke(app, ["watch", camera, "--model", model, "--give-up", "0.5", "--out", str(out)])
+    assert "x.jsonl holds what was watched before" in str(again.exception)
+    assert out.read_bytes() == kept
 
 
 def test_a_table_has_a_row_for_each_person_and_second(run_cli: RunCli, model: str, film: Path, tmp_path: Path) -> None:
@@ -309,14 +337,20 @@ def test_memory_does_not_grow_with_time(model: str, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("mien.modalities.watch.LiveReader", Loop)
     monkeypatch.setattr(FaceClassifier, "detector", Squares(above=30))
-    counts = list[int]()
-    for place, part in enumerate(by_second(Watching("http://x.y/", model))):
-        assert isinstance(part, Second)
-        if place in (40, 70, 98):
-            gc.collect()
-            counts.append(len(gc.get_objects()))
-    assert len(counts) == 3
-    assert max(counts) - min(counts) < 200, counts
+    sizes = list[int]()
+    ours = tracemalloc.Filter(True, f"{Path(mien.__file__).parent}/*")  # other threads of the process have theirs
+    tracemalloc.start()
+    try:
+        for place, part in enumerate(by_second(Watching("http://x.y/", model))):
+            assert isinstance(part, Second)
+            if place in (40, 70, 98):
+                gc.collect()
+                found = tracemalloc.take_snapshot().filter_traces([ours])
+                sizes.append(sum(trace.size for trace in found.traces))
+    finally:
+        tracemalloc.stop()
+    assert len(sizes) == 3
+    assert max(sizes) - min(sizes) < 20_000, sizes
 
 
 def test_seconds_and_gaps() -> None:

@@ -52,6 +52,8 @@ def watch(
         raise typer.BadParameter(f"--out ends in {' or '.join(ENDINGS)}, not {quoted(out.name)}")
     if out is not None and exists(source) and out.exists() and out.samefile(source):
         raise InputError(f"{out} is the input, which would be lost: name another file")
+    if out is not None and not exists(source) and out.exists() and out.stat().st_size:
+        raise InputError(f"{out} holds what was watched before, and nobody can watch that again: name another file")
     from mien.modalities.watch import Watching
     from mien.output.live import LiveScreen
     from mien.output.seconds import Gap, SecondsWriter, by_second

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -96,7 +97,7 @@ class LiveReader:
         self.problem: str | None = None
         self._changed = threading.Condition()
         self._newest: tuple[float, datetime, av.VideoFrame, Any] | None = None
-        self._gap: tuple[float, str] | None = None  # that has not been told
+        self._gaps = deque[tuple[float, str]]()  # that have not been told
         self._broken: float | None = None  # since when there is no picture
         self._start: float | None = None
         self._last = 0.0
@@ -128,19 +129,22 @@ class LiveReader:
             self._thread.start()
         while True:
             with self._changed:
-                while not self._stop.is_set() and self._newest is None and self._gap is None:
+                while not self._stop.is_set() and self._newest is None and not self._gaps:
                     if self._ended or self._is_given_up():
                         return
                     self._changed.wait(_WAKE)
                 if self._stop.is_set():
                     return
-                (gap, self._gap), taken = (self._gap, None), None
-                if gap is None:
-                    taken, self._newest = self._newest, None
+                newest, gap = self._newest, self._gaps[0] if self._gaps else None
+                if newest is not None and (gap is None or newest[0] <= gap[0]):
+                    self._newest = gap = None  # the picture came before the gap
+                elif gap is not None:
+                    newest = None
+                    self._gaps.popleft()
             if gap is not None:
                 yield Shot(gap[0], None, datetime.now(UTC), gap[1])
-            elif taken is not None:
-                time, at, frame, stream = taken
+            elif newest is not None:
+                time, at, frame, stream = newest
                 yield Shot(time, self._picture(frame, stream), at)
 
     def _is_given_up(self) -> bool:
@@ -223,7 +227,8 @@ class LiveReader:
     def _tell_gap(self, reason: str) -> None:
         with self._changed:
             if self._broken is None:
-                self._broken, self._gap = monotonic(), (self._last, reason)
+                self._broken = monotonic()
+                self._gaps.append((self._last, reason))
             self._changed.notify_all()
 
 

@@ -185,6 +185,15 @@ def test_cards_are_shown_as_they_are_written(watched: Watched, page_server: Serv
     expect(dialog).to_be_hidden()
 
 
+def test_who_asks_for_the_models_before_the_page_knows_them_gets_them(watched: Watched) -> None:
+    watched.page.route("**/v1/models", lambda _: None)  # held
+    page = watched.open()
+    with page.expect_request("**/v1/models"):
+        page.get_by_role("button", name="Models & limits").click()
+    page.unroute("**/v1/models")  # those held go on
+    expect(page.get_by_role("dialog").get_by_role("button", name="face")).to_be_visible()
+
+
 def test_a_key_is_asked_for_and_used(browser: Browser, locked: Server, page_folder: Path) -> None:
     with watching(browser, f"http://127.0.0.1:{locked.port}") as watched:
         page = watched.open()

@@ -18,7 +18,7 @@ from filmed import write_clip
 from mien.datasets import open_dataset
 from mien.evaluation import evaluate
 from mien.evaluation import samples as looked_at
-from mien.modalities import clip as clip_module
+from mien.media import folders
 from scene_model import scene_model
 
 LABELS = (FER[0], FER[6])
@@ -61,12 +61,12 @@ def test_clips_that_cannot_be_read_are_named_and_left_out(clips: Path, tmp_path:
 def test_no_clip_is_read_twice_for_the_sake_of_another(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     opened: Counter[str] = Counter()
 
-    class Counting(clip_module.ClipReader):
+    class Counting(folders.ClipReader):
         def __init__(self, path: Any, **kwargs: Any) -> None:
             opened[Path(path).name] += 1
             super().__init__(path, **kwargs)
 
-    monkeypatch.setattr(clip_module, "ClipReader", Counting)
+    monkeypatch.setattr(folders, "ClipReader", Counting)
     steps: list[int] = []
     report = evaluate(video_model(tmp_path / "model"), f"clips:{clips}", "all", progress=steps.append)
     assert report.figures["n"] == 4

@@ -23,7 +23,9 @@ export function aboutDialog(page) {
     article.scrollTop = 0;
   }
 
-  return async (name = page.models[0]?.name) => {
+  return async (asked) => {
+    if (!page.models.length) page.models = await page.mien.models().catch(() => []); // asked for before the page knew them
+    const name = asked ?? page.models[0]?.name;
     buttons.replaceChildren(
       ...page.models.map((model) => {
         const button = el("button", { class: "chip", type: "button", value: model.name }, model.name);

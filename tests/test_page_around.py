@@ -130,6 +130,7 @@ def test_by_keyboard_alone(watched: Watched, page_folder: Path) -> None:
         expect(page.get_by_role("tabpanel")).to_have_attribute("id", f"panel-{tab}")
     assert page.evaluate("location.hash") == "#faces"
     assert focused.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
+    expect(page.locator("#panel-faces input[type=file]")).to_be_attached()  # the view is there
     while focused.get_attribute("type") != "file":
         press("Tab")
     press("Space")

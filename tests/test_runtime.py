@@ -7,12 +7,14 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper, save
 
+from mien import runtime
 from mien.errors import ModelError
 from mien.runtime import Session
 
@@ -104,8 +106,11 @@ def test_what_is_no_network_is_named(tmp_path: Path) -> None:
         Session(path)
 
 
-def test_products_of_8_bits_do_not_overflow(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [None, True])
+def test_products_of_8_bits_do_not_overflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: bool | None) -> None:
     """255 · 127 + 255 · 127 is more than 16 bits hold, which processors without VNNI add in."""
+    if told is not None:
+        monkeypatch.setattr(runtime, "overflows", lambda: told)
     bytes_in, weights = np.full((3, 64), 255, np.uint8), np.full((64, 8), 127, np.int8)
     nodes = [
         helper.make_node("Cast", ["x"], ["bytes"], to=TensorProto.UINT8),
@@ -120,3 +125,7 @@ def test_products_of_8_bits_do_not_overflow(tmp_path: Path) -> None:
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
     exact = bytes_in.astype(np.int64) @ weights.astype(np.int64)
     np.testing.assert_array_equal(Session(path).run(bytes_in.astype(np.float32)), exact)
+    assert onnx.load(path).graph == onnx.load(runtime._EIGHT_BITS).graph  # by which mien tells such processors
+    plain = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    wrong = (plain.run(None, {"x": bytes_in.astype(np.float32)})[0] != exact).any()
+    assert told or runtime.overflows() == wrong

@@ -85,12 +85,11 @@ class FaceDetector:
         longest = max(picture.shape[:2])
         scale = size / longest if longest > size else max(1.0, min(_LEAST / longest, _GROW))
         height, width = picture.shape[:2]
-        resized = resizer(picture)
-        found = self._find(resized(*_scaled(width, height, scale)), width, height)
+        # Each look makes the resizer anew: its copy of a large picture need not be there while the network runs.
+        found = self._find(resizer(picture)(*_scaled(width, height, scale)), width, height)
         nearer = min(closer / longest, 1.0)
         if nearer > 1.2 * scale and not (found and all(self._sure(face, scale) for face in found)):
-            larger = resized(*_scaled(width, height, nearer))
-            del resized  # and with it a copy of the picture
+            larger = resizer(picture)(*_scaled(width, height, nearer))
             found = _without_doubles([*found, *self._find(larger, width, height)])
         return sorted((face for face in found if face.score >= self.confidence), key=lambda face: -face.area)
 

@@ -9,7 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.inputs import CHAT, Inputs, resolve
-from mien.cli.usage import AsJson, target
+from mien.cli.usage import (
+    AsJson,
+    AsModality,
+    BatchSize,
+    Column,
+    Crops,
+    Encoding,
+    Fps,
+    Frames,
+    Header,
+    Labels,
+    Quotes,
+    Separator,
+    Sheet,
+    SomeModel,
+    table_form,
+    target,
+)
 from mien.errors import InputError, cut, did_you_mean, quoted
 from mien.inputs import exists
 
@@ -29,37 +46,19 @@ def predict(
             "or pictures, clips, and folders of them."
         ),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="A shipped model's name, or a model or run folder. "
-            "[default: face for pictures, video for clips, else text]"
-        ),
-    ] = None,
-    modality: Annotated[
-        str | None, typer.Option("--as", help="Take every input as this: text, chat, face, video, scene or features.")
-    ] = None,
-    labels: Annotated[str | None, typer.Option(help="Answer in another label space, such as ekman7.")] = None,
-    column: Annotated[
-        str | None, typer.Option(help="The table's column with the text, by name or number, if its name does not tell.")
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="Of text files; found out if not given.")] = None,
-    separator: Annotated[
-        str | None, typer.Option(help="Between columns of text files: a character, or tab; found out if not given.")
-    ] = None,
-    header: Annotated[
-        bool, typer.Option("--header/--no-header", help="Whether a table's first row names its columns.")
-    ] = True,
-    sheet: Annotated[
-        str | None, typer.Option(help="Of workbooks: the sheet, by name or number. [default: the first with anything]")
-    ] = None,
-    quotes: Annotated[
-        bool, typer.Option("--quotes/--no-quotes", help="Whether quotes enclose fields in text files.")
-    ] = True,
+    model: SomeModel = None,
+    modality: AsModality = None,
+    labels: Labels = None,
+    column: Column = None,
+    encoding: Encoding = None,
+    separator: Separator = None,
+    header: Header = True,
+    sheet: Sheet = None,
+    quotes: Quotes = True,
     dates: Annotated[
         str | None, typer.Option(help="Of chats: the order of dates, dmy, mdy or ymd; found out if not given.")
     ] = None,
-    crops: Annotated[bool, typer.Option("--crops", help="Each picture is a ready crop of one face.")] = False,
+    crops: Crops = False,
     box: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,8 +68,8 @@ def predict(
     whole: Annotated[
         bool, typer.Option("--whole", help="Of scenes: read each picture as a whole, and look for nobody in it.")
     ] = False,
-    fps: Annotated[float | None, typer.Option(help="Of clips: frames a second to look at.")] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Of clips: so many frames of each, spread evenly.")] = None,
+    fps: Fps = None,
+    frames: Frames = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say which words of a text, or which region of a face, it was.")
     ] = False,
@@ -92,7 +91,7 @@ def predict(
             "[default: moments of a single clip, one row for each of several or of a folder]"
         ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Texts or faces computed at once.")] = 64,
+    batch_size: BatchSize = 64,
     engine: Annotated[
         str, typer.Option(help="local, or ray: in several processes, into a folder --out of Parquet parts.")
     ] = "local",
@@ -106,7 +105,7 @@ def predict(
         raise typer.BadParameter(problem)
     if explain and (engine == "ray" or (out and out.suffix in (".csv", ".tsv", ".xlsx", ".parquet"))):
         raise typer.BadParameter("--explain is for the screen, --json, .jsonl, .html and pictures: a table has no room")
-    how = {"encoding": encoding, "separator": separator or "", "header": header, "sheet": sheet or "", "quotes": quotes}
+    how = table_form(encoding, separator, header, sheet, quotes)
     found = resolve(inputs, model, modality, column, dates, **how)
     if problem := _unfit(found, crops, (fps, frames, timeline), rule, whole, dates):
         raise typer.BadParameter(problem)

@@ -13,7 +13,27 @@ import typer
 
 from mien.cli.inputs import Columns, Inputs, Source, counted, resolve
 from mien.cli.predict import answer_in_labels, misused
-from mien.cli.usage import AsJson, console, log, print_document, target
+from mien.cli.usage import (
+    AsJson,
+    AsModality,
+    BatchSize,
+    Column,
+    Crops,
+    Encoding,
+    Fps,
+    Frames,
+    Header,
+    Labels,
+    Quotes,
+    Separator,
+    Sheet,
+    SomeModel,
+    console,
+    log,
+    print_document,
+    table_form,
+    target,
+)
 from mien.errors import InputError, MienError, quoted
 from mien.inputs import exists
 
@@ -45,33 +65,15 @@ def report(
             help="A column of dates to count over; STEP is hour, day, week, month or year. [default: time, of chats]",
         ),
     ] = None,
-    labels: Annotated[str | None, typer.Option(help="Answer in another label space, such as ekman7.")] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="A shipped model's name, or a model or run folder. "
-            "[default: face for pictures, video for clips, else text]"
-        ),
-    ] = None,
-    modality: Annotated[
-        str | None, typer.Option("--as", help="Take every input as this: text, chat, face, video, scene or features.")
-    ] = None,
-    column: Annotated[
-        str | None, typer.Option(help="The table's column with the text, by name or number, if its name does not tell.")
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="Of text files; found out if not given.")] = None,
-    separator: Annotated[
-        str | None, typer.Option(help="Between columns of text files: a character, or tab; found out if not given.")
-    ] = None,
-    header: Annotated[
-        bool, typer.Option("--header/--no-header", help="Whether a table's first row names its columns.")
-    ] = True,
-    sheet: Annotated[
-        str | None, typer.Option(help="Of workbooks: the sheet, by name or number. [default: the first with anything]")
-    ] = None,
-    quotes: Annotated[
-        bool, typer.Option("--quotes/--no-quotes", help="Whether quotes enclose fields in text files.")
-    ] = True,
+    labels: Labels = None,
+    model: SomeModel = None,
+    modality: AsModality = None,
+    column: Column = None,
+    encoding: Encoding = None,
+    separator: Separator = None,
+    header: Header = True,
+    sheet: Sheet = None,
+    quotes: Quotes = True,
     dates: Annotated[
         str | None, typer.Option(help="The order of dates: dmy, mdy or ymd; found out if not given.")
     ] = None,
@@ -79,14 +81,14 @@ def report(
         float | None,
         typer.Option(min=0, max=1, help="Count a label from this score on. [default: its threshold, or 0.5]"),
     ] = None,
-    crops: Annotated[bool, typer.Option("--crops", help="Each picture is a ready crop of one face.")] = False,
-    fps: Annotated[float | None, typer.Option(help="Of clips: frames a second to look at.")] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Of clips: so many frames of each, spread evenly.")] = None,
+    crops: Crops = False,
+    fps: Fps = None,
+    frames: Frames = None,
     out: Annotated[
         Path | None, target("The page to write, FILE.html; .json, .csv and .xlsx beside it. [default: report.html]")
     ] = None,
     as_json: AsJson = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Texts or faces computed at once.")] = 64,
+    batch_size: BatchSize = 64,
 ) -> None:
     """Count what many texts, faces or clips express: shares, groups, change over time, examples; on one page."""
     if problem := misused(False, None, modality, dates, fps, frames):
@@ -96,7 +98,7 @@ def report(
 
     if page is not None:
         check_target(page, inputs)
-    how = {"encoding": encoding, "separator": separator or "", "header": header, "sheet": sheet or "", "quotes": quotes}
+    how = table_form(encoding, separator, header, sheet, quotes)
     found = resolve(inputs, model, modality, column, dates, **how)
     told = {"crops": crops or None, "fps": fps, "frames": frames}
     made = make(

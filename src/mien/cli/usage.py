@@ -22,6 +22,33 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
 ModelArgument = Annotated[str, typer.Argument(help="A shipped model's name, or a model or run folder.")]
+SomeModel = Annotated[
+    str | None,
+    typer.Option(
+        help="A shipped model's name, or a model or run folder. "
+        "[default: face for pictures, video for clips, else text]"
+    ),
+]
+AsModality = Annotated[
+    str | None, typer.Option("--as", help="Take every input as this: text, chat, face, video, scene or features.")
+]
+Labels = Annotated[str | None, typer.Option(help="Answer in another label space, such as ekman7.")]
+Column = Annotated[
+    str | None, typer.Option(help="The table's column with the text, by name or number, if its name does not tell.")
+]
+Encoding = Annotated[str | None, typer.Option(help="Of text files; found out if not given.")]
+Separator = Annotated[
+    str | None, typer.Option(help="Between columns of text files: a character, or tab; found out if not given.")
+]
+Header = Annotated[bool, typer.Option("--header/--no-header", help="Whether a table's first row names its columns.")]
+Sheet = Annotated[
+    str | None, typer.Option(help="Of workbooks: the sheet, by name or number. [default: the first with anything]")
+]
+Quotes = Annotated[bool, typer.Option("--quotes/--no-quotes", help="Whether quotes enclose fields in text files.")]
+Crops = Annotated[bool, typer.Option("--crops", help="Each picture is a ready crop of one face.")]
+Fps = Annotated[float | None, typer.Option(help="Of clips: frames a second to look at.")]
+Frames = Annotated[int | None, typer.Option(min=1, help="Of clips: so many frames of each, spread evenly.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Texts or faces computed at once.")]
 _FOLDED = 30  # columns that a text folded behind a name needs
 SHOWN = 20  # results or problems shown one by one; more are only counted
 
@@ -57,6 +84,19 @@ def stopped(kept: str, *added: str) -> MienError:
     end = given.index("--") if "--" in given else len(given)
     error.command = shlex.join(["mien", *given[:end], *added, *given[end:]])
     return error
+
+
+def table_form(
+    encoding: str | None, separator: str | None, header: bool, sheet: str | None, quotes: bool
+) -> dict[str, Any]:
+    """The options of that name as :func:`mien.datasets.tables.open_table` takes them."""
+    return {
+        "encoding": encoding,
+        "separator": separator or "",
+        "header": header,
+        "sheet": sheet or "",
+        "quotes": quotes,
+    }
 
 
 def target(help: str, *names: str) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.usage import console, log, target
+from mien.cli.usage import Labels, console, log, target
 from mien.errors import InputError, MienError, quoted
 from mien.inputs import exists
 
@@ -27,7 +27,7 @@ def watch(
         ),
     ],
     model: Annotated[str, typer.Option(help="A shipped model that reads clips, or a model folder.")] = "video",
-    labels: Annotated[str | None, typer.Option(help="Answer in another label space, such as ekman7.")] = None,
+    labels: Labels = None,
     fps: Annotated[
         float | None,
         typer.Option(

@@ -113,10 +113,11 @@ def open_table(
     form = TableForm(encoding, separator, header, sheet, quotes, None if columns is None else tuple(columns), limit)
     found = reader(path, form)
     if isinstance(found, _Text) and columns is None:
-        if header and found.has_columns():
+        head = found.head()
+        if header and _has_columns(head):
             note_once("note: %s is read as a table: its first line names columns", str(path))
             return _Csv(path, form)
-        if called := found.may_have_columns():
+        if called := _may_have_columns(head):
             line = f"note: %s is read line by line, and may be a table: separator={called} (--separator for predict)"
             note_once(line, str(path))
     return found
@@ -173,29 +174,34 @@ class _Text(TextTable):
     def _parse(self) -> Iterator[Record]:
         return ((number, (line.rstrip("\r\n"),), len(line)) for number, line in enumerate(self._lines(), 1))
 
-    def has_columns(self) -> bool:
-        """Whether it begins as a table does: "sep=;", or columns one of which has the usual name of texts' columns."""
-        head = take_head(self._lines())
-        if head and named_separator(head[0]):
-            return True
-        delimiter = find_delimiter(head)
-        if delimiter not in "".join(head[:1]):
-            return False
-        try:
-            rows = [row for row in csv.reader(head, delimiter=delimiter) if row]
-        except csv.Error:  # a field of more than csv's limit
-            return False
-        cut = rows[:-1] if len(head) == HEAD_LINES else rows  # the last row may go on
-        return len({len(row) for row in cut}) == 1 < len(cut) and bool(usual_columns(cut[0], TEXT_NAMES))
+    def head(self) -> list[str]:
+        """Its first lines."""
+        return take_head(self._lines())
 
-    def may_have_columns(self) -> str:
-        """What seems to separate columns, as many in each of its first lines; "" where nothing does."""
-        head = [line for line in take_head(self._lines()) if line.strip()]
-        for separator, called, least in (("\t", "tab", 2), ("|", "'|'", _FEW_LINES), (";", "';'", _FEW_LINES)):
-            counts = {line.count(separator) for line in head}
-            if len(head) >= least and len(counts) == 1 and counts != {0}:
-                return called
-        return ""
+
+def _has_columns(head: list[str]) -> bool:
+    """Whether lines begin as a table does: "sep=;", or columns one of which has the usual name of texts' columns."""
+    if head and named_separator(head[0]):
+        return True
+    delimiter = find_delimiter(head)
+    if delimiter not in "".join(head[:1]):
+        return False
+    try:
+        rows = [row for row in csv.reader(head, delimiter=delimiter) if row]
+    except csv.Error:  # a field of more than csv's limit
+        return False
+    cut = rows[:-1] if len(head) == HEAD_LINES else rows  # the last row may go on
+    return len({len(row) for row in cut}) == 1 < len(cut) and bool(usual_columns(cut[0], TEXT_NAMES))
+
+
+def _may_have_columns(head: list[str]) -> str:
+    """What seems to separate columns, as many in each of these lines; "" where nothing does."""
+    head = [line for line in head if line.strip()]
+    for separator, called, least in (("\t", "tab", 2), ("|", "'|'", _FEW_LINES), (";", "';'", _FEW_LINES)):
+        counts = {line.count(separator) for line in head}
+        if len(head) >= least and len(counts) == 1 and counts != {0}:
+            return called
+    return ""
 
 
 class _Csv(TextTable):

@@ -28,14 +28,8 @@ def possible_columns(columns: Sequence[str], taken: Sequence[str | None]) -> tup
     known = [column not in taken and is_emotion(column) for column in columns]
     if sum(known) < 2:
         return ()
-    wanted = list(known)
-    for places in (range(len(columns)), range(len(columns) - 1, -1, -1)):
-        beside = False
-        for place in places:
-            word = columns[place].replace(" ", "").replace("-", "").isalpha() and columns[place] not in taken
-            beside = known[place] or (beside and word)
-            wanted[place] = wanted[place] or beside
-    return tuple(column for column, taken_ in zip(columns, wanted, strict=True) if taken_)
+    words = [c not in taken and c.replace(" ", "").replace("-", "").isalpha() for c in columns]
+    return tuple(columns[place] for place in _beside(known, words))
 
 
 class LabelColumns:
@@ -65,7 +59,7 @@ class LabelColumns:
             if column in known:
                 hint = "" if named else " (it has no column of labels; label=NAME says which one that is)"
                 raise DataError(f"{place}: the column of the label {column!r} has {cell!r}, not 0 or 1{hint}")
-        kept = _beside(columns, known, wrong)
+        kept = _beside([column in known for column in columns], [column not in wrong for column in columns])
         self.labels = tuple(columns[place] for place in kept)
         self.rows = [[columns[place] for place in kept if _text(row[place]) in _YES] for row in cells]
         self.complete = not any(emotion(label).name == "none" or emotion(label).emoji == "😐" for label in self.labels)
@@ -74,13 +68,13 @@ class LabelColumns:
             logging.getLogger("mien").warning(line, quoted(path), quoted(shown(self.labels, 40)))
 
 
-def _beside(columns: Sequence[str], known: set[str], wrong: dict[str, tuple[str, str]]) -> list[int]:
-    """The places of those known, and of those between or next to them with nothing wrong on the way."""
+def _beside(known: Sequence[bool], fit: Sequence[bool]) -> list[int]:
+    """The places of those known, and of those between or next to them that fit, with none on the way that does not."""
     kept = set()
-    for places in (range(len(columns)), range(len(columns) - 1, -1, -1)):
+    for places in (range(len(known)), range(len(known) - 1, -1, -1)):
         beside = False
         for place in places:
-            beside = columns[place] in known or (beside and columns[place] not in wrong)
+            beside = known[place] or (beside and fit[place])
             if beside:
                 kept.add(place)
     return sorted(kept)

@@ -36,6 +36,15 @@ def drawn_face(size: int = 200) -> np.ndarray:
     return np.asarray(cv2.resize(blurred, (size, size), interpolation=cv2.INTER_AREA))
 
 
+def scene(*faces: int | None) -> np.ndarray:
+    """A drawn face on the left and one on the right: 1 as it is, 2 half as light, …; None: not there."""
+    picture = np.full((200, 360, 3), (120, 140, 160), np.uint8)
+    for place, darker in enumerate(faces):
+        if darker:
+            picture[30:170, 20 + 180 * place : 160 + 180 * place] = drawn_face(140) // darker
+    return picture
+
+
 def face_model(folder: Path, size: int = 16, channels: int = 1, source: int = 0, features: bool = True) -> Path:
     """A model folder whose network decides by brightness alone.
 

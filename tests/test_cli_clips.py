@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 import mien
 from conftest import RunCli, cli_env, one_line
-from face_model import drawn_face, face_model, video_model
+from face_model import face_model, scene, video_model
 from filmed import write_clip, write_sound
 from mien.cli.app import app
 from mien.cli.demo import run as run_demo
@@ -43,15 +43,6 @@ CLIP = [
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that command line and API compute alike to the last digit, and calls do not wait for each other's cores."""
     monkeypatch.setenv("MIEN_THREADS", "1")
-
-
-def scene(*faces: int | None) -> np.ndarray:
-    """A drawn face on the left and one on the right: 1 as it is, 2 half as light, …; None: not there."""
-    picture = np.full((200, 360, 3), (120, 140, 160), np.uint8)
-    for place, darker in enumerate(faces):
-        if darker:
-            picture[30:170, 20 + 180 * place : 160 + 180 * place] = drawn_face(140) // darker
-    return picture
 
 
 @pytest.fixture(scope="module")

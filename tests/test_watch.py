@@ -25,7 +25,7 @@ from PIL import Image
 import mien
 import warm
 from conftest import RunCli, cli_env, one_line
-from face_model import Squares, drawn_face, video_model
+from face_model import Squares, scene, video_model
 from filmed import write_clip
 from mien.errors import InputError, ModelError
 from mien.media import streams
@@ -35,15 +35,6 @@ from mien.modalities.face.predictor import FaceClassifier
 from mien.modalities.watch import Watching
 from mien.output.seconds import Gap, Second, by_second
 from mien.results import Glance
-
-
-def scene(*faces: int | None) -> np.ndarray:
-    """A drawn face on the left and one on the right: 1 as it is, 2 half as light; None: not there."""
-    picture = np.full((200, 360, 3), (120, 140, 160), np.uint8)
-    for place, darker in enumerate(faces):
-        if darker:
-            picture[30:170, 20 + 180 * place : 160 + 180 * place] = drawn_face(140) // darker
-    return picture
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from mien.media.images import read_picture
 from mien.modalities.face.augment import AugmentSettings, augment
 from mien.modalities.face.preprocess import FaceSettings, prepare
 from mien.networks import cnn, mobilenet
+from mien.training.heads import make_heads
 from mien.training.log import log_to
 from mien.training.loop import mixed, running_mean
 from mien.training.objective import Objective, soft_loss, source
@@ -245,7 +246,7 @@ def test_the_votes_enter_the_loss_with_their_weight():
     space = mien.SPACES["fer7"]
     train = TrainSettings(also=["ferplus8"], also_weight=0.25)
     objective = Objective(
-        space, [source(space, space)], train, DistillSettings(), np.full(7, 1 / 7), {"ferplus8": slice(7, 15)}
+        space, [source(space, space)], train, DistillSettings(), np.full(7, 1 / 7), make_heads(["ferplus8"], [], 7)
     )
     logits = torch.zeros(2, 15)
     logits[0, 7] = np.log(3)  # the first of eight labels: 3 of 10

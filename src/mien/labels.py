@@ -129,6 +129,7 @@ _CATALOGUE: dict[str, tuple[str, str, str]] = {
     "joyful": ("😁", "#f4cd69", "joy happy happiness"),
     "love": ("❤️", "#e75480", "loving"),
     "mad": ("😡", "#b3231c", "anger angry"),
+    "mixed": ("🌗", "#8d7a66", ""),
     "negative": ("🙁", "#b8455f", ""),
     "nervousness": ("😰", "#a17fc5", "nervous"),
     "neutral": ("😐", "#9aa0a6", "normal none"),
@@ -210,6 +211,7 @@ SPACES: dict[str, LabelSpace] = {
         make_space("ravdess8", ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]),
         make_space("goemotions28", _GOEMOTIONS.split(), multilabel=True),
         make_space("emotic26", _EMOTIC.split(), multilabel=True),
+        make_space("sentiment", ["positive", "negative", "neutral", "mixed"]),
         make_space("affect", [], multilabel=True),  # ratings alone
     )
 }
@@ -270,10 +272,11 @@ MAPS: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
 }
 
 
-#: How reports group labels. It is in no list of spaces that models answer in: none was tuned or measured in it.
-SENTIMENT = make_space("sentiment", ["positive", "negative", "neutral", "ambiguous"])
+#: The label that holds where no other does.
+REST = "neutral"
 
-#: GoEmotions' own grouping (Demszky et al., ACL 2020); surprise is "ambiguous", because it may be good news or bad.
+#: How reports group labels: as GoEmotions does (Demszky et al., ACL 2020). Surprise is "ambiguous", as it may be good
+#: news or bad.
 SENTIMENT_OF: dict[str, tuple[str, ...]] = {
     "positive": (
         "admiration", "amusement", "approval", "caring", "desire", "excitement", "gratitude", "joy", "love", "optimism",
@@ -286,19 +289,33 @@ SENTIMENT_OF: dict[str, tuple[str, ...]] = {
     "neutral": ("neutral",),
     "ambiguous": ("confusion", "curiosity", "realization", "surprise"),
 }  # fmt: skip
-_ALIKE = {**_SAME, "contempt": "disgust", "calm": "neutral"}  # as the maps to ekman7 have them
+_ALIKE = {  # as the maps to ekman7 have them, and what these leave out
+    **_SAME, "contempt": "disgust", "calm": "neutral", "trust": "approval", "anticipation": "curiosity",
+}  # fmt: skip
+
+
+def _sentiment_of(name: str) -> str | None:
+    key = _key(name)
+    return next((coarse for coarse, finer in SENTIMENT_OF.items() if _ALIKE.get(key, key) in finer), None)
 
 
 def sentiment_groups(space: LabelSpace) -> dict[str, list[str]]:
-    """For each label of `SENTIMENT`, the labels of a space that it gathers; empty where one of them has no place."""
-    found: dict[str, list[str]] = {name: [] for name in SENTIMENT.names}
+    """For each key of `SENTIMENT_OF`, the labels of a space that it gathers; empty where one of them has no place."""
+    found: dict[str, list[str]] = {name: [] for name in SENTIMENT_OF}
     for name in space.names:
-        key = _key(name)
-        of = next((coarse for coarse, finer in SENTIMENT_OF.items() if _ALIKE.get(key, key) in finer), None)
+        of = _sentiment_of(name)
         if of is None:
             return {}
         found[of].append(name)
     return found
+
+
+def sentiment_places(space: LabelSpace) -> dict[str, list[int]]:
+    """For each key of `SENTIMENT_OF`, the places of the labels of a space that it gathers; some may have none."""
+    return {
+        coarse: [place for place, name in enumerate(space.names) if _sentiment_of(name) == coarse]
+        for coarse in SENTIMENT_OF
+    }
 
 
 def get_space(space: str | LabelSpace) -> LabelSpace:

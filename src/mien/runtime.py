@@ -111,7 +111,11 @@ class Session:
 
     def run_each(self, batches: Sequence[np.ndarray], output: str | None = None) -> list[np.ndarray]:
         """The same for several arrays, which are not cut; they may differ in shape."""
-        return [found[0] for found in self._run(batches, [output or self.outputs[0]])]
+        return [found[0] for found in self.run_each_of(batches, [output or self.outputs[0]])]
+
+    def run_each_of(self, batches: Sequence[np.ndarray], outputs: Sequence[str]) -> list[list[np.ndarray]]:
+        """Of each array the outputs of those names."""
+        return self._run(batches, list(outputs))
 
     def run_all(self, array: np.ndarray) -> list[np.ndarray]:
         """All outputs for its first input, in the order of ``outputs``."""

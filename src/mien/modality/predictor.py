@@ -105,6 +105,12 @@ class Predictor(OldMethods):
         twin._columns = columns
         return twin
 
+    def with_all_labels(self) -> Self:
+        """The same loaded model, whose ``outputs`` have the labels of its further spaces behind its own."""
+        twin = copy.copy(self)
+        twin._columns = slice(0, self.manifest.widths.get("probabilities", 0))
+        return twin
+
     def explaining(self, space: LabelSpace | None = None) -> Self:
         """The same loaded model, whose predictions say what brought the label about: :class:`mien.results.Explanation`.
 
@@ -240,7 +246,8 @@ class Predictor(OldMethods):
 
     @property
     def _nothing(self) -> Outputs:
-        return Outputs(*(np.zeros((0, width), np.float32) for width in (len(self.space), len(self.manifest.ratings))))
+        labels = self._columns.stop - self._columns.start
+        return Outputs(*(np.zeros((0, width), np.float32) for width in (labels, len(self.manifest.ratings))))
 
     def outputs(
         self,
@@ -341,9 +348,8 @@ class Predictor(OldMethods):
     ) -> Result:
         """Wrap one row of probabilities, shape (labels,), per prediction; with boxes and ratings, one per row."""
         rows = list(rows)
-        places = boxes if boxes is not None else [None] * len(rows)
-        rated = ratings if ratings is not None else [None] * len(rows)
-        parts = zip(rows, places, rated, strict=True)
+        nothing = [None] * len(rows)
+        parts = zip(rows, nothing if boxes is None else boxes, nothing if ratings is None else ratings, strict=True)
         items = tuple(self.prediction(row, box, values) for row, box, values in parts)
         of_clip = get_modality(self.manifest.modality).kind == "clip"
         return Result(
@@ -352,12 +358,9 @@ class Predictor(OldMethods):
 
     def prediction(self, row: np.ndarray, box: Box | None = None, ratings: np.ndarray | None = None) -> Prediction:
         """A row of probabilities, shape (labels,), in the labels of ``space``, and one of ratings, shape (ratings,)."""
-        thresholds = self.manifest.thresholds if self._own else {}
-        rated = (
-            {}
-            if ratings is None
-            else {entry.name: float(value) for entry, value in zip(self.manifest.ratings, ratings, strict=True)}
-        )
+        thresholds = self.manifest.thresholds if self._own else self.manifest.rollups.get(self.space.name, {})
+        pairs = () if ratings is None else zip(self.manifest.ratings, ratings, strict=True)
+        rated = {entry.name: float(value) for entry, value in pairs}
         scores = dict(zip(self.space.names, row.tolist(), strict=True))
         return Prediction(scores, self.space, thresholds, box, rated)
 

@@ -188,7 +188,7 @@ def distance_buckets(length: int, buckets: int, device: torch.device, furthest: 
 class Network(base.Network):
     """See the module."""
 
-    gives_features, labels_alone = False, True
+    gives_features, labels_alone = False, False
 
     def __init__(self, settings: Settings, *, labels: int, vocabulary: int, pad_id: int, unknown_id: int = 1) -> None:
         super().__init__()

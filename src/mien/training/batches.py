@@ -13,6 +13,7 @@ import torch
 from mien.datasets import Dataset
 from mien.errors import DataError
 from mien.modality import Sampler
+from mien.training.heads import Head, told
 from mien.training.ratings import Ratings
 
 _POOL = 50  # batches that are sorted by length together: little padding, and still a fresh mixture in each epoch
@@ -27,7 +28,7 @@ class Batches:
         teachers: for each set the teacher's probabilities, float32 (n, labels), or None.
         batch_size: over all processes together. A last batch of a single sample joins the one before it: batch norm
             has nothing to go by in one sample.
-        also: the further label spaces that are learned, see the recipe's ``train.also``.
+        heads: the further label spaces that are learned, see the recipe's ``train.also``.
         ratings: what is rated besides.
         rank, world: which process of how many.
     """
@@ -37,7 +38,7 @@ class Batches:
     teachers: Sequence[np.ndarray | None]
     batch_size: int
     seed: int = 0
-    also: Sequence[str] = ()
+    heads: Sequence[Head] = ()
     ratings: Ratings = field(default_factory=Ratings)
     rank: int = 0
     world: int = 1
@@ -46,6 +47,10 @@ class Batches:
     def __post_init__(self) -> None:
         self._lengths = [self.sampler.lengths(part.inputs) for part in self.sets]
         self._rated = [self.ratings.of(part) for part in self.sets]
+        self._told = [
+            {head.name: said for head in self.heads if (said := told(part, head.space)) is not None}
+            for part in self.sets
+        ]
 
     def __len__(self) -> int:
         return len(self.plan())
@@ -77,7 +82,7 @@ class Batches:
             yield {
                 "inputs": torch.from_numpy(self.sampler.collate([part.inputs[row] for row in taken], seeds)),
                 "targets": torch.from_numpy(part.targets[taken]),
-                "also": {name: torch.from_numpy(part.votes[name][taken]) for name in self.also if name in part.votes},
+                "also": {name: torch.from_numpy(said[taken]) for name, said in self._told[place].items()},
                 "rated": torch.from_numpy(self._rated[place][taken]),
                 "teacher": None if teacher is None else torch.from_numpy(teacher[taken]),
                 "source": place,

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import ExportError
+from mien.labels import LabelSpace
 from mien.modality import Sampler
 from mien.networks import NEVER, OPSET
 from mien.networks.base import Network
@@ -26,12 +28,31 @@ Reference = Callable[[np.ndarray], np.ndarray]
 ANSWERS = ("probabilities", "ratings")  # outputs that are answers, in the order in which a reference gives them
 
 
+@dataclass(frozen=True)
+class HeadScale:
+    """How the logits of a further head become probabilities: times ``scale``, plus ``bias``, then the last step.
+
+    Attributes:
+        multilabel: whether that is the sigmoid of each, and not the softmax of all.
+        scale, bias: float32 (labels,).
+    """
+
+    multilabel: bool
+    scale: np.ndarray
+    bias: np.ndarray
+
+    @classmethod
+    def plain(cls, space: LabelSpace) -> HeadScale:
+        """Logits as they are."""
+        return cls(space.multilabel, np.ones(len(space), np.float32), np.zeros(len(space), np.float32))
+
+
 class Answers(nn.Module):
     """A network with its last step: logits / temperature → softmax, or the sigmoid of each; ratings to their scales.
 
     Args:
         labels: how many labels of its own it has; 0 where it gives ratings alone.
-        heads: size and temperature of each further head, whose logits follow the network's own; always a softmax.
+        heads: of each further head, whose logits follow the network's own.
         ratings: what it rates besides; these come last.
 
     Attributes:
@@ -44,7 +65,7 @@ class Answers(nn.Module):
         network: Network,
         multilabel: bool,
         temperature: float = 1.0,
-        heads: Sequence[tuple[int, float]] = (),
+        heads: Sequence[HeadScale] = (),
         ratings: Ratings | None = None,
         labels: bool = True,
     ) -> None:
@@ -71,12 +92,17 @@ class Answers(nn.Module):
         return wanted if len(wanted) > 1 else wanted[0]
 
     def _last(self, logits: Tensor) -> Tensor:
-        sizes = [size for size, _ in self.heads]
+        sizes = [len(head.scale) for head in self.heads]
         own, *others = torch.split(logits, [logits.shape[1] - sum(sizes), *sizes], 1)
-        own = own / self.temperature
-        parts = [own.sigmoid() if self.multilabel else own.softmax(1)]
-        parts += [other.div(heat).softmax(1) for other, (_, heat) in zip(others, self.heads, strict=True)]
+        parts = [self._shares(own / self.temperature, self.multilabel)]
+        for other, head in zip(others, self.heads, strict=True):
+            scaled = other * torch.from_numpy(head.scale) + torch.from_numpy(head.bias)
+            parts.append(self._shares(scaled, head.multilabel))
         return torch.cat(parts, 1) if others else parts[0]
+
+    @staticmethod
+    def _shares(logits: Tensor, multilabel: bool) -> Tensor:
+        return logits.sigmoid() if multilabel else logits.softmax(1)
 
 
 def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
@@ -178,8 +204,12 @@ def quantize(path: Path, target: Path, examples: Sequence[np.ndarray] = ()) -> N
         examples: prepared training inputs: batches of pictures, or texts one by one. Without them products of matrices
             are computed in floats.
     """
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    root.handlers[:] = before  # it sets up logging for everyone when it is imported
 
     class Examples(CalibrationDataReader):
         def __init__(self) -> None:
@@ -188,7 +218,6 @@ def quantize(path: Path, target: Path, examples: Sequence[np.ndarray] = ()) -> N
         def get_next(self) -> dict[str, np.ndarray] | None:
             return next(self._batches, None)
 
-    root, level = logging.getLogger(), logging.getLogger().level
     root.setLevel(logging.ERROR)  # onnxruntime logs its advice to the root
     try:
         model = onnx.load(path)

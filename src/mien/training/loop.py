@@ -198,7 +198,8 @@ class Loop:
             share, order = mixing
             losses = share * losses + (1 - share) * self._against(logits, batch, order)
         own = logits.detach()[: len(batch["targets"]), : self.objective.labels]
-        return losses, hits_of(own, batch["targets"]) if self.objective.labels else losses.new_zeros(1)
+        counted = self.objective.labels and batch["source"] == 0  # others may have other labels
+        return losses, hits_of(own, batch["targets"]) if counted else losses.new_zeros(1)
 
     def _against(self, logits: Tensor, batch: dict[str, Any], order: Tensor | None = None) -> Tensor:
         """Losses against the batch's own labels, or against those in another order of its samples.

@@ -15,15 +15,16 @@ from torch import Tensor, nn
 
 from mien import model as folders
 from mien.datasets import Dataset
-from mien.errors import DataError, RecipeError
+from mien.errors import DataError, RecipeError, did_you_mean
 from mien.evaluation.evaluate import rollup_probabilities
-from mien.labels import LabelSpace
+from mien.labels import SPACES, LabelSpace
 from mien.modality import Sampler, get_modality, load
 from mien.networks import open_network
 from mien.networks.base import Network
 from mien.training.batches import Batches
-from mien.training.export import ANSWERS, Answers, Reference, export_network
+from mien.training.export import ANSWERS, Answers, HeadScale, Reference, export_network
 from mien.training.folder import computed_once
+from mien.training.heads import Head, make_heads, told
 from mien.training.log import LOGGER
 from mien.training.loop import Loop
 from mien.training.objective import Objective, Source, source
@@ -44,7 +45,7 @@ class TrainedNetwork:
     sampler: Sampler
     multilabel: bool
     history: list[dict[str, float]]
-    heads: list[tuple[int, float]] = field(default_factory=list)  # size and temperature of each further head
+    heads: list[HeadScale] = field(default_factory=list)
     ratings: Ratings = field(default_factory=Ratings)
     labels: bool = True  # whether it has any
     search: list[dict[str, Any]] = field(default_factory=list)  # no settings are tried
@@ -108,40 +109,43 @@ def train_network(
 ) -> tuple[TrainedNetwork, Sampler]:
     """Train the recipe's network; see :func:`mien.training.run.train`."""
     settings, own, first = recipe.train, valid.space, sets[0]
-    _check_monitor(settings.monitor, first)
+    _check_monitor(settings, first)
     seed_everything(settings.seed, verbose=False)
     module, options = open_network(recipe.network.kind, recipe.network.options)
-    sets = [first, *(_common(part, own, settings.mix_space) for part in sets[1:])]
-    heads = _heads(settings.also, first, len(own))
+    if not settings.also:
+        sets = [first, *(_common(part, own, settings.mix_space) for part in sets[1:])]
+    heads = _heads(settings, sets, len(own))
     if heads and module.Network.labels_alone:
         raise RecipeError(f"train.also: the network {recipe.network.kind} answers in one label space")
     sampler = open_sampler(recipe, options.tokenizer_folder()).fit(sets)
     if (seen := sampler.views) != (wanted := module.Network.views):
         raise RecipeError(f"preprocess.views: the network {recipe.network.kind} looks at {wanted}, not at {seen}")
-    ratings = _ratings(recipe, first, module)
+    ratings = _ratings(recipe, sets, module)
     network = _make_network(recipe, module.Network, options, sampler, first, heads, ratings)
     shares = np.array(list(first.counts().values()), float) / len(first)
     objective = Objective(own, _sources(settings, sets), settings, recipe.distill, shares, heads, ratings)
-    teachers = [teacher_probabilities(recipe.distill, first, own, folder / "teacher"), *(None for _ in sets[1:])]
-    batches = Batches(sampler, sets, teachers, settings.batch_size, settings.seed, list(heads), ratings)
+    asked = len(sets) if recipe.distill.about == "all" else 1
+    told = [teacher_probabilities(recipe.distill, part, own, folder / "teacher", heads) for part in sets[:asked]]
+    teachers = [*told, *(None for _ in sets[asked:])]
+    batches = Batches(sampler, sets, teachers, settings.batch_size, settings.seed, heads, ratings)
     history = Loop(network, sampler, objective, batches, valid, settings, folder, resume).run()
-    sizes = [(columns.stop - columns.start, 1.0) for columns in heads.values()]
+    scales = [HeadScale.plain(head.space) for head in heads]
     network.float().eval()
-    return TrainedNetwork(network, sampler, own.multilabel, history, sizes, ratings, len(own) > 0), sampler
+    return TrainedNetwork(network, sampler, own.multilabel, history, scales, ratings, len(own) > 0), sampler
 
 
 def _make_network(
-    recipe: Recipe, kind: Any, options: Any, sampler: Sampler, first: Dataset, heads: dict[str, slice], ratings: Ratings
+    recipe: Recipe, kind: Any, options: Any, sampler: Sampler, first: Dataset, heads: list[Head], ratings: Ratings
 ) -> Network:
     """The network as it is before the first epoch: new, from pretrained weights, or from an earlier run."""
     settings, own = recipe.train, first.space
     if not settings.epochs and len(own):
         raise RecipeError("train.epochs: 0, and train.head_start learns ratings alone; these data have labels")
     options = options.without_weights() if settings.start else options
-    network: Network = kind(options, labels=_width(own, heads) + len(ratings), **sampler.input_spec)
+    network: Network = kind(options, labels=len(own) + sum(map(len, heads)) + len(ratings), **sampler.input_spec)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as pictures come: convolutions are far faster
     if settings.start:
-        start_from(network, settings.start, own, list(heads), ratings)
+        start_from(network, settings.start, own, [head.name for head in heads], ratings)
     elif not settings.head_start:  # which sees to that
         network.calibrate(torch.from_numpy(sampler.collate(first.inputs[:_CALIBRATION])))
     if settings.head_start:
@@ -158,14 +162,19 @@ def _sources(settings: TrainSettings, sets: list[Dataset]) -> list[Source]:
     weights = [1.0, *(weight if isinstance(weight, list) else [weight] * (len(sets) - 1))]
     if len(weights) != len(sets):
         raise RecipeError(f"train.mix_weight has {len(weights) - 1} numbers for {len(sets) - 1} further data sets")
+    first = sets[0].space
     try:
-        return [source(part.space, sets[0].space, weight) for part, weight in zip(sets, weights, strict=True)]
+        return [
+            source(part.space, first, weight, not settings.also or part.space.names == first.names)
+            for part, weight in zip(sets, weights, strict=True)
+        ]
     except ValueError as error:
         raise DataError(f"{error}; set train.mix_space to a space that both lead to") from error
 
 
-def _check_monitor(monitor: str, part: Dataset) -> None:
+def _check_monitor(settings: TrainSettings, part: Dataset) -> None:
     """See that validation gives the figure that is monitored; Raises RecipeError."""
+    monitor = settings.monitor
     if monitor == "val_map" and not part.space.multilabel:
         raise RecipeError("train.monitor: val_map is for several labels at a time; here there is one")
     labels = ["val_accuracy", "val_macro_f1", *(["val_map"] if part.space.multilabel else [])]
@@ -174,38 +183,45 @@ def _check_monitor(monitor: str, part: Dataset) -> None:
         raise RecipeError(f"train.monitor: {part.name} gives no {monitor}; it gives: {', '.join(known)}")
 
 
-def _ratings(recipe: Recipe, part: Dataset, module: Any) -> Ratings:
-    """What the network learns to rate: all that the first data set has ratings of.
+def _ratings(recipe: Recipe, sets: list[Dataset], module: Any) -> Ratings:
+    """What the network learns to rate.
 
     Raises:
-        DataError: the set has no labels, and its ratings cannot be learned.
+        DataError: the first set has no labels, and its ratings cannot be learned.
+        RecipeError: no data set has a rating that the recipe names.
     """
+    first, wanted = sets[0], recipe.train.ratings
     rated = get_modality(recipe.modality).rated
     if not rated or module.Network.labels_alone:  # which know of labels alone
-        if not len(part.space):
-            what = f"{part.name} has no labels, and the network {recipe.network.kind} gives no ratings"
+        if not len(first.space):
+            what = f"{first.name} has no labels, and the network {recipe.network.kind} gives no ratings"
             raise DataError(what if rated else f"{what} of {recipe.modality}")
+        if wanted:
+            raise RecipeError(f"train.ratings: the network {recipe.network.kind} gives no ratings of {recipe.modality}")
         return Ratings()
-    return Ratings.rated_in(part)
+    return Ratings.named(wanted, sets) if wanted else Ratings.rated_in(first)
 
 
-def _heads(names: list[str], part: Dataset, start: int) -> dict[str, slice]:
-    """The columns of the network's output in which each further label space stands.
+def _heads(settings: TrainSettings, sets: list[Dataset], start: int) -> list[Head]:
+    """The further heads, which stand in the network's output from column *start* on.
 
     Raises:
-        DataError: the data set is not labeled in one of them.
+        RecipeError: there is no such label space, or one that can hold together is not among them.
+        DataError: no data set says anything of its labels.
     """
-    heads = {}
-    for name in names:
-        if name not in part.votes:
-            have = ", ".join(part.votes) or "no further label space"
-            raise DataError(f"train.also: {part.name} is not labeled in {name!r}; it has: {have}")
-        heads[name] = slice(start, start := start + part.votes[name].shape[1])
+    for name in settings.also:
+        if name not in SPACES:
+            near = did_you_mean(name, SPACES)
+            raise RecipeError(f"train.also: there is no label space {name!r}; there are: {', '.join(SPACES)}{near}")
+    if lacking := [name for name in settings.also_multilabel if name not in settings.also]:
+        raise RecipeError(f"train.also_multilabel: {lacking[0]!r} is not among train.also")
+    heads = make_heads(settings.also, settings.also_multilabel, start)
+    for head in heads:
+        if all(told(part, head.space) is None for part in sets):
+            have = ", ".join(name for part in sets for name in part.votes) or "no further label space"
+            names = " and ".join(part.name for part in sets)
+            raise DataError(f"train.also: {names} is not labeled in {head.name!r}; it has: {have}")
     return heads
-
-
-def _width(own: LabelSpace, heads: dict[str, slice]) -> int:
-    return max([len(own), *(int(columns.stop) for columns in heads.values())])
 
 
 def _common(part: Dataset, own: LabelSpace, mix_space: str) -> Dataset:
@@ -214,11 +230,14 @@ def _common(part: Dataset, own: LabelSpace, mix_space: str) -> Dataset:
 
 
 def teacher_probabilities(
-    settings: DistillSettings, part: Dataset, space: LabelSpace, cache: Path
+    settings: DistillSettings, part: Dataset, space: LabelSpace, cache: Path, heads: Sequence[Head] = ()
 ) -> np.ndarray | None:
-    """Mean probabilities of the teachers, float32 (n, labels of *space*); None without a teacher.
+    """Mean probabilities of the teachers; None without a teacher.
 
     A teacher is asked once: what it said is kept in the folder *cache*, for a run that is resumed.
+
+    Returns:
+        float32 (n, labels of *space*); where all teachers answer in the *heads* too, with theirs behind these.
     """
     if not settings.teacher:
         return None
@@ -230,8 +249,12 @@ def teacher_probabilities(
 
         def ask(folder: Path = folder, manifest: folders.Manifest = manifest) -> np.ndarray:
             LOGGER.info(f"asking the teacher {manifest.name} about {len(part):,} samples")
-            return load(folder).predict_proba(part.inputs)
+            return load(folder).with_all_labels().predict_proba(part.inputs)
 
-        answers = computed_once(kept, (len(part), len(manifest.space)), ask)
-        parts.append(rollup_probabilities(answers, manifest.space, space))
-    return np.asarray(np.mean(parts, axis=0), np.float32)
+        answers = computed_once(kept, (len(part), manifest.widths["probabilities"]), ask)
+        own = rollup_probabilities(answers[:, : len(manifest.space)], manifest.space, space)
+        columns = [manifest.columns(head.name) for head in heads]
+        further = [answers[:, place] for place in columns if place is not None]
+        parts.append(np.hstack([own, *further]) if len(further) == len(heads) else own)
+    width = min(found.shape[1] for found in parts)
+    return np.asarray(np.mean([found[:, :width] for found in parts], axis=0), np.float32)

@@ -4,7 +4,7 @@ paper's squares; and how far its ratings are missed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mien.labels import LabelSpace, get_space, groups
+from mien.training.heads import Head
 from mien.training.ratings import Ratings
 from mien.training.settings import DistillSettings, TrainSettings
 
@@ -23,6 +24,13 @@ _UNSEEN = 1e-4  # weight of a label that no sample of the batch carries
 def soft_loss(logits: Tensor, shares: Tensor) -> Tensor:
     """Cross-entropy with shares of votes (batch, labels), shape (batch,); 0 where a row of them is zeros."""
     return -(shares * logits.log_softmax(1)).sum(1)
+
+
+def known_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Negative log-likelihood of labels that can hold together, 0, 1 or NaN (batch, labels), over those known."""
+    known = ~targets.isnan()
+    wanted = torch.where(known, targets, 0.0)
+    return (functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * known).sum(1)
 
 
 def weighted_squares(logits: Tensor, targets: Tensor) -> Tensor:
@@ -46,21 +54,25 @@ class Source:
         weight: of its loss.
         members: for each of its labels the places of the network's labels that it gathers; None where the labels
             are the network's own.
+        own: whether the network's own labels learn from it; else its further heads and ratings do alone.
     """
 
     space: LabelSpace
     weight: float = 1.0
     members: tuple[tuple[int, ...], ...] | None = None
+    own: bool = True
 
 
-def source(space: LabelSpace, network: LabelSpace, weight: float = 1.0) -> Source:
-    """How a data set with labels in *space* teaches a network with labels in *network*.
+def source(space: LabelSpace, network: LabelSpace, weight: float = 1.0, own: bool = True) -> Source:
+    """How a data set with labels in *space* teaches a network with labels in *network*; *own* is `Source.own`.
 
     Raises:
         ValueError: there is no map from the network's labels to these.
     """
     if space.names == network.names:
         return Source(space, weight)
+    if not own:
+        return Source(space, weight, own=False)
     return Source(space, weight, tuple(map(tuple, groups(network, space))))
 
 
@@ -71,7 +83,7 @@ class Objective:
         space: the network's labels.
         sources: the data sets, the network's own first.
         shares: share of each label in the training data, float (labels,), for class weights.
-        heads: further label spaces → columns of the network's output; its own labels come first.
+        heads: further label spaces; the network's own labels come first in its output.
         ratings: what is rated besides; their outputs come last.
     """
 
@@ -82,7 +94,7 @@ class Objective:
         train: TrainSettings,
         distill: DistillSettings,
         shares: np.ndarray,
-        heads: Mapping[str, slice] | None = None,
+        heads: Sequence[Head] = (),
         ratings: Ratings | None = None,
     ) -> None:
         self.multilabel, self.sources = space.multilabel, sources
@@ -91,7 +103,7 @@ class Objective:
         self.rating_margin = train.rating_margin
         self.rating_weight = (train.rating_weight if len(space) else 1.0) if len(self.ratings) else 0.0
         self.rollup = source(get_space(train.rollup_space), space, train.rollup_weight) if train.rollup_space else None
-        self.labels, self.heads, self.heads_weight = len(space), dict(heads or {}), train.also_weight
+        self.labels, self.heads, self.heads_weight = len(space), tuple(heads), train.also_weight
         self.smoothing, self.distill = train.label_smoothing, distill
         self.label_weights: Tensor | None = None
         if train.class_weights:
@@ -113,21 +125,22 @@ class Objective:
             output: logits (batch, labels, then those of the heads, then the ratings).
             targets: int64 (batch,) or float32 (batch, labels of the source).
             place: which source the batch comes from.
-            teacher: probabilities (batch, labels) to follow besides.
-            also: further label space → shares of votes (batch, its labels); a row of zeros where nobody voted.
+            teacher: probabilities (batch, labels) to follow besides; perhaps with those of the heads behind them.
+            also: further label space → what is told of its labels, see :func:`mien.training.heads.told`.
             rated: what the ratings should be (batch, ratings), from -1 to 1; NaN where not known.
         """
         source, logits = self.sources[place], output[:, : self.labels]
-        hard = self._own(logits, targets) if source.members is None else self._gathered(logits, targets, source)
+        hard = self._hard(logits, targets, source)
+        share = 0.0 if teacher is None else self.distill.weight
         if teacher is not None:
-            share = self.distill.weight
-            hard = (1 - share) * hard + share * self._followed(logits, teacher)
-        if self.rollup and source.members is None:
+            hard = (1 - share) * hard + share * self._followed(logits, teacher[:, : self.labels], self.multilabel)
+        if self.rollup and source.own and source.members is None:
             hard = hard + self.rollup.weight * self._gathered(logits, self._coarse(targets), self.rollup)
-        if also:
-            share = self.heads_weight
-            votes = sum(soft_loss(output[:, self.heads[name]], shares) for name, shares in also.items())
-            hard = (1 - share) * hard + share * votes / len(also)
+        further = None if teacher is None or teacher.shape[1] == self.labels else teacher
+        if self.heads and (also or further is not None):
+            said = also or {}
+            losses = sum(self._of_head(head, output, said.get(head.name), further, share) for head in self.heads)
+            hard = (1 - self.heads_weight) * hard + self.heads_weight * losses / len(self.heads)
         if rated is not None and self.rating_weight:
             missed = self._missed(output[:, output.shape[1] - len(self.ratings) :], rated)
             hard = (1 - self.rating_weight) * hard + self.rating_weight * missed
@@ -142,6 +155,23 @@ class Objective:
         else:
             losses = torch.where(by < self.rating_margin, 0.0, by**2) if self.rating_loss == "margin" else by**2
         return losses.sum(1)
+
+    def _hard(self, logits: Tensor, targets: Tensor, source: Source) -> Tensor:
+        if not source.own:
+            return logits.sum(1) * 0
+        return self._own(logits, targets) if source.members is None else self._gathered(logits, targets, source)
+
+    def _of_head(
+        self, head: Head, output: Tensor, wanted: Tensor | None, teacher: Tensor | None, share: float
+    ) -> Tensor:
+        """The loss of a further head, shape (batch,); nothing where nothing is told of its labels."""
+        logits, several = output[:, head.columns], head.space.multilabel
+        loss = logits.sum(1) * 0
+        if wanted is not None:
+            loss = known_loss(logits, wanted) if several else soft_loss(logits, wanted)
+        if teacher is None:
+            return loss
+        return (1 - share) * loss + share * self._followed(logits, teacher[:, head.columns], several)
 
     def _own(self, logits: Tensor, targets: Tensor) -> Tensor:
         if not self.multilabel:
@@ -182,8 +212,8 @@ class Objective:
         present = (1 - absent.exp()).clamp(_TINY, 1).log()
         return -(wanted * present + (1 - wanted) * absent).sum(1)
 
-    def _followed(self, logits: Tensor, teacher: Tensor) -> Tensor:
-        if self.multilabel:
+    def _followed(self, logits: Tensor, teacher: Tensor, multilabel: bool) -> Tensor:
+        if multilabel:
             return functional.binary_cross_entropy_with_logits(logits, teacher, reduction="none").sum(1)
         heat = self.distill.temperature
         softened = (teacher.clamp(_TINY).log() / heat).softmax(1)

@@ -20,6 +20,7 @@ from mien.model import Manifest
 from mien.training.card import card
 from mien.training.experts import expert_files
 from mien.training.log import LOGGER, log_prefix
+from mien.training.mixture import head_thresholds, mixture, scale_head
 from mien.training.ratings import Ratings, mean_correlation
 from mien.training.settings import ExportSettings, Recipe
 
@@ -35,7 +36,7 @@ class Trained(Protocol):
     """
 
     history: list[dict[str, float]]
-    heads: list[tuple[int, float]]
+    heads: list[Any]
     ratings: Ratings
 
     @property
@@ -52,12 +53,14 @@ class Trained(Protocol):
 
 @dataclass
 class Fitted:
-    """A trained network, and the samples that it was trained and validated on."""
+    """A trained network, and what it was trained and validated on: samples of the first data set, and of others."""
 
     trained: Trained
     sampler: Sampler
     learned: Dataset
     valid: Dataset | None
+    others: Sequence[Dataset] = ()
+    others_valid: Sequence[Dataset] = ()
 
     @property
     def validated(self) -> Dataset:
@@ -91,6 +94,8 @@ def package_model(
         manifest.thresholds, manifest.rollups = choose_thresholds(
             space, np.concatenate(targets), np.concatenate(probabilities)
         )
+    if manifest.heads and not manifest.experts:
+        manifest.rollups |= head_thresholds(first, manifest, target.parent / f"made-{folders.NETWORK}")
     weights = first.trained.weights() if recipe.export.weights else None
     if weights is not None and not manifest.experts:  # of several networks none is the one to go on from
         content[folders.WEIGHTS] = halved(weights) if recipe.export.weights == "half" else weights
@@ -120,7 +125,7 @@ def _export(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path) -
     manifest.training |= {
         "layout": trained.layout(example[:1]),
         "temperature": round(temperature, 4),
-        **({"head_temperatures": [round(own, 4) for _, own in trained.heads]} if trained.heads else {}),
+        **({"heads": _told_of(manifest, trained.heads)} if trained.heads else {}),
         "export_difference": float(f"{difference:.2e}"),
     }
     if recipe.export.quantize == "int8":
@@ -137,12 +142,20 @@ def _calibrate(fitted: Fitted, manifest: Manifest) -> float:
         return fit_temperature(trained.held_out, fitted.learned.targets)
     if not labels:
         return 1.0
-    logits = trained.logits(valid.inputs)
-    for place, head in enumerate(manifest.heads):
-        votes, columns = valid.votes[head.space], manifest.columns(head.space)
-        known = votes.any(1)
-        trained.heads[place] = len(head.names), fit_temperature(logits[known, columns], votes[known].argmax(1))
-    return fit_temperature(logits[:, :labels], valid.targets)
+    for place, entry in enumerate(manifest.heads):
+        inputs, said = mixture(fitted, entry.as_space())
+        if len(inputs):
+            found = trained.logits(inputs)[:, manifest.columns(entry.space)]
+            trained.heads[place] = scale_head(found, said, entry.multilabel)
+    return fit_temperature(trained.logits(valid.inputs)[:, :labels], valid.targets)
+
+
+def _told_of(manifest: Manifest, scales: Sequence[Any]) -> dict[str, Any]:
+    """How the logits of each further head are scaled, for the manifest."""
+    return {
+        entry.space: {name: np.round(getattr(scale, name).astype(float), 4).tolist() for name in ("scale", "bias")}
+        for entry, scale in zip(manifest.heads, scales, strict=True)
+    }
 
 
 def _quantize(settings: ExportSettings, fitted: Fitted, manifest: Manifest, network: Path) -> np.ndarray:
@@ -150,7 +163,9 @@ def _quantize(settings: ExportSettings, fitted: Fitted, manifest: Manifest, netw
     from mien.training.export import quantize
 
     learned, small = fitted.learned, network.with_suffix(".int8.onnx")
-    taken = learned.inputs[:: -(-len(learned) // CALIBRATION)]
+    parts = [learned, *fitted.others]
+    each = CALIBRATION // len(parts)
+    taken = [entry for part in parts for entry in part.inputs[:: -(-len(part) // each)]]
     most = 1 if get_modality(learned.modality).kind == "text" else 64  # padding would be measured too
     batches = [fitted.sampler.collate(taken[at : at + most]) for at in range(0, len(taken), most)]
     quantize(network, small, batches)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mien.datasets import Dataset
+from mien.errors import RecipeError
 from mien.evaluation.ratings import pearson
 from mien.model import RatingEntry
 
@@ -29,6 +31,20 @@ class Ratings:
     def rated_in(cls, part: Dataset) -> Ratings:
         """All that a data set has ratings of."""
         return cls(tuple(part.ratings), tuple(part.scales[name] for name in part.ratings))
+
+    @classmethod
+    def named(cls, names: Sequence[str], sets: Sequence[Dataset]) -> Ratings:
+        """Ratings by name, each on the scale of the first data set that has it.
+
+        Raises:
+            RecipeError: none has.
+        """
+        homes = [next((part for part in sets if name in part.ratings), None) for name in names]
+        for name, home in zip(names, homes, strict=True):
+            if home is None:
+                have = ", ".join(dict.fromkeys(own for part in sets for own in part.ratings)) or "no ratings"
+                raise RecipeError(f"train.ratings: no data set has {name!r}; they have: {have}")
+        return cls(tuple(names), tuple(home.scales[name] for name, home in zip(names, homes, strict=True) if home))
 
     def __len__(self) -> int:
         return len(self.names)

@@ -50,7 +50,7 @@ class TrainedRows:
     several: bool = False
     in_folds: bool = True
     history: list[dict[str, float]] = field(default_factory=list)  # there are no epochs
-    heads: list[tuple[int, float]] = field(default_factory=list)
+    heads: list[Any] = field(default_factory=list)  # it has none
     ratings: Ratings = field(default_factory=Ratings)  # it gives none
 
     @property

@@ -139,6 +139,9 @@ def train_once(
     held = "" if valid is None else f", validating on {len(valid):,}"
     LOGGER.info(f"training {checked.name} on {sum(map(len, train_sets)):,} samples{held}, in {folder}")
     fitted = _fit_all(checked, train_sets, valid, folder, resume)
+    if checked.train.also:
+        others = [part.part("val") for _, part in sets[1:]]
+        fitted = {group: replace(one, others=train_sets[1:], others_valid=others) for group, one in fitted.items()}
     trained, sampler = next((one.trained, one.sampler) for one in fitted.values())
     if trained.search:
         (folder / "search.json").write_text(json.dumps(trained.search, indent=1) + "\n", "utf-8")
@@ -172,6 +175,8 @@ def _open_sets(recipe: Recipe, data: str | Dataset | Sequence[str | Dataset]) ->
         if not sets:
             in_folds = recipe.network.kind in OF_ROWS and recipe.search.folds > 0
             part = with_splits(part, recipe.train.seed, validate=not in_folds)
+        elif recipe.train.also or not part.splits:
+            part = with_splits(part, recipe.train.seed, validate=bool(recipe.train.also))
         sets.append((spec, part))
     return sets
 
@@ -198,7 +203,10 @@ def _manifest(
         summary=recipe.summary,
         labels=LabelsEntry(space=space.name, names=list(space.names), multilabel=space.multilabel),
         preprocess=sampler.settings.model_dump(),
-        heads=[LabelsEntry(space=name, names=list(SPACES[name].names)) for name in recipe.train.also],
+        heads=[
+            LabelsEntry(space=name, names=list(SPACES[name].names), multilabel=name in recipe.train.also_multilabel)
+            for name in recipe.train.also
+        ],
         ratings=trained.ratings.entries,
         data=[_described(spec, part) for spec, part in sets],
         training={

@@ -19,13 +19,15 @@ class DistillSettings(_Strict):
     """Learning from the probabilities of a teacher besides the labels (Hinton et al. 2015).
 
     Attributes:
-        teacher: a model or run folder, asked about the first data set; several, separated by commas, are averaged.
-            "" for none.
+        teacher: a model or run folder; several, separated by commas, are averaged. "" for none.
+        about: which data sets it is asked about: the "first", or "all". Of further label spaces and ratings it is
+            followed in those that all teachers give, too.
         weight: share of the loss that follows the teacher.
         temperature: how much the teacher's probabilities are softened (one label at a time).
     """
 
     teacher: str = ""
+    about: Literal["first", "all"] = "first"
     weight: float = Field(0.5, ge=0, le=1)
     temperature: float = Field(1.0, gt=0)
 
@@ -56,9 +58,13 @@ class TrainSettings(_Strict):
         label_smoothing: share of a label's certainty spread over the others (Szegedy et al. 2016).
         class_weights: weigh labels by 1 / sqrt(their share), so that rare ones count more.
         start: a run or model folder with ``weights.safetensors`` to go on from; "" for the network's own start.
-        also: further label spaces that the data set is labeled in (such as fer2013's "ferplus8", ten people's votes);
-            the network gets a head for each, and learns from the shares of the votes.
+        also: further label spaces; the network gets a head for each, which learns from every data set that is labeled
+            in its space (such as fer2013 in "ferplus8", ten people's votes: from their shares), or whose labels a map
+            leads there. With such heads, data sets in other labels than the first teach these alone.
+        also_multilabel: those of them in which several labels can hold at once.
         also_weight: share of the loss on those heads together.
+        ratings: what the network rates besides, such as valence: learned from every data set that has it. Without any
+            named, all that the first data set has.
         label_loss: of several labels at a time: "likelihood", or "squares", the EMOTIC papers' weighted squares.
         rating_loss: of ratings such as valence, in shares of their scale: "squares"; "margin", squares but nothing
             within ``rating_margin``; or "smooth", the distance itself but squares within the margin.
@@ -97,7 +103,9 @@ class TrainSettings(_Strict):
     class_weights: bool = False
     start: str = ""
     also: list[str] = []
+    also_multilabel: list[str] = []
     also_weight: float = Field(0.5, ge=0, lt=1)
+    ratings: list[str] = []
     label_loss: Literal["likelihood", "squares"] = "likelihood"
     rating_loss: Literal["squares", "margin", "smooth"] = "squares"
     rating_margin: float = Field(0.1, gt=0, lt=1)

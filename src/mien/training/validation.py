@@ -13,6 +13,7 @@ from mien.datasets import Dataset
 from mien.evaluation.metrics import tuned_metrics
 from mien.modality import Sampler
 from mien.runtime import probabilities_of
+from mien.training.heads import Head, told
 from mien.training.objective import Objective
 from mien.training.ratings import correlations
 
@@ -45,16 +46,27 @@ def validation_figures(logits: Tensor, valid: Dataset, objective: Objective) -> 
         metrics = tuned_metrics(valid.targets, probabilities, valid.space.names)
         figures["val_accuracy"] = hits_of(own, targets).mean().item()
         figures |= {"val_macro_f1": metrics["macro_f1"], "val_map": metrics.get("map", float("nan"))}
-    for name, columns in objective.heads.items():
-        known = valid.votes[name].any(1)
-        predicted, voted = logits[:, columns].argmax(1).numpy()[known], valid.votes[name][known].argmax(1)
-        figures[f"val_{name}_accuracy"] = float((predicted == voted).mean()) if known.any() else float("nan")
+    for head in objective.heads:
+        if (said := told(valid, head.space)) is not None:
+            figures |= _head_figures(head, logits[:, head.columns].numpy(), said)
     if names := objective.ratings.names:
         outputs = logits[:, logits.shape[1] - len(names) :].numpy()
         found = correlations(rated, outputs)
         figures |= {f"val_{name}_pearson": value for name, value in zip(names, found, strict=True)}
         figures["val_pearson"] = float(np.mean(found))
     return figures
+
+
+def _head_figures(head: Head, logits: np.ndarray, said: np.ndarray) -> dict[str, float]:
+    if head.space.multilabel:
+        known = ~np.isnan(said).any(1)
+        if not known.any():
+            return {}
+        probabilities = probabilities_of(logits[known], True)
+        return {f"val_{head.name}_macro_f1": tuned_metrics(said[known], probabilities, head.space.names)["macro_f1"]}
+    known = said.any(1)
+    hits = logits[known].argmax(1) == said[known].argmax(1)
+    return {f"val_{head.name}_accuracy": float(hits.mean()) if known.any() else float("nan")}
 
 
 def hits_of(logits: Tensor, targets: Tensor) -> Tensor:

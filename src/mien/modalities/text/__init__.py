@@ -17,5 +17,6 @@ MODALITY = Modality(
     example='"…"',
     batch=32,
     default=True,
+    rated=True,
     explained=True,
 )

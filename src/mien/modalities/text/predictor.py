@@ -56,19 +56,18 @@ class TextPredictor(Predictor):
         """Probabilities of prepared texts."""
         encoded = self.preprocessor.encode_prepared(samples)
         windows = [window for text in encoded for window in text]
-        scores = np.empty((len(windows), len(self.space)), np.float32)
         batches = list(self.preprocessor.batches(windows, min(batch_size, self._session.rows or 1)))
         arrays = [self.preprocessor.pad([windows[i] for i in places], even=True) for places in batches]
-        for places, found in zip(batches, self._session.run_each(arrays), strict=True):
-            scores[places] = found
+        names = tuple(self.manifest.widths)
+        answers = np.empty((len(windows), sum(self.manifest.widths.values())), np.float32)
+        for places, found in zip(batches, self._session.run_each_of(arrays, names), strict=True):
+            answers[places] = np.hstack(found)
         if len(windows) > len(samples):
             owner = np.repeat(np.arange(len(samples)), [len(text) for text in encoded])
             weights = np.array([len(window) for window in windows], np.float32)[:, None]
-            sums, totals = (
-                np.zeros((len(samples), len(self.space)), np.float32),
-                np.zeros((len(samples), 1), np.float32),
-            )
-            np.add.at(sums, owner, scores * weights)
+            shape = len(samples), answers.shape[1]
+            sums, totals = np.zeros(shape, np.float32), np.zeros((len(samples), 1), np.float32)
+            np.add.at(sums, owner, answers * weights)
             np.add.at(totals, owner, weights)
-            scores = sums / totals
-        return Outputs(scores, np.zeros((len(samples), 0), np.float32))
+            answers = sums / totals
+        return Outputs(answers[:, self._columns], answers[:, self.manifest.widths.get("probabilities", 0) :])

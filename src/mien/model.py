@@ -26,7 +26,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -50,8 +50,6 @@ MANIFEST, NETWORK, TOKENIZER, WEIGHTS, CARD = (
 )  # fmt: skip
 CHOOSER, FRAMES = "chooser.onnx", "frames.onnx"
 SHIPPED = Path(__file__).parent / "models"
-
-Settings = TypeVar("Settings", bound=BaseModel)
 
 
 class LabelsEntry(BaseModel):
@@ -118,6 +116,31 @@ class ExpertsEntry(BaseModel):
     figures: dict[str, float] = {}
 
 
+class CertaintyEntry(BaseModel):
+    """When answers in a label space are sure, chosen on data that the model had not learned from.
+
+    Attributes:
+        rate: share of the answers that are right, of those that are sure.
+        threshold: smallest probability of the top label with which an answer is sure.
+        answered: share of the samples with such an answer.
+        bounded: whether *rate* is the lower end of a one-sided 95 % interval, as it is unless the samples are few.
+        coverage: share of the samples whose set of labels holds a right one.
+        set_threshold: labels with at least this probability form the set, and the top one always.
+        n: samples that it was chosen on.
+        corpora: the data they are of; each of a mixture counts equally.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    rate: float = Field(gt=0, le=1)
+    threshold: float = Field(ge=0, le=1)
+    answered: float = Field(ge=0, le=1)
+    bounded: bool = True
+    coverage: float = Field(gt=0, lt=1)
+    set_threshold: float = Field(ge=0, le=1)
+    n: int = Field(ge=1)
+    corpora: list[str] = []
+
+
 class Manifest(BaseModel):
     """What ``manifest.json`` holds.
 
@@ -128,6 +151,7 @@ class Manifest(BaseModel):
         thresholds: label → smallest probability at which it holds (multi-label models).
         rollups: coarser space → label → threshold there (multi-label models).
         heads: further label spaces that the same network answers in; their probabilities follow its own.
+        certainty: label space, own, of a head or coarser → when an answer in it is sure; without, all are.
         experts: the networks for groups of people, where there are such; see :mod:`mien.modalities.face.experts`.
         ratings: what it rates besides, in the order of its output "ratings", each in the units of its scale.
         metrics: figures by data set and split, as measured with this very folder.
@@ -146,6 +170,7 @@ class Manifest(BaseModel):
     thresholds: dict[str, float] = {}
     rollups: dict[str, dict[str, float]] = {}
     heads: list[LabelsEntry] = []
+    certainty: dict[str, CertaintyEntry] = {}
     experts: ExpertsEntry | None = None
     ratings: list[RatingEntry] = []
     metrics: dict[str, Any] = {}
@@ -256,18 +281,6 @@ def read_manifest(folder: str | Path) -> Manifest:
         return Manifest.model_validate(document | {"digest": digest})
     except ValidationError as error:
         raise ModelError(f"{path}: {invalid(error, document)}") from error
-
-
-def preprocess_settings(manifest: Manifest, kind: type[Settings], folder: str | Path) -> Settings:
-    """The ``preprocess`` part of a manifest, as the settings its modality has.
-
-    Raises:
-        ModelError: they are none; the message names the first that is wrong.
-    """
-    try:
-        return kind.model_validate(manifest.preprocess)
-    except ValidationError as error:
-        raise ModelError(f"{folder}: preprocess settings: {invalid(error, manifest.preprocess)}") from error
 
 
 def verify(folder: str | Path, digest: str | None = None) -> Manifest:

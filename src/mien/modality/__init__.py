@@ -4,10 +4,11 @@ from mien.inputs import Kind
 from mien.modality.batches import Item, Outputs, check_batch_size, why_unread
 from mien.modality.explain import Occlusion
 from mien.modality.predictor import Predictor, Progress, answer_in, load
-from mien.modality.registry import Modality, default_modality, get_modality, modality_names
+from mien.modality.registry import Modality, default_modality, get_modality, modality_names, preprocess_settings
 from mien.modality.sampler import Sampler, SamplerSettings
 
 __all__ = [
     "Item", "Kind", "Modality", "Occlusion", "Outputs", "Predictor", "Progress", "Sampler", "SamplerSettings",
-    "answer_in", "check_batch_size", "default_modality", "get_modality", "load", "modality_names", "why_unread",
+    "answer_in", "check_batch_size", "default_modality", "get_modality", "load", "modality_names", "preprocess_settings",
+    "why_unread",
 ]  # fmt: skip

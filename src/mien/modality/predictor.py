@@ -17,8 +17,8 @@ from mien.inputs import name_of, refuse_single
 from mien.labels import LabelSpace, get_space, groups
 from mien.modality.batches import Item, Outputs, check_batch_size, gathered, guarded, why_unread
 from mien.modality.explain import Occlusion, explain_items
-from mien.modality.registry import get_modality, modality_names
-from mien.model import NETWORK, Manifest, preprocess_settings, read_model
+from mien.modality.registry import get_modality, modality_names, preprocess_settings
+from mien.model import NETWORK, Manifest, read_model
 from mien.plugins import import_object
 from mien.results import Box, Prediction, Result
 from mien.runtime import ROWS, Session, in_chunks, parallel_map, readers

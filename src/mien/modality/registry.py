@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from typing import TypeVar
 
-from mien.errors import ModelError, did_you_mean, quoted
+from pydantic import BaseModel, ValidationError
+
+from mien.errors import ModelError, did_you_mean, invalid, quoted
 from mien.inputs import Kind
+from mien.model import Manifest
 from mien.plugins import import_object, load_plugin, plugin_names
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -96,3 +103,15 @@ def default_modality(kind: Kind) -> Modality:
     """The modality whose shipped model reads inputs of a kind where no model is named."""
     found = map(get_modality, modality_names())
     return next(modality for modality in found if modality.default and modality.kind == kind)
+
+
+def preprocess_settings(manifest: Manifest, kind: type[Settings], folder: str | Path) -> Settings:
+    """The ``preprocess`` part of a manifest, as the settings its modality has.
+
+    Raises:
+        ModelError: they are none; the message names the first that is wrong.
+    """
+    try:
+        return kind.model_validate(manifest.preprocess)
+    except ValidationError as error:
+        raise ModelError(f"{folder}: preprocess settings: {invalid(error, manifest.preprocess)}") from error

@@ -10,7 +10,7 @@ from mien import model as folders
 from mien.datasets import Dataset, open_dataset
 from mien.errors import DataError, ModelError, require
 from mien.modalities.text.preprocess import TextPreprocessor, TextSettings
-from mien.modality import get_modality, load
+from mien.modality import get_modality, load, preprocess_settings
 from mien.plugins import import_object
 from mien.training.card import card
 
@@ -76,7 +76,7 @@ def with_fixed_ranges(model: str | Path, data: str | Dataset, to: str | Path, *,
         raise DataError(f"{dataset.name} has other labels than {manifest.name}")
     learned, valid = dataset.part("train"), dataset.part("val")
     texts = learned.inputs[:: -(-len(learned) // CALIBRATION)]
-    settings = folders.preprocess_settings(manifest, TextSettings, source)
+    settings = preprocess_settings(manifest, TextSettings, source)
     preprocessor = TextPreprocessor.from_file(source / folders.TOKENIZER, settings)
     network = onnx.load(source / folders.NETWORK)
     eight = products_in_8_bits(network)
@@ -117,7 +117,7 @@ def convert_model(model: str | Path, to: str | Path, modality: str = "video", *,
     made_from, before = get_modality(modality).made_from, get_modality(manifest.modality)
     if before.name != made_from:
         raise ModelError(f"{manifest.name} reads {before.name}; a model of clips is made of one of faces")
-    read = folders.preprocess_settings(manifest, import_object(before.preprocess), source)
+    read = preprocess_settings(manifest, import_object(before.preprocess), source)
     settings = import_object(get_modality(modality).preprocess)(**{before.name: read})
     network = manifest.files[folders.NETWORK]
     how = f"Reads each face as the model {manifest.name} does."

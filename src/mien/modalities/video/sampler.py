@@ -19,7 +19,7 @@ from mien.modalities.video.aggregate import RULES
 from mien.modalities.video.frames import ClipFrames, Crops, FrameStore, Sequences
 from mien.modalities.video.preprocess import VideoSettings
 from mien.modalities.video.sequences import padded, windows
-from mien.modality import Sampler, SamplerSettings
+from mien.modality import Sampler, SamplerSettings, preprocess_settings
 from mien.model import FRAMES
 from mien.output.terminal import progress
 from mien.runtime import probabilities_of
@@ -86,7 +86,7 @@ class SequenceSampler(Sampler):
             raise RecipeError(
                 f"preprocess.face: the model {manifest.name}, which reads the frames, says how faces are cut"
             )
-        face = folders.preprocess_settings(manifest, FaceSettings, manifest.name)
+        face = preprocess_settings(manifest, FaceSettings, manifest.name)
         self.settings = settings.model_copy(update={"face": face, "aggregate": "learned", "smooth": 0.0})
         self.built_on = [manifest]
         self._network = folder / folders.NETWORK

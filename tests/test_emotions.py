@@ -17,7 +17,10 @@ PUBLISHED = {
     "ravdess8": "neutral calm happy sad angry fearful disgust surprised",
 }
 #: Finer labels that a map leaves out on purpose: they have no place in the coarser space.
-LEFT_OUT = {("goemotions28", "carer6"): {"disgust", "neutral"}}
+LEFT_OUT = {
+    ("goemotions28", "carer6"): {"disgust", "neutral"},
+    ("plutchik9", "ekman7"): {"anticipation", "trust"},
+}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -33,6 +36,14 @@ def test_the_large_spaces_have_the_published_size_and_hold_several_labels() -> N
     assert SPACES["goemotions28"].names[-1] == "neutral"
     assert [*SPACES["goemotions28"].names[:-1]] == sorted(SPACES["goemotions28"].names[:-1])
     assert [*SPACES["emotic26"].names] == sorted(SPACES["emotic26"].names)
+
+
+def test_plutchiks_emotions_are_in_the_order_of_their_numbers_and_hold_together() -> None:
+    wheel = "anger anticipation disgust fear joy sadness surprise trust neutral"
+    assert (SPACES["plutchik9"].names, SPACES["plutchik9"].multilabel) == (tuple(wheel.split()), True)
+    scores = dict(zip(wheel.split(), [0.1, 0.9, 0.2, 0.3, 0.4, 0.5, 0.6, 0.95, 0.7], strict=True))
+    rolled = rollup_scores(scores, SPACES["plutchik9"], SPACES["ekman7"])
+    assert rolled == pytest.approx({name: scores[name] for name in SPACES["ekman7"].names})
 
 
 def test_every_label_has_an_emoji_of_its_own_kind_and_a_color() -> None:

@@ -153,6 +153,7 @@ _CATALOGUE: dict[str, tuple[str, str, str]] = {
     "surprise": ("😲", "#2a9d8f", "surprised shock astonishment"),
     "surprised": ("😲", "#2a9d8f", "surprise shock astonishment"),
     "sympathy": ("🫂", "#ae8488", ""),
+    "trust": ("🤝", "#6cc25f", ""),
     "yearning": ("💭", "#c68199", ""),
 }
 
@@ -194,6 +195,7 @@ _GOEMOTIONS = (
     "disgust embarrassment excitement fear gratitude grief joy love nervousness optimism pride realization relief "
     "remorse sadness surprise neutral"
 )
+_PLUTCHIK = "anger anticipation disgust fear joy sadness surprise trust neutral"
 _EMOTIC = (
     "affection anger annoyance anticipation aversion confidence disapproval disconnection disquietment doubt/confusion "
     "embarrassment engagement esteem excitement fatigue fear happiness pain peace pleasure sadness sensitivity "
@@ -209,6 +211,7 @@ SPACES: dict[str, LabelSpace] = {
         make_space("fer7", ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]),
         make_space("ferplus8", ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]),
         make_space("ravdess8", ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]),
+        make_space("plutchik9", _PLUTCHIK.split(), multilabel=True),
         make_space("goemotions28", _GOEMOTIONS.split(), multilabel=True),
         make_space("emotic26", _EMOTIC.split(), multilabel=True),
         make_space("sentiment", ["positive", "negative", "neutral", "mixed"]),
@@ -269,6 +272,7 @@ MAPS: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     ("fer7", "ekman7"): _to_ekman("fer7"),
     ("ferplus8", "ekman7"): _to_ekman("ferplus8", contempt="disgust"),
     ("ravdess8", "ekman7"): _to_ekman("ravdess8", calm="neutral"),
+    ("plutchik9", "ekman7"): {label: (label,) for label in SPACES["ekman7"].names},
 }
 
 

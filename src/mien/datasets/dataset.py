@@ -190,7 +190,7 @@ class Dataset:
         """The same samples with the labels of a coarser space, by the maps of `mien.labels`.
 
         With several labels at a time, a coarser label holds where any of its members does. Samples that
-        fall in no coarser label are left out and counted in `problems`.
+        fall in no coarser label are left out and counted in `problems`; those known to have none stay.
 
         Raises:
             DataError: there is no such space, or no map to it.
@@ -203,7 +203,7 @@ class Dataset:
         if self.space.multilabel:
             columns = [self.targets[:, part].max(1, initial=0) for part in members]
             targets = np.stack(columns, axis=1).astype(np.float32)
-            fits = np.asarray(targets.any(1))
+            fits = np.asarray(targets.any(1) | ~self.targets.any(1))
         else:
             place = np.full(len(self.space), -1, dtype=np.int64)
             for index, part in enumerate(members):

@@ -31,7 +31,7 @@ __all__ = ["Definition", "Info", "Items", "Progress", "Row", "dataset", "no_prog
 
 _BUILT_IN = (
     "table", "carer", "goemotions", "fer2013", "images", "clips", "ravdess", "features", "emotic", "oasis", "chat",
-    "sample",
+    "sample", "brighter", "xed", "emobank",
 )  # fmt: skip
 _FLAGS = {"true": True, "yes": True, "1": True, "": True, "false": False, "no": False, "0": False}
 #: As mien 0.1 had them: name → a module with a function ``read``, and what it reads.

@@ -48,15 +48,14 @@ except MissingExtra:
 
 
 class Embedder(_base.ClassNamePrefixFeaturesOutMixin, _base.TransformerMixin, _base.BaseEstimator):
-    """Pictures of faces to the features that a face model's network makes of them, to learn other labels from.
+    """Texts, or pictures of faces, to the features that a model's network makes of them, to learn other labels from.
 
-    Nothing is learned in ``fit``. What is pickled are the settings, not the model: where it is unpickled, the model
-    must be there too. A shipped one always is, unless another version of mien ships another; that is an error then,
-    as what was learned from the one's features means nothing with the other's.
+    Nothing is learned in ``fit``. The settings are pickled, not the model: where it is unpickled, the same model must
+    be there, as what was learned from one's features means nothing with another's.
 
     Args:
-        model: name of a shipped face model, or a model or run folder.
-        batch_size: pictures computed at once.
+        model: name of a shipped model of faces or texts, or a model or run folder.
+        batch_size: samples computed at once.
         threads: threads to compute with; by default as many as the process may use.
 
     Attributes:
@@ -69,38 +68,38 @@ class Embedder(_base.ClassNamePrefixFeaturesOutMixin, _base.TransformerMixin, _b
         self.threads = threads
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
-        """Load the model and look at the pictures' number; learns nothing.
+        """Load the model and look at the samples' number; learns nothing.
 
         Raises:
-            InputError: no list of pictures.
+            InputError: no list of texts or pictures.
             ModelError: no such model, or it gives no features.
         """
-        as_list(X, "picture")
-        self.network_ = _network(self._loaded())
+        model = self._loaded()
+        as_list(X, get_modality(model.manifest.modality).kind)
+        self.network_ = _network(model)
         return self
 
     def transform(self, X: Any) -> np.ndarray:  # noqa: N803
-        """Features of ready crops, each of one face; none is looked for.
+        """Features of texts, or of ready crops, each of one face; none is looked for.
 
         Args:
-            X: n pictures: a list or one-dimensional array of paths, files' bytes or uint8 arrays (height, width) gray
-                or (height, width, 3) RGB; or one uint8 array of shape (n, height, width) or (n, height, width, 3).
+            X: a list or one-dimensional array of texts; or of pictures: paths, files' bytes or uint8 arrays
+                (height, width[, 3]), gray or RGB; or one uint8 array of pictures (n, height, width[, 3]).
 
         Returns:
-            float32 (n, features), rows in the order of the pictures.
+            float32 (n, features), rows in the order of the samples.
 
         Raises:
-            InputError: no list of pictures, or one cannot be read; the message says which.
+            InputError: no list of texts or pictures, or one cannot be read; the message says which.
             ModelError: no such model, it gives no features, or it is another than in ``fit``.
         """
-        pictures = as_list(X, "picture")
         model = self._loaded()
+        samples = as_list(X, get_modality(model.manifest.modality).kind)
         if getattr(self, "network_", None) not in (None, _network(model)):
             raise ModelError(f"the model {str(self.model)!r} is another than it was in fit: fit again")
-        features: np.ndarray = model.features(pictures, self.batch_size)
-        return features
+        return model.features(samples, self.batch_size)
 
-    def _loaded(self) -> Any:
+    def _loaded(self) -> Predictor:
         folder = folders.find_model(self.model).resolve()
         stat = (folder / folders.MANIFEST).stat()
         model = _shared(folder, self.threads, (stat.st_mtime_ns, stat.st_size))
@@ -110,8 +109,9 @@ class Embedder(_base.ClassNamePrefixFeaturesOutMixin, _base.TransformerMixin, _b
 
     @property
     def _n_features_out(self) -> int:  # by which scikit-learn names the columns
-        blank = np.zeros((1, 48, 48), np.uint8)
-        return int(self._loaded().features(list(blank)).shape[1])
+        model = self._loaded()
+        blank = "blank" if get_modality(model.manifest.modality).kind == "text" else np.zeros((48, 48), np.uint8)
+        return int(model.features([blank]).shape[1])
 
     def __sklearn_tags__(self) -> Any:
         tags = _tags(super().__sklearn_tags__())

@@ -295,9 +295,12 @@ class Predictor(OldMethods):
         """
         if not self.gives_features:
             raise ModelError(f"the network of {self.name} gives no features")
-        samples = self._prepared(inputs, batch_size, progress)
-        parts = [self._session.run(np.stack(part), "features") for part in samples]
-        return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+        chunks = self._prepared(inputs, batch_size * self.lookahead, progress)
+        return np.concatenate([self.embed(part, batch_size) for part in chunks] or [np.zeros((0, 0), np.float32)])
+
+    def embed(self, samples: Sequence[Any], batch_size: int) -> np.ndarray:
+        """The features of prepared samples, float32 (n, d), of a network that gives them."""
+        return self._session.run(np.stack(samples), "features")
 
     @property
     def gives_features(self) -> bool:
@@ -351,10 +354,9 @@ class Predictor(OldMethods):
         nothing = [None] * len(rows)
         parts = zip(rows, nothing if boxes is None else boxes, nothing if ratings is None else ratings, strict=True)
         items = tuple(self.prediction(row, box, values) for row, box, values in parts)
-        of_clip = get_modality(self.manifest.modality).kind == "clip"
-        return Result(
-            item, self.manifest.modality, self.name, items, error, self._rollups, notes=tuple(notes), of_clip=of_clip
-        )
+        reads, told = self.manifest.modality, tuple(notes)
+        of_clip = get_modality(reads).kind == "clip"
+        return Result(item, reads, self.name, items, error, self._rollups, notes=told, of_clip=of_clip)
 
     def prediction(self, row: np.ndarray, box: Box | None = None, ratings: np.ndarray | None = None) -> Prediction:
         """A row of probabilities, shape (labels,), in the labels of ``space``, and one of ratings, shape (ratings,)."""

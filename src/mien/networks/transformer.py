@@ -188,8 +188,6 @@ def distance_buckets(length: int, buckets: int, device: torch.device, furthest: 
 class Network(base.Network):
     """See the module."""
 
-    gives_features, labels_alone = False, False
-
     def __init__(self, settings: Settings, *, labels: int, vocabulary: int, pad_id: int, unknown_id: int = 1) -> None:
         super().__init__()
         folder = settings.tokenizer_folder()
@@ -236,11 +234,15 @@ class Network(base.Network):
             raise RecipeError(f"network.weights: {missing[0]} and {len(missing) - 1} more are not among the weights")
         self.load_state_dict({n: v for n, v in renamed.items() if n in self.state_dict()}, strict=False)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Logits; how a text is padded makes no difference to them."""
+    def features(self, ids: Tensor) -> Tensor:
+        """The mean of the tokens' vectors, float32 (batch, hidden); how a text is padded makes no difference."""
         mask = ids != self.pad_id
         bias = torch.zeros(mask.shape, device=ids.device).masked_fill(~mask, -1e4)[:, None, None]
         states = self.encoder(self.embeddings(ids), bias).float()
-        mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
-        logits: Tensor = self.head(self.dropout(mean))
+        mean: Tensor = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+        return mean
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Logits."""
+        logits: Tensor = self.head(self.dropout(self.features(ids)))
         return logits

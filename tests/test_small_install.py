@@ -27,7 +27,7 @@ class Core(importlib.machinery.PathFinder):
 sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Core
 """
 COMMAND = f"{BARE}\nfrom mien.cli.app import main\nmain()"
-EXTRA = re.compile(r'mien: .*"(train|table|report|boost|serve|scale|minilm|scene)" \(pip install "\.\[\1\]"')
+EXTRA = re.compile(r'mien: .*"(train|table|report|boost|serve|scale|minilm|e5|scene)" \(pip install "\.\[\1\]"')
 
 
 def plain(name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,7 +27,7 @@ class SamplerSettings:
         network: the network's kind and options.
         tokenizer: how texts are cut into tokens.
         start: the run or model folder to go on from; "" for none.
-        pretrained: the folder of the pretrained weights.
+        pretrained: the tokenizer that the pretrained weights were learned with, as ``tokenizer.json``.
     """
 
     preprocess: Any
@@ -36,7 +35,7 @@ class SamplerSettings:
     network: Mapping[str, Any] = field(default_factory=dict)
     tokenizer: Any = None
     start: str = ""
-    pretrained: Path | None = None
+    pretrained: bytes | None = None
 
 
 class Sampler(ABC):
@@ -52,7 +51,7 @@ class Sampler(ABC):
     """
 
     settings: Any
-    input_spec: Mapping[str, int]
+    input_spec: Mapping[str, Any]
     free_axes: tuple[str, ...] = ("batch",)
     views: int = 1
     files: Mapping[str, bytes] = MappingProxyType({})

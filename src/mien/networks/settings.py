@@ -74,8 +74,12 @@ class NetworkSettings(BaseModel):
         """The same, starting from nothing: an earlier model gives the weights."""
         return self.model_copy(update={name: "" for name in self.weight_fields if name in type(self).model_fields})
 
-    def tokenizer_folder(self) -> Path | None:
-        """The folder with the tokenizer that the pretrained weights were learned with."""
+    def tokenizer(self) -> bytes | None:
+        """The ``tokenizer.json`` that the pretrained weights were learned with.
+
+        Raises:
+            RecipeError, MissingExtra: see :meth:`weight_paths`; or it cannot be read.
+        """
         return None
 
     def models(self) -> tuple[str, ...]:

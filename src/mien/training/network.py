@@ -117,7 +117,7 @@ def train_network(
     heads = _heads(settings, sets, len(own))
     if heads and module.Network.labels_alone:
         raise RecipeError(f"train.also: the network {recipe.network.kind} answers in one label space")
-    sampler = open_sampler(recipe, options.tokenizer_folder()).fit(sets)
+    sampler = open_sampler(recipe, options.tokenizer()).fit(sets)
     if (seen := sampler.views) != (wanted := module.Network.views):
         raise RecipeError(f"preprocess.views: the network {recipe.network.kind} looks at {wanted}, not at {seen}")
     ratings = _ratings(recipe, sets, module)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mien.modality import Sampler, SamplerSettings, get_modality
 from mien.plugins import import_object
 from mien.training.recipe import settings_of
 from mien.training.settings import Recipe
 
 
-def open_sampler(recipe: Recipe, pretrained: Path | None = None) -> Sampler:
+def open_sampler(recipe: Recipe, pretrained: bytes | None = None) -> Sampler:
     """The sampler of the recipe's modality, to be fitted to the training sets.
 
     Args:
-        pretrained: the folder of the network's pretrained weights.
+        pretrained: the tokenizer of the network's pretrained weights.
     """
     settings = SamplerSettings(
         preprocess=settings_of(recipe, "preprocess"),

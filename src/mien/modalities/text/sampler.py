@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from mien.errors import RecipeError
 from mien.modalities.text.augment import AugmentSettings, augment
 from mien.modalities.text.preprocess import TextPreprocessor, TextSettings
+from mien.modalities.text.pruning import prune, rows_kept
 from mien.modalities.text.tokenizer import PAD, UNKNOWN, learn_tokenizer
 from mien.modality import Sampler, SamplerSettings
 from mien.model import TOKENIZER, find_model
@@ -20,8 +21,14 @@ if TYPE_CHECKING:
     from mien.datasets import Dataset
 
 
+LANGUAGE = "language"  # the column that says in which one a text is
+
+
 class TextSampler(Sampler):
-    """Texts as a network is trained on them; its ``input_spec`` is ``vocabulary``, ``pad_id``, ``unknown_id``."""
+    """Texts as a network is trained on them; its ``input_spec`` is ``vocabulary``, ``pad_id``, ``unknown_id``.
+
+    Where a pretrained tokenizer was cut it is ``rows`` too: the old ids of the tokens that were kept, in order.
+    """
 
     free_axes = ("batch", "length")
     settings: TextSettings
@@ -39,6 +46,9 @@ class TextSampler(Sampler):
         self.settings = self.settings.model_copy(update={"pad_id": pad})
         self.files = {TOKENIZER: tokenizer.to_str().encode()}
         self.input_spec = {"vocabulary": tokenizer.get_vocab_size(), "pad_id": pad, "unknown_id": unknown}
+        if self._given.pretrained and self._given.tokenizer.kind == "pretrained":
+            rows = rows_kept(tokenizer, Tokenizer.from_buffer(self._given.pretrained))
+            self.input_spec |= {"rows": rows} if rows else {}
         self._preprocessor = TextPreprocessor(tokenizer, self.settings)
         return self
 
@@ -53,7 +63,11 @@ class TextSampler(Sampler):
             return learn_tokenizer(given.tokenizer, chain.from_iterable(part.inputs for part in sets), self.settings)
         if given.pretrained is None:
             raise RecipeError("tokenizer.kind: 'pretrained' needs a network with pretrained weights")
-        return Tokenizer.from_file(str(given.pretrained / TOKENIZER))
+        tokenizer = Tokenizer.from_buffer(given.pretrained)
+        if given.tokenizer.size is None:
+            return tokenizer
+        prepare = TextPreprocessor(tokenizer, self.settings).prepare
+        return prune(tokenizer, given.tokenizer.size, [[*map(prepare, texts)] for texts in _by_language(sets)])
 
     def lengths(self, inputs: Sequence[str]) -> np.ndarray:
         """Characters of each text, int64 (n,)."""
@@ -65,3 +79,14 @@ class TextSampler(Sampler):
             pairs = zip(inputs, seeds, strict=True)
             inputs = [augment(text, self._augment, np.random.default_rng(seed)) for text, seed in pairs]
         return self._preprocessor.pad([windows[0] for windows in self._preprocessor.encode(inputs)])
+
+
+def _by_language(sets: Sequence[Dataset]) -> list[list[str]]:
+    """The texts of each language, or of each data set that does not say."""
+    groups: dict[tuple[int, str], list[str]] = {}
+    for place, part in enumerate(sets):
+        languages = part.columns.get(LANGUAGE)
+        for row, text in enumerate(part.inputs):
+            key = (place, "") if languages is None else (-1, str(languages[row]))
+            groups.setdefault(key, []).append(text)
+    return list(groups.values())

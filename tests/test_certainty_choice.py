@@ -23,7 +23,7 @@ def two(top: list[float]) -> np.ndarray:
 def test_thresholds_of_twenty_samples_worked_by_hand() -> None:
     """Of the 20, the 10 surest are right but for one, the others but for five."""
     top = [0.99 - 0.02 * place for place in range(20)]  # 0.99 to 0.61
-    targets = np.array([0, 0, 0, 0, 1, 0, 0, 0, 0, 0] + [1, 1, 0, 0, 1, 0, 1, 0, 1, 0])
+    targets = np.array([0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0, 1, 0, 1, 0])
     found = choose_certainty(two(top), targets, rate=0.8, coverage=0.9, corpora=["mine"])
     assert found is not None
     # right among the first 10: 9; 11: 9/11; 12: 9/12; 14: 11/14; 15: 11/15; 16: 12/16; 20: 14/20
@@ -41,7 +41,8 @@ def test_the_same_samples_counted_twice_or_weighed_say_the_same() -> None:
     weights = rng.integers(1, 4, 400)
     repeated = choose_certainty(np.repeat(scores, weights, 0), np.repeat(targets, weights), rate=0.6)
     weighed = choose_certainty(scores, targets, weights.astype(float), rate=0.6)
-    assert repeated and weighed
+    assert repeated
+    assert weighed
     assert weighed.answered <= repeated.answered, "fewer samples, a wider interval"
     scaled = choose_certainty(scores, targets, 7.5 * weights, rate=0.6)
     assert scaled == weighed, "only the ratios count"
@@ -51,9 +52,11 @@ def test_of_many_samples_the_lower_end_is_stated() -> None:
     """All of the same score, 850 of 1,000 right: Wilson's one-sided lower end is 0.8304, of the best of six 0.8208."""
     targets = np.array([0] * 850 + [1] * 150)
     found = choose_certainty(two([0.9] * 1000), targets, rate=0.83)
-    assert found and (found.rate, found.threshold, found.answered, found.bounded) == (0.83, 0.0, 1.0, True)
+    assert found
+    assert (found.rate, found.threshold, found.answered, found.bounded) == (0.83, 0.0, 1.0, True)
     best = choose_certainty(two([0.9] * 1000), targets, rate=0.84)
-    assert best and (best.rate, best.threshold) == (0.82, 0.0), "what cannot be reached is not stated"
+    assert best
+    assert (best.rate, best.threshold) == (0.82, 0.0), "what cannot be reached is not stated"
     share, n = 0.85, 1000
     for z, low in ((1.6448536, 830), (2.3939798, 820)):
         reach = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -64,11 +67,13 @@ def test_an_answer_of_several_labels_is_right_by_any_of_them() -> None:
     scores = np.tile([0.7, 0.6, 0.1], (40, 1))
     both = np.tile([1.0, 1.0, 0.0], (40, 1))
     found = choose_certainty(scores, both)
-    assert found and (found.rate, found.answered, found.set_threshold) == (0.8, 1.0, 1.0)
+    assert found
+    assert (found.rate, found.answered, found.set_threshold) == (0.8, 1.0, 1.0)
     second = np.tile([0.0, 1.0, np.nan], (40, 1))
     second[:30] = [1.0, 0.0, np.nan]
     found = choose_certainty(scores, second, coverage=0.9)
-    assert found and found.rate == 0.75
+    assert found
+    assert found.rate == 0.75
     assert found.set_threshold == pytest.approx(0.6, abs=1e-6), "the second label completes the sets"
 
 
@@ -76,7 +81,8 @@ def test_samples_without_a_known_label_are_left_out() -> None:
     scores = np.tile([0.7, 0.3], (60, 1))
     targets = np.array([0] * 30 + [-1] * 30)
     found = choose_certainty(scores, targets)
-    assert found and found.n == 30
+    assert found
+    assert found.n == 30
     several = np.where(targets[:, None] == 0, [1.0, 0.0], [np.nan, 0.0])
     assert choose_certainty(scores, several) == found
 
@@ -90,7 +96,8 @@ def test_too_little_to_say_anything() -> None:
 
 def test_few_samples_for_the_coverage_put_every_label_into_the_set() -> None:
     found = choose_certainty(two([0.9] * 30), np.array([0] * 10 + [1] * 20), coverage=0.99)
-    assert found and found.set_threshold == 0.0
+    assert found
+    assert found.set_threshold == 0.0
 
 
 @settings(deadline=None, max_examples=40)
@@ -132,7 +139,8 @@ def test_what_is_stated_holds_for_samples_drawn_anew(several: bool, rate: float)
     correct = held[np.arange(len(fresh)), fresh.argmax(1)]
     for _ in range(60):
         entry = choose_certainty(*draw(500), rate=rate, coverage=0.9)
-        assert entry and entry.rate <= rate
+        assert entry
+        assert entry.rate <= rate
         sets = (fresh >= entry.set_threshold) | (fresh == top[:, None])
         covered.append((sets & held).any(1).mean())
         right.append(correct[top >= entry.threshold].mean() >= entry.rate)

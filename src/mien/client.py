@@ -24,7 +24,7 @@ from mien.inputs import kind_of, listed, name_of, opened, plain
 from mien.labels import SPACES, LabelSpace, make_space
 from mien.modality import default_modality
 from mien.modality.dispatch import checked
-from mien.results import Result
+from mien.results import Certainty, Result
 
 if TYPE_CHECKING:
     import httpx2 as httpx
@@ -162,9 +162,11 @@ class _Conversation:
         space, thresholds = _space(facts, labels)
         own, tuned = facts["spaces"][0], facts["thresholds"]
         coarser = {name: tuned[name] for name in tuned if space.name in tuned and name != own}
+        sure = {name: Certainty(*map(row.get, Certainty._fields)) for name, row in facts.get("certainty", {}).items()}
+        rolled = {name: one for name, one in sure.items() if space.name == own and name not in facts["heads"]}
         results = []
         for n, (one, row) in enumerate(zip(inputs, document["results"], strict=True)):
-            found = Result.from_dict(row, space, thresholds, coarser)
+            found = Result.from_dict(row, space, thresholds, coarser, sure.get(space.name), rolled)
             error = found.error and found.error.replace(f"upload-{n}", quoted(one.name))
             results.append(replace(found, input=one.name, error=error))
         return results

@@ -43,12 +43,11 @@ from mien.files import check_listed, digest_of, flush, read_json, read_listed, s
 from mien.graphs import check_graph
 from mien.inputs import exists, to_write
 from mien.labels import SPACES, LabelSpace, make_space
+from mien.results import Certainty
 
 FORMAT = 2
-MANIFEST, NETWORK, TOKENIZER, WEIGHTS, CARD = (
-    "manifest.json", "model.onnx", "tokenizer.json", "weights.safetensors", "README.md",
-)  # fmt: skip
-CHOOSER, FRAMES = "chooser.onnx", "frames.onnx"
+MANIFEST, CARD, TOKENIZER = "manifest.json", "README.md", "tokenizer.json"
+NETWORK, WEIGHTS, CHOOSER, FRAMES = "model.onnx", "weights.safetensors", "chooser.onnx", "frames.onnx"
 SHIPPED = Path(__file__).parent / "models"
 
 
@@ -203,6 +202,12 @@ class Manifest(BaseModel):
         """Output of the network → how many numbers it has for each input."""
         labels = sum(len(entry.names) for entry in (self.labels, *self.heads))
         return {name: n for name, n in (("probabilities", labels), ("ratings", len(self.ratings))) if n}
+
+    def certainty_of(self, space: LabelSpace) -> dict[str, Certainty]:
+        """By what answers in one of its spaces are unsure, and those in the spaces that they are rolled up to."""
+        other = {entry.space for entry in (self.labels, *self.heads)} - {space.name}  # answered in, not rolled up to
+        own = {n: e for n, e in self.certainty.items() if n == space.name or (n not in other and space == self.space)}
+        return {name: Certainty(entry.threshold, entry.set_threshold) for name, entry in own.items()}
 
     def columns(self, space: str) -> slice | None:
         """Where the probabilities of a label space stand in the network's output; None where it has no such head."""

@@ -150,7 +150,7 @@ def to_json(reader: Reader) -> None:
 
 def _show(reader: Reader, terminal: Console, results: list[Result], tally: Tally) -> None:
     manifest, total = reader.predictor.manifest, reader.inputs.total or tally.inputs
-    show_results(terminal, results, tally.labels, total, reader.inputs.kind, manifest)
+    show_results(terminal, results, tally.labels, total, reader.inputs.kind, manifest, tally.unsure)
 
 
 def _no_progress(*_: object) -> AbstractContextManager[Callable[[float], None]]:
@@ -285,6 +285,9 @@ def _report(reader: Reader, tally: Tally, shown: Result | None = None) -> None:
         _show(reader, console(stderr=True), [shown], tally)
     elif tally.labels or reader.predictor.space.names:
         show_counts(console(stderr=True), tally.labels, "clip" if kind == "clip" else inputs.modality.unit)
+    if tally.unsure:
+        are = "is" if tally.unsure == 1 else "are"
+        log(f"{tally.unsure:,} of {tally.labels.total():,} {are} unsure, and marked so")
     if tally.unread:
         log(f"{tally.unread:,} of {tally.inputs:,} {kind}s could not be read: their rows have no label and say why")
     if tally.partial and shown is None:

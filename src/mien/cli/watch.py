@@ -65,8 +65,9 @@ def watch(
         log("stopped before there was a picture")
         return
     manifest = watching.predictor.manifest
-    names, rated = watching.predictor.space.names, [entry.name for entry in manifest.ratings]
-    writer = None if out is None else SecondsWriter(out, names, rated, scores)
+    space, rated = watching.predictor.space, [entry.name for entry in manifest.ratings]
+    certain = (labels or space.name) in manifest.certainty_of(space)
+    writer = None if out is None else SecondsWriter(out, space.names, rated, scores, certain)
     end, gaps, missing = 0.0, 0, 0.0
     with ExitStack() as stack:
         stack.enter_context(watching)

@@ -9,6 +9,6 @@ from mien.modality.sampler import Sampler, SamplerSettings
 
 __all__ = [
     "Item", "Kind", "Modality", "Occlusion", "Outputs", "Predictor", "Progress", "Sampler", "SamplerSettings",
-    "answer_in", "check_batch_size", "default_modality", "get_modality", "load", "modality_names", "preprocess_settings",
-    "why_unread",
+    "answer_in", "check_batch_size", "default_modality", "get_modality", "load", "modality_names",
+    "preprocess_settings", "why_unread",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ import copy
 import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -79,6 +80,7 @@ class Predictor(OldMethods):
         self.folder, self.manifest, self.space = folder, manifest, manifest.space
         kind = import_object(get_modality(manifest.modality).preprocess)
         self.settings: Any = preprocess_settings(manifest, kind, folder)
+        self._certainty = manifest.certainty_of(self.space)
         self._columns = slice(0, len(manifest.space))  # of the network's output: the labels of ``space``
         self._threads = threads
         widths, name = manifest.widths, folder / NETWORK
@@ -102,7 +104,7 @@ class Predictor(OldMethods):
             raise ModelError(f"the model {self.name} does not answer in {quoted(name)}; it does in: {known}")
         twin = copy.copy(self)
         twin.space = next(entry.as_space() for entry in entries if entry.space == name)
-        twin._columns = columns
+        twin._columns, twin._certainty = columns, self.manifest.certainty_of(twin.space)
         return twin
 
     def with_all_labels(self) -> Self:
@@ -354,9 +356,9 @@ class Predictor(OldMethods):
         nothing = [None] * len(rows)
         parts = zip(rows, nothing if boxes is None else boxes, nothing if ratings is None else ratings, strict=True)
         items = tuple(self.prediction(row, box, values) for row, box, values in parts)
-        reads, told = self.manifest.modality, tuple(notes)
-        of_clip = get_modality(reads).kind == "clip"
-        return Result(item, reads, self.name, items, error, self._rollups, notes=told, of_clip=of_clip)
+        reads, tuned = self.manifest.modality, self.manifest.rollups if self._own else {}
+        made = Result(item, reads, self.name, items, error, tuned, notes=tuple(notes), rollup_certainty=self._certainty)
+        return replace(made, of_clip=True) if get_modality(reads).kind == "clip" else made
 
     def prediction(self, row: np.ndarray, box: Box | None = None, ratings: np.ndarray | None = None) -> Prediction:
         """A row of probabilities, shape (labels,), in the labels of ``space``, and one of ratings, shape (ratings,)."""
@@ -364,16 +366,12 @@ class Predictor(OldMethods):
         pairs = () if ratings is None else zip(self.manifest.ratings, ratings, strict=True)
         rated = {entry.name: float(value) for entry, value in pairs}
         scores = dict(zip(self.space.names, row.tolist(), strict=True))
-        return Prediction(scores, self.space, thresholds, box, rated)
+        return Prediction(scores, self.space, thresholds, box, rated, None, self._certainty.get(self.space.name))
 
     @property
     def _own(self) -> bool:
         """Whether it answers in the labels that its thresholds were tuned for."""
         return self.space == self.manifest.space
-
-    @property
-    def _rollups(self) -> dict[str, dict[str, float]]:
-        return self.manifest.rollups if self._own else {}
 
 
 def answer_in(

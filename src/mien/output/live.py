@@ -84,7 +84,7 @@ class LiveScreen:
 
     def _facts(self, moment: Moment) -> str:
         item = moment.prediction
-        label = f"{item.emoji} {item.label} {item.score:.0%}" if item.label and item.score is not None else ""
+        label = f"{item.emoji} {item.shown} {item.score:.0%}" if item.label and item.score is not None else ""
         rated = ", ".join(f"{name} {value:.2f}" for name, value in item.ratings.items())
         return ", ".join(filter(None, (label, rated)))
 

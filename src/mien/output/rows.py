@@ -116,7 +116,10 @@ def head_cells(item: Prediction | None) -> Row:
     if item is None:
         return dict.fromkeys(("label", "emoji", "score", "labels"))
     score = None if item.score is None else round(item.score, 6)
-    return {"label": item.label, "emoji": item.emoji, "score": score, "labels": "|".join(item.labels) or None}
+    certain = {"unsure": item.unsure, "label_set": "|".join(item.label_set)} if item.certainty else {}
+    return {
+        "label": item.label, "emoji": item.emoji, "score": score, "labels": "|".join(item.labels) or None, **certain,
+    }  # fmt: skip
 
 
 def box_cells(item: Prediction | None) -> Row:
@@ -184,6 +187,7 @@ class Tally:
         inputs: results.
         rows: rows of the file.
         labels: how often each label came: of pictures over all faces or persons, else one for each input, "—" for none.
+        unsure: how many of these the model is not sure of.
         unread: inputs that could not be read.
         empty: texts without anything to read, which are among these.
         partial: clips that were not read to their end.
@@ -193,6 +197,7 @@ class Tally:
     inputs: int = 0
     rows: int = 0
     labels: Counter[str] = field(default_factory=Counter)
+    unsure: int = 0
     unread: int = 0
     empty: int = 0
     partial: int = 0
@@ -203,8 +208,10 @@ class Tally:
         self.inputs += 1
         if kind == "picture":
             self.labels.update(item.label for item in result.items if item.label is not None)
+            self.unsure += sum(item.unsure for item in result.items)
         else:
             self.labels[result.label or "—"] += 1
+            self.unsure += result.unsure
         problem = problem_of(result)
         self.unread += result.error is not None
         self.empty += result.error == EMPTY
@@ -216,7 +223,7 @@ class Tally:
         """Add the counts of further results."""
         self.inputs, self.rows = self.inputs + other.inputs, self.rows + other.rows
         self.unread, self.partial = self.unread + other.unread, self.partial + other.partial
-        self.empty += other.empty
+        self.empty, self.unsure = self.empty + other.empty, self.unsure + other.unsure
         self.labels.update(other.labels)
         self.problems = (self.problems + other.problems)[:PROBLEMS]
         return self

@@ -124,12 +124,16 @@ class SecondsWriter:
         path: ends in one of `ENDINGS`.
         labels, ratings: that the model gives.
         scores: of a table: whether each label has a column.
+        certain: of a table: whether the model says what it is not sure of.
     """
 
-    def __init__(self, path: Path, labels: Iterable[str], ratings: Iterable[str], scores: bool) -> None:
+    def __init__(
+        self, path: Path, labels: Iterable[str], ratings: Iterable[str], scores: bool, certain: bool = False
+    ) -> None:
         self.path, self.written, self._scores = path, 0, scores
         of_labels = [f"score_{name}" for name in labels] if scores else []
-        who = ("time", "at", "person", "label", "emoji", "score", "labels", *BOX)
+        sure = ("unsure", "label_set") if certain else ()
+        who = ("time", "at", "person", "label", "emoji", "score", "labels", *sure, *BOX)
         self._columns = [*who, *ratings, "looks", "dropped", "gap", "reason", *of_labels]
         self._file: IO[str] | None = None
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from mien.inputs import Message
 from mien.labels import emotion
 from mien.modality import Kind, get_modality
-from mien.model import Manifest
+from mien.model import CertaintyEntry, Manifest
 from mien.output.explained import colored_text, in_words, show_regions, show_words
 from mien.output.rows import problem_of
 from mien.output.terminal import bar, clock, moment, plain_table, shorten, shorten_path, show_counts
@@ -33,7 +33,13 @@ Cells = list[tuple[str, float] | None]  # label and its probability; None where 
 
 
 def show_results(
-    console: Console, results: Sequence[Result], counts: Mapping[str, int], total: int, kind: Kind, manifest: Manifest
+    console: Console,
+    results: Sequence[Result],
+    counts: Mapping[str, int],
+    total: int,
+    kind: Kind,
+    manifest: Manifest,
+    unsure: int = 0,
 ) -> None:
     """Few results in full, more as rows, and how often each label came.
 
@@ -42,7 +48,26 @@ def show_results(
         total: inputs were read, of which *results* are shown.
         kind: of the inputs.
         manifest: of the model.
+        unsure: how many of the counted labels the model is not sure of.
     """
+    _show_results(console, results, counts, total, kind, manifest)
+    space = next((result.strongest.space.name for result in results if result.strongest), "")
+    if unsure and (entry := manifest.certainty.get(space)):
+        console.print(Text(told_unsure(unsure, sum(counts.values()), entry, manifest.name), "dim"))
+
+
+def told_unsure(unsure: int, total: int, entry: CertaintyEntry, name: str) -> str:
+    """How many answers are unsure, and what that means, in a line."""
+    many = f"{unsure:,} of {total:,} {'is' if unsure == 1 else 'are'} unsure" if total > 1 else "unsure"
+    return (
+        f"{many}: below {entry.threshold:.2f}; from there on {name} is right in {entry.rate:.0%} of its answers, as "
+        f"measured on {entry.n:,} samples"
+    )
+
+
+def _show_results(
+    console: Console, results: Sequence[Result], counts: Mapping[str, int], total: int, kind: Kind, manifest: Manifest
+) -> None:
     modality, scales = get_modality(manifest.modality), manifest.scales
     faces = kind == "picture" and not scales and modality.boxes == modality.unit  # a row for each says it all
     if total <= FEW and not faces:
@@ -96,10 +121,9 @@ def show_prediction(console: Console, item: Prediction, scales: Scales | None = 
     table = plain_table("emoji", "label", "bar", "figure")
     for label in _strongest(item, most):
         score, sign = item.scores[label], item.space[label]
-        style = "bold" if label in item.labels else "dim"
-        table.add_row(
-            f"  {sign.emoji}", Text(label, style), Text(bar(score), sign.color), Text(f"{score:.0%}".rjust(4), style)
-        )
+        style = "bold" if label in item.labels and not item.unsure else "dim"
+        name, strength = item.shown if label == item.label else label, Text(bar(score, hollow=item.unsure), sign.color)
+        table.add_row(f"  {sign.emoji}", Text(name, style), strength, Text(f"{score:.0%}".rjust(4), style))
     if item.scores:
         console.print(table)
     table = plain_table("name", "bar", "figure", "scale")
@@ -109,6 +133,10 @@ def show_prediction(console: Console, item: Prediction, scales: Scales | None = 
         table.add_row(f"  {name}", share, f"{value:.2f}", Text(f"of {low:g} to {high:g}", "dim"))
     if item.ratings:
         console.print(table)
+
+
+def _style(item: Prediction) -> str:
+    return f"dim {item.color}" if item.unsure else item.color
 
 
 def _strongest(item: Prediction, most: int) -> list[str]:
@@ -137,7 +165,7 @@ def _show_texts(console: Console, results: Iterable[Result]) -> None:
         if (best := result.strongest) is None:
             table.add_row("", Text("—", "dim"), "", *origin, Text(result.error or "", "dim"))
         else:
-            label, score = Text(best.label or "—", best.color), "" if best.score is None else f"{best.score:.0%}"
+            label, score = Text(best.shown or "—", _style(best)), "" if best.score is None else f"{best.score:.0%}"
             text, because = Text(shorten(result.input, room)), []
             if best.explanation:
                 text = colored_text(best.explanation, result.input, best.color, room)
@@ -162,8 +190,8 @@ def _show_rows(console: Console, results: Sequence[Result], kind: Kind, scales: 
             cells += [] if kind == "clip" else [Text(str(number) if item.box else "")]
             if labels:
                 score = item.score or 0.0
-                cells += [Text(item.emoji), Text(item.label or "—", item.color)]
-                cells += [Text(bar(score, 8), item.color), Text(f"{score:.0%}")]
+                cells += [Text(item.emoji), Text(item.shown or "—", _style(item))]
+                cells += [Text(bar(score, 8, item.unsure), item.color), Text(f"{score:.0%}")]
             cells += [Text(f"{item.ratings[rating]:.2f}") for rating in scales]
             table.add_row(*cells, *(Text(fact, "dim") for fact in _facts(result, item, about)))
         if not result.items:
@@ -312,7 +340,8 @@ def _show_sums(console: Console, result: Result) -> None:
         if place < _LABELS or share >= 0.05:
             time = Text(f"{share:.0%} of the time", "dim") if counts[label] else Text()
             style = "" if place else "bold"
-            name, strength = Text(label, style), Text(bar(score), known.color)
+            name = Text(label if place else whole.shown, style)
+            strength = Text(bar(score, hollow=whole.unsure), known.color)
             rows.add_row(known.emoji, name, strength, Text(f"{score:.0%}", style), time)
     console.print()
     console.print(rows)
@@ -322,6 +351,6 @@ def _show_sums(console: Console, result: Result) -> None:
     for person in sorted(result.people, key=lambda person: -person.moments)[:_PEOPLE]:
         item, name = person.prediction, Text(f"person {person.number}", "bold")
         strength, span = Text(bar(item.score or 0.0, 12), item.color), f"{clock(person.start)} – {clock(person.end)}"
-        rows.add_row(name, item.emoji, item.label or "—", strength, f"{item.score or 0:.0%}", Text(span, "dim"))
+        rows.add_row(name, item.emoji, item.shown or "—", strength, f"{item.score or 0:.0%}", Text(span, "dim"))
     console.print()
     console.print(rows)

@@ -43,10 +43,10 @@ class Terminal(Console):
             yield segment if text == segment.text else Segment(text, segment.style)
 
 
-def bar(share: float, width: int = _WIDTH) -> str:
-    """A bar of *share* (0..1) of *width* characters, exact to an eighth of one."""
+def bar(share: float, width: int = _WIDTH, hollow: bool = False) -> str:
+    """A bar of *share* (0..1) of *width* characters, exact to an eighth of one; a hollow one to a character."""
     eighths = round(max(0.0, min(share, 1.0)) * width * 8)
-    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
+    return "░" * -(-eighths // 8) if hollow else ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
 
 
 def plain_table(*columns: str) -> Table:

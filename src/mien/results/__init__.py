@@ -10,10 +10,10 @@
 from mien.results.clip import ClipSummary, Moment, Person, Segment, segments_of
 from mien.results.explanation import Corners, Explanation, Word
 from mien.results.glance import Glance
-from mien.results.prediction import Box, Prediction, Scales
+from mien.results.prediction import Box, Certainty, Prediction, Scales
 from mien.results.result import EMPTY, Result
 
 __all__ = [
-    "EMPTY", "Box", "ClipSummary", "Corners", "Explanation", "Glance", "Moment", "Person", "Prediction", "Result",
-    "Scales", "Segment", "Word", "segments_of",
+    "EMPTY", "Box", "Certainty", "ClipSummary", "Corners", "Explanation", "Glance", "Moment", "Person", "Prediction",
+    "Result", "Scales", "Segment", "Word", "segments_of",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mien.labels import LabelSpace
-from mien.results.prediction import Prediction
+from mien.results.prediction import Certainty, Prediction
 from mien.segments import segments
 
 
@@ -39,9 +39,15 @@ class Moment:
         return {"time": round(self.time, 3), "person": self.person, **self.prediction.to_dict()}
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any], space: LabelSpace, thresholds: Mapping[str, float]) -> Moment:
+    def from_dict(
+        cls,
+        document: Mapping[str, Any],
+        space: LabelSpace,
+        thresholds: Mapping[str, float],
+        certainty: Certainty | None = None,
+    ) -> Moment:
         """The moment that :meth:`to_dict` gave these values of."""
-        return cls(document["time"], document["person"], Prediction.from_dict(document, space, thresholds))
+        return cls(document["time"], document["person"], Prediction.from_dict(document, space, thresholds, certainty))
 
 
 @dataclass(frozen=True)
@@ -74,9 +80,15 @@ class Person:
         return {"person": self.number, **span, "moments": self.moments, **told}
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any], space: LabelSpace, thresholds: Mapping[str, float]) -> Person:
+    def from_dict(
+        cls,
+        document: Mapping[str, Any],
+        space: LabelSpace,
+        thresholds: Mapping[str, float],
+        certainty: Certainty | None = None,
+    ) -> Person:
         """The person that :meth:`to_dict` gave these values of."""
-        prediction = Prediction.from_dict(document, space, thresholds)
+        prediction = Prediction.from_dict(document, space, thresholds, certainty)
         return cls(document["person"], prediction, document["start"], document["end"], document["moments"])
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from mien.labels import Emotion, LabelSpace, get_space, rollup_scores
 from mien.results.explanation import Explanation
@@ -14,6 +14,18 @@ from mien.results.explanation import Explanation
 Box = tuple[float, float, float, float]
 Scales = Mapping[str, tuple[float, float]]  # rating → its lowest and highest value
 ROUNDED = 4e-7  # what rounding to six digits may have taken of a score
+
+
+class Certainty(NamedTuple):
+    """What a model goes by in one label space to say that it is not sure.
+
+    Attributes:
+        threshold: smallest score of the top label with which an answer is sure.
+        set_threshold: labels with at least this score form the set of labels, and the top one always.
+    """
+
+    threshold: float
+    set_threshold: float
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,7 @@ class Prediction:
         thresholds: label → smallest score at which the label holds; empty for a single-label space.
         ratings: what was rated, such as "valence" → value, in the units that the model's manifest states; mostly empty.
         explanation: what brought the strongest label about; None unless it was asked for.
+        certainty: what ``unsure`` and ``label_set`` go by; None where the model states nothing of the kind.
     """
 
     scores: Mapping[str, float]
@@ -38,11 +51,12 @@ class Prediction:
     box: Box | None = None
     ratings: Mapping[str, float] = field(default_factory=dict)
     explanation: Explanation | None = None
+    certainty: Certainty | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         score, box = self.score, self.box
         rated = (f"{name}={value:.2f}" for name, value in self.ratings.items())
-        parts = [*([f"{self.label!r} {score:.2f}"] if score is not None else []), *rated]
+        parts = [*([f"{self.label!r}{'?' * self.unsure} {score:.2f}"] if score is not None else []), *rated]
         parts += [f"box={tuple(round(side) for side in box)}"] if box else []
         return f"Prediction({', '.join(parts)})"
 
@@ -79,6 +93,31 @@ class Prediction:
         return max(self.scores.values(), default=None)
 
     @property
+    def unsure(self) -> bool:
+        """Whether the strongest label is less probable than what the model takes for sure; its manifest says how sure.
+
+        False where it states no certainty for this space.
+        """
+        return self.certainty is not None and (self.score or 0.0) < self.certainty.threshold
+
+    @property
+    def shown(self) -> str:
+        """The strongest label as people are shown it: with a question mark where the model is not sure."""
+        return f"{self.label or ''}{'?' * self.unsure}"
+
+    @property
+    def label_set(self) -> tuple[str, ...]:
+        """The labels that may be right, strongest first; one of them is, as often as the model's manifest states.
+
+        Empty where the model states no certainty for this space.
+        """
+        if self.certainty is None:
+            return ()
+        ranked = sorted(self.scores, key=self.scores.__getitem__, reverse=True)
+        least = self.certainty.set_threshold
+        return tuple(name for place, name in enumerate(ranked) if not place or self.scores[name] >= least)
+
+    @property
     def emoji(self) -> str:
         """The emoji of the strongest label; "" where there is none."""
         return self.space[self.label].emoji if self.label is not None else ""
@@ -88,8 +127,16 @@ class Prediction:
         """The color of the strongest label, #rrggbb; gray where there is none."""
         return self.space[self.label].color if self.label is not None else Emotion("").color
 
-    def rollup(self, space: str | LabelSpace, thresholds: Mapping[str, float] | None = None) -> Prediction:
+    def rollup(
+        self,
+        space: str | LabelSpace,
+        thresholds: Mapping[str, float] | None = None,
+        certainty: Certainty | None = None,
+    ) -> Prediction:
         """The same prediction in a coarser space; an explanation in another space than that is left out.
+
+        Args:
+            thresholds, certainty: of the model in that space.
 
         Raises:
             ValueError: no map leads from this space to that one.
@@ -100,12 +147,15 @@ class Prediction:
         scores = rollup_scores(self.scores, self.space, target)
         explained = self.explanation if self.explanation and self.explanation.space == target.name else None
         several = target.as_multilabel(self.space.multilabel)
-        return replace(self, scores=scores, space=several, thresholds=thresholds or {}, explanation=explained)
+        return replace(
+            self, scores=scores, space=several, thresholds=thresholds or {}, explanation=explained, certainty=certainty
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         rated = {"ratings": {name: round(float(r), 6) for name, r in self.ratings.items()}} if self.ratings else {}
         explained = {"explanation": self.explanation.to_dict()} if self.explanation else {}
+        certain = {"unsure": self.unsure, "label_set": list(self.label_set)} if self.certainty else {}
         return {
             "label": self.label,
             "emoji": self.emoji,
@@ -115,11 +165,16 @@ class Prediction:
             "box": None if self.box is None else [round(float(v), 1) for v in self.box],
             **rated,
             **explained,
+            **certain,
         }
 
     @classmethod
     def from_dict(
-        cls, document: Mapping[str, Any], space: LabelSpace, thresholds: Mapping[str, float] | None = None
+        cls,
+        document: Mapping[str, Any],
+        space: LabelSpace,
+        thresholds: Mapping[str, float] | None = None,
+        certainty: Certainty | None = None,
     ) -> Prediction:
         """The prediction that :meth:`to_dict` gave these values of; with its labels in the same order.
 
@@ -127,6 +182,7 @@ class Prediction:
             document: with the scores of all labels of *space*, whatever their order.
             thresholds: of the model; where they are not known, or rounding has brought a score to the other side of
                 one, what holds is what the document says.
+            certainty: of the model in that space; the same goes for it.
 
         Raises:
             ValueError, KeyError, TypeError: it is no such document.
@@ -138,10 +194,28 @@ class Prediction:
         box = tuple(map(float, sides)) if sides else None
         explained = Explanation.from_dict(document["explanation"]) if document.get("explanation") else None
         made = cls(scores, space, dict(thresholds or {}), box, dict(document.get("ratings", {})), explained)  # type: ignore[arg-type]
-        if made.labels == labels:
+        if made.labels != labels:
+            for place, label in enumerate(reversed(labels), 1):  # of scores that were rounded to the same
+                scores[label] += place / len(labels) * ROUNDED
+            made = replace(made, scores=scores)
+            held = {name: scores[name] if name in labels else 2.0 for name in scores}  # 2: never
+            made = made if made.labels == labels else replace(made, thresholds=held)
+        if "unsure" not in document:
             return made
-        for place, label in enumerate(reversed(labels), 1):  # of scores that were rounded to the same
-            scores[label] += place / len(labels) * ROUNDED
-        made = replace(made, scores=scores)
-        held = {name: scores[name] if name in labels else 2.0 for name in scores}  # 2: never
-        return made if made.labels == labels else replace(made, thresholds=held)
+        return _with_certainty(made, bool(document["unsure"]), tuple(document["label_set"]), certainty)
+
+
+def _with_certainty(
+    made: Prediction, unsure: bool, label_set: tuple[str, ...], certainty: Certainty | None
+) -> Prediction:
+    """The prediction by the model's certainty, or where that is not known, or rounding has crossed it, by its words."""
+    known = replace(made, certainty=certainty)
+    if certainty is not None and (known.unsure, set(known.label_set)) == (unsure, set(label_set)):
+        return known
+    scores = dict(made.scores)
+    rest = max((score for name, score in scores.items() if name not in label_set), default=0.0)
+    for name in label_set:
+        if name != made.label and scores[name] <= rest:  # rounded to the same as one that is not in it
+            scores[name] = rest + ROUNDED / 4
+    least = min((scores[name] for name in label_set if name != made.label), default=2.0)
+    return replace(made, scores=scores, certainty=Certainty(2.0 if unsure else 0.0, least))

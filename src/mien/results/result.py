@@ -14,7 +14,7 @@ from mien.labels import SPACES, LabelSpace, get_space, make_space
 from mien.plugins import import_object
 from mien.results.clip import ClipSummary, Moment, Person, Segment, segments_of
 from mien.results.explanation import Explanation
-from mien.results.prediction import Prediction
+from mien.results.prediction import Certainty, Prediction
 
 EMPTY = "text is empty"  #: the error of a text without anything to read
 _SHOWN = 3  # predictions in a result's repr
@@ -37,6 +37,7 @@ class Result:
         segments: of a clip: who showed what from when to when, in the order of time.
         clip: of a clip: its size and length, and what was wrong with it.
         notes: a line for each thing that was guessed in reading the input; mostly none, and then not in the JSON.
+        rollup_certainty: coarser space → what the model goes by there to say that it is not sure.
         of_clip: whether the JSON has the keys of clips even where the clip could not be read.
     """
 
@@ -52,6 +53,7 @@ class Result:
     clip: ClipSummary | None = None
     notes: tuple[str, ...] = ()
     of_clip: bool = field(default=False, repr=False, compare=False)
+    rollup_certainty: Mapping[str, Certainty] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         """One line, however long the text or the clip."""
@@ -103,6 +105,16 @@ class Result:
         return self.strongest.score if self.strongest else None
 
     @property
+    def unsure(self) -> bool:
+        """Whether the model is not sure of that label; see :attr:`Prediction.unsure`."""
+        return self.strongest is not None and self.strongest.unsure
+
+    @property
+    def label_set(self) -> tuple[str, ...]:
+        """The labels of the strongest prediction that may be right; see :attr:`Prediction.label_set`."""
+        return self.strongest.label_set if self.strongest else ()
+
+    @property
     def explanation(self) -> Explanation | None:
         """What brought that label about; None unless it was asked for, as :func:`mien.explain` does."""
         return self.strongest.explanation if self.strongest else None
@@ -128,10 +140,11 @@ class Result:
         Raises:
             ValueError: no map leads from the model's space to that one.
         """
-        thresholds = self.rollup_thresholds.get(get_space(space).name)
+        name = get_space(space).name
+        thresholds, certainty = self.rollup_thresholds.get(name), self.rollup_certainty.get(name)
 
         def roll(prediction: Prediction) -> Prediction:
-            return prediction.rollup(space, thresholds)
+            return prediction.rollup(space, thresholds, certainty)
 
         items = tuple(map(roll, self.items))
         if self.clip is None:
@@ -167,6 +180,7 @@ class Result:
             **(self.input.columns if isinstance(self.input, Message) else {}),
             **(of_clip if self.of_clip or self.clip else {}),
             **({"notes": list(self.notes)} if self.notes else {}),
+            **({"unsure": self.unsure, "label_set": list(self.label_set)} if self.label_set else {}),
         }
 
     @classmethod
@@ -176,6 +190,8 @@ class Result:
         space: LabelSpace | None = None,
         thresholds: Mapping[str, float] | None = None,
         rollup_thresholds: Mapping[str, Mapping[str, float]] | None = None,
+        certainty: Certainty | None = None,
+        rollup_certainty: Mapping[str, Certainty] | None = None,
     ) -> Result:
         """The result that :meth:`to_dict` gave these values of: one of ``--json``, of a line of .jsonl, of the server.
 
@@ -186,15 +202,19 @@ class Result:
             space: that the scores belong to; found by its labels if not given, and where none of mien's has them, made.
             thresholds: of the model in that space, if it holds several labels at a time.
             rollup_thresholds: of the model in coarser spaces; without them :meth:`rollup` takes 0.5.
+            certainty: of the model in that space.
+            rollup_certainty: of the model in coarser spaces; without it nothing is unsure there.
 
         Raises:
             InputError: these are not the values of a result, or not in that space; one line.
         """
         try:
-            return _from_dict(document, space, thresholds or {}, rollup_thresholds or {})
+            made = _from_dict(document, space, thresholds or {}, certainty)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             wrong = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
             raise InputError(f"this is not the JSON of a result: {wrong}") from error
+        coarser = dict(rollup_certainty or {})
+        return replace(made, rollup_thresholds=dict(rollup_thresholds or {}), rollup_certainty=coarser)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -204,19 +224,21 @@ class Result:
 
 
 def _from_dict(
-    document: Mapping[str, Any], space: LabelSpace | None, thresholds: Mapping[str, float],
-    rollup_thresholds: Mapping[str, Mapping[str, float]],
-) -> Result:  # fmt: skip
+    document: Mapping[str, Any],
+    space: LabelSpace | None,
+    thresholds: Mapping[str, float],
+    certainty: Certainty | None,
+) -> Result:
     rows = [*document["items"], *document.get("people", ()), *document.get("timeline", ())]
     space = space or _space_of(rows)
     clip = document.get("clip")
     origin = {name: document[name] for name in Message.KEYS if name in document}
     made = Result(
         Message(document["input"], **origin) if origin else document["input"], document["modality"], document["model"],
-        tuple(Prediction.from_dict(row, space, thresholds) for row in document["items"]),
-        document["error"], dict(rollup_thresholds),
-        tuple(Moment.from_dict(row, space, thresholds) for row in document.get("timeline", ())),
-        tuple(Person.from_dict(row, space, thresholds) for row in document.get("people", ())),
+        tuple(Prediction.from_dict(row, space, thresholds, certainty) for row in document["items"]),
+        document["error"], {},
+        tuple(Moment.from_dict(row, space, thresholds, certainty) for row in document.get("timeline", ())),
+        tuple(Person.from_dict(row, space, thresholds, certainty) for row in document.get("people", ())),
         tuple(map(Segment.from_dict, document.get("segments", ()))),
         ClipSummary.from_dict(clip) if clip else None, tuple(document.get("notes", ())), "clip" in document,
     )  # fmt: skip

@@ -96,6 +96,8 @@ class ServedModel:
             "label_spaces": {name: describe_labels(space) for name, space in self.spaces.items()},
             "multilabel_spaces": [name for name, space in self.spaces.items() if space.multilabel],
             "thresholds": {name: tuned[name] for name in self.spaces if tuned.get(name)},
+            "heads": [entry.space for entry in manifest.heads],
+            "certainty": {name: one.model_dump() for name, one in manifest.certainty.items() if name in self.spaces},
         }
 
 

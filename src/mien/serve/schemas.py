@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from mien.modality import Kind
+from mien.model import CertaintyEntry
 from mien.serve.problems import MEDIA_TYPE
 
 #: What a text must have, by ECMA-262 with the flag u: white space, control and format characters are nothing to read.
@@ -111,6 +112,8 @@ class Prediction(_Shape):
     )
     ratings: dict[str, float] = Field(default={}, description="of scenes: such as valence, in the model's own units")
     explanation: Explanation | None = Field(default=None, description="where it was asked for")
+    unsure: bool = Field(default=False, description="whether the model is not sure of the label; see its card")
+    label_set: list[str] = Field(default=[], description="labels that may be right, where the model says so")
 
 
 class Result(BaseModel):
@@ -125,6 +128,8 @@ class Result(BaseModel):
     score: float | None
     items: list[Prediction] = Field(description="of a text one, of a picture one for each face, the largest first")
     error: str | None = Field(description="why there is none, where only this input was unusable")
+    unsure: bool = Field(default=False, description="whether the model is not sure of that label")
+    label_set: list[str] = Field(default=[], description="labels that may be right, where the model says so")
 
 
 class Answer(_Shape):
@@ -195,6 +200,8 @@ class ModelCard(ModelInfo):
     label_spaces: dict[str, list[Label]] = Field(description="the labels of each space that it can answer in")
     multilabel_spaces: list[str] = Field(description="those of them in which several labels can hold at a time")
     thresholds: dict[str, dict[str, float]] = Field(description="of such spaces: from which score on each label holds")
+    heads: list[str] = Field(description="spaces besides its own that the network itself answers in")
+    certainty: dict[str, CertaintyEntry] = Field(description="of spaces: from which score on an answer is sure")
 
 
 class Health(_Shape):

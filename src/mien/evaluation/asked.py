@@ -1,4 +1,4 @@
-"""The model as an evaluation asks it: in which labels, of how many views or frames, and by which experts."""
+"""The model as an evaluation asks it, and the labels to compare: of how many views or frames, by which experts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from mien.datasets import Dataset
 from mien.errors import DataError, InputError, ModelError
 from mien.evaluation.notes import heads
-from mien.labels import LabelSpace
+from mien.labels import MAPS, SPACES, LabelSpace, get_space, groups, make_space
 
 
 def as_asked(
@@ -52,3 +52,56 @@ def known_groups_of(model: Any, data: Dataset) -> str:
     if strange:
         raise DataError(f"{model.name} has no expert for the {experts.by} {strange[0]!r} of {data.name}")
     return str(experts.by)
+
+
+def coarser_space(model: Any, data: Dataset) -> LabelSpace | None:
+    """For data with labels of their own: the coarser space that the model was made to answer in and that has them all.
+
+    By name "anger" is also one of the 28 labels of GoEmotions, where it is not "annoyance"; beside fear and joy alone
+    it is Ekman's.
+    """
+    if data.space.name in SPACES or data.space.names == model.space.names or not len(data.space):
+        return None
+    spaces = [make_space(head.space, head.names, head.multilabel) for head in getattr(model.manifest, "heads", [])]
+    targets = dict.fromkeys(target for source, target in MAPS if source == model.space.name)
+    spaces += [SPACES[name] for name in targets if name in model.manifest.rollups]
+    fit = (s for s in spaces if len(s) < len(model.space) and all(name in s for name in data.space.names))
+    return next(fit, None)
+
+
+def known_labels(data: Dataset, space: LabelSpace) -> list[int]:
+    """The places of those labels of *space* that the data's labels lead to; all where the data are in it."""
+    if space.names == data.space.names or space.name in data.votes or not _joined(data.space, space):
+        return list(range(len(space)))
+    return [place for place, members in enumerate(groups(data.space, space)) if members]
+
+
+def _joined(source: LabelSpace, target: LabelSpace) -> bool:
+    try:
+        groups(source, target)
+    except ValueError:
+        return False
+    return True
+
+
+def common_space(model: LabelSpace, dataset: Dataset, labels: str | LabelSpace | None, rated: bool) -> LabelSpace:
+    """The labels to measure; the space without any where there are ratings alone to measure."""
+    data = dataset.space
+    if labels is not None:
+        try:
+            target = get_space(labels)
+        except KeyError as error:
+            raise DataError(str(error.args[0])) from None
+        if _joined(model, target) and (_joined(data, target) or target.name in dataset.votes):
+            return target
+        lacking = data if _joined(model, target) else model
+        raise DataError(f"there is no map from {lacking.name} to {target.name}")
+    if _joined(model, data):
+        return data
+    if _joined(data, model):
+        return model
+    if rated:
+        return SPACES["affect"]
+    both = [s.name for s in SPACES.values() if _joined(model, s) and _joined(data, s)]
+    advice = f"; both roll up to {' or '.join(both)}: ask for that with labels" if both else ""
+    raise DataError(f"there is no map from the model's {model.name} to the data's {data.name}{advice}")

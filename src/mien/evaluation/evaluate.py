@@ -13,9 +13,9 @@ import numpy as np
 
 from mien.datasets.dataset import TRAIN, Dataset
 from mien.errors import DataError, ModelError
-from mien.evaluation.asked import as_asked, known_groups_of
+from mien.evaluation.asked import as_asked, coarser_space, common_space, known_groups_of, known_labels
 from mien.evaluation.held_out import Wrapped
-from mien.evaluation.metrics import multi_label_metrics, single_label_metrics
+from mien.evaluation.metrics import multi_label_metrics, normalized, single_label_metrics
 from mien.evaluation.notes import (
     about_data,
     about_model,
@@ -32,7 +32,7 @@ from mien.evaluation.notes import (
 from mien.evaluation.ratings import all_rating_metrics, rescaled, scatter
 from mien.evaluation.report import Report
 from mien.evaluation.samples import Answers, further_unreadable, unreadable
-from mien.labels import SPACES, LabelSpace, get_space, groups
+from mien.labels import LabelSpace, groups
 from mien.modality import Predictor, load, why_unread
 
 MISTAKES = 20
@@ -41,7 +41,7 @@ _SEEN = "seen in training"
 #: The figures given for each group, and of few groups also those below.
 MAIN = (
     "n", "accuracy", "accuracy_interval", "macro_f1", "macro_f1_present", "weighted_f1",
-    "micro_f1", "map", "map_present", "ratings",
+    "micro_f1", "map", "map_present", "top1", "ratings",
 )  # fmt: skip
 DETAILS = ("per_label", "averages", "confusion", "cooccurrence")
 
@@ -88,6 +88,9 @@ def evaluate(
     Ratings that both have, such as valence, are measured besides, on the scale of the data; where their labels have
     nothing in common, alone.
 
+    Where the data lack some of the labels that are compared, as BRIGHTER lacks neutral, ``Report.restricted`` has the
+    figures over those that they have: of one label at a time beside the others; of several they are all there are.
+
     A model that also answers in the space of the data, or the one asked for, is asked in that. Where samples of the
     split also stand in the training split of the data, the main figures are given without them too. Pictures are
     taken as ready crops. Pictures and clips that cannot be read are left out; the report names them (``unread``).
@@ -125,15 +128,12 @@ def evaluate(
     if data.modality != model.manifest.modality:
         raise DataError(f"{model.name} reads {model.manifest.modality}, but {data.name} holds {data.modality}")
     split = split or ("all" if data.auto_split and not learned_from(model, data) else "test")
+    labels = coarser_space(model, data) if labels is None else labels
     asked: Predictor = as_asked(model, data, labels, mirror, frames, rule)
     by_group = known_groups_of(model, data) if known_groups else ""
     rated = _rated(asked, data)
-    if not rated and not (len(asked.space) and len(data.space)):
-        given = [entry.name for entry in getattr(asked.manifest, "ratings", [])] or asked.space.names
-        if not (had := list(data.ratings) or data.space.names):
-            raise DataError(f"{data.name} has no labels to measure {asked.name} by (mien predict reads it)")
-        raise DataError(f"{asked.name} gives {', '.join(given)}, {data.name} has {', '.join(had)}: nothing in common")
-    space = _common_space(asked.space, data, labels, bool(rated))
+    _check_comparable(asked, data, bool(rated))
+    space = common_space(asked.space, data, labels, bool(rated))
     labeled = _labeled(_marked(data, split), space, list(rated))
     if not len(labeled):
         what = f"a label of {space.name}" if len(space) else "a rating that the model gives"
@@ -142,12 +142,14 @@ def evaluate(
     lost, raw, numbers = _predicted(asked, labeled, len(space) > 0, rated, batch_size, progress, by_group)
     seconds = time.perf_counter() - start
     part = _without(labeled, lost)
-    if len(space) and (raw.shape != (len(part), len(asked.space)) or not np.isfinite(raw).all()):
-        raise ModelError(f"{asked.name} gave no probabilities of shape {(len(part), len(asked.space))} for {data.name}")
-    if numbers.shape != (len(part), len(rated)) or not np.isfinite(numbers).all():
-        raise ModelError(f"{asked.name} gave no ratings of shape {(len(part), len(rated))} for {data.name}")
+    _check_answers(asked, part, raw if len(space) else None, numbers, len(rated))
     probabilities = rollup_probabilities(raw, asked.space, space) if len(space) else raw
     thresholds = _thresholds(asked, space)
+    holds, whole, kept = _holds(probabilities, asked.space, thresholds), space, known_labels(data, space)
+    if len(kept) < len(space) and part.space.multilabel:
+        space = replace(space, labels=tuple(space.labels[place] for place in kept))
+        part = replace(part, space=space.as_multilabel(True), targets=part.targets[:, kept])
+        probabilities, thresholds, holds = probabilities[:, kept], thresholds[kept], holds[:, kept]
 
     def figures(rows: np.ndarray | slice) -> dict[str, Any]:
         targets, scores = part.targets[rows], probabilities[rows]
@@ -155,26 +157,28 @@ def evaluate(
         if not part.space.multilabel:
             found = single_label_metrics(targets, scores, space.names)
         elif len(space):
-            holding = _holds(scores, asked.space, thresholds)
-            found = multi_label_metrics(targets, scores, space.names, thresholds, holding)
+            found = multi_label_metrics(targets, scores, space.names, thresholds, holds[rows])
         if rated:
             true = {name: part.ratings[name][rows] for name in rated}
             found["ratings"] = all_rating_metrics(true, numbers[rows], part.scales)
         return found
 
-    seen, holds = part.columns[_SEEN], _holds(probabilities, asked.space, thresholds)
+    measured = figures(slice(None))
+    restricted = _restricted(part, probabilities, whole, kept, measured)
+    seen = part.columns[_SEEN]
     told = {name: numbers[:, place] for place, name in enumerate(rated)}
     answers = Answers(part, probabilities, holds, space, seen, told)
     mistakes, samples = answers.mistakes(MISTAKES), answers.samples()
     return Report(
         space=space.as_multilabel(part.space.multilabel),
-        figures=figures(slice(None)),
+        figures=measured,
         model=about_model(asked),
         data=about_data(data, part),
         split=split,
         mirror=bool(asked.mirror),
         known_groups=by_group,
         without_seen=_without_seen(seen, figures),
+        restricted=restricted,
         by=None if by is None else _by_group(by, part.columns[by], figures),
         points={name: scatter(part.ratings[name], values) for name, values in told.items()},
         mistakes=mistakes,
@@ -185,12 +189,33 @@ def evaluate(
         unread=[{"where": place_of(labeled, row), "what": why} for row, why in lost.items()],
         notes=[
             *unread(labeled, lost),
-            *notes(asked, data, labeled, split, space, rated),
+            *notes(asked, data, labeled, split, whole, rated, restricted),
             *expert_notes(model, by_group),
             *clip_notes(frames, rule),
         ],
         made=made(seconds),
     )
+
+
+def _check_comparable(model: Any, data: Dataset, rated: bool) -> None:
+    """Raise a DataError where there are neither labels nor ratings to compare."""
+    if rated or (len(model.space) and len(data.space)):
+        return
+    given = [entry.name for entry in getattr(model.manifest, "ratings", [])] or model.space.names
+    if not (had := list(data.ratings) or data.space.names):
+        raise DataError(f"{data.name} has no labels to measure {model.name} by (mien predict reads it)")
+    raise DataError(f"{model.name} gives {', '.join(given)}, {data.name} has {', '.join(had)}: nothing in common")
+
+
+def _check_answers(
+    model: Any, part: Dataset, probabilities: np.ndarray | None, ratings: np.ndarray, rated: int
+) -> None:
+    """Raise a ModelError where a model gave something else than a number for each label and rating of each sample."""
+    shape = (len(part), len(model.space))
+    if probabilities is not None and (probabilities.shape != shape or not np.isfinite(probabilities).all()):
+        raise ModelError(f"{model.name} gave no probabilities of shape {shape} for {part.name}")
+    if ratings.shape != (len(part), rated) or not np.isfinite(ratings).all():
+        raise ModelError(f"{model.name} gave no ratings of shape {(len(part), rated)} for {part.name}")
 
 
 def _marked(data: Dataset, split: str) -> Dataset:
@@ -285,6 +310,23 @@ def _without_seen(seen: np.ndarray, figures: Callable[[np.ndarray], dict[str, An
     return {"seen": count, **{key: found[key] for key in MAIN if key in found}}
 
 
+def _restricted(
+    part: Dataset, probabilities: np.ndarray, space: LabelSpace, kept: list[int], measured: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The main figures over the labels that the data have, of *space* those at *kept*; None where those are all.
+
+    Of one label at a time they are measured anew; of several all that was *measured* is over these labels.
+    """
+    if len(kept) == len(space):
+        return None
+    names = [space.names[place] for place in kept]
+    if not part.space.multilabel:
+        measured = single_label_metrics(np.searchsorted(kept, part.targets), normalized(probabilities[:, kept]), names)
+    left_out = [name for name in space.names if name not in names]
+    figures = {key: measured[key] for key in MAIN if key in measured and key != "ratings"}
+    return {"space": space.name, "labels": names, "left_out": left_out, **figures}
+
+
 def rollup_probabilities(probabilities: np.ndarray, source: LabelSpace, target: LabelSpace) -> np.ndarray:
     """:func:`mien.labels.rollup_scores` for many samples at once.
 
@@ -306,37 +348,6 @@ def rollup_probabilities(probabilities: np.ndarray, source: LabelSpace, target: 
     totals = sums.sum(1, keepdims=True)  # a label that the coarser space leaves out takes its share with it
     shares: np.ndarray = sums / np.where(totals > 0, totals, 1)
     return shares
-
-
-def _joined(source: LabelSpace, target: LabelSpace) -> bool:
-    try:
-        groups(source, target)
-    except ValueError:
-        return False
-    return True
-
-
-def _common_space(model: LabelSpace, dataset: Dataset, labels: str | LabelSpace | None, rated: bool) -> LabelSpace:
-    """The labels to measure; the space without any where there are ratings alone to measure."""
-    data = dataset.space
-    if labels is not None:
-        try:
-            target = get_space(labels)
-        except KeyError as error:
-            raise DataError(str(error.args[0])) from None
-        if _joined(model, target) and (_joined(data, target) or target.name in dataset.votes):
-            return target
-        lacking = data if _joined(model, target) else model
-        raise DataError(f"there is no map from {lacking.name} to {target.name}")
-    if _joined(model, data):
-        return data
-    if _joined(data, model):
-        return model
-    if rated:
-        return SPACES["affect"]
-    both = [s.name for s in SPACES.values() if _joined(model, s) and _joined(data, s)]
-    advice = f"; both roll up to {' or '.join(both)}: ask for that with labels" if both else ""
-    raise DataError(f"there is no map from the model's {model.name} to the data's {data.name}{advice}")
 
 
 def _thresholds(model: Model, space: LabelSpace) -> np.ndarray:

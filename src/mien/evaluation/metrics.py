@@ -77,7 +77,8 @@ def multi_label_metrics(
         predicted: (n, k), 0 or 1, to use in place of the thresholds.
 
     Returns:
-        Plain values, ready for JSON. ``accuracy`` is subset accuracy: all k labels of a sample right. ``averages``
+        Plain values, ready for JSON. ``accuracy`` is subset accuracy: all k labels of a sample right. ``top1`` is the
+        share of the samples with a label whose highest is one of theirs; None where none has a label. ``averages``
         are those of scikit-learn's classification report: macro, weighted, micro and samples. In
         ``cooccurrence`` entry i, j of "predicted" is the share of the samples that truly carry i for which j was
         predicted, and of "true" the share that truly carry j as well.
@@ -100,6 +101,7 @@ def multi_label_metrics(
     micro = precision_recall_f1(hits.sum(keepdims=True), said.sum(keepdims=True), support.sum(keepdims=True))
     precisions = np.array([average_precision(truth[:, j], probabilities[:, j]) for j in range(k)])
     correct = int((truth == holds).all(1).sum())
+    labeled = np.flatnonzero(truth.any(1))
     together = truth.T.astype(np.float64)  # whole numbers, exact up to 2^53, and fast to multiply
     extra = {
         "average_precision": precisions.tolist(),
@@ -114,6 +116,7 @@ def multi_label_metrics(
         "map_present": float(precisions[support > 0].mean()) if support.any() else 0.0,
         **_averages(per_label, micro, precision_recall_f1((truth & holds).sum(1), holds.sum(1), truth.sum(1))),
         "micro_f1": float(micro["f1"][0]),
+        "top1": float(truth[labeled, probabilities[labeled].argmax(1)].mean()) if len(labeled) else None,
         "baseline": {"map": float(support.mean() / n)},  # average precision of a random order is the label's share
         "per_label": _by_label(names, per_label, **extra),
         "confusion": {

@@ -97,12 +97,14 @@ def notes(
     split: str,
     space: LabelSpace,
     rated: Mapping[str, tuple[int, tuple[float, float]]],
+    restricted: Mapping[str, Any] | None,
 ) -> list[str]:
     """What a reader must know to take the figures rightly.
 
     Args:
         part: the samples that were asked for, labeled in *space*.
         rated: each rating that was measured → its place among the model's, and the model's scale.
+        restricted: the figures over the labels that the data have, where they lack some of *space*.
     """
     notes = _of_ratings(model, data, rated)
     if model.mirror:
@@ -119,13 +121,15 @@ def notes(
     elif learned and split != "test":
         notes.append(f"The model was trained or tuned on these data ({split}): new data will look worse than this.")
     if len(space):
-        return notes + _of_labels(model, data, part, space)
+        return notes + _of_labels(model, data, part, space, restricted)
     if len(model.space) and len(data.space):
         notes.append(f"No map joins the model's labels ({model.space.name}) to the data's ({data.space.name}).")
     return notes
 
 
-def _of_labels(model: Any, data: Dataset, part: Dataset, space: LabelSpace) -> list[str]:
+def _of_labels(
+    model: Any, data: Dataset, part: Dataset, space: LabelSpace, restricted: Mapping[str, Any] | None
+) -> list[str]:
     notes = []
     if space.names != model.space.names:
         notes.append(f"The model's labels ({model.space.name}) were rolled up to {space.name}.")
@@ -140,7 +144,15 @@ def _of_labels(model: Any, data: Dataset, part: Dataset, space: LabelSpace) -> l
         notes.append("The model can give several labels at once; the data have one, so its strongest label counts.")
     if part.space.multilabel and not model.space.multilabel:
         notes.append("The data have several labels at once; the model gives one.")
-    absent = [label for label, count in part.counts().items() if not count]
+    counts = part.counts()
+    if restricted and part.space.multilabel:
+        counts = {label: counts[label] for label in restricted["labels"]}
+        notes.append(f"Restricted to the labels that the data have: {', '.join(restricted['left_out'])} left out.")
+    elif restricted:
+        scores = f"accuracy {restricted['accuracy']:.4f}, macro-F1 {restricted['macro_f1']:.4f}"
+        without = f"without {', '.join(restricted['left_out'])}, the rest made to add up to 1"
+        notes.append(f"Restricted to the labels that the data have ({without}): {scores}.")
+    absent = [label for label, count in counts.items() if not count]
     if absent:
         notes.append(f"No sample carries {', '.join(absent)}: they count as 0 in macro averages.")
     return notes

@@ -43,6 +43,8 @@ class Report:
         known_groups: the column by which the data told a model with experts whose turn it is; "" where it chose itself.
         without_seen: how many samples stand in the training data too ("seen"), and the main figures without them
             ("n" of them, "accuracy", …); None where none does, or training data were measured.
+        restricted: where the data lack some of the labels that were compared: those they have ("labels") and lack
+            ("left_out") of the "space", and the main figures over those they have; None else.
         by: ``{"column", "groups": [{"group", "n", "accuracy", …}]}``, or None.
         folds: of a cross-validation "mean" and "std" of the main figures over the folds, and "parts": of each "fold",
             "n", the figures, and "settings" where it chose some; None else.
@@ -68,6 +70,7 @@ class Report:
     mirror: bool = False
     known_groups: str = ""
     without_seen: dict[str, Any] | None = None
+    restricted: dict[str, Any] | None = None
     by: dict[str, Any] | None = None
     folds: dict[str, Any] | None = None
     points: dict[str, list[list[float]]] = field(default_factory=dict)
@@ -114,6 +117,7 @@ class Report:
             **self.figures,
             **({"points": self.points} if self.points else {}),
             "without_seen": self.without_seen,
+            **({"restricted": self.restricted} if self.restricted else {}),
             "by": self.by,
             **({"folds": self.folds} if self.folds else {}),
             "mistakes": self.mistakes,

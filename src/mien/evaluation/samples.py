@@ -64,14 +64,15 @@ class Answers:
 
     @cached_property
     def right(self) -> np.ndarray:
-        """Whether the strongest label is true (several at a time: is among the true ones), bool (n,).
+        """Whether the strongest label is true, bool (n,); several at a time: one of them, or none holds where none is.
 
         Without labels: whether the ratings are off by no more than those of half of the samples.
         """
         if not len(self.space):
             return np.asarray(self.error <= np.median(self.error))
         if self.part.space.multilabel:
-            return np.asarray(self.part.targets[np.arange(len(self.top)), self.top] > 0)
+            top = self.part.targets[np.arange(len(self.top)), self.top] > 0
+            return np.asarray(np.where(self.part.targets.any(1), top, ~self.holds.any(1)))
         return np.asarray(self.part.targets == self.top)
 
     @property

@@ -19,7 +19,9 @@ _CLEAR = 8  # differences shown
 
 def show_metrics(console: Console, document: Mapping[str, Any], space: LabelSpace) -> None:
     """The figures of a report: headline, one row per rating, one per label, one per group."""
-    names = {"accuracy": "accuracy", "macro_f1": "macro-F1", "map": "mAP", "weighted_f1": "weighted F1"}
+    names = {
+        "accuracy": "accuracy", "top1": "top-1", "macro_f1": "macro-F1", "map": "mAP", "weighted_f1": "weighted F1",
+    }  # fmt: skip
     told = [f"{name} [bold]{document[key]:.4f}[/bold]" for key, name in names.items() if document.get(key) is not None]
     mirrored = "   [dim]with mirror images[/dim]" if document.get("mirror") else ""
     known = f"   [dim]with known {document['known_groups']}[/dim]" if document.get("known_groups") else ""
@@ -29,6 +31,10 @@ def show_metrics(console: Console, document: Mapping[str, Any], space: LabelSpac
         some += [f"r of {name} [bold]{_number(row['pearson'])}[/bold]" for name, row in rest.get("ratings", {}).items()]
         left = "   ".join(some) or "none is left"
         console.print(f"[dim]without the {rest['seen']:,} that also stand in training:[/dim]   {left}")
+    if few := document.get("restricted"):
+        some = [f"{name} [bold]{few[key]:.4f}[/bold]" for key, name in names.items() if few.get(key) is not None]
+        beside = "" if document["multilabel"] else f":[/dim]   {'   '.join(some)}[dim]"  # of several it is all there is
+        console.print(f"[dim]restricted to the labels of the data, without {', '.join(few['left_out'])}{beside}[/dim]")
     if document.get("ratings"):
         _show_ratings(console, document["ratings"])
     if document.get("per_label"):

@@ -30,7 +30,7 @@ def result_html(result: Result) -> str:
 
 def report_html(document: Mapping[str, Any], space: LabelSpace) -> str:
     """An evaluation by the content of its report.json: the main figures, and a bar for each label and rating."""
-    names = {"accuracy": "accuracy", "macro_f1": "macro-F1", "map": "mAP"}
+    names = {"accuracy": "accuracy", "top1": "top-1", "macro_f1": "macro-F1", "map": "mAP"}
     main = [(name, document[key]) for key, name in names.items() if document.get(key) is not None]
     rows = [
         {"name": f"{space[label].emoji} {label}", "share": row["f1"], "color": space[label].color,

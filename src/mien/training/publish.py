@@ -150,7 +150,7 @@ def headline(document: dict[str, Any]) -> dict[str, Any]:
 
     Where samples also stand in the training data: "n_seen", how many, and "accuracy_without_seen", … of the others.
     """
-    keep = ("n", "accuracy", "macro_f1", "weighted_f1", "map", "micro_f1", "space")
+    keep = ("n", "accuracy", "macro_f1", "weighted_f1", "map", "micro_f1", "top1", "space")
     figures = {key: document[key] for key in keep if document.get(key) is not None}
     if document.get("calibration"):
         figures["ece"] = document["calibration"]["ece"]

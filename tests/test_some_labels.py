@@ -176,8 +176,9 @@ def test_it_is_printed_and_on_the_page(report: Report) -> None:
     assert f"top-1 {report.figures['top1']:.4f}" in told
     assert "restricted to the labels of the data, without disgust, neutral\n" in told
     assert all(0 <= group["top1"] <= 1 for group in report.to_dict()["by"]["groups"])
+    assert ["domain", "samples", "top-1", "mAP", "macro-F1"] in [line.split() for line in told.splitlines()]
     page = report.to_html()
-    assert "Top-1" in page
+    assert "<th>Top-1</th>" in page
     assert "Restricted to the labels that the data have" in page
     one = evaluate(Fake(EKMAN, drawn(EKMAN, 50)), single(50, ("joy", "fear")))  # type: ignore[arg-type]
     show_metrics(console, one.to_dict(), one.space)

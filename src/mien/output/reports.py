@@ -73,7 +73,7 @@ def _show_labels(console: Console, labels: Mapping[str, Any], space: LabelSpace)
 def _show_groups(console: Console, by: Mapping[str, Any]) -> None:
     """One row per group, the largest first."""
     groups = sorted(by["groups"], key=lambda group: -group["n"])
-    several = {"mAP": "map_present", "macro-F1": "macro_f1_present"}
+    several = {"top-1": "top1", "mAP": "map_present", "macro-F1": "macro_f1_present"}
     kinds = several if "map_present" in groups[0] else {"accuracy": "accuracy", "macro-F1": "macro_f1_present"}
     kinds = {name: key for name, key in kinds.items() if key in groups[0]}  # none where there are ratings alone
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")

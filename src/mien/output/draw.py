@@ -66,9 +66,9 @@ def annotate(picture: np.ndarray, result: Result, scales: Scales | None = None) 
 
 def _rows(item: Prediction, scales: Scales, most: int) -> list[PanelRow]:
     ranked = sorted(item.scores, key=item.scores.__getitem__, reverse=True)[:most]
-    rows = [
-        (f"{plain(name)} {item.scores[name]:.0%}", item.scores[name], rgb(item.space[name].color)) for name in ranked
-    ]
+    shown = {name: plain(name) + "?" * (item.unsure and name == item.label) for name in ranked}
+    rows = [(f"{told} {item.scores[name]:.0%}", item.scores[name], rgb(item.space[name].color))
+            for name, told in shown.items()]  # fmt: skip
     for name, value in item.ratings.items():
         low, high = scales[name]
         rows.append((f"{plain(name)} {value:.1f}", (value - low) / (high - low), _RATED))

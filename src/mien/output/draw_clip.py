@@ -84,9 +84,10 @@ class _Marker:
         return picture
 
     def _prediction(self, scores: np.ndarray, box: np.ndarray) -> Prediction:
-        space = self._result.items[0].space
+        (whole,) = self._result.items
         left, top, right, bottom = box.tolist()
-        return Prediction(dict(zip(space.names, scores.tolist(), strict=True)), space, box=(left, top, right, bottom))
+        named = dict(zip(whole.space.names, scores.tolist(), strict=True))
+        return Prediction(named, whole.space, box=(left, top, right, bottom), certainty=whole.certainty)
 
     def _draw_strip(self, picture: np.ndarray, time: float) -> None:
         """Along the bottom what the person shows who is seen most; the part still to come is darker."""

@@ -163,7 +163,8 @@ def _card(row: Row, layout: str, frames: int) -> Row:
     if layout == "table":
         labels = row["items"][0]["labels"] if row["items"] else []
         cells = row.get("columns") or {"text": row["input"]}
-        return {"cells": cells, "labels": labels, **{name: row[name] for name in ("label", "emoji", "score", "error")}}
+        shown = ("label", "emoji", "score", "error", "unsure")
+        return {"cells": cells, "labels": labels, **{name: row[name] for name in shown if name in row}}
     if row["error"] or layout == "cards":
         return row
     try:

@@ -59,10 +59,8 @@ def show_results(
 def told_unsure(unsure: int, total: int, entry: CertaintyEntry, name: str) -> str:
     """How many answers are unsure, and what that means, in a line."""
     many = f"{unsure:,} of {total:,} {'is' if unsure == 1 else 'are'} unsure" if total > 1 else "unsure"
-    return (
-        f"{many}: below {entry.threshold:.2f}; from there on {name} is right in {entry.rate:.0%} of its answers, as "
-        f"measured on {entry.n:,} samples"
-    )
+    often = f"{'at least' if entry.bounded else 'about'} {entry.rate:.0%} of its answers"
+    return f"{many}: below {entry.threshold:.2f}; from there on {name} is right in {often} ({entry.n:,} samples)"
 
 
 def _show_results(

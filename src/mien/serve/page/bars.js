@@ -6,7 +6,7 @@
  * Custom properties: --mien-ink, --mien-track, --mien-row (height of a row), --mien-font.
  */
 
-import { el, percent, ranked } from "./dom.js";
+import { el, percent, ranked, shownLabel } from "./dom.js";
 
 const style = new CSSStyleSheet();
 style.replaceSync(`
@@ -23,6 +23,7 @@ style.replaceSync(`
   .track { height: 0.62em; border-radius: 1em; overflow: hidden; background: var(--mien-track, #8883); }
   .fill { height: 100%; border-radius: 1em; background: var(--color); transform: translateX(calc((var(--score) - 1) * 100%));
     transition: transform 0.45s cubic-bezier(0.2, 0.9, 0.25, 1); }
+  .unsure .fill { background: none; box-shadow: inset 0 0 0 0.14em var(--color); }
   .share { text-align: right; font-variant-numeric: tabular-nums; opacity: 0.85; }
   :host([fixed]) .fill { transition-duration: 0.18s; transition-timing-function: linear; }
   @media (prefers-reduced-motion: reduce) { li, li.out, .fill { transition: none !important; } }
@@ -79,10 +80,12 @@ export class MienBars extends HTMLElement {
     const names = [...this.#rows.keys()];
     const order = this.#prediction && !this.hasAttribute("fixed") ? ranked(scores) : names;
     this.#list.style.setProperty("--rows", shown);
+    this.#list.classList.toggle("unsure", Boolean(this.#prediction?.unsure)); // hollow bars
     for (const [name, item] of this.#rows) {
       const rank = order.includes(name) ? order.indexOf(name) : order.length;
       item.classList.toggle("out", rank >= shown);
       item.classList.toggle("holds", this.#prediction?.labels?.includes(name) ?? false);
+      item.querySelector(".name").textContent = name === this.#prediction?.label ? shownLabel(this.#prediction) : name;
       item.style.setProperty("--rank", Math.min(rank, shown));
       item.querySelector(".fill").style.setProperty("--score", scores[name] ?? 0);
       item.querySelector(".share").textContent = this.#prediction ? percent(scores[name] ?? 0) : "–";

@@ -36,6 +36,11 @@ export function clock(seconds) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
+/** The label of a prediction, or of a result, as it is shown: "joy", or "joy?" where the model is not sure. */
+export function shownLabel(item) {
+  return item?.label ? `${item.label}${item.unsure ? "?" : ""}` : "";
+}
+
 /** The labels of a prediction, the strongest first. */
 export function ranked(scores) {
   return Object.keys(scores).sort((one, other) => scores[other] - scores[one]);

@@ -1,6 +1,6 @@
 /** A clip with what was read in it: the film with boxes, and lanes of time to go through. */
 
-import { clock, el, percent, ranked } from "./dom.js";
+import { clock, el, percent, ranked, shownLabel } from "./dom.js";
 import { colorOf, PersonCard } from "./people.js";
 import { ratingWords } from "./plane.js";
 import { Stage } from "./stage.js";
@@ -132,9 +132,9 @@ export class ClipResult {
       const moment = momentAt(moments, shown, gap);
       card.show(moment);
       if (!moment) continue;
-      if (moment.label) now.push(`${persons.length > 1 ? `person ${person}: ` : ""}${moment.label} ${percent(moment.score)}`);
+      if (moment.label) now.push(`${persons.length > 1 ? `person ${person}: ` : ""}${shownLabel(moment)} ${percent(moment.score)}`);
       if (!moment.box) continue;
-      boxes.push({ key: String(person), box: moment.box, emoji: moment.emoji, label: moment.label ?? "", color: colorOf(palette, moment.label) });
+      boxes.push({ key: String(person), box: moment.box, emoji: moment.emoji, label: shownLabel(moment), color: colorOf(palette, moment.label) });
       const box = moment.box.map((side) => side * shrunk);
       if (visible && steady) card.cutNow(this.media, box, clip.width * shrunk, clip.height * shrunk, time);
     }

@@ -34,7 +34,7 @@ export class Gallery {
  */
 export function resultTable(results, what) {
   const rows = results.slice(0, ROWS).map((result) => {
-    const found = result.items.map((item) => (item.label ? `${item.emoji} ${item.labels.join(", ")} ${percent(item.score)}` : ""));
+    const found = result.items.map((item) => (item.label ? `${item.emoji} ${item.labels.join(", ")}${item.unsure ? "?" : ""} ${percent(item.score)}` : ""));
     const words = result.error ?? (found.join("; ") || "nothing was found");
     return el("tr", {}, el("td", { class: "long" }, result.input), el("td", { class: result.items.length ? "" : "soft" }, words));
   });

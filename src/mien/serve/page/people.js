@@ -1,6 +1,6 @@
 /** A card for each face: its picture, emoji, label and bars. */
 
-import { el, percent } from "./dom.js";
+import { el, percent, shownLabel } from "./dom.js";
 import { Plane, planeWords } from "./plane.js";
 import "./bars.js";
 
@@ -30,7 +30,7 @@ export class PersonCard {
   show(item) {
     const ratings = item?.ratings ?? {};
     this.emoji.textContent = item?.emoji ?? "·";
-    this.label.textContent = item ? (item.label ?? planeWords(ratings, this.scales)) : "not in sight";
+    this.label.textContent = item ? shownLabel(item) || planeWords(ratings, this.scales) : "not in sight";
     this.plane?.show(item ? [{ ratings, on: true }] : []);
     this.share.textContent = item?.label ? percent(item.score) : "";
     this.bars.prediction = item;
@@ -60,5 +60,5 @@ export function colorOf(palette, label) {
 
 /** "joy 93%", or "joy 93%, sadness 60%" for many. */
 export function inWords(items) {
-  return items.map((item) => `${item.label} ${percent(item.score)}`).join(", ");
+  return items.map((item) => `${shownLabel(item)} ${percent(item.score)}`).join(", ");
 }

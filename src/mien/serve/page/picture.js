@@ -1,6 +1,6 @@
 /** A picture with what was read in it: boxes over it, and a card for each face, person, or the whole. */
 
-import { el } from "./dom.js";
+import { el, shownLabel } from "./dom.js";
 import { colorOf, PersonCard } from "./people.js";
 import { Stage } from "./stage.js";
 
@@ -34,7 +34,7 @@ export class PictureResult {
     const boxed = items.filter(({ box }) => box);
     const draw = (on = -1) =>
       this.stage.show(boxed.map((item, place) => ({
-        key: String(place), box: item.box, emoji: item.emoji, label: item.label ?? "", color: colorOf(palette, item.label),
+        key: String(place), box: item.box, emoji: item.emoji, label: shownLabel(item), color: colorOf(palette, item.label),
         on: place === on,
       })), width, height);
     if (visible) draw();

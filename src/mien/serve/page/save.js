@@ -55,6 +55,7 @@ export function tableOf(results) {
       ...of,
       ...(result.timeline ? { time: item.time, person: item.person } : item.box ? { number: place + 1 } : {}),
       label: item.label ?? "", score: item.score ?? "", labels: item.labels?.join("|") ?? "",
+      ...(item.label_set ? { unsure: item.unsure, label_set: item.label_set.join("|") } : {}),
       ...(item.box ? Object.fromEntries(["left", "top", "right", "bottom"].map((side, at) => [side, item.box[at]])) : {}),
       ...item.ratings,
       ...Object.fromEntries(Object.entries(item.scores ?? {}).map(([name, score]) => [`score_${name}`, score])),

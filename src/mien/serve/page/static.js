@@ -1,6 +1,6 @@
 /** A page of results that stands alone: the JSON in it, drawn by the modules of the server's page. */
 
-import { clock, el, percent, ranked } from "./dom.js";
+import { clock, el, percent, ranked, shownLabel } from "./dom.js";
 import { ClipResult } from "./film.js";
 import { coloredWords } from "./explained.js";
 import { colorOf } from "./people.js";
@@ -99,7 +99,7 @@ function spread(frames) {
 function answer(item) {
   const element = el("div", { class: "person" }, el("div", { class: "person-head" },
     el("span", { class: "emoji", "aria-hidden": "true" }, item.emoji),
-    el("div", {}, el("span", { class: "soft" }, "The clip"), el("div", {}, el("strong", {}, item.label), " ", percent(item.score)))));
+    el("div", {}, el("span", { class: "soft" }, "The clip"), el("div", {}, el("strong", {}, shownLabel(item)), " ", percent(item.score)))));
   element.style.setProperty("--color", colorOf(palette, item.label));
   return element;
 }
@@ -137,8 +137,8 @@ function cell(value) {
 function table(rows) {
   const names = [...new Set(rows.flatMap(({ cells }) => Object.keys(cells)))];
   return grid([...names, "emotion", "", "score"], rows.map((row) => {
-    const labels = cell(row.error ?? row.labels.join(", "));
-    labels.classList.toggle("soft", Boolean(row.error));
+    const labels = cell(row.error ?? row.labels.join(", ") + (row.unsure ? "?" : ""));
+    labels.classList.toggle("soft", Boolean(row.error || row.unsure));
     labels.style.setProperty("--color", colorOf(palette, row.label));
     const score = row.score === null ? "" : percent(row.score);
     return el("tr", {}, ...names.map((name) => cell(row.cells[name])), labels, cell(row.emoji), cell(score));

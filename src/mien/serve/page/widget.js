@@ -13,7 +13,9 @@
 
 import "./bars.js";
 import { Mien } from "./client.js";
-import { debounce, el, percent } from "./dom.js";
+import { debounce, el, percent, shownLabel } from "./dom.js";
+
+const MAY = 4; // labels that it may be: more say nothing
 
 const style = new CSSStyleSheet();
 style.replaceSync(`
@@ -164,15 +166,22 @@ export class MienText extends HTMLElement {
     const item = result?.items[0] ?? null;
     this.#bars.prediction = item;
     this.#emoji.textContent = item?.emoji ?? "";
-    this.#label.textContent = item?.label ?? "";
-    this.#also.textContent = item && item.labels.length > 1 ? `and ${item.labels.slice(1).join(", ")}` : "";
-    if (item) this.#say(item.labels.map((name) => `${name} ${percent(item.scores[name])}`).join(", "));
+    this.#label.textContent = shownLabel(item);
+    this.#also.textContent = item ? also(item) : "";
+    if (item) this.#say((item.unsure ? "not sure: " : "") + item.labels.map((name) => `${name} ${percent(item.scores[name])}`).join(", "));
     this.dispatchEvent(new CustomEvent("mien-result", { detail: { result, palette } }));
   }
 
   #note(text) {
     this.#told.textContent = text;
   }
+}
+
+/** What holds besides; where the model is not sure, what else it may be. */
+function also({ label, labels, unsure, label_set: may }) {
+  const others = may?.filter((name) => name !== label) ?? [];
+  if (unsure) return others.length && others.length <= MAY ? `not sure; it may be ${others.join(", ")}` : "not sure";
+  return labels.length > 1 ? `and ${labels.slice(1).join(", ")}` : "";
 }
 
 function sentence(text) {

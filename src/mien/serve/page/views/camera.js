@@ -1,6 +1,6 @@
 /** The camera, live: boxes, smoothed scores, and a strip of the last minute. */
 
-import { el } from "../dom.js";
+import { el, shownLabel } from "../dom.js";
 import { Frames } from "../frames.js";
 import { Notice } from "../notice.js";
 import { Options } from "../options.js";
@@ -128,7 +128,7 @@ export function start(panel, page) {
     empty.hidden = true;
     const faces = result.items.map((item, place) => ({ item, key: answer.people[place] }));
     stage.show(faces.filter(({ item }) => item.box).map(({ item, key }) => ({
-      key: String(key), box: item.box, emoji: item.emoji, label: item.label, color: colorOf(palette, item.label),
+      key: String(key), box: item.box, emoji: item.emoji, label: shownLabel(item), color: colorOf(palette, item.label),
     })), size.width, size.height);
     if (result.modality === "scene") showScene(result.items[0]);
     else showFaces(faces, size);
@@ -178,7 +178,7 @@ export function start(panel, page) {
 
   /** To screen readers: only what has changed. */
   function tell(faces) {
-    const text = faces.map(({ item }) => item.label).filter(Boolean).join(", ") || "nobody in sight";
+    const text = faces.map(({ item }) => shownLabel(item)).filter(Boolean).join(", ") || "nobody in sight";
     if (text === said) return;
     said = text;
     clearTimeout(tell.timer);

@@ -1,6 +1,6 @@
 /** Text: emotions that move as one types, and sentence by sentence. */
 
-import { debounce, el } from "../dom.js";
+import { debounce, el, shownLabel } from "../dom.js";
 import { coloredWords } from "../explained.js";
 import { dropZone } from "../drop.js";
 import { Notice } from "../notice.js";
@@ -121,7 +121,7 @@ function sentence(text, result, palette) {
   const words = el("span", { class: "words" }, text);
   words.style.setProperty("--color", color);
   return el("li", {}, el("span", { class: "emoji", "aria-hidden": "true" }, item?.emoji ?? "·"), words,
-    el("span", { class: "soft" }, item?.label ?? ""));
+    el("span", { class: "soft" }, shownLabel(item)));
 }
 
 /** Sentences with letters in them, at most twenty. */

@@ -21,6 +21,7 @@ from mien.modality import Sampler
 from mien.networks import NEVER, OPSET
 from mien.networks.base import Network
 from mien.runtime import Session
+from mien.training.outliers import IN_FLOATS, split_outliers
 from mien.training.ranges import fix_ranges, products_in_8_bits
 from mien.training.ratings import Ratings
 
@@ -232,10 +233,12 @@ def quantize(path: Path, target: Path, examples: Sequence[np.ndarray] = ()) -> N
             prepared.unlink()
         else:
             products = ["MatMul"] if examples and products_in_8_bits(model) else []
+            outliers = split_outliers(model, examples) if products else {}
             quantize_dynamic(
-                path, target, ["Gather", *products], per_channel=True, reduce_range=False, weight_type=QuantType.QInt8,
+                model, target, ["Gather", *products], per_channel=True, reduce_range=False, weight_type=QuantType.QInt8,
+                nodes_to_exclude=[node.name for node in model.graph.node if node.name.endswith(IN_FLOATS)],
             )  # fmt: skip
-            fix_ranges(small := onnx.load(target), examples)
+            fix_ranges(small := onnx.load(target), examples, outliers)
             onnx.save(small, target)
     finally:
         root.setLevel(level)

@@ -6,13 +6,14 @@ ONNX Runtime's dynamic quantization measures them anew over all of a batch.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from mien.errors import ExportError
-from mien.runtime import Session
+from mien.training.outliers import values_of
 
 MEASURED = "DynamicQuantizeLinear"
 _RECURRENT = ("GRU", "LSTM", "RNN")
@@ -26,20 +27,23 @@ def products_in_8_bits(model: ModelProto) -> bool:
     return not any(node.op_type in _RECURRENT for node in model.graph.node)
 
 
-def fix_ranges(model: ModelProto, examples: Sequence[np.ndarray]) -> None:
+def fix_ranges(
+    model: ModelProto, examples: Sequence[np.ndarray], outliers: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> None:
     """Give an 8-bit network the ranges that it has on *examples*, in place of those of each batch.
 
     Args:
         model: as ``onnxruntime.quantization.quantize_dynamic`` makes it; changed in place. Where its products may not
             be computed in 8 bits they are computed in floats from then on.
         examples: network inputs, each of which is measured by itself.
+        outliers: channels that no range need hold, see :func:`mien.training.outliers.split_outliers`.
 
     Raises:
         ExportError: there are no examples to measure on.
     """
     eight = products_in_8_bits(model)
     graph = model.graph
-    ranges = _measured(model, examples) if eight else {}
+    ranges = _measured(model, examples, outliers) if eight else {}
     arrays = {array.name: array for array in graph.initializer}
     users = defaultdict[str, list[NodeProto]](list)
     for node in graph.node:
@@ -86,21 +90,18 @@ def fix_ranges(model: ModelProto, examples: Sequence[np.ndarray]) -> None:
     graph.initializer.extend(kept)
 
 
-def _measured(model: ModelProto, examples: Sequence[np.ndarray]) -> dict[str, tuple[float, float]]:
+def _measured(
+    model: ModelProto, examples: Sequence[np.ndarray], outliers: Mapping[str, np.ndarray]
+) -> dict[str, tuple[float, float]]:
     """Smallest and largest of what is brought to 8 bits; 0 is always among it."""
     names = list(dict.fromkeys(node.input[0] for node in model.graph.node if node.op_type == MEASURED))
     if not names:
         return {}
     if not len(examples):
         raise ExportError("8 bits need examples to measure ranges on")
-    probe = ModelProto()
-    probe.CopyFrom(model)
-    del probe.graph.output[:]
-    probe.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
-    session = Session(probe.SerializeToString())
     lows, highs = np.zeros(len(names)), np.zeros(len(names))
-    for example in examples:
-        found = session.run_all(example)
-        lows = np.minimum(lows, [array.min() for array in found])
-        highs = np.maximum(highs, [array.max() for array in found])
+    for found in values_of(model, names, examples):
+        arrays = [np.delete(array, outliers.get(name, []), -1) for name, array in zip(names, found, strict=True)]
+        lows = np.minimum(lows, [array.min() for array in arrays])
+        highs = np.maximum(highs, [array.max() for array in arrays])
     return {name: (float(low), float(high)) for name, low, high in zip(names, lows, highs, strict=True)}

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from browser import needs_chromium
 from mien.errors import InputError, MienError
 from mien.labels import SENTIMENT_OF, SPACES, make_space, sentiment_groups
 from mien.modality import Kind
+from mien.model import CertaintyEntry
+from mien.output.reports import show_report
 from mien.reporting import Report, Survey, check_target, make_report
 from mien.reporting.statistics import two_sided_p, wilson
-from mien.results import ClipSummary, Moment, Person, Prediction, Result
+from mien.results import Certainty, ClipSummary, Moment, Person, Prediction, Result
 
 GO, FER = SPACES["goemotions28"], SPACES["fer7"]
 THRESHOLDS = {"joy": 0.4, "gratitude": 0.3, "grief": 0.2}
@@ -270,3 +275,67 @@ def test_the_page_in_a_browser_wide_and_narrow_light_and_dark(tmp_path: Path) ->
             assert page.locator("th[aria-sort=descending]").inner_text() == "score ↓"
             page.get_by_label("Show").select_option("labels:joy")
             assert page.locator(".chart svg .line").count() == 1
+
+
+# ------------------------------------------------------------------------------------------------------- certainty
+
+
+CERTAIN = CertaintyEntry(rate=0.8, threshold=0.5, answered=0.7, coverage=0.9, set_threshold=0.2, n=500)
+
+
+def sure(label: str, score: float) -> Result:
+    return Result(f"{label} {score}", "text", "m", (replace(says(label, score), certainty=Certainty(0.5, 0.2)),))
+
+
+def test_unsure_rows_are_in_no_share_where_the_model_says_what_it_is_sure_of() -> None:
+    rows = [(sure("joy", 0.9), {}), (sure("joy", 0.45), {}), (sure("grief", 0.6), {}), (sure("fear", 0.3), {})]
+    made = reported(rows, certainty=CERTAIN)
+    document = made.document
+    assert labels_of(document) == {"joy": 1, "grief": 1}, "joy at 0.45 is above its own threshold, and unsure"
+    assert (document["rows"], document["counted"]) == (4, 2)
+    assert labels_of(document, key="share") == {"joy": 0.5, "grief": 0.5}
+    assert labels_of(document, "sentiment", "share") == {"positive": 0.5, "negative": 0.5}
+    low = wilson(1, 2)[0]
+    assert document["labels"][GO.names.index("joy")]["low"] == pytest.approx(low, abs=1e-6)
+    assert (document["unsure"]["count"], document["unsure"]["share"]) == (2, 0.5)
+    assert document["unsure"]["high"] == pytest.approx(wilson(2, 4)[1], abs=1e-6), "its share is of all rows"
+    assert document["unsure_because"] == {"no label has a score of 0.50": 2}
+    assert document["certainty"] == CERTAIN.model_dump()
+    flat = {row["label"]: row["rows"] for row in made.figures if row["table"] == "all" and row["level"] == "label"}
+    assert (flat["joy"], flat["unsure"]) == (2, 4)
+    counted = reported(rows, certainty=CERTAIN, min_score=0).document
+    assert (counted["unsure"]["count"], labels_of(counted)) == (0, {"joy": 2, "grief": 1, "fear": 1})
+    assert "certainty" not in counted
+    assert "counted" not in counted
+
+
+def test_groups_are_compared_by_their_sure_rows() -> None:
+    rows = [(sure("joy", 0.9), {"of": "a"})] * 12 + [(sure("joy", 0.3), {"of": "a"})] * 20
+    rows += [(sure("joy", 0.9), {"of": "b"})] * 3 + [(sure("fear", 0.9), {"of": "b"})] * 9
+    (by,) = reported(rows, by=("of",), certainty=CERTAIN).document["by"]
+    found = {(entry["level"], entry["label"]): entry for entry in by["differences"]}
+    joy = found["label", "joy"]
+    assert (joy["count"], joy["rows"], joy["other_count"], joy["other_rows"]) == (12, 12, 3, 12)
+    assert joy["p"] == pytest.approx(two_sided_p(12, 12, 3, 12), rel=1e-3)
+    unsure = found["label", "unsure"]
+    assert (unsure["count"], unsure["rows"], unsure["other_count"], unsure["other_rows"]) == (20, 32, 0, 12)
+    few = [(sure("joy", 0.9), {"of": "a"})] * 9 + [(sure("joy", 0.3), {"of": "a"})] * 9 + rows[-12:]
+    (by,) = reported(few, by=("of",), certainty=CERTAIN).document["by"]
+    assert by["differences"] == [], "fewer than ten sure rows"
+
+
+def test_the_terminal_and_the_page_say_what_is_not_counted(tmp_path: Path) -> None:
+    rows = [(sure("joy", 0.9), {}), (sure("fear", 0.3), {})]
+    made = reported(rows, certainty=CERTAIN)
+    out = io.StringIO()
+    show_report(Console(file=out, width=200), made.document)
+    assert "1 of 2 is unsure and not counted (below 0.50; from there on m is right in at least 80%" in out.getvalue()
+    page = made.write(tmp_path / "page.html")[0].read_text()
+    about = json.loads(re.findall(r'<script[^>]*id="about"[^>]*>(.*?)</script>', page, re.S)[0])
+    assert about["certainty"] == CERTAIN.model_dump()
+
+
+def test_nothing_sure_gives_no_shares() -> None:
+    document = reported([(sure("joy", 0.3), {})] * 3, certainty=CERTAIN).document
+    assert (document["rows"], document["counted"], document["unsure"]["count"]) == (3, 0, 3)
+    assert {row["share"] for row in document["labels"]} == {0.0}

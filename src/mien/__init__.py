@@ -151,6 +151,7 @@ def report(
     column: str | None = None,
     dates: str | None = None,
     min_score: float | None = None,
+    count_unsure: bool = False,
     out: str | os.PathLike[str] | None = None,
 ) -> Report:
     """Count what many texts, faces or clips express: shares with intervals, groups, change over time, examples.
@@ -165,7 +166,9 @@ def report(
         labels: name of another label space to answer in, such as "ekman7".
         column: of tables, the one with the text, if its name does not tell.
         dates: order of day, month and year, "dmy", "mdy" or "ymd"; found out if not given.
-        min_score: count a label from this score on; by default from its threshold on, or 0.5.
+        min_score: count a label from this score on; by default from its threshold on, or 0.5; of a model that says what
+            it is sure of, from there on.
+        count_unsure: count the strongest label of unsure rows too, as with a *min_score* of 0.
         out: page to write, ``.html``; .json, .csv and .xlsx are written beside it.
 
     Returns:
@@ -178,7 +181,8 @@ def report(
     from mien.plugins import import_object
 
     groups = [by] if isinstance(by, str) else by
-    options = {"labels": labels, "column": column, "dates": dates, "min_score": min_score, "out": out}
+    least = 0.0 if count_unsure and min_score is None else min_score
+    options = {"labels": labels, "column": column, "dates": dates, "min_score": least, "out": out}
     made: Report = import_object("mien.cli.report:from_python")(inputs, by=groups, over=over, model=model, **options)
     return made
 

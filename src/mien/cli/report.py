@@ -81,6 +81,9 @@ def report(
         float | None,
         typer.Option(min=0, max=1, help="Count a label from this score on. [default: its threshold, or 0.5]"),
     ] = None,
+    count_unsure: Annotated[
+        bool, typer.Option("--count-unsure", help="Count the strongest label of unsure rows, too; as --min-score 0.")
+    ] = False,
     crops: Crops = False,
     fps: Fps = None,
     frames: Frames = None,
@@ -93,6 +96,8 @@ def report(
     """Count what many texts, faces or clips express: shares, groups, change over time, examples; on one page."""
     if problem := misused(False, None, modality, dates, fps, frames):
         raise typer.BadParameter(problem)
+    if count_unsure and min_score is not None:
+        raise typer.BadParameter("--count-unsure counts every label, and --min-score those from a score on; name one")
     page = out or (None if as_json else Path("report.html"))
     from mien.reporting import check_target
 
@@ -102,8 +107,8 @@ def report(
     found = resolve(inputs, model, modality, column, dates, **how)
     told = {"crops": crops or None, "fps": fps, "frames": frames}
     made = make(
-        found, inputs, by=by, over=over, labels=labels, model=model, dates=dates, min_score=min_score,
-        batch_size=batch_size,
+        found, inputs, by=by, over=over, labels=labels, model=model, dates=dates,
+        min_score=0.0 if count_unsure else min_score, batch_size=batch_size,
         options={name: value for name, value in told.items() if value is not None},
     )  # fmt: skip
     if as_json:
@@ -160,6 +165,8 @@ def make(
     space = predictor.space
     if labels is not None and labels != space.name:  # rolled up
         space = get_space(labels).as_multilabel(space.multilabel)
+    known = predictor.manifest.certainty_of(predictor.space)
+    certainty = predictor.manifest.certainty[space.name] if space.name in known else None
     reader = Reader(predictor, roll, inputs, options, batch_size)
     unit = "message" if _is_chat(inputs) else "person" if inputs.kind == "clip" else inputs.modality.unit
     total = inputs.total if inputs.total is not None else survey.rows or None
@@ -174,6 +181,7 @@ def make(
             left_out=lambda: inputs.left_out or {},
             nothing=f"no {inputs.modality.boxes} was found",
             min_score=min_score,
+            certainty=certainty,
         )
     if reader.stopped:
         raise InputError(f"{reader.stopped}; there is no report")

@@ -154,8 +154,12 @@ def show_report(console: Console, document: Mapping[str, Any]) -> None:
         for row in finer:
             if coarse is None or (row["label"] in coarse["of"] and row["label"] != coarse["label"]):
                 _show_share(table, row, measure, "" if coarse is None else "dim")
-    _show_share(table, document["unsure"], measure, "bold")
+    sure = document.get("certainty")
+    if sure is None:
+        _show_share(table, document["unsure"], measure, "bold")
     console.print(table)
+    if sure is not None:
+        console.print(Text(_uncounted(document, sure), "dim"))
     clear = [(by["column"], entry) for by in document["by"] for entry in by["differences"] if entry["clear"]]
     if document["over"]:
         clear += [("", entry) for entry in document["over"]["change"] if entry["clear"]]
@@ -166,6 +170,18 @@ def show_report(console: Console, document: Mapping[str, Any]) -> None:
         console.print(f"{escape(shorten(of, 40))}: {more} [bold]{escape(entry['label'])}[/bold], {shares}")
     if len(clear) > _CLEAR:
         console.print(f"[dim]… and {len(clear) - _CLEAR:,} more clear differences; the page has all[/dim]")
+
+
+def _uncounted(document: Mapping[str, Any], sure: Mapping[str, Any]) -> str:
+    """What is left out of the shares, because the model is not sure of it."""
+    unsure, measure = document["unsure"], document["measure"]
+    if measure == "count":
+        many = f"{unsure['count']:,} of {document['rows']:,} {'is' if unsure['count'] == 1 else 'are'}"
+    else:
+        many = f"{unsure['seconds']:,.1f} of {document['seconds']:,.1f} s are"
+    often = f"{'at least' if sure['bounded'] else 'about'} {sure['rate']:.0%}"
+    why = f"below {sure['threshold']:.2f}; from there on {document['model']} is right in {often} of its answers"
+    return f"{many} unsure and not counted ({why}); --count-unsure counts them"
 
 
 def _show_share(table: Table, row: Mapping[str, Any], measure: str, style: str) -> None:

@@ -36,13 +36,16 @@ class Figures:
     def shares(self, key: Key = (), *, all_labels: bool = True) -> Document:
         """The labels of some rows: "sentiment" and "labels" as lists, and "unsure".
 
+        Where the model says what it is sure of, shares of labels are of the sure rows, "counted".
+
         Args:
             key: which rows, as `Reporter.cells` has them.
             all_labels: whether labels that no row has are there too.
         """
         cell = self._counts.cells.get(key) or [0] * len(self._counts.places)
-        rows, total = self._counts.rows[key], sum(cell)
-        spans = self._spans(cell, total, key)
+        rows, counted = self._counts.rows[key], self._counted(cell)
+        total = sum(counted)
+        spans = self._spans(counted, total, key)
         labels = [
             self._share(name, cell[place], total, spans[place])
             for place, name in enumerate(self._names)
@@ -52,16 +55,28 @@ class Figures:
             gathers = self._rolled.get(entry["label"], ())
             if gathers and all_labels and tuple(gathers) != (entry["label"],):
                 entry["gathers"] = list(gathers)
-        found: Document = {"rows": rows} | ({"seconds": _amount(total)} if self._timed else {})
+        found: Document = {"rows": rows} | ({"seconds": _amount(sum(cell))} if self._timed else {})
+        if self._apart:
+            found["counted"] = _amount(total)
         if self._coarse:
-            found["sentiment"] = self._sentiment(cell, total, key, all_labels)
-        unsure = self._share(UNSURE, cell[-1], total, spans[-1])
+            found["sentiment"] = self._sentiment(counted, total, key, all_labels)
+        span = self._spans(cell, sum(cell), key)[-1] if self._apart else spans[-1]
+        unsure = self._share(UNSURE, cell[-1], sum(cell), span)
         return found | {"labels": labels, "unsure": unsure}
+
+    @property
+    def _apart(self) -> bool:
+        """Whether unsure rows are in no share but their own."""
+        return self._counts.certainty is not None
+
+    def _counted(self, cell: Sequence[float]) -> Sequence[float]:
+        """What the shares of labels are of."""
+        return cell[:-1] if self._apart else cell
 
     def _sentiment(self, cell: Sequence[float], total: float, key: Key, all_labels: bool) -> list[Document]:
         places = {name: [self._counts.places[member] for member in of] for name, of in self._coarse.items()}
         sums = [sum(cell[place] for place in some) for some in places.values()]
-        spans = self._spans([*sums, cell[-1]], total, key, list(places.values()))
+        spans = self._spans(sums, total, key, list(places.values()))
         shown = [
             self._share(name, amount, total, span)
             for name, amount, span in zip(places, sums, spans, strict=False)
@@ -78,8 +93,11 @@ class Figures:
         people = np.array(self._counts.people.items())
         if key or len(people) < _PEOPLE or not total:
             return [None] * len(cell)
+        if self._apart and len(cell) < people.shape[1]:
+            people = people[:, :-1]
         if gathered is not None:
-            people = np.stack([people[:, list(some)].sum(1) for some in [*gathered, [people.shape[1] - 1]]], 1)
+            rest = [] if self._apart else [[people.shape[1] - 1]]
+            people = np.stack([people[:, list(some)].sum(1) for some in [*gathered, *rest]], 1)
         return list(bootstrap_shares(people))
 
     def _share(self, name: str, amount: float, total: float, span: tuple[float, float] | None) -> Document:
@@ -115,7 +133,7 @@ class Figures:
         middle = int(np.searchsorted(sizes, sizes[-1] / 2)) + 1
         middle = middle if middle < len(names) else middle - 1
         halves = [self._sum((name,) for name in part) for part in (names[middle:], names[:middle])]
-        if min(map(sum, halves)) < _ROWS:
+        if min(sum(self._counted(half)) for half in halves) < _ROWS:
             return []
         return _adjusted(self._compared(halves[0], halves[1], {"from": names[middle]}))
 
@@ -167,7 +185,7 @@ class Figures:
     def _differences(self, column: str, names: Sequence[str]) -> list[Document]:
         """Each of the larger groups against all other rows; of two groups the first against the second."""
         cells = self._counts.cells
-        large = [name for name in names if sum(cells[column, name]) >= _ROWS][:_COMPARED]
+        large = [name for name in names if sum(self._counted(cells[column, name])) >= _ROWS][:_COMPARED]
         whole = cells.get((), [])
         if len(names) == 2:
             large = large[:1]
@@ -175,13 +193,12 @@ class Figures:
         for name in large:
             own = cells[column, name]
             rest = [a - b for a, b in zip(whole, own, strict=True)]
-            if sum(rest) >= _ROWS:
+            if sum(self._counted(rest)) >= _ROWS:
                 found += self._compared(own, rest, {"group": name})
         return _adjusted(found)
 
     def _compared(self, own: Sequence[float], rest: Sequence[float], about: Document) -> list[Document]:
         """Every label of some rows against the rest of them."""
-        n, others = int(sum(own)), int(sum(rest))
         alone = {members[0] for members in self._coarse.values() if len(members) == 1}  # would be compared twice
         places = {("label", name): [place] for name, place in self._counts.places.items() if name not in alone}
         for name, members in self._coarse.items():
@@ -189,6 +206,7 @@ class Figures:
         found = []
         for (level, name), some in places.items():
             count, other = (int(sum(cell[place] for place in some)) for cell in (own, rest))
+            n, others = (int(sum(cell if name == UNSURE else self._counted(cell))) for cell in (own, rest))
             if not count and not other:
                 continue
             larger, low, high = difference(count, n, other, others)
@@ -253,7 +271,8 @@ def _flat_shares(about: Document, found: Mapping[str, Any], measure: str) -> lis
     for level, entries in (("sentiment", found.get("sentiment", ())), ("label", [*found["labels"], found["unsure"]])):
         for entry in entries:
             figures = {name: entry[name] for name in ("label", measure, "share", "low", "high") if name in entry}
-            rows.append({**about, "level": level, "rows": found["rows"], **figures})
+            rows_of = found["rows"] if entry["label"] == UNSURE else found.get("counted", found["rows"])
+            rows.append({**about, "level": level, "rows": rows_of, **figures})
     return rows
 
 

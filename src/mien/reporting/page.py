@@ -25,7 +25,7 @@ _SIDE = 112  # pixels of a face
 _MARGIN = 0.25  # of a face's side, around it
 _KEPT = (
     "model", "kind", "unit", "measure", "space", "multilabel", "sources", "inputs", "rows", "sentiment", "labels",
-    "unsure", "unsure_because", "left_out", "notes", "seconds",
+    "unsure", "unsure_because", "left_out", "notes", "seconds", "certainty",
 )  # fmt: skip
 
 
@@ -38,7 +38,8 @@ def write_page(target: Path, report: Report, name: str) -> None:
     document = report.document
     names = [row["label"] for row in [*document.get("sentiment", ()), *document["labels"]]]
     order = [("sentiment", row["label"]) for row in document.get("sentiment", ())]
-    order += [("labels", name) for name in (*(row["label"] for row in document["labels"]), UNSURE)]
+    rest = () if "certainty" in document else (UNSURE,)  # what is in no share is in no chart of shares
+    order += [("labels", name) for name in (*(row["label"] for row in document["labels"]), *rest)]
     about = {name: document[name] for name in _KEPT if name in document}
     about["sources"] = about["sources"][:_SOURCES]
     about |= {

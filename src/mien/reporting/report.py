@@ -16,6 +16,7 @@ from mien.errors import InputError, MienError
 from mien.files import atomic_write
 from mien.labels import LabelSpace
 from mien.modality import Kind
+from mien.model import CertaintyEntry
 from mien.reporting.examples import Example
 from mien.reporting.figures import COLUMNS, Document, Figures, flat
 from mien.reporting.reporter import Reporter
@@ -128,6 +129,7 @@ def make_report(
     left_out: Callable[[], Mapping[str, int]] = dict,
     nothing: str = "nothing was found",
     min_score: float | None = None,
+    certainty: CertaintyEntry | None = None,
 ) -> Report:
     """The report of results, taken as they come; memory does not grow with them.
 
@@ -141,11 +143,13 @@ def make_report(
         left_out: gives what was left out of folders and chats, once the results are through.
         nothing: the reason why a picture or a clip in which nothing was found has no label.
         min_score: the least score of a label that counts; by default its threshold, or 0.5.
+        certainty: of the model in *space*: rows of which it is not sure are in no share of a label, unless *min_score*
+            says what counts.
 
     Raises:
         InputError: the model gives no labels.
     """
-    reporter = Reporter(space, kind, survey, min_score, nothing)
+    reporter = Reporter(space, kind, survey, min_score, nothing, certainty)
     for result, columns in results:
         reporter.add(result, columns)
     figures = Figures(reporter, source.name)
@@ -163,6 +167,7 @@ def make_report(
         "space": reporter.space.name,
         "multilabel": reporter.space.multilabel,
         "inputs": reporter.inputs,
+        **({"certainty": reporter.certainty.model_dump()} if reporter.certainty else {}),
         **shares,
         "unsure_because": dict(reporter.unsure.most_common()),
         "left_out": dict(skipped.most_common()),

@@ -13,6 +13,7 @@ import numpy as np
 from mien.errors import InputError, cut
 from mien.labels import LabelSpace, sentiment_groups
 from mien.modality import Kind
+from mien.model import CertaintyEntry
 from mien.reporting.examples import Example, Examples, Sample
 from mien.reporting.survey import NONE, Columns, Survey, group_of
 from mien.results import Prediction, Result
@@ -69,15 +70,22 @@ class Reporter:
         table: a sample of all rows.
         people: of clips, the seconds of each person with each label.
         seconds: second of the first clip → how long each label was shown in it.
+        certainty: by what rows are unsure, which then count in no share; None where thresholds of labels decide.
     """
 
     def __init__(
-        self, space: LabelSpace, kind: Kind, survey: Survey, min_score: float | None = None, nothing: str = ""
+        self,
+        space: LabelSpace,
+        kind: Kind,
+        survey: Survey,
+        min_score: float | None = None,
+        nothing: str = "",
+        certainty: CertaintyEntry | None = None,
     ) -> None:
         if not space.names:
             raise InputError("the model gives ratings alone, such as valence, and a report counts labels")
         self.space, self.kind, self.survey, self._least = space, kind, survey, min_score
-        self._nothing = nothing
+        self._nothing, self.certainty = nothing, certainty if min_score is None else None
         self.places = {name: place for place, name in enumerate((*space.names, UNSURE))}
         self.cells: dict[Key, list[float]] = {}
         self.rows, self.unsure, self.left_out = Counter[Key](), Counter[str](), Counter[str]()
@@ -127,7 +135,9 @@ class Reporter:
     # ----------------------------------------------------------------------------------------------- what counts
 
     def label_of(self, item: Prediction) -> str:
-        """The label that a prediction counts for: the strongest that holds; `UNSURE` where none does."""
+        """The label that a prediction counts for: the strongest that holds; `UNSURE` where there is none that does."""
+        if self.certainty is not None and item.label is not None:
+            return UNSURE if item.unsure else item.label
         label = item.labels[0]
         least = item.thresholds.get(label, _SURE) if self._least is None else self._least
         return label if item.scores[label] >= least else UNSURE
@@ -170,6 +180,8 @@ class Reporter:
     def _why(self) -> str:
         if self._least is not None:
             return f"no label has a score of {self._least:g}"
+        if self.certainty is not None:
+            return f"no label has a score of {self.certainty.threshold:.2f}"
         if self.space.multilabel:
             return "no label reaches its threshold"
         return f"no label has a score of {_SURE:g}"

@@ -15,7 +15,9 @@ const many = (n) => n.toLocaleString("en");
 const units = (n) => `${many(n)} ${n === 1 ? unit : unit === "person" ? "people" : `${unit}s`}`;
 const shown = (entries) => entries.filter(({ share }) => share > 0);
 const nameOf = (path) => path.replace(/^.*[\\/](?=.)/, "");
-const mixOf = (entry, small) => mix([...(entry.sentiment ?? entry.labels), entry.unsure], palette, small);
+const { certainty } = about; // where there is one, unsure rows are in no share
+const withUnsure = (entries, unsure) => (certainty ? entries : [...entries, unsure]);
+const mixOf = (entry, small) => mix(withUnsure(entry.sentiment ?? entry.labels, entry.unsure), palette, small);
 
 const parts = [
   ["What they express", whole], ["Over time", overTime], ...about.by.map((by) => [by.column === "person" ? "Each person" : `By ${by.column}`, () => groups(by)]),
@@ -48,7 +50,7 @@ function header() {
 
 function whole() {
   const { sentiment, labels, unsure } = about;
-  const all = [...(sentiment ?? labels), unsure];
+  const all = withUnsure(sentiment ?? labels, unsure);
   const most = Math.min(1, Math.max(...all.map(({ share, high }) => high ?? share), 0.05) * 1.02);
   const row = (entry, head) => shareRow(entry, { palette, most, head });
   const finer = (of) => shown(labels).filter(({ label }) => !of || of.includes(label)).sort((a, b) => b.share - a.share);
@@ -59,13 +61,25 @@ function whole() {
     if (under.length > 1 || (under.length && under[0].label !== coarse.label)) list.append(...under.flatMap(withGathered));
   }
   if (!sentiment) list.append(...finer().flatMap(withGathered));
-  list.append(row(unsure, true));
+  if (!certainty) list.append(row(unsure, true));
 
   function withGathered(entry) {
     const gathers = entry.gathers ? [el("li", { class: "share" }, el("span", { class: "gathers soft" }, `gathers ${entry.gathers.join(", ")}`))] : [];
     return [row(entry, false), ...gathers];
   }
-  return [el("div", { class: "card stack" }, mix(all, palette), list, ...rolls())];
+  return [el("div", { class: "card stack" }, mix(all, palette), list, ...uncounted(), ...rolls())];
+}
+
+/** What is in no share, because the model is not sure of it. */
+function uncounted() {
+  if (!certainty) return [];
+  const many = measure === "seconds" ? `${about.unsure.seconds} of ${about.seconds} seconds are` : `${about.unsure.count.toLocaleString("en")} of ${units(about.rows)} ${about.unsure.count === 1 ? "is" : "are"}`;
+  return [el("p", { class: "soft" }, `${many} unsure and not counted: ${surely()}`)];
+}
+
+function surely() {
+  const { threshold, rate, bounded, n } = certainty;
+  return `below a score of ${threshold.toFixed(2)}. From there on the model is right in ${bounded ? "at least" : "about"} ${percent(rate)} of its answers, as measured on ${n.toLocaleString("en")} samples.`;
 }
 
 /** What rolls into what. */
@@ -182,7 +196,7 @@ function notRead() {
       el("tbody", {}, ...Object.entries(counts).map(([reason, count]) => el("tr", {}, el("td", { class: "long" }, reason), el("td", { class: "figure" }, many(count)))))))] : [];
   const tables = [...lines(about.unsure_because, "unsure, because"), ...lines(about.left_out, "not read or left out, because")];
   if (!tables.length) return [el("p", {}, "Everything was read, and a label holds for all of it.")];
-  return [el("p", { class: "soft" }, "What is unsure is in all shares, as unsure; it is not neutral. What was not read is in none."), ...tables];
+  return [el("p", { class: "soft" }, certainty ? "Neither what is unsure nor what was not read is in the shares." : "What is unsure is in all shares, as unsure; it is not neutral. What was not read is in none."), ...tables];
 }
 
 function sheet() {
@@ -198,7 +212,7 @@ function method() {
   const each = unit === "person" ? "The shares are of time: how long each label was the strongest in a face." : `Each ${unit} counts once, under its strongest label.`;
   const sure = about.multilabel ? "its threshold, which was tuned on other data" : "0.5";
   const points = [
-    `${each} Where no label reaches ${sure}, it is unsure.`,
+    certainty ? `${each} It is unsure, and in no share, ${surely()}` : `${each} Where no label reaches ${sure}, it is unsure.`,
     measure === "seconds" ? "Intervals are of 95 % by the bootstrap over people, where there are at least five." : "Intervals are of 95 %, by Wilson’s score. They hold for rows that were drawn at random and do not depend on each other; many rows of one author are surer on paper than in truth.",
     "A difference is called more than chance where the test of two shares (chi-squared, or Fisher’s exact test for few rows), adjusted for all comparisons of its part by Benjamini and Hochberg, gives q below 0.05. Of such differences about one in twenty is chance. A difference is no cause.",
     "The most typical rows are those whose scores are closest to the mean of their label.",

@@ -1,9 +1,10 @@
 """The shape of a modality: what prediction, training, the command line and the server ask of it."""
 
 from mien.inputs import Kind
+from mien.modality.answers import answer_in
 from mien.modality.batches import Item, Outputs, check_batch_size, why_unread
 from mien.modality.explain import Occlusion
-from mien.modality.predictor import Predictor, Progress, answer_in, load
+from mien.modality.predictor import Predictor, Progress, load
 from mien.modality.registry import Modality, default_modality, get_modality, modality_names, preprocess_settings
 from mien.modality.sampler import Sampler, SamplerSettings
 

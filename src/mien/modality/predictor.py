@@ -15,7 +15,7 @@ import numpy as np
 from mien.compat.names import OldMethods
 from mien.errors import InputError, ModelError, quoted
 from mien.inputs import name_of, refuse_single
-from mien.labels import LabelSpace, get_space, groups
+from mien.labels import LabelSpace
 from mien.modality.batches import Item, Outputs, check_batch_size, gathered, guarded, why_unread
 from mien.modality.explain import Occlusion, explain_items
 from mien.modality.registry import get_modality, modality_names, preprocess_settings
@@ -72,6 +72,7 @@ class Predictor(OldMethods):
     rows: int | None = ROWS  # samples that a thread computes together, see `Session`
     mirror: bool | None = None
     explained_in: LabelSpace | None = None  # of explanations, see `explaining`
+    language: str | None = None  # that texts are written in, see `written_in`
     opens_inputs = True  # itself, so that those which cannot be read are its to tell
 
     def __init__(
@@ -129,6 +130,20 @@ class Predictor(OldMethods):
         twin = copy.copy(self)
         twin.explained_in = space or self.space
         return twin
+
+    def written_in(self, language: str | None) -> Self:
+        """The same loaded model, for texts of which the caller says what they are written in; None: nothing is said.
+
+        Args:
+            language: a code, such as "en"; or "any": each text is read as it is, whatever it is written in.
+
+        Raises:
+            InputError: it does not read that language, or no texts.
+        """
+        if language is None:
+            return self
+        reads = self.manifest.modality
+        raise InputError(f"a language is for texts, and the model {self.name} reads {reads}")
 
     def explain(self, item: Any, **options: Any) -> Result:
         """As :meth:`predict`, with what brought the label of each prediction about."""
@@ -372,27 +387,3 @@ class Predictor(OldMethods):
     def _own(self) -> bool:
         """Whether it answers in the labels that its thresholds were tuned for."""
         return self.space == self.manifest.space
-
-
-def answer_in(
-    predictor: Predictor, labels: str | None, explain: bool = False
-) -> tuple[Predictor, Callable[[Result], Result]]:
-    """The predictor that answers in a label space where it has outputs for it, and else what rolls its results up.
-
-    Args:
-        predictor: a loaded model.
-        labels: name of a label space; None for the model's own.
-        explain: whether predictions say what brought the label about.
-
-    Raises:
-        InputError: there is no such space, or no way from the model's labels to it; or it does not explain.
-    """
-    if labels is None or predictor.manifest.columns(labels) is not None:
-        found = predictor if labels is None else predictor.with_labels(labels)
-        return (found.explaining() if explain else found), lambda result: result
-    try:
-        space = get_space(labels)
-        groups(predictor.space, space)
-    except (KeyError, ValueError) as error:
-        raise InputError(error.args[0]) from error
-    return (predictor.explaining(space) if explain else predictor), lambda result: result.rollup(space)

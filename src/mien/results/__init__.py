@@ -11,9 +11,9 @@ from mien.results.clip import ClipSummary, Moment, Person, Segment, segments_of
 from mien.results.explanation import Corners, Explanation, Word
 from mien.results.glance import Glance
 from mien.results.prediction import Box, Certainty, Prediction, Scales
-from mien.results.result import EMPTY, Result
+from mien.results.result import EMPTY, Result, language_error, language_of_error
 
 __all__ = [
     "EMPTY", "Box", "Certainty", "ClipSummary", "Corners", "Explanation", "Glance", "Moment", "Person", "Prediction",
-    "Result", "Scales", "Segment", "Word", "segments_of",
+    "Result", "Scales", "Segment", "Word", "language_error", "language_of_error", "segments_of",
 ]  # fmt: skip

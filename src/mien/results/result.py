@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,7 +18,19 @@ from mien.results.explanation import Explanation
 from mien.results.prediction import Certainty, Prediction
 
 EMPTY = "text is empty"  #: the error of a text without anything to read
+_UNREAD_LANGUAGE = re.compile(r"language (\S+) is not read by ")
 _SHOWN = 3  # predictions in a result's repr
+
+
+def language_error(language: str, model: str) -> str:
+    """The error of a text in a language that the model of that name does not read."""
+    return f"language {language} is not read by {model}"
+
+
+def language_of_error(error: str | None) -> str | None:
+    """The language that a text was not read for; None where it was read, or not read for another reason."""
+    found = _UNREAD_LANGUAGE.match(error or "")
+    return found[1] if found else None
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from mien.errors import InputError, cut, quoted
+from mien.modalities.text.language import ANY, unread_language
 from mien.modalities.text.preprocess import TextPreprocessor, TextSettings
 from mien.modalities.text.words import parts
 from mien.modality import Item, Occlusion, Outputs, Predictor
 from mien.model import TOKENIZER, Manifest
-from mien.results import Word
+from mien.results import Word, language_error
 
 BATCHES_AHEAD = 16  # batches are cut from this many batches' worth of texts, sorted by length
 
@@ -39,6 +42,28 @@ class TextPredictor(Predictor):
     def sample(self, item: Any) -> str:
         """The text as the tokenizer is given it."""
         return self.preprocessor.read(item)
+
+    def prepare(self, item: Any) -> Item:
+        """See :meth:`Predictor.prepare`; a text in a language that the model does not read has an error that says so.
+
+        Raises:
+            InputError: it cannot be used.
+        """
+        prepared = super().prepare(item)
+        languages = self.settings.languages
+        if languages and self.language is None and (found := unread_language(item, languages)):
+            raise InputError(language_error(found, self.name))
+        return prepared
+
+    def written_in(self, language: str | None) -> Self:
+        """See :meth:`Predictor.written_in`."""
+        languages = self.settings.languages
+        if language not in (None, ANY, *languages) and languages:
+            read, wrong = ", ".join(languages), quoted(cut(str(language), 40))
+            raise InputError(f"{language_error(wrong, self.name)}, which reads: {read}; any reads texts as they are")
+        twin = copy.copy(self)
+        twin.language = language
+        return twin
 
     def occlude(self, item: Item, place: int) -> Occlusion:
         """The text without each of its words; of a long one without each of up to 100 groups of words."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby, islice
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,12 +30,15 @@ class TextSettings(BaseModel):
         max_length: tokens in one window; a longer text is read in several windows.
         pad_id: token id that fills up a batch; the network takes no notice of it.
         drop_apostrophes: join "don't" to "dont", as some data sets are written.
+        languages: codes of the languages that the model reads (ISO 639-1 where there is one, else 639-3), such as "en";
+            it reads any where there are none.
     """
 
     model_config = ConfigDict(extra="forbid")
     max_length: int = Field(64, ge=4, le=512)
     pad_id: int = Field(0, ge=0)
     drop_apostrophes: bool = False
+    languages: list[Annotated[str, Field(pattern="^[a-z]{2,3}$")]] = []
 
 
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u00b4": "'", "`": "'", "\u201c": '"', "\u201d": '"'})

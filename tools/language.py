@@ -73,7 +73,10 @@ def training_words(data: Path) -> dict[str, list[list[str]]]:
         code: [cut for cut in map(words, rows) if cut] for code, rows in texts.items() if code not in OF_ONE_SCRIPT
     }
     capital = (word for text in texts["en"] for word in language._WORD.findall(text)[1:])
-    return {NO_LANGUAGE: [[word] for word in capital if word.istitle() and len(word) > 2], **dict(sorted(found.items()))}
+    return {
+        NO_LANGUAGE: [[word] for word in capital if word.istitle() and len(word) > 2],
+        **dict(sorted(found.items())),
+    }
 
 
 class Samples:
@@ -89,9 +92,9 @@ class Samples:
         """Buckets of all samples one after the other, how many each has, and their languages."""
         parts, sizes, targets = [], np.empty(count, np.int64), np.empty(count, np.int64)
         for place, code in enumerate(self.rng.choices(self.codes, self.shares, k=count)):
-            letters, code = self._mixed(code) if self.rng.random() < 0.06 else (self._letters(code), code)
+            letters, told = self._mixed(code) if self.rng.random() < 0.06 else (self._letters(code), code)
             parts.append(grams(letters, BUCKETS).astype(np.int32))
-            sizes[place], targets[place] = len(parts[-1]), self.codes.index(code)
+            sizes[place], targets[place] = len(parts[-1]), self.codes.index(told)
         return np.concatenate(parts), sizes, targets
 
     def _mixed(self, code: str) -> tuple[str, str]:

@@ -63,7 +63,7 @@ __all__ = [
 _loaded: dict[str, Predictor] = {}
 
 
-def predict(item: Any, model: str | None = None) -> Result:
+def predict(item: Any, model: str | None = None, *, language: str | None = None) -> Result:
     """Read the emotion in one text, or in the faces of one picture or clip, with a shipped model; it stays loaded.
 
     Args:
@@ -72,20 +72,22 @@ def predict(item: Any, model: str | None = None) -> Result:
             of a clip. A string that is taken for a path or an address (see :mod:`mien.inputs`) is never read as a text.
         model: name of a shipped model, or a model folder. Without it "face" for a picture, "video" for a clip and
             "text" for the rest.
+        language: of a text: what it is written in, such as "en"; or "any", to read it as it is. If not given it is told
+            by the text, and one in a language that the model does not read is an error.
 
     Raises:
-        InputError: nothing can be read in it.
+        InputError: nothing can be read in it, or the model does not read that language.
         ModelError: no such model.
     """
     from mien.inputs import plain
     from mien.modality.dispatch import checked, model_for
 
     item = plain(item)
-    predictor = _shared(model or model_for(item))
+    predictor = _shared(model or model_for(item), language)
     return predictor.predict(checked(item, predictor.manifest.modality))
 
 
-def explain(item: Any, model: str | None = None) -> Result:
+def explain(item: Any, model: str | None = None, *, language: str | None = None) -> Result:
     """Read one input as :func:`predict` does, and say what brought each label about.
 
     Each prediction has an :class:`mien.results.Explanation` besides: the words of a text, or the regions of a face,
@@ -95,21 +97,27 @@ def explain(item: Any, model: str | None = None) -> Result:
     Args:
         item: a text, or a picture with faces, in the forms of :func:`predict`.
         model: name of a shipped model, or a model folder, for texts or faces.
+        language: see :func:`predict`.
 
     Raises:
-        InputError: nothing can be read in it, or the model reads something that is not explained, such as clips.
+        InputError: nothing can be read in it, the model does not read that language, or it reads something that is not
+            explained, such as clips.
         ModelError: no such model.
     """
     from mien.inputs import plain
     from mien.modality.dispatch import checked, model_for
 
     item = plain(item)
-    predictor = _shared(model or model_for(item)).explaining()
+    predictor = _shared(model or model_for(item), language).explaining()
     return predictor.predict(checked(item, predictor.manifest.modality))
 
 
 def predict_many(
-    inputs: Iterable[Any] | os.PathLike[str], model: str | None = None, batch_size: int = 64
+    inputs: Iterable[Any] | os.PathLike[str],
+    model: str | None = None,
+    batch_size: int = 64,
+    *,
+    language: str | None = None,
 ) -> Iterator[Result]:
     """Read many inputs, each as :func:`predict` does: results in order, computed in batches, in bounded memory.
 
@@ -122,11 +130,14 @@ def predict_many(
             batched.
         model: name of a shipped model, or a model folder, for all of them.
         batch_size: texts or faces computed at once.
+        language: that all of them, which are texts, are written in; see :func:`predict`.
 
     Raises:
-        InputError: *inputs* is a single one, or a table.
+        InputError: *inputs* is a single one, or a table; or the model does not read that language.
         ModelError: no such model.
     """
+    from functools import partial
+
     from mien.inputs import is_file_name, is_lines, listed, name_of
     from mien.modality.dispatch import read_many
     from mien.plugins import import_object
@@ -137,8 +148,8 @@ def predict_many(
     if is_lines(inputs):
         items = import_object("mien.datasets.chats:warn_of_chat")(items, name_of(inputs))
     if model is not None:
-        _shared(model)
-    return read_many(items, model, _shared, batch_size)
+        _shared(model, language)
+    return read_many(items, model, partial(_shared, language=language), batch_size)
 
 
 def report(
@@ -152,6 +163,7 @@ def report(
     dates: str | None = None,
     min_score: float | None = None,
     count_unsure: bool = False,
+    language: str | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> Report:
     """Count what many texts, faces or clips express: shares with intervals, groups, change over time, examples.
@@ -169,6 +181,7 @@ def report(
         min_score: count a label from this score on; by default from its threshold on, or 0.5; of a model that says what
             it is sure of, from there on.
         count_unsure: count the strongest label of unsure rows too, as with a *min_score* of 0.
+        language: of texts: what they are written in; see :func:`predict`.
         out: page to write, ``.html``; .json, .csv and .xlsx are written beside it.
 
     Returns:
@@ -183,16 +196,17 @@ def report(
     groups = [by] if isinstance(by, str) else by
     least = 0.0 if count_unsure and min_score is None else min_score
     options = {"labels": labels, "column": column, "dates": dates, "min_score": least, "out": out}
-    made: Report = import_object("mien.cli.report:from_python")(inputs, by=groups, over=over, model=model, **options)
+    make = import_object("mien.cli.report:from_python")
+    made: Report = make(inputs, by=groups, over=over, model=model, language=language, **options)
     return made
 
 
-def _shared(model: str) -> Predictor:
+def _shared(model: str, language: str | None = None) -> Predictor:
     if model not in _loaded:
         from mien.modality import load
 
         _loaded[model] = load(model)
-    return _loaded[model]
+    return _loaded[model].written_in(language)
 
 
 def __getattr__(name: str) -> Any:

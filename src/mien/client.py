@@ -122,12 +122,12 @@ class _Conversation:
         return str(next(row["name"] for row in rows if row["modality"] == modality and row["default"]))
 
     def _read(
-        self, inputs: Sequence[_Input], model: str | None, labels: str | None, explain: bool
+        self, inputs: Sequence[_Input], model: str | None, labels: str | None, explain: bool, language: str | None
     ) -> _Talk[list[Result]]:
         """Results of inputs of one modality; one that the server cannot read has its error."""
         if inputs[0].error:
             return [Result(one.name, "text", model or "", error=one.error) for one in inputs]
-        told = {"model": model, "labels": labels, "explain": explain or None}
+        told = {"model": model, "labels": labels, "explain": explain or None, "language": language}
         chosen = {name: value for name, value in told.items() if value is not None}
         if all(isinstance(one.content, str) for one in inputs):
             text = json.dumps(
@@ -142,8 +142,8 @@ class _Conversation:
             answer = yield from self._ask("POST", f"/v1/{modality}", **body)
         except _Refused as refused:
             if refused.status == 413 and len(inputs) > 1:
-                first = yield from self._read(inputs[:1], model, labels, explain)
-                return first + (yield from self._read(inputs[1:], model, labels, explain))
+                first = yield from self._read(inputs[:1], model, labels, explain, language)
+                return first + (yield from self._read(inputs[1:], model, labels, explain, language))
             errors = refused.of_inputs(len(inputs))
             if errors is None:
                 raise
@@ -171,11 +171,9 @@ class _Conversation:
             results.append(replace(found, input=one.name, error=error))
         return results
 
-    def _one(
-        self, item: Any, model: str | None, labels: str | None, modality: str | None, explain: bool
-    ) -> _Talk[Result]:
+    def _one(self, item: Any, model: str | None, labels: str | None, modality: str | None, *told: Any) -> _Talk[Result]:
         made = _prepare(plain(item), (yield from self._modality(model, modality)))
-        (result,) = yield from self._read([made], model, labels, explain)
+        (result,) = yield from self._read([made], model, labels, *told)
         if result.error:
             raise InputError(result.error)
         return result
@@ -186,7 +184,7 @@ class Client(_Conversation):
 
     def predict(
         self, item: Any, model: str | None = None, *, labels: str | None = None, modality: str | None = None,
-        explain: bool = False,
+        explain: bool = False, language: str | None = None,
     ) -> Result:  # fmt: skip
         """Read one input, see :func:`mien.predict`: files are read here and sent; the server keeps nothing.
 
@@ -196,16 +194,17 @@ class Client(_Conversation):
             labels: another label space to answer in, such as "ekman7".
             modality: what to read in it, such as "scene" for a whole picture; by its kind if not given.
             explain: whether its predictions say what brought the label about, see :func:`mien.explain`.
+            language: what a text is written in, see :func:`mien.predict`.
 
         Raises:
             InputError: nothing can be read in it; the line is the server's.
             MienError: the server cannot be reached, is busy for longer than the client's patience, or refuses.
         """
-        return self._run(self._one(item, model, labels, modality, explain))
+        return self._run(self._one(item, model, labels, modality, explain, language))
 
     def predict_many(
         self, inputs: Iterable[Any], model: str | None = None, *, labels: str | None = None,
-        modality: str | None = None, explain: bool = False,
+        modality: str | None = None, explain: bool = False, language: str | None = None,
     ) -> Iterator[Result]:  # fmt: skip
         """Read many inputs, see :func:`mien.predict_many`: results in order, in requests of up to 20.
 
@@ -217,7 +216,11 @@ class Client(_Conversation):
         """
         items = listed(inputs)
         kind = self._run(self._modality(model, modality))
-        return (one for some in _batches(items, kind) for one in self._run(self._read(some, model, labels, explain)))
+        return (
+            one
+            for some in _batches(items, kind)
+            for one in self._run(self._read(some, model, labels, explain, language))
+        )
 
     def models(self) -> list[dict[str, Any]]:
         """What is served: names, modalities, labels, figures."""
@@ -257,20 +260,20 @@ class AsyncClient(_Conversation):
 
     async def predict(
         self, item: Any, model: str | None = None, *, labels: str | None = None, modality: str | None = None,
-        explain: bool = False,
+        explain: bool = False, language: str | None = None,
     ) -> Result:  # fmt: skip
         """See :meth:`Client.predict`."""
-        return await self._run(self._one(item, model, labels, modality, explain))
+        return await self._run(self._one(item, model, labels, modality, explain, language))
 
     async def predict_many(
         self, inputs: Iterable[Any], model: str | None = None, *, labels: str | None = None,
-        modality: str | None = None, explain: bool = False,
+        modality: str | None = None, explain: bool = False, language: str | None = None,
     ) -> AsyncIterator[Result]:  # fmt: skip
         """See :meth:`Client.predict_many`; inputs are taken as they are wanted."""
         items = listed(inputs)
         kind = await self._run(self._modality(model, modality))
         for some in _batches(items, kind):
-            for result in await self._run(self._read(some, model, labels, explain)):
+            for result in await self._run(self._read(some, model, labels, explain, language)):
                 yield result
 
     async def models(self) -> list[dict[str, Any]]:

@@ -39,20 +39,23 @@ class Job:
     rows: RowFormat  # of a result
     inputs: Callable[[], Iterator[tuple[Any, Mapping[str, Any]]]]  # gives all of them, each with its columns
     options: Mapping[str, Any]  # of reading: batch_size; of pictures crops; of clips fps and frames
+    language: str | None = None  # that texts are written in, where that was said
     threads: int = 1  # that a worker computes with
     place: Path = field(default_factory=Path.cwd)  # the folder that relative paths are meant from
 
 
 @lru_cache(maxsize=1)
-def load_once(model: Path, labels: str | None, threads: int) -> tuple[Predictor, Callable[[Result], Result]]:
+def load_once(
+    model: Path, labels: str | None, threads: int, language: str | None = None
+) -> tuple[Predictor, Callable[[Result], Result]]:
     """What :func:`answer_in` gives, kept for the next shard of this process."""
-    return answer_in(load(model, threads=threads), labels)
+    return answer_in(load(model, threads=threads), labels, language=language)
 
 
 def make_shard(job: Job, shards: Shards, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[int]]:
     """A task: make one shard of what :func:`read_shards` gives; returns how many inputs it had."""
     os.chdir(job.place)
-    predictor, roll = load_once(job.model, job.labels, job.threads)
+    predictor, roll = load_once(job.model, job.labels, job.threads, job.language)
     number, pairs = int(batch["shard"][0]), json.loads(batch["inputs"][0])
     progress = shards.progress(number)
     with shards.write(number) as (scratch, tally):

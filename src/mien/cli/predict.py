@@ -20,6 +20,7 @@ from mien.cli.usage import (
     Frames,
     Header,
     Labels,
+    Language,
     Quotes,
     Separator,
     Sheet,
@@ -49,6 +50,7 @@ def predict(
     model: SomeModel = None,
     modality: AsModality = None,
     labels: Labels = None,
+    language: Language = None,
     column: Column = None,
     encoding: Encoding = None,
     separator: Separator = None,
@@ -126,7 +128,7 @@ def predict(
         raise InputError(f"the model {predictor.name} reads {reads}, not {found.modality.name}")
     if rule is not None:
         predictor.looking_at(rule=rule)  # which refuses one that there is not, before any clip is read
-    predictor, roll = answer_in_labels(predictor, labels, explain)
+    predictor, roll = answer_in_labels(predictor, labels, explain, language)
     told = {"crops": crops or None, "boxes": boxes, "whole": whole or None, "fps": fps, "frames": frames, "rule": rule}
     options = {name: value for name, value in told.items() if value is not None}
     reader = Reader(predictor, roll, found, options, batch_size)
@@ -194,11 +196,12 @@ def _boxes(box: list[str], inputs: Inputs) -> list[tuple[float, ...]]:
 
 
 def answer_in_labels(
-    predictor: Predictor, labels: str | None, explain: bool = False
+    predictor: Predictor, labels: str | None, explain: bool = False, language: str | None = None
 ) -> tuple[Predictor, Callable[[Result], Result]]:
     """See :func:`mien.modality.answer_in`; an error names the option."""
     from mien.modality import answer_in
 
+    predictor = predictor.written_in(language)
     try:
         return answer_in(predictor, labels, explain)
     except InputError as error:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,10 +16,10 @@ from mien.cli.inputs import Columns, Inputs, counted
 from mien.cli.usage import SHOWN, console, log, stopped
 from mien.errors import InputError, MienError, print_json, require
 from mien.modality import Predictor
-from mien.output.rows import RowFormat, Tally, document_parts, problem_of
+from mien.output.rows import RowFormat, Tally, document_parts, languages_line, problem_of
 from mien.output.show import FEW, show_result, show_results
 from mien.output.terminal import progress, shorten_path, show_counts, with_notes
-from mien.results import EMPTY, Result
+from mien.results import EMPTY, Result, language_error
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -141,8 +142,10 @@ def to_json(reader: Reader) -> None:
     except MienError as error:  # a table damaged further down: the document stays one
         print_json('\n], "error": ' + json.dumps(str(error), ensure_ascii=False) + "}")
         raise
-    empty = {EMPTY: tally.empty - inputs.slips} if tally.empty > inputs.slips else {}
-    left_out = None if inputs.left_out is None and not empty else {**(inputs.left_out or {}), **empty}
+    unread = {EMPTY: tally.empty - inputs.slips} if tally.empty > inputs.slips else {}
+    if not _refused(inputs, tally):
+        unread |= {language_error(name, reader.predictor.name): n for name, n in tally.languages.most_common()}
+    left_out = None if inputs.left_out is None and not unread else {**(inputs.left_out or {}), **unread}
     more = "" if left_out is None else ', "left_out": ' + json.dumps(left_out, ensure_ascii=False)
     print_json(f"\n]{more}}}")
     _finish(reader, tally, "printed")
@@ -160,22 +163,39 @@ def _no_progress(*_: object) -> AbstractContextManager[Callable[[float], None]]:
 def _finish(reader: Reader, tally: Tally, kept: str) -> None:
     """Say in the last line what was not read, and what was left out of folders.
 
-    An empty line or cell of a file is no failure: it has a result, without a label, so that all line up with it. One
-    that stands on the command line itself is a slip.
+    An empty line or cell of a file, or one in a language that is not read, is no failure where others are read: it has
+    a result, without a label, so that all line up with it. One that stands on the command line itself is a slip.
     """
     inputs = reader.inputs
     if reader.stopped:
         raise MienError(f"{reader.stopped}; what was read by then is {kept}")
-    empty, failed = tally.empty - inputs.slips, tally.unread - tally.empty + inputs.slips + tally.partial
+    foreign, empty = [languages_line(tally.languages)], tally.empty - inputs.slips
+    failed = tally.unread - empty + tally.partial
+    if _refused(inputs, tally):
+        foreign = [*(foreign if tally.inputs > 1 else ()), "--language any reads texts as they are"]
+    else:
+        failed -= tally.languages.total()
     without = f"{empty:,} of {tally.inputs:,} texts without a label, because empty" if empty else ""
     if failed:
         noun, what = ("clip", "not read whole") if inputs.kind == "clip" else ("input", "could not be read")
         many = f"{failed:,} of {tally.inputs:,} {noun}s" if tally.inputs > 1 else f"the {noun}"
         verb = "" if noun == "input" else "were " if tally.inputs > 1 else "was "
-        line = f"{many} {verb}{what}: {(tally.problems or [EMPTY])[0]}"
-        raise InputError("; ".join(filter(None, (line, without, _left_out(inputs)))))
-    for line in filter(None, (without, _left_out(inputs), _nothing(inputs, tally))):
+        line = f"{many} {verb}{what}: {_reason(reader, tally)}"
+        raise InputError("; ".join(filter(None, (line, *foreign, without, _left_out(inputs)))))
+    for line in filter(None, (*foreign, without, _left_out(inputs), _nothing(inputs, tally))):
         log(line)
+
+
+def _refused(inputs: Inputs, tally: Tally) -> bool:
+    """Whether it is a failure that texts are in a language which is not read: all are, or they are typed."""
+    typed = all(source.total == 1 and not source.columns for source in inputs.sources)
+    return bool(tally.languages) and (typed or tally.unread == tally.inputs)
+
+
+def _reason(reader: Reader, tally: Tally) -> str:
+    """Why the first input that was not read was not."""
+    foreign = (language_error(name, reader.predictor.name) for name in tally.languages)
+    return next(chain(tally.problems, foreign), EMPTY)
 
 
 def _left_out(inputs: Inputs) -> str:
@@ -251,7 +271,7 @@ def to_shards(
     require("ray.data", "scale")
     check_target(out, folder=True)
     inputs, options = reader.inputs, reader.options | {"batch_size": reader.batch_size}
-    job = Job(reader.predictor.folder.resolve(), labels, rows, inputs.rows, options)
+    job = Job(reader.predictor.folder.resolve(), labels, rows, inputs.rows, options, reader.predictor.language)
     with opened(out.absolute()):
         with progress("looking through the inputs", None):
             plan = partial(plan_shards, job, reader.predictor, reader.roll, workers)
@@ -292,7 +312,7 @@ def _report(reader: Reader, tally: Tally, shown: Result | None = None) -> None:
         log(f"{tally.unread:,} of {tally.inputs:,} {kind}s could not be read: their rows have no label and say why")
     if tally.partial and shown is None:
         log(f"{tally.partial:,} of {tally.inputs:,} {kind}s were not read to their end")
-    for line in filter(None, (_left_out(inputs), _nothing(inputs, tally))):
+    for line in filter(None, (languages_line(tally.languages), _left_out(inputs), _nothing(inputs, tally))):
         log(line)
 
 
@@ -301,4 +321,4 @@ def _refuse_nothing(reader: Reader, tally: Tally, out: Path) -> None:
         kind = reader.inputs.kind
         which = f"the {kind}" if tally.inputs == 1 else f"none of the {tally.inputs:,} {kind}s"
         could = "could not" if tally.inputs == 1 else "could"
-        raise InputError(f"{which} {could} be read: {tally.problems[0]}; {out} says why")
+        raise InputError(f"{which} {could} be read: {_reason(reader, tally)}; {out} says why")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from mien.cli.usage import (
     Frames,
     Header,
     Labels,
+    Language,
     Quotes,
     Separator,
     Sheet,
@@ -66,6 +68,7 @@ def report(
         ),
     ] = None,
     labels: Labels = None,
+    language: Language = None,
     model: SomeModel = None,
     modality: AsModality = None,
     column: Column = None,
@@ -108,7 +111,7 @@ def report(
     told = {"crops": crops or None, "fps": fps, "frames": frames}
     made = make(
         found, inputs, by=by, over=over, labels=labels, model=model, dates=dates,
-        min_score=0.0 if count_unsure else min_score, batch_size=batch_size,
+        min_score=0.0 if count_unsure else min_score, batch_size=batch_size, language=language,
         options={name: value for name, value in told.items() if value is not None},
     )  # fmt: skip
     if as_json:
@@ -119,8 +122,8 @@ def report(
         show_report(console(), made.document)
     for note in made.notes:
         log(f"note: {note}")
-    if left_out := made.document["left_out"]:
-        log(f"left out: {counted(left_out)}")
+    for line in _left_out(made.document):
+        log(line)
     if page is not None:
         written = made.write(page)
         log(f"wrote {', '.join(map(str, written))}")
@@ -137,6 +140,7 @@ def make(
     dates: str | None = None,
     min_score: float | None = None,
     batch_size: int = 64,
+    language: str | None = None,
     options: dict[str, Any] | None = None,
 ) -> Report:
     """The report of inputs, which the caller calls by *names*; see :func:`mien.report`.
@@ -161,7 +165,7 @@ def make(
     if predictor.manifest.modality != inputs.modality.name:
         reads = predictor.manifest.modality
         raise InputError(f"the model {predictor.name} reads {reads}, not {inputs.modality.name}")
-    predictor, roll = answer_in_labels(predictor, labels)
+    predictor, roll = answer_in_labels(predictor, labels, language=language)
     space = predictor.space
     if labels is not None and labels != space.name:  # rolled up
         space = get_space(labels).as_multilabel(space.multilabel)
@@ -319,6 +323,18 @@ def _column(columns: Sequence[str], wanted: str, option: str, inputs: Inputs) ->
     return find_column(list(dict.fromkeys(columns)), wanted, (), option, Path(inputs.sources[0].name))
 
 
+def _left_out(document: Mapping[str, Any]) -> list[str]:
+    """A line for each kind of what is not in the report."""
+    from mien.output.rows import languages_line
+    from mien.results import language_of_error
+
+    languages, rest = Counter[str](), Counter[str]()
+    for reason, count in document["left_out"].items():
+        language = language_of_error(reason)
+        (rest if language is None else languages)[language or reason] += count
+    return list(filter(None, (f"left out: {counted(rest)}" if rest else "", languages_line(languages))))
+
+
 def _refuse_nothing(made: Report, inputs: Inputs) -> None:
     document = made.document
     if document["rows"]:
@@ -326,5 +342,5 @@ def _refuse_nothing(made: Report, inputs: Inputs) -> None:
     names = ", ".join("standard input" if source.name == "-" else source.name for source in inputs.sources)
     if not document["inputs"]:
         raise InputError(f"nothing was read: there are no {inputs.kind}s in {names}")
-    reasons = counted(document["left_out"])
+    reasons = "; ".join(line.removeprefix("left out: ") for line in _left_out(document))
     raise InputError(f"there is nothing to report of {document['inputs']:,} {inputs.kind}s: {reasons}")

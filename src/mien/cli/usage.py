@@ -33,6 +33,12 @@ AsModality = Annotated[
     str | None, typer.Option("--as", help="Take every input as this: text, chat, face, video, scene or features.")
 ]
 Labels = Annotated[str | None, typer.Option(help="Answer in another label space, such as ekman7.")]
+Language = Annotated[
+    str | None,
+    typer.Option(
+        help="What the texts are written in, such as en; or any, to read them as they are. [default: told by each text]"
+    ),
+]
 Column = Annotated[
     str | None, typer.Option(help="The table's column with the text, by name or number, if its name does not tell.")
 ]

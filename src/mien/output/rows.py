@@ -11,7 +11,7 @@ from typing import Any
 
 from mien.inputs import Message
 from mien.modality import Kind, get_modality
-from mien.results import EMPTY, Prediction, Result
+from mien.results import EMPTY, Prediction, Result, language_of_error
 
 Row = dict[str, Any]
 OWN = ("label", "emoji", "score", "labels", "error")  # columns that mien adds to those of a table of texts
@@ -190,8 +190,9 @@ class Tally:
         unsure: how many of these the model is not sure of.
         unread: inputs that could not be read.
         empty: texts without anything to read, which are among these.
+        languages: languages that were not read → how many texts in them, which are among these, too.
         partial: clips that were not read to their end.
-        problems: why, in one line each; the first 20, without the empty texts.
+        problems: why, in one line each; the first 20, without the empty texts and those in other languages.
     """
 
     inputs: int = 0
@@ -200,6 +201,7 @@ class Tally:
     unsure: int = 0
     unread: int = 0
     empty: int = 0
+    languages: Counter[str] = field(default_factory=Counter)
     partial: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -216,7 +218,9 @@ class Tally:
         self.unread += result.error is not None
         self.empty += result.error == EMPTY
         self.partial += problem is not None and result.error is None
-        if problem and problem != EMPTY and len(self.problems) < PROBLEMS:
+        if language := language_of_error(result.error):
+            self.languages[language] += 1
+        elif problem and problem != EMPTY and len(self.problems) < PROBLEMS:
             self.problems.append(problem)
 
     def __iadd__(self, other: Tally) -> Tally:
@@ -225,17 +229,26 @@ class Tally:
         self.unread, self.partial = self.unread + other.unread, self.partial + other.partial
         self.empty, self.unsure = self.empty + other.empty, self.unsure + other.unsure
         self.labels.update(other.labels)
+        self.languages.update(other.languages)
         self.problems = (self.problems + other.problems)[:PROBLEMS]
         return self
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return {**vars(self), "labels": dict(self.labels)}
+        return {**vars(self), "labels": dict(self.labels), "languages": dict(self.languages)}
 
     @classmethod
     def of_dict(cls, values: Mapping[str, Any]) -> Tally:
         """The tally that :meth:`to_dict` gave these values of."""
-        return cls(**{**values, "labels": Counter(values["labels"])})
+        counts = {name: Counter(values.get(name, {})) for name in ("labels", "languages")}
+        return cls(**{**values, **counts})
+
+
+def languages_line(counts: Mapping[str, int]) -> str:
+    """How many texts are not read because of their language: "12 texts are not read: language de 8, fr 4"."""
+    total = sum(counts.values())
+    each = ", ".join(f"{language} {count:,}" for language, count in Counter(counts).most_common())
+    return f"{total:,} {'text is' if total == 1 else 'texts are'} not read: language {each}" if total else ""
 
 
 def problem_of(result: Result) -> str | None:

@@ -93,7 +93,7 @@ def _add_predict(
     async def predict(request: Request) -> Response:
         async with reader.read(request, modality.kind) as parsed:
             served = models.choose(parsed.model, modality.name)
-            predictor, roll_up = served.view(parsed.labels, parsed.explain)
+            predictor, roll_up = served.view(parsed.labels, parsed.explain, parsed.language)
             request.scope["mien"] = {"model": served.name, "inputs": len(parsed.items)}
             costs = await served.costs(parsed.inputs, parsed.explain)
             work = served.batcher.predict(predictor, parsed.inputs, costs)
@@ -112,6 +112,7 @@ def _add_predict(
         return _answer(served.name, results, roll_up)
 
     able = models.reading(modality.name)
+    named = all(served.languages for served in able)  # else there is one that reads any
     app.add_api_route(
         f"/v1/{modality.name}", predict, methods=["POST"], name=f"read_{modality.name}",
         operation_id=f"read_{modality.name}", summary=f"Read emotion in {modality.summary}", tags=["read"],
@@ -123,6 +124,7 @@ def _add_predict(
         openapi_extra=schemas.describe_body(
             modality.kind, modality.explained, settings.max_inputs, [served.name for served in able],
             list(dict.fromkeys(space for served in able for space in served.spaces)),
+            list(dict.fromkeys(code for served in able for code in served.languages)) if named else [],
         ),
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import Any
 from mien.errors import InputError, ModelError
 from mien.inputs import MAX_CHARACTERS
 from mien.labels import SPACES, LabelSpace, groups
+from mien.modalities.text.language import ANY
 from mien.modalities.text.preprocess import cleaned_length
 from mien.modalities.text.words import parts
 from mien.modality import Predictor, answer_in, get_modality, load, modality_names
@@ -49,20 +50,34 @@ class ServedModel:
         coarser = {n: s.as_multilabel(several) for n, s in SPACES.items() if _leads_to(manifest.space, n)}
         self.spaces = own | {name: space for name, space in coarser.items() if name not in own}
         self.card = read_card(self.predictor.folder, manifest)
-        self._views: dict[tuple[str | None, bool], View] = {}
+        self._views: dict[tuple[str | None, bool, str | None], View] = {}
 
-    def view(self, labels: str | None, explain: bool = False) -> View:
-        """The predictor for a label space, and what brings its results there; a problem where it does not answer so."""
+    def view(self, labels: str | None, explain: bool = False, language: str | None = None) -> View:
+        """The predictor for a label space, and what brings its results there; a problem where it does not answer so.
+
+        The language is that of the texts, if it was told.
+        """
         if explain and not self.modality.explained:
             raise Problem(422, f"explain: {self.name} reads {self.modality.summary}, which are not explained")
-        if (labels, explain) not in self._views:
+        if (labels, explain, language) not in self._views:
             try:
-                view = answer_in(self.predictor, labels and labels[:80], explain)
+                predictor = self.predictor.written_in(language)
+            except InputError as error:
+                raise Problem(422, f"language: {error}") from None
+            try:
+                view = answer_in(predictor, labels and labels[:80], explain)
             except InputError as error:
                 wrong = str(error).partition("; there are:")[0]  # not all that mien knows: those that this model can
                 raise Problem(422, f"labels: {wrong}; {self.name} answers in: {', '.join(self.spaces)}") from None
-            self._views[labels, explain] = view  # only of names that there are: few
-        return self._views[labels, explain]
+            if language is not None and language not in (ANY, *self.languages):
+                return view  # of a model that reads any, whatever name it is given
+            self._views[labels, explain, language] = view  # only of names that there are: few
+        return self._views[labels, explain, language]
+
+    @property
+    def languages(self) -> list[str]:
+        """Of a model of texts: the languages that it reads; none where it reads any."""
+        return list(getattr(self.predictor.settings, "languages", []))
 
     async def costs(self, inputs: Sequence[Any], explain: bool = False) -> list[int]:
         """What the inputs cost in units; a text is measured with its emoji spelled out."""
@@ -85,6 +100,7 @@ class ServedModel:
             "labels": describe_labels(manifest.space),
             "ratings": [entry.model_dump() for entry in manifest.ratings],
             "spaces": list(self.spaces),
+            "languages": self.languages,
             "megabytes": round(sum(entry.bytes for entry in manifest.files.values()) / 1e6, 1),
         }
 

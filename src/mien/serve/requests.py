@@ -31,6 +31,7 @@ _INLINE = 1 << 14  # bytes that are worked on at once; more are in a thread
 _FIELD = 1 << 20  # bytes of a form's field that is no file
 _STRUCTURE = 1 << 17  # bytes of JSON outside its strings: a list of that many numbers takes 0.02 s and a few megabytes
 _SHOWN = 20  # errors of single inputs that are listed
+_WORDS = ("model", "labels", "explain", "language")  # fields of a form besides the inputs
 _OPEN_FILES = "/proc/self/fd"
 _KINDS = {type(None): "null", bool: "true or false", str: "a string", list: "a list", dict: "an object"}
 
@@ -52,6 +53,7 @@ class PredictRequest:
     model: str | None = None  # None: the first
     labels: str | None = None  # None: the model's own
     explain: bool = False  # whether results say what brought the label about
+    language: str | None = None  # that texts are written in; None: told by each text
     items: list[Item] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)  # of inputs that are none
 
@@ -124,7 +126,7 @@ class RequestReader:
         except ValidationError as error:
             errors = sorted(error.errors(include_url=False), key=lambda entry: entry["type"] != "extra_forbidden")
             raise _invalid([_describe(entry) for entry in errors]) from None
-        found = PredictRequest(fields.model, fields.labels, fields.explain)
+        found = PredictRequest(fields.model, fields.labels, fields.explain, fields.language)
         for number, text in enumerate(fields.inputs):
             name = None if kind == "text" else f"inputs[{number}]"
             found.add(f"#/inputs/{number}", name, partial(_from_string, text, kind, files))
@@ -144,7 +146,7 @@ class RequestReader:
         if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8", b"us-ascii"):
             raise Problem(415, "a form in another charset than UTF-8 is not taken here")
         try:
-            return await request.form(max_files=self._most, max_fields=self._most + 3, max_part_size=_FIELD)
+            return await request.form(max_files=self._most, max_fields=self._most + len(_WORDS), max_part_size=_FIELD)
         except HTTPException as error:
             if error.detail.startswith("Too many"):
                 raise Problem(413, f"more than {self._most} inputs, the most that are taken in one request") from None
@@ -164,8 +166,8 @@ def _from_form(form: FormData, kind: Kind, files: AsyncExitStack) -> PredictRequ
         if key in ("file", "inputs"):
             name = None if kind == "text" else (getattr(value, "filename", None) or "file")[:200]
             found.add(f"{key}[{counts[key]}]", name, partial(_from_part, value, kind, files))
-        elif key not in ("model", "labels", "explain"):
-            raise Problem(422, f"unknown field {key[:80]!r}; there are: file, inputs, model, labels, explain")
+        elif key not in _WORDS:
+            raise Problem(422, f"unknown field {key[:80]!r}; there are: file, inputs, {', '.join(_WORDS)}")
         elif not isinstance(value, str):
             raise Problem(422, f"{key} must be a word, not a file")
         elif counts[key]:

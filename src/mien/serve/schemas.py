@@ -37,6 +37,7 @@ class PredictBody(_Shape):
     model: str | None = None
     labels: str | None = None
     explain: bool = False
+    language: str | None = None
 
 
 _TEXT = {
@@ -48,7 +49,7 @@ _FILE = {"type": "string", "format": "binary"}
 
 
 def describe_body(
-    kind: Kind, explained: bool, most: int, models: Sequence[str], spaces: Sequence[str]
+    kind: Kind, explained: bool, most: int, models: Sequence[str], spaces: Sequence[str], languages: Sequence[str]
 ) -> dict[str, Any]:
     """The ``requestBody`` of an operation that takes JSON and forms, which the framework cannot derive from types."""
 
@@ -58,6 +59,10 @@ def describe_body(
             "model": {"type": "string", "enum": list(models), "description": "the model that answers"},
             "labels": {"type": "string", "enum": list(spaces), "description": "the label space to answer in"},
         }
+        if kind == "text":
+            about = "what the texts are written in; any: read as they are; if not given, told by each text"
+            known = {"enum": ["any", *languages]} if languages else {}
+            properties["language"] = {"type": "string", **known, "description": about}
         if explained:
             about = "whether items say what brought the label about"
             properties["explain"] = {"type": "boolean", "default": False, "description": about}
@@ -183,6 +188,7 @@ class ModelInfo(_Shape):
     labels: list[Label]
     ratings: list[Rating]
     spaces: list[str] = Field(description="label spaces that it can answer in, its own first")
+    languages: list[str] = Field(description="of texts: the languages that it reads; any where there are none")
     megabytes: float
     metrics: dict[str, Any] = Field(description="figures by data set and split")
 

@@ -29,7 +29,8 @@ _LETTER = rf"(?:[^\W\d_]|[{_MARKS}])"
 _WORD = re.compile(rf"{_LETTER}+(?:['\u2019\u02bc]{_LETTER}+)*")
 _ASCII_WORD = re.compile(r"[a-zA-Z]+(?:'[a-zA-Z]+)*")
 _NOT_WRITING = re.compile(r"https?://\S+|www\.\S+|\S*@\S*|[#&]\w+;?|\b[ru]/\w+")
-_SILENT = re.compile(r"[\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe0e\ufe0f\ufeffノツ彡益ಠ]")  # and what faces are drawn with
+# Signs without a sound, and those that faces are drawn with.
+_SILENT = re.compile(r"[\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe0e\ufe0f\ufeffノツ彡益ಠ]")
 _STRETCHED = re.compile(r"(.)\1\1+")
 
 #: Where scripts begin, and the languages that are written in each; others than Latin and these share no table.
@@ -59,7 +60,7 @@ _PLACES = np.array([_ORDER.index(name) for _, name in _SCRIPTS])
 _SIZES = np.array([{"Han": 3.0, "Kana": 2.0, "Hangul": 2.0, "": 0.0}.get(name, 1.0) for name in _ORDER])  # in letters
 
 #: Frequent words of Nigerian Pidgin, which has most others from English.
-_PIDGIN = frozenset("abeg dem dey na omo sabi sef una wan wetin wey".split())
+_PIDGIN = frozenset({"abeg", "dem", "dey", "na", "omo", "sabi", "sef", "una", "wan", "wetin", "wey"})
 
 
 class Table(NamedTuple):

@@ -58,7 +58,9 @@ class TextPredictor(Predictor):
     def written_in(self, language: str | None) -> Self:
         """See :meth:`Predictor.written_in`."""
         languages = self.settings.languages
-        if language not in (None, ANY, *languages) and languages:
+        if language is None:
+            return self
+        if language not in (ANY, *languages) and languages:
             read, wrong = ", ".join(languages), quoted(cut(str(language), 40))
             raise InputError(f"{language_error(wrong, self.name)}, which reads: {read}; any reads texts as they are")
         twin = copy.copy(self)

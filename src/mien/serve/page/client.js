@@ -14,12 +14,14 @@ export class Problem extends Error {
    * @param {number} status
    * @param {string} detail
    * @param {number | null} retryAfter seconds, where the server says when to come again
+   * @param {{where: string, detail: string}[]} errors what is wrong with each of the inputs, of up to twenty
    */
-  constructor(status, detail, retryAfter = null) {
+  constructor(status, detail, retryAfter = null, errors = []) {
     super(detail);
     this.name = "Problem";
     this.status = status;
     this.retryAfter = retryAfter;
+    this.errors = errors;
   }
 }
 
@@ -67,8 +69,8 @@ export class Mien {
    * Results of texts, in their order.
    *
    * @param {string[]} inputs
-   * @param {{model?: string, labels?: string, explain?: boolean, signal?: AbortSignal}} [options] `explain`: items say which
-   *   words it was
+   * @param {{model?: string, labels?: string, explain?: boolean, language?: string, signal?: AbortSignal}} [options] `explain`: items
+   *   say which words it was; `language`: what the texts are written in, or "any", where they are not to tell it
    */
   async text(inputs, { signal, ...options } = {}) {
     const body = JSON.stringify({ inputs, ...given(options) });
@@ -155,13 +157,14 @@ function given(options) {
 
 async function problemOf(answer) {
   const stated = Number.parseFloat(answer.headers.get("Retry-After") ?? "");
-  let detail = `the server answered ${answer.status}`;
+  let [detail, errors] = [`the server answered ${answer.status}`, []];
   try {
-    detail = (await answer.json()).detail ?? detail;
+    const told = await answer.json();
+    [detail, errors] = [told.detail ?? detail, told.errors ?? errors];
   } catch {
     // not from mien, but from something before it, such as a proxy
   }
-  return new Problem(answer.status, detail, Number.isFinite(stated) ? stated : null);
+  return new Problem(answer.status, detail, Number.isFinite(stated) ? stated : null, errors);
 }
 
 function pause(seconds, signal) {

@@ -81,9 +81,13 @@ export class TextTable {
     }
     results.forEach((result, place) => (result.columns = Object.fromEntries(this.names.map((name, at) => [name, this.rows[place][at] ?? ""]))));
     this.bar.hidden = true;
-    const unread = results.filter(({ error }) => error).length;
+    const failed = results.filter(({ error }) => error);
+    const foreign = languages(failed);
+    const without = failed.length - foreign.reduce((sum, [, count]) => sum + count, 0);
     const rest = this.left + texts.length - results.length;
-    const more = [unread && `${unread} without an answer`, rest && `${rest.toLocaleString("en")} more rows were left out`].filter(Boolean);
+    const named = foreign.map((one) => one.join(" ")).join(", ");
+    const more = [without && `${without} without an answer`, rest && `${rest.toLocaleString("en")} more rows were left out`,
+      named && `not read: language ${named}`].filter(Boolean);
     this.summary.textContent = [`${this.name}: ${results.length.toLocaleString("en")} rows`, ...more].join(", ");
     this.counts.replaceChildren(...counted(results));
     this.table.replaceChildren(resultTable(results, "text"));
@@ -95,7 +99,7 @@ export class TextTable {
     const problems = texts.map((text) => (!/[\p{L}\p{M}\p{N}\p{P}\p{S}]/u.test(text) ? "text is empty" : text.length > LONGEST ? "text is too long" : null));
     const sent = texts.filter((_, place) => !problems[place]);
     const found = sent.length ? [...(await this.#asked(sent, signal))] : [];
-    return texts.map((input, place) => (problems[place] ? { input, modality: "text", items: [], error: problems[place] } : found.shift()));
+    return texts.map((input, place) => (problems[place] ? unread(input, problems[place]) : found.shift()));
   }
 
   async #asked(texts, signal) {
@@ -103,11 +107,23 @@ export class TextTable {
       return await this.ask(texts, signal);
     } catch (problem) {
       if (problem.status !== 413 && problem.status !== 422) throw problem;
-      if (texts.length === 1) return [{ input: texts[0], modality: "text", items: [], error: problem.message }];
+      if (problem.errors.length === texts.length) return texts.map((input, place) => unread(input, problem.errors[place].detail));
+      if (texts.length === 1) return [unread(texts[0], problem.message)];
       const half = texts.length >> 1; // long ones together are too much for one request
       return [...(await this.#asked(texts.slice(0, half), signal)), ...(await this.#asked(texts.slice(half), signal))];
     }
   }
+}
+
+function unread(input, error) {
+  return { input, modality: "text", items: [], error };
+}
+
+/** The languages that were not read, each with how many texts are in it, the most frequent first. */
+function languages(failed) {
+  const counts = new Map();
+  for (const [, name] of failed.map(({ error }) => /^language (\S+) is not read by /.exec(error)).filter(Boolean)) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].sort((one, other) => other[1] - one[1]);
 }
 
 function counted(results) {

@@ -37,6 +37,7 @@ def evaluate(
     """Measure a model on labeled data."""
     from mien.datasets import open_dataset
     from mien.evaluation import evaluate as measure
+    from mien.evaluation.notes import trained_notes
     from mien.modality import load
     from mien.output.reports import show_metrics
     from mien.output.terminal import progress
@@ -56,6 +57,8 @@ def evaluate(
         log(f"mien: {entry['what']}")
     if unread := len(report.unread):
         log(f"{unread:,} of {unread + document['n']:,} samples could not be read and are left out")
+    for note in trained_notes(predictor, dataset, report.split):
+        log(f"note: {note}")
     if out:
         log(f"wrote {report.write(out)}")
     if as_json:

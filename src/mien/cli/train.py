@@ -56,6 +56,7 @@ def train(
         raise typer.BadParameter("name the data to train on, such as --data carer:emotion/", param_hint="--data")
     if resume and not out:
         raise typer.BadParameter("name the run to go on with", param_hint="--out")
+    from mien.evaluation.notes import few_notes
     from mien.training import run
     from mien.training.folder import CONFIG, next_folder
     from mien.training.log import log_to
@@ -76,8 +77,10 @@ def train(
     figures_of |= {f"{name}_pearson": row["pearson"] for name, row in done.metrics.get("ratings", {}).items()}
     figures = "  ".join(f"{name} {value:.4f}" for name, value in figures_of.items() if value is not None)
     over = done.metrics.get("folds")
-    log(f"{'held-out folds' if over else 'validation'}: {figures}")
+    log(f"{'held-out folds' if over else done.measured_on}: {figures}")
     if over:
         told = (f"{name} {mean:.4f} (± {over['std'][name]:.4f})" for name, mean in over["mean"].items())
         log("mean over folds: " + "  ".join(told))
+    for note in few_notes(done.metrics) if over or done.measured_on != "validation" else ():
+        log(note)
     print_line(done.folder)

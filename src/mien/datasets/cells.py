@@ -67,6 +67,8 @@ def find_column(columns: Sequence[str], wanted: str, usual: Sequence[str], what:
         hint = "; features:FILE reads rows of numbers"
     elif table_suffix(file) == ".txt" and tuple(columns) == LINES:
         hint = "; a .txt is a file of lines, and with separator=tab (or another) a table"
+    elif what == "label" and not wanted and len(columns) > 1 and not hint:
+        hint = "; ?label=COLUMN says which it is"
     raise DataError(f"{file} has {missing}; it has: {shown(columns)}{hint}")
 
 

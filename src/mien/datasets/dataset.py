@@ -162,7 +162,7 @@ class Dataset:
 
     def resplit(self, split: np.ndarray) -> Dataset:
         """The same samples under other splits, n times "train", "val" or "test"; their files are not read again."""
-        again = replace(self, split=split)
+        again = replace(self, split=split, auto_split=False)
         if "samples_fingerprint" in self.__dict__:
             again.__dict__["samples_fingerprint"] = self.samples_fingerprint
         return again

@@ -10,7 +10,10 @@ from importlib import metadata
 from typing import Any
 
 from mien.datasets.dataset import Dataset
+from mien.evaluation.metrics import wilson_interval
 from mien.labels import LabelSpace, groups
+
+FEW = 200  # samples, of which figures are told with how wide they are
 
 
 def heads(model: Any) -> list[str]:
@@ -54,6 +57,29 @@ def clip_notes(frames: int | None, rule: str | None) -> list[str]:
     """How clips were read, where that is not as the model's settings say."""
     looked = [] if frames is None else [f"Of each clip {frames} frames were looked at, spread evenly over it."]
     return looked + ([] if rule is None else [f"The moments of each clip were summed up by the rule {rule!r}."])
+
+
+def few_notes(figures: Mapping[str, Any]) -> list[str]:
+    """How wide the accuracy is, where the samples are few.
+
+    Args:
+        figures: "n" and, where there are labels, "accuracy".
+    """
+    n, accuracy = figures["n"], figures.get("accuracy")
+    if accuracy is None or not 0 < n < FEW:
+        return []
+    low, high = wilson_interval(round(accuracy * n), n)
+    return [f"{n} samples are few: on others like them the accuracy may be {low:.2f} to {high:.2f} (95 % interval)."]
+
+
+def trained_notes(model: Any, data: Dataset, split: str) -> list[str]:
+    """That the model has seen what it is measured on, where it has."""
+    learned = learned_from(model, data)
+    if learned == "otherwise split":
+        return ["The model was trained on these samples under other splits: what it learned from is among these."]
+    if learned and split != "test":
+        return [f"The model was trained or tuned on these data ({split}): new data will look worse than this."]
+    return []
 
 
 def about_model(model: Any) -> dict[str, Any]:
@@ -115,11 +141,7 @@ def notes(
     if lost:
         lacking = f"carry no label of {space.name}" if len(space) else "have no rating"
         notes.append(f"{lost} samples {lacking} and were left out.")
-    learned = learned_from(model, data)
-    if learned == "otherwise split":
-        notes.append("The model was trained on these samples under other splits: what it learned from is among these.")
-    elif learned and split != "test":
-        notes.append(f"The model was trained or tuned on these data ({split}): new data will look worse than this.")
+    notes += trained_notes(model, data, split)
     if len(space):
         return notes + _of_labels(model, data, part, space, restricted)
     if len(model.space) and len(data.space):

@@ -15,9 +15,9 @@ from skl2onnx.common.data_types import FloatTensorType, Int64TensorType
 from sklearn.pipeline import Pipeline
 
 from mien.networks import OPSET
+from mien.networks.rows import TINY
 
 FEATURES = "features"
-TINY = 1e-9  # keeps the logarithm of a probability finite
 
 #: A fitted estimator, and weights (classes, labels) and bias (labels,) that make a voice's logits of its margins.
 Voice = tuple[Any, np.ndarray, np.ndarray]
@@ -50,12 +50,12 @@ def with_classifiers(
     """
     used = {node.domain for node in network.graph.node}
     declared = {opset.domain: opset.version for opset in network.opset_import if opset.domain in used}
-    versions = {"": OPSET, "ai.onnx.ml": 3} | declared
+    versions = dict.fromkeys(used, 1) | {"": OPSET, "ai.onnx.ml": 3} | declared
     whole = ModelProto()
     whole.CopyFrom(network)
     _declare(whole, network, versions)
     names: dict[int, str] = {}
-    tokens = network.graph.input[0].type.tensor_type.elem_type == TensorProto.INT64
+    tokens = network.graph.output[0].type.tensor_type.elem_type == TensorProto.INT64  # which are the features
     for model, _, _ in voices:
         if id(model) not in names:
             part = _margins(model, versions, tokens)

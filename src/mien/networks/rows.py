@@ -13,9 +13,10 @@ Such a network is learned by scikit-learn or XGBoost from rows, of numbers or of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 from skl2onnx import update_registered_converter
 from skl2onnx.algebra.onnx_ops import OnnxAbs, OnnxAdd, OnnxDiv, OnnxLog, OnnxMul, OnnxSign, OnnxSqrt, OnnxSub
 from sklearn.base import BaseEstimator
@@ -26,6 +27,7 @@ from sklearn.preprocessing import PowerTransformer, StandardScaler
 from mien.networks import NEVER
 from mien.networks.settings import NetworkSettings
 
+TINY = 1e-9  # keeps the logarithm of a probability finite
 ShapeName = Literal["none", "sqrt", "log", "yeo-johnson"]
 
 
@@ -33,11 +35,14 @@ class RowSettings(NetworkSettings):
     """What all of them take.
 
     Attributes:
-        embed: a face model (name of a shipped one, model or run folder) whose network turns pictures into the rows that
-            are learned from; "" where the data are rows already.
+        embed: a model of faces or texts (name of a shipped one, model or run folder) whose network turns pictures or
+            texts into the rows that are learned from; "" where the data are rows already.
+        depth: of a transformer the share of its layers that rows are made by; a layer of those tried is chosen. The
+            upper ones know most of what the model was made for, the lower ones more of everything else.
     """
 
     embed: str = ""
+    depth: list[Annotated[float, Field(gt=0, le=1)]] = Field([1.0], min_length=1)
 
     def models(self) -> tuple[str, ...]:
         """See the base class."""

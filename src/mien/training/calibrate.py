@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from mien.networks import NEVER
 from mien.networks.rows import places
 from mien.runtime import probabilities_of
-from mien.training.export import fit_temperature
 
 Kind = Literal["temperature", "matrix"]
 _C = 0.1  # of the matrix: towards no difference between the labels
@@ -33,6 +33,34 @@ class Calibration:
     def __call__(self, logits: np.ndarray) -> np.ndarray:
         """Probabilities float32 (n, labels) of logits (n, labels)."""
         return probabilities_of(logits @ self.weights + self.bias, False)
+
+
+def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
+    """The temperature that makes the targets most likely (Guo et al. 2017), within 0.2 .. 5.
+
+    Labels that training never showed, or on every sample, tell nothing of it.
+
+    Args:
+        logits: float (n, labels).
+        targets: int (n,), or 0/1 (n, labels) for several labels at once.
+    """
+    logits = logits.astype(np.float64)
+    single = targets.ndim == 1
+    known = logits[np.arange(len(targets)), targets] != NEVER if single else np.abs(logits) != -NEVER
+    logits, targets = logits[known], targets[known]
+    if not len(targets):
+        return 1.0
+
+    def loss(temperature: float) -> float:
+        scaled = logits / temperature
+        if single:
+            scaled = scaled - scaled.max(1, keepdims=True)
+            chosen = scaled[np.arange(len(targets)), targets]
+            return float(np.mean(np.log(np.exp(scaled).sum(1)) - chosen))
+        return float(np.mean(np.logaddexp(0, scaled) - targets * scaled))
+
+    grid = np.geomspace(0.2, 5, 400)
+    return float(grid[np.argmin([loss(t) for t in grid])])
 
 
 def calibrate(kind: Kind, logits: np.ndarray, targets: np.ndarray) -> Calibration:

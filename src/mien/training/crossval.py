@@ -28,6 +28,7 @@ from mien.datasets.splits import strata
 from mien.errors import DataError
 from mien.evaluation import evaluate
 from mien.evaluation.held_out import HeldOut
+from mien.evaluation.notes import few_notes
 from mien.evaluation.report import Report
 from mien.evaluation.samples import unreadable
 from mien.files import translate_os_errors
@@ -242,7 +243,7 @@ def _report(
         asked.thresholds = {name: float(np.mean([own[name] for own in thresholds])) for name in dataset.space.names}
         notes.append("The thresholds are means of those that the folds' models chose; each fold's figures use its own.")
     report = evaluate(_held_out(asked, answers), dataset, "all", by="fold")
-    return replace(report, folds=spread, notes=[*notes, *report.notes])
+    return replace(report, folds=spread, notes=[*notes, *few_notes(report.figures), *report.notes])
 
 
 def _write_predictions(path: Path, dataset: Dataset, answers: np.ndarray) -> None:

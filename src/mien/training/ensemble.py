@@ -18,7 +18,7 @@ from mien.modality import get_modality
 from mien.model import Manifest
 from mien.runtime import Session
 from mien.training.card import card
-from mien.training.export import prove, quantize
+from mien.training.proof import prove, quantize
 
 _SAME = ("modality", "labels", "preprocess", "heads")
 _TOLERANCE = 1e-5

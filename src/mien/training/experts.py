@@ -139,8 +139,8 @@ def _learn(
     recipe: Recipe, learned: list[Dataset], held: Dataset, face: FaceSettings, folder: Path, resume: bool
 ) -> tuple[Path, Sampler]:
     """Train a small network to tell the groups, on the experts' own crops."""
-    from mien.training.export import prove
     from mien.training.network import train_network
+    from mien.training.proof import prove
 
     blocks = max(1, min(5, int(np.log2(face.size / 4))))
     options: dict[str, Any] = {"widths": [8, 16, 32, 64, 64][:blocks], "dense": 64}

@@ -55,7 +55,8 @@ def scale_head(logits: np.ndarray, said: np.ndarray, multilabel: bool) -> HeadSc
         logits: float (n, labels).
         said: see :func:`mien.training.heads.told`.
     """
-    from mien.training.export import HeadScale, fit_temperature
+    from mien.training.calibrate import fit_temperature
+    from mien.training.export import HeadScale
 
     labels = logits.shape[1]
     scale, bias = np.ones(labels, np.float32), np.zeros(labels, np.float32)
@@ -81,7 +82,7 @@ def _platt(logits: np.ndarray, said: np.ndarray) -> tuple[float, float]:
 
 def head_thresholds(fitted: Fitted, manifest: Manifest, network: Path) -> dict[str, dict[str, float]]:
     """For each head in which several labels can hold, the thresholds of highest F1 on the mixture."""
-    from mien.training.export import run_network
+    from mien.training.proof import run_network
 
     found = {}
     for entry in manifest.heads:

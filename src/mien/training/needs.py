@@ -12,8 +12,8 @@ from mien.model import find_model
 from mien.networks import AT_ONCE, OF_ROWS, open_network
 from mien.training.settings import Recipe, TrainSettings
 
-_ALL = ("sklearn", "onnx", "torch")
-_OF_TORCH = ("lightning", "onnxscript", "safetensors")
+_ALL = ("sklearn", "onnx")
+_OF_TORCH = ("torch", "lightning", "onnxscript", "safetensors")
 _NOTHING: tuple[object, ...] = (None, "", [], False)  # asks for nothing, which is what such networks do
 _OF_REPORTS = ("matplotlib",)
 _OF_CHOOSER = ("batch_size", "precision", "accelerator")  # settings of train that a learned chooser of experts takes
@@ -32,7 +32,8 @@ def check_needs(recipe: Recipe, report: bool = True, settings: Sequence[str] = (
         MissingExtra: a package is not installed.
     """
     network = recipe.network
-    for name in (*_ALL, *(() if network.kind in AT_ONCE else _OF_TORCH), *(_OF_REPORTS if report else ())):
+    of_torch = network.kind not in AT_ONCE or (recipe.experts.by and recipe.experts.chooser == "learned")
+    for name in (*_ALL, *(_OF_TORCH if of_torch else ()), *(_OF_REPORTS if report else ())):
         if find_spec(name) is None:  # not imported: that takes seconds
             require(name, "train")
     _, options = open_network(network.kind, network.options)

@@ -22,12 +22,13 @@ from mien.modality import Sampler, get_modality, load
 from mien.networks import open_network
 from mien.networks.base import Network
 from mien.training.batches import Batches
-from mien.training.export import ANSWERS, Answers, HeadScale, Reference, export_network
+from mien.training.export import Answers, HeadScale, export_network
 from mien.training.folder import computed_once
 from mien.training.heads import Head, make_heads, told
 from mien.training.log import LOGGER
 from mien.training.loop import Loop
 from mien.training.objective import Objective, Source, source
+from mien.training.proof import ANSWERS, Reference
 from mien.training.ratings import Ratings
 from mien.training.sampler import open_sampler
 from mien.training.settings import DistillSettings, Recipe, TrainSettings

@@ -110,7 +110,7 @@ def _export(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path) -
     Returns:
         The network's probabilities on the validation samples, float32 (n, labels).
     """
-    from mien.training.export import prove
+    from mien.training.proof import prove
 
     trained, sampler = fitted.trained, fitted.sampler
     temperature = _calibrate(fitted, manifest) if recipe.export.calibrate else 1.0
@@ -135,7 +135,7 @@ def _export(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path) -
 
 def _calibrate(fitted: Fitted, manifest: Manifest) -> float:
     """The temperature of the network's own labels; those of further heads are set in the trained model."""
-    from mien.training.export import fit_temperature
+    from mien.training.calibrate import fit_temperature
 
     trained, valid, labels = fitted.trained, fitted.validated, len(fitted.learned.space)
     if trained.held_out is not None:  # all of the data tells more than a share of it
@@ -160,7 +160,7 @@ def _told_of(manifest: Manifest, scales: Sequence[Any]) -> dict[str, Any]:
 
 def _quantize(settings: ExportSettings, fitted: Fitted, manifest: Manifest, network: Path) -> np.ndarray:
     """Put the network in 8 bits in its place; gives its probabilities on the validation samples."""
-    from mien.training.export import quantize
+    from mien.training.proof import quantize
 
     learned, small = fitted.learned, network.with_suffix(".int8.onnx")
     parts = [learned, *fitted.others]
@@ -184,7 +184,7 @@ def _quality(network: Path, fitted: Fitted) -> tuple[str, float, np.ndarray]:
 
     Macro-F1 of the labels; where there are none, the mean correlation of the ratings.
     """
-    from mien.training.export import run_network
+    from mien.training.proof import run_network
 
     valid = fitted.validated
     answers = run_network(network, fitted.sampler, valid.inputs)  # ratings, where these are all

@@ -31,6 +31,7 @@ from mien.datasets.splits import split_rows, strata
 from mien.errors import DataError
 from mien.evaluation import evaluate
 from mien.evaluation.held_out import HeldOut
+from mien.evaluation.notes import few_notes
 from mien.evaluation.report import Report
 from mien.inputs import to_write
 from mien.labels import SPACES
@@ -58,12 +59,14 @@ class Run:
     Attributes:
         folder: the run folder.
         model: the model folder in it.
-        metrics: figures on the validation data, as measured with the model folder.
+        metrics: figures on the validation data, as measured with the model folder; see ``measured_on``.
+        measured_on: "validation", or "inner folds" of the training data where there were no validation data.
     """
 
     folder: Path
     model: Path
     metrics: dict[str, Any]
+    measured_on: str = "validation"
 
 
 def train(
@@ -129,10 +132,11 @@ def train_once(
     finished = folder / "model"
     has_begun = any(folder.glob("checkpoints")) or any(folder.glob("*/checkpoints")) or finished.exists()
     _lock = prepare_run_dir(folder, _config(checked, sets), resume, has_begun)
+    measured_on = "validation" if "val" in first.splits else INNER
     figures_of = f"{first.name}/{'val' if 'val' in first.splits else INNER}"
     if resume and (finished / folders.MANIFEST).exists() and (metrics := folders.verify(finished).metrics):
         LOGGER.info(f"{folder} is already finished")
-        return Run(folder, finished, metrics[figures_of])
+        return Run(folder, finished, metrics[figures_of], measured_on)
     train_sets = [part.part("train") for _, part in sets]
     valid = first.part("val") if "val" in first.splits else None
     _log_sets(sets)
@@ -160,8 +164,10 @@ def train_once(
     trained_for = sum(row.get("seconds", 0.0) for row in trained.history)  # of a resumed run, before it stopped too
     manifest.training["seconds"] = round(max(time.monotonic() - started, trained_for), 1)
     rewrite_manifest(finished, manifest)
+    if measured_on == INNER:
+        LOGGER.info(f"learned from all {len(train_sets[0]):,} samples in {manifest.training['seconds']:.1f} s")
     LOGGER.info(f"model folder: {finished}")
-    return Run(folder, finished, manifest.metrics[figures_of])
+    return Run(folder, finished, manifest.metrics[figures_of], measured_on)
 
 
 def _open_sets(recipe: Recipe, data: str | Dataset | Sequence[str | Dataset]) -> list[tuple[str, Dataset]]:
@@ -174,6 +180,8 @@ def _open_sets(recipe: Recipe, data: str | Dataset | Sequence[str | Dataset]) ->
             raise DataError(f"{spec} holds {part.modality}; the recipe {recipe.name} learns from {recipe.modality}")
         if not sets:
             in_folds = recipe.network.kind in OF_ROWS and recipe.search.folds > 0
+            if in_folds and not recipe.search.hold_out and (part.auto_split or not part.splits):
+                part = part.resplit(np.full(len(part), "train", dtype=object))
             part = with_splits(part, recipe.train.seed, validate=not in_folds)
         elif recipe.train.also or not part.splits:
             part = with_splits(part, recipe.train.seed, validate=bool(recipe.train.also))
@@ -220,8 +228,8 @@ def _manifest(
         },
         versions=versions(),
     )
-    earlier = list(sampler.built_on)  # the models whose networks read the single frames
-    for model in earlier:
+    earlier = list(sampler.built_on)  # the models whose networks read the single frames, or make rows
+    for model in () if any("embed" in facts for facts in trained.search) else earlier:
         manifest.training["frames"] = {"name": model.name, "sha256": model.files[folders.NETWORK].sha256}
     if recipe.train.start:
         start = folders.read_manifest(folders.find_model(recipe.train.start))
@@ -243,7 +251,7 @@ def _measure(trained: Trained, manifest: Manifest, finished: Path, data: Dataset
         "Each sample was answered by a model of the inner folds that had not learned from it. The settings were chosen "
         "for doing well on these very folds, so new data will look a little worse."
     )
-    return replace(report, notes=[note, *report.notes])
+    return replace(report, notes=[note, *few_notes(report.figures), *report.notes])
 
 
 def _shareable(recipe: Recipe) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from mien.datasets.splits import folds
 from mien.errors import DataError, require
 from mien.evaluation.metrics import tuned_metrics
 from mien.networks import open_network
-from mien.networks.rows import learnable, logits_of
+from mien.networks.rows import TINY, learnable, logits_of
 from mien.output.terminal import progress
 from mien.runtime import probabilities_of, usable_threads
 from mien.training.log import LOGGER
@@ -127,6 +127,10 @@ def choose(
 
 def _figure(by: str, model: Any, rows: np.ndarray, targets: np.ndarray, labels: int) -> float:
     """What a fitted estimator is judged by, on rows that it had not learned from."""
+    if by == "likelihood":
+        said = probabilities_of(logits_of(model, rows, labels), targets.ndim == 2)
+        held = np.where(targets > 0, said, 1 - said) if targets.ndim == 2 else said[np.arange(len(targets)), targets]
+        return float(np.log(held + TINY).mean())
     if targets.ndim == 2:
         said = probabilities_of(logits_of(model, rows, labels), True)
         return float(tuned_metrics(targets, said, [str(label) for label in range(labels)])[by])

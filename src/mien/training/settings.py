@@ -133,13 +133,16 @@ class SearchSettings(_Strict):
         folds: parts that the training data is cut into, each held out once; stratified by label, and where the data set
             has a group (``Dataset.group``) with whole groups in each. 0: they are chosen on the validation data.
         repeats: how often that is done, each time with other parts; the figures are averaged.
-        by: the figure that is made large.
+        by: the figure that is made large; "likelihood" is the mean logarithm of the probability of what is true.
+        hold_out: whether a data set without splits gives up a tenth for validation and a tenth for tests; else all of
+            it is learned from, and the figures are those of the folds.
         jobs: how many fits run at once, each on one thread; never more than there are cores to use.
     """
 
     folds: int = Field(5, ge=0)
     repeats: int = Field(1, ge=1)
-    by: Literal["accuracy", "macro_f1"] = "accuracy"
+    by: Literal["accuracy", "macro_f1", "likelihood"] = "accuracy"
+    hold_out: bool = True
     jobs: int = Field(1, ge=1)
 
     @field_validator("folds")

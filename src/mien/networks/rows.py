@@ -36,7 +36,8 @@ class RowSettings(NetworkSettings):
 
     Attributes:
         embed: a model of faces or texts (name of a shipped one, model or run folder) whose network turns pictures or
-            texts into the rows that are learned from; "" where the data are rows already.
+            texts into the rows that are learned from, or for texts ``package:NAME``, a sentence encoder as it was
+            pretrained, which needs torch; "" where the data are rows already.
         depth: of a transformer the share of its layers that rows are made by; a layer of those tried is chosen. The
             upper ones know most of what the model was made for, the lower ones more of everything else.
     """
@@ -46,7 +47,7 @@ class RowSettings(NetworkSettings):
 
     def models(self) -> tuple[str, ...]:
         """See the base class."""
-        return (self.embed,)
+        return () if self.embed.startswith("package:") else (self.embed,)
 
 
 class DrawnScaler(StandardScaler):

@@ -18,6 +18,7 @@ from mien.model import LabelsEntry, Manifest
 from mien.networks.graph import FEATURES
 from mien.plugins import import_object
 from mien.runtime import Session
+from mien.training.pretrained import PACKAGE, pretrained_model
 
 
 class Embedding:
@@ -103,15 +104,17 @@ def open_embeddings(model: str, reads: Modality, depths: Sequence[float] = (1.0,
     """A model's network up to its features; of a transformer one for each of several depths, the lowest first.
 
     Args:
-        model: name of a shipped model, or a model or run folder.
+        model: name of a shipped model, a model or run folder, or ``package:NAME`` for the weights of a sentence encoder
+            as they were pretrained.
         reads: the modality whose inputs it must read.
         depths: shares of the layers, over 0 to 1.
 
     Raises:
         ModelError: no such model, or its folder is damaged.
+        MissingExtra: no such package, or torch, which packages need, is not installed.
         RecipeError: it reads something else, its network does not give its features, or has no layers to choose from.
     """
-    folder, manifest, files = folders.read_model(model)
+    folder, manifest, files = pretrained_model(model) if model.startswith(PACKAGE) else folders.read_model(model)
     if get_modality(manifest.modality).unit != reads.unit:
         raise RecipeError(f"network.embed: the model {model} reads {manifest.modality}, not {reads.unit}s")
     whole = Embedding(folder, manifest, dict(files))

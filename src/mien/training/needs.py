@@ -10,6 +10,7 @@ from mien.modalities.face.experts import deepface
 from mien.modality import get_modality
 from mien.model import find_model
 from mien.networks import AT_ONCE, OF_ROWS, open_network
+from mien.training.pretrained import PACKAGE
 from mien.training.settings import Recipe, TrainSettings
 
 _ALL = ("sklearn", "onnx")
@@ -32,11 +33,14 @@ def check_needs(recipe: Recipe, report: bool = True, settings: Sequence[str] = (
         MissingExtra: a package is not installed.
     """
     network = recipe.network
-    of_torch = network.kind not in AT_ONCE or (recipe.experts.by and recipe.experts.chooser == "learned")
+    packaged = str(network.options.get("embed", "")).startswith(PACKAGE)
+    of_torch = packaged or network.kind not in AT_ONCE or (recipe.experts.by and recipe.experts.chooser == "learned")
     for name in (*_ALL, *(_OF_TORCH if of_torch else ()), *(_OF_REPORTS if report else ())):
         if find_spec(name) is None:  # not imported: that takes seconds
             require(name, "train")
     _, options = open_network(network.kind, network.options)
+    if packaged:
+        open_network("transformer", {"weights": network.options["embed"]})[1].weight_paths()
     if network.kind in AT_ONCE:
         from mien.training.rows import members
 

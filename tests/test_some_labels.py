@@ -197,7 +197,9 @@ def test_the_sample_of_domains() -> None:
     assert set(data.columns["seen"]) == {"yes", "no"}
     assert all(data.columns["domain"])
     halves = [open_dataset(f"sample:domains?seen={half}") for half in ("yes", "no")]
-    assert sum(map(len, halves)) == len(data)
+    assert sum(map(len, halves)) == len(data) >= 600
+    assert min(map(len, halves)) >= 300
+    assert len(set(data.columns["domain"])) == 10
     assert set(halves[1].columns["seen"]) == {"no"}
     from mien.errors import DataError
 
@@ -205,6 +207,20 @@ def test_the_sample_of_domains() -> None:
         open_dataset("sample:text?seen=no")
     with pytest.raises(DataError, match="seen must be 'yes' or 'no', not 'maybe'"):
         open_dataset("sample:domains?seen=maybe")
+
+
+def test_the_samples_to_train_on_share_no_text_with_those_to_measure_on() -> None:
+    learned = [open_dataset(f"sample:{name}") for name in ("everyday", "situations")]
+    measured = [open_dataset(f"sample:{name}") for name in ("text", "domains")]
+    known = {content for data in learned for content in data.contents}
+    assert not [
+        text for data in measured for text, content in zip(data.inputs, data.contents, strict=True) if content in known
+    ]
+    situations = learned[1]
+    assert situations.splits == ("train", "val")
+    assert situations.problems == ()
+    assert len(set(situations.columns["domain"])) == 12
+    assert len(set(situations.contents)) == len(situations)
 
 
 @pytest.mark.parametrize("labels", ["0,1,0,1", "0,0,0,0"])

@@ -1,4 +1,4 @@
-"""The small data sets that come with mien: two to evaluate on, one to train on. All were written for it."""
+"""The small data sets that come with mien: two to evaluate on, two to train on. All were written for it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from mien.errors import DataError
 _SETS = {
     "text": ("sample.tsv", "ekman7", False, ("text", "label", "kind"), 0),
     "everyday": ("everyday.tsv", "goemotions28", True, ("text", "label"), 10),
+    "situations": ("situations.tsv", "goemotions28", True, ("text", "label", "domain"), 10),
     "domains": ("domains.tsv", "ekman7", True, ("text", "label", "domain", "seen"), 0),
 }
 
 
 @dataset("sample", licence="MIT, written for mien")
 def sample(path: Path, *, seen: Literal["", "yes", "no"] = "") -> Items:
-    """The set "text" (all test; the column "kind" says what is hard about a row), "everyday" or "domains".
+    """The set "text" (all test; its column "kind" says what is hard), "everyday", "situations" or "domains".
 
-    "domains" (all test) has texts of many kinds, with the columns "domain" and "seen". Where a row has several labels,
-    each is a right answer.
+    "everyday" and "situations" are to train on; the latter, in twelve domains such as complaints and sarcasm, has the
+    column "domain". "domains" (all test) has texts of ten, with the columns "domain" and "seen". Where a row of it has
+    several labels, each is a right answer.
 
     Args:
         path: the name of the set.
-        seen: of "domains" the rows of domains that training data come from, or of those that none do.
+        seen: of "domains" the half that may be looked at while a model is made ("yes"), or the one that is not ("no").
     """
     name = str(path)
     if name not in _SETS:

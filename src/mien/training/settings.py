@@ -162,8 +162,6 @@ class ExportSettings(_Strict):
         quantize_tolerance: largest loss of the monitored figure on validation data that int8 may cost.
         calibrate: divide the logits by the temperature that makes the validation probabilities most likely
             (Guo et al. 2017).
-        rate: share of the sure answers that shall be right; a less sure one is "unsure".
-        coverage: share of the answers whose set of labels shall hold a right one.
         weights: whether ``weights.safetensors`` goes into the folder; "half": with large weights in 16-bit floats.
     """
 
@@ -171,8 +169,6 @@ class ExportSettings(_Strict):
     tolerance: float = Field(1e-4, gt=0)
     quantize_tolerance: float = Field(0.01, ge=0)
     calibrate: bool = True
-    rate: float = Field(0.8, gt=0, lt=1)
-    coverage: float = Field(0.9, gt=0, lt=1)
     weights: bool | Literal["half"] = True
 
 

@@ -49,7 +49,7 @@ def validation_figures(logits: Tensor, valid: Dataset, objective: Objective) -> 
     for head in objective.heads:
         if (said := told(valid, head.space)) is not None:
             figures |= _head_figures(head, logits[:, head.columns].numpy(), said)
-    if names := objective.ratings.names:
+    if (names := objective.ratings.names) and not np.isnan(rated).all():
         outputs = logits[:, logits.shape[1] - len(names) :].numpy()
         found = correlations(rated, outputs)
         figures |= {f"val_{name}_pearson": value for name, value in zip(names, found, strict=True)}

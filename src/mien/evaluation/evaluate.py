@@ -14,6 +14,7 @@ import numpy as np
 from mien.datasets.dataset import TRAIN, Dataset
 from mien.errors import DataError, ModelError
 from mien.evaluation.asked import as_asked, coarser_space, common_space, known_groups_of, known_labels
+from mien.evaluation.certainty import certainty_of
 from mien.evaluation.held_out import Wrapped
 from mien.evaluation.metrics import multi_label_metrics, normalized, single_label_metrics
 from mien.evaluation.notes import (
@@ -41,7 +42,7 @@ _SEEN = "seen in training"
 #: The figures given for each group, and of few groups also those below.
 MAIN = (
     "n", "accuracy", "accuracy_interval", "macro_f1", "macro_f1_present", "weighted_f1",
-    "micro_f1", "map", "map_present", "top1", "ratings",
+    "micro_f1", "map", "map_present", "top1", "certainty", "ratings",
 )  # fmt: skip
 DETAILS = ("per_label", "averages", "confusion", "cooccurrence")
 
@@ -146,6 +147,7 @@ def evaluate(
     probabilities = rollup_probabilities(raw, asked.space, space) if len(space) else raw
     thresholds = _thresholds(asked, space)
     holds, whole, kept = _holds(probabilities, asked.space, thresholds), space, known_labels(data, space)
+    certainty = certainty_of(asked, space, part.targets, probabilities)  # by all labels that it can answer
     if len(kept) < len(space) and part.space.multilabel:
         space = replace(space, labels=tuple(space.labels[place] for place in kept))
         part = replace(part, space=space.as_multilabel(True), targets=part.targets[:, kept])
@@ -158,6 +160,7 @@ def evaluate(
             found = single_label_metrics(targets, scores, space.names)
         elif len(space):
             found = multi_label_metrics(targets, scores, space.names, thresholds, holds[rows])
+        found |= certainty(rows)
         if rated:
             true = {name: part.ratings[name][rows] for name in rated}
             found["ratings"] = all_rating_metrics(true, numbers[rows], part.scales)

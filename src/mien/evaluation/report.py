@@ -15,6 +15,7 @@ import numpy as np
 
 from mien.errors import MienError, require
 from mien.evaluation import figures, sheets
+from mien.evaluation.certainty import risk_coverage
 from mien.evaluation.samples import data_uri
 from mien.inputs import to_write
 from mien.labels import LabelSpace
@@ -141,6 +142,7 @@ class Report:
         """
         document = self.to_dict()
         drawn: dict[str, bytes] = {}
+        sure = document.get("certainty") or {}
         several = document if "cooccurrence" in document else None
         groups = (document["by"] or {}).get("groups", [])
         epochs = document["about_model"]["training"].get("history") or []
@@ -152,6 +154,7 @@ class Report:
             ("cooccurrence_difference.png", figures.cooccurrence_difference, document.get("cooccurrence")),
             ("history.png", figures.history, epochs if any("train_loss" in row for row in epochs) else None),
             ("calibration.png", figures.calibration, document.get("calibration")),
+            ("certainty.png", risk_coverage, sure if "surest" in sure else None),
             ("by_group.png", figures.by_group, document if detailed else None),
             ("samples.png", sheets.samples, (document["samples"], self.thumbnails) if self.samples else None),
             ("layout.png", sheets.layout, document["about_model"]["training"].get("layout")),

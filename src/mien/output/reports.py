@@ -35,12 +35,24 @@ def show_metrics(console: Console, document: Mapping[str, Any], space: LabelSpac
         some = [f"{name} [bold]{few[key]:.4f}[/bold]" for key, name in names.items() if few.get(key) is not None]
         beside = "" if document["multilabel"] else f":[/dim]   {'   '.join(some)}[dim]"  # of several it is all there is
         console.print(f"[dim]restricted to the labels of the data, without {', '.join(few['left_out'])}{beside}[/dim]")
+    if (sure := document.get("certainty")) and sure["n"]:
+        console.print(Text(_sure(sure), "dim"))
     if document.get("ratings"):
         _show_ratings(console, document["ratings"])
     if document.get("per_label"):
         _show_labels(console, document["per_label"], space)
     if document.get("by"):
         _show_groups(console, document["by"])
+
+
+def _sure(found: Mapping[str, Any]) -> str:
+    """Of how many answers a model is sure, how many of these are right, and what its sets hold; and what it states."""
+    stated = found["stated"]
+    right = "none" if found["accuracy"] is None else f"{found['accuracy']:.1%}"
+    least = "at least" if stated["bounded"] else "about"
+    answers = f"sure of {found['answered']:.1%}, from {stated['threshold']:.2f} on: {right} of these right"
+    sets = f"sets of {found['set_size']:.1f} labels: {found['set_coverage']:.1%} hold a right one"
+    return f"{answers} (stated: {least} {stated['rate']:.0%})   {sets} (stated: {stated['coverage']:.0%})"
 
 
 def _show_ratings(console: Console, ratings: Mapping[str, Any]) -> None:

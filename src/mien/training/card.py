@@ -49,6 +49,7 @@ def _figures(metrics: dict[str, Any]) -> dict[str, Any]:
     return {
         "labeled": {name: of for name, of in metrics.items() if "accuracy" in of or "ratings" not in of},
         "several": any("top1" in of for of in metrics.values()),
+        "sure": any("sure_answered" in of for of in metrics.values()),
         "repeated": any("n_seen" in of for of in metrics.values()),
         "mirrored": any("with mirror image" in name for name in metrics),
         "rated": {name: of["ratings"] for name, of in metrics.items() if of.get("ratings")},

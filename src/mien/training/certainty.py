@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mien.evaluation.certainty import given_labels
 from mien.model import CertaintyEntry
 
 LEAST = 0.05  # share of the samples that must be answered
@@ -50,7 +51,7 @@ def choose_certainty(
     Raises:
         ValueError: the shapes do not fit, a probability or a target is none, or a weight is not above 0.
     """
-    scores, given = np.asarray(probabilities, np.float64), _given(targets, np.shape(probabilities))
+    scores, given = np.asarray(probabilities, np.float64), given_labels(targets, np.shape(probabilities))
     heft = np.ones(len(scores)) if weights is None else np.asarray(weights, np.float64)
     if scores.ndim != 2 or not (np.isfinite(scores).all() and (scores >= -1e-6).all() and (scores <= 1 + 1e-5).all()):
         raise ValueError(f"probabilities must lie in 0..1, in shape (n, labels), got shape {scores.shape}")
@@ -74,19 +75,6 @@ def choose_certainty(
         n=len(scores),
         corpora=list(corpora),
     )
-
-
-def _given(targets: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Which labels are known to be right: bool (n, labels)."""
-    values = np.asarray(targets)
-    if values.shape == shape:
-        if not (np.isnan(values) | (values == 0) | (values == 1)).all():
-            raise ValueError("targets of several labels must be 0, 1, or NaN where they are unknown")
-        return np.asarray(values == 1)
-    if values.shape != shape[:1] or not np.issubdtype(values.dtype, np.integer) or (values >= shape[1]).any():
-        raise ValueError(f"targets must be integers below the number of labels, or 0 and 1 in shape {shape}")
-    given: np.ndarray = values[:, None] == np.arange(shape[1])
-    return given
 
 
 def _threshold(top: np.ndarray, right: np.ndarray, heft: np.ndarray, rate: float) -> tuple[float, float, bool]:

@@ -152,6 +152,9 @@ def headline(document: dict[str, Any]) -> dict[str, Any]:
     """
     keep = ("n", "accuracy", "macro_f1", "weighted_f1", "map", "micro_f1", "top1", "space")
     figures = {key: document[key] for key in keep if document.get(key) is not None}
+    if (sure := document.get("certainty")) and sure["n"]:
+        figures |= {f"sure_{key}": sure[key] for key in ("answered", "accuracy") if sure[key] is not None}
+        figures |= {key: sure[key] for key in ("set_size", "set_coverage")}
     if document.get("calibration"):
         figures["ece"] = document["calibration"]["ece"]
     if rest := document.get("without_seen"):

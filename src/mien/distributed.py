@@ -39,9 +39,9 @@ class Job:
     rows: RowFormat  # of a result
     inputs: Callable[[], Iterator[tuple[Any, Mapping[str, Any]]]]  # gives all of them, each with its columns
     options: Mapping[str, Any]  # of reading: batch_size; of pictures crops; of clips fps and frames
-    language: str | None = None  # that texts are written in, where that was said
     threads: int = 1  # that a worker computes with
     place: Path = field(default_factory=Path.cwd)  # the folder that relative paths are meant from
+    language: str | None = None  # that texts are written in, where that was said
 
 
 @lru_cache(maxsize=1)

@@ -271,7 +271,7 @@ def to_shards(
     require("ray.data", "scale")
     check_target(out, folder=True)
     inputs, options = reader.inputs, reader.options | {"batch_size": reader.batch_size}
-    job = Job(reader.predictor.folder.resolve(), labels, rows, inputs.rows, options, reader.predictor.language)
+    job = Job(reader.predictor.folder.resolve(), labels, rows, inputs.rows, options, language=reader.predictor.language)
     with opened(out.absolute()):
         with progress("looking through the inputs", None):
             plan = partial(plan_shards, job, reader.predictor, reader.roll, workers)

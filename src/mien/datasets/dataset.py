@@ -14,7 +14,7 @@ import numpy as np
 
 from mien.compat.names import renamed_fields
 from mien.errors import DataError, InputError, ModelError
-from mien.labels import SPACES, LabelSpace, get_space, groups
+from mien.labels import REST, SPACES, LabelSpace, get_space, groups
 from mien.media.images import Region, read_picture
 from mien.modality import Kind, get_modality
 
@@ -203,7 +203,8 @@ class Dataset:
         if self.space.multilabel:
             columns = [self.targets[:, part].max(1, initial=0) for part in members]
             targets = np.stack(columns, axis=1).astype(np.float32)
-            fits = np.asarray(targets.any(1) | ~self.targets.any(1))
+            none = ~self.targets.any(1) & (REST not in self.space)  # where a label stands for it, nobody gave one
+            fits = np.asarray(targets.any(1) | none)
         else:
             place = np.full(len(self.space), -1, dtype=np.int64)
             for index, part in enumerate(members):

@@ -16,7 +16,7 @@ from mien.errors import ExportError
 from mien.networks import open_network
 from mien.networks.base import Network
 from mien.runtime import overflows, probabilities_of
-from mien.training import export
+from mien.training import calibrate, export, proof
 from mien.training.network import TrainedNetwork
 
 torch.set_num_threads(1)
@@ -117,15 +117,15 @@ def test_prove_measures_the_difference_and_refuses_one_changed_weight(exported):
     def reference(ids):
         return wanted(network, ids, several)
 
-    assert export.prove(reference, path, batches, 1e-5) <= 1e-5
+    assert proof.prove(reference, path, batches, 1e-5) <= 1e-5
     bias = [p for p in network.parameters() if p.shape == (LABELS,)][-1]
     kept = bias.detach().clone()
     try:
         with torch.no_grad():
             bias[2] += 0.01
         with pytest.raises(ExportError, match=r"model.onnx and the trained model differ by .*1e-05 is allowed"):
-            export.prove(reference, path, batches, 1e-5)
-        assert 1e-5 < export.prove(reference, path, batches, 0.5) < 0.01
+            proof.prove(reference, path, batches, 1e-5)
+        assert 1e-5 < proof.prove(reference, path, batches, 0.5) < 0.01
     finally:
         bias.data.copy_(kept)
 
@@ -137,7 +137,7 @@ def test_prove_refuses_what_is_no_number(exported):
         return np.where(ids.shape[1] == 7, np.nan, wanted(network, ids, several))
 
     with pytest.raises(ExportError, match="nan"):
-        export.prove(broken, path, [batch(1, 7), batch(2, 2)], 1e-3)
+        proof.prove(broken, path, [batch(1, 7), batch(2, 2)], 1e-3)
 
 
 def test_a_network_that_onnx_cannot_express(tmp_path):
@@ -165,7 +165,7 @@ def test_run_network_keeps_the_order_of_the_inputs(exported):
 
     rng = np.random.default_rng(0)
     texts = [" ".join(map(str, rng.integers(1, VOCABULARY, n))) for n in rng.integers(1, 20, 30)]
-    found = export.run_network(path, Numbers(), texts, size=7)
+    found = proof.run_network(path, Numbers(), texts, size=7)
     alone = [wanted(network, Numbers().collate([text]), several)[0] for text in texts]
     np.testing.assert_allclose(found, alone, atol=1e-5)
 
@@ -174,7 +174,7 @@ def test_eight_bits_are_under_half_the_size_and_close(tmp_path):
     network, path, small = make("transformer"), tmp_path / "model.onnx", tmp_path / "small.onnx"
     export.export_network(export.Answers(network, False), batch(4, 9), path)
     level = logging.getLogger().level
-    export.quantize(path, small, [batch(1, length) for length in range(1, 90)])
+    proof.quantize(path, small, [batch(1, length) for length in range(1, 90)])
     assert logging.getLogger().level == level
     assert small.stat().st_size < 0.5 * path.stat().st_size
     kinds = {initializer.data_type for initializer in onnx.load(small).graph.initializer if len(initializer.dims) > 1}
@@ -198,15 +198,15 @@ def test_the_temperature_that_logits_were_scaled_by_is_found(true, several):
         targets = (rng.random(logits.shape) < 1 / (1 + np.exp(-logits))).astype(np.float32)
     else:
         targets = (logits + rng.gumbel(size=logits.shape)).argmax(1)  # draws from the softmax of the logits
-    assert export.fit_temperature((logits * true).astype(np.float32), targets) == pytest.approx(true, rel=0.03)
+    assert calibrate.fit_temperature((logits * true).astype(np.float32), targets) == pytest.approx(true, rel=0.03)
 
 
 def test_the_temperature_stays_within_bounds():
     sure = np.eye(3)[np.arange(300) % 3] * 4
     right, wrong = np.arange(300) % 3, (np.arange(300) + 1) % 3
-    assert export.fit_temperature(sure, right) == pytest.approx(0.2)
-    assert export.fit_temperature(sure, wrong) == pytest.approx(5)
-    assert np.isfinite(export.fit_temperature(sure * 1e4, wrong))
+    assert calibrate.fit_temperature(sure, right) == pytest.approx(0.2)
+    assert calibrate.fit_temperature(sure, wrong) == pytest.approx(5)
+    assert np.isfinite(calibrate.fit_temperature(sure * 1e4, wrong))
 
 
 @pytest.mark.parametrize("several", [False, True])

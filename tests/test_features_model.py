@@ -21,8 +21,7 @@ from conftest import RunCli, change_manifest, one_line
 from mien.errors import DataError, InputError, ModelError, RecipeError
 from mien.modalities.features.preprocess import Row
 from mien.networks import NEVER
-from mien.training.calibrate import calibrate
-from mien.training.export import fit_temperature
+from mien.training.calibrate import calibrate, fit_temperature
 from mien.training.search import choose, inner_splits
 from mien.training.settings import SearchSettings
 from rows_data import LABELS, dataset, rows, write_table

@@ -22,7 +22,7 @@ from mien.networks import NEVER, open_network
 from mien.networks.graph import tokens_network, with_classifiers
 from mien.networks.rows import logits_of, places
 from mien.runtime import Session, probabilities_of
-from mien.training.export import fit_temperature
+from mien.training.calibrate import fit_temperature
 from mien.training.recipe import load_recipe
 from mien.training.search import choose
 from mien.training.settings import SearchSettings

@@ -13,7 +13,8 @@ from torch import nn
 from mien.networks import transformer
 from mien.runtime import Session
 from mien.training import outliers
-from mien.training.export import Answers, export_network, quantize
+from mien.training.export import Answers, export_network
+from mien.training.proof import quantize
 
 torch.set_num_threads(1)
 VOCABULARY, LARGE = 60, (5, 17)

@@ -14,7 +14,7 @@ from mien.modalities.text.preprocess import TextPreprocessor, TextSettings
 from mien.modalities.text.tokenizer import PAD, TokenizerSettings, learn_tokenizer
 from mien.model import NETWORK, TOKENIZER, LabelsEntry, Manifest, write_model
 from mien.networks import open_network
-from mien.training import export
+from mien.training import export, proof
 
 WORDS = [
     *("house", "river", "paper", "garden", "window", "station", "letter", "monday", "table", "number", "picture"),
@@ -50,7 +50,7 @@ def text_model(folder: Path, *, eight: bool = False, features: bool = True, seed
     export.export_network(export.Answers(network, False), batch, path)
     if eight:
         small = folder / "small.onnx"
-        export.quantize(path, small, [preprocessor.pad(preprocessor.encode([word])[0][:1]) for word in WORDS])
+        proof.quantize(path, small, [preprocessor.pad(preprocessor.encode([word])[0][:1]) for word in WORDS])
         path = small
     manifest = Manifest(
         name="tiny-encoder",

@@ -305,13 +305,10 @@ def _sentiment_of(name: str) -> str | None:
 
 def sentiment_groups(space: LabelSpace) -> dict[str, list[str]]:
     """For each key of `SENTIMENT_OF`, the labels of a space that it gathers; empty where one of them has no place."""
-    found: dict[str, list[str]] = {name: [] for name in SENTIMENT_OF}
-    for name in space.names:
-        of = _sentiment_of(name)
-        if of is None:
-            return {}
-        found[of].append(name)
-    return found
+    places = sentiment_places(space)
+    if sum(map(len, places.values())) < len(space):
+        return {}
+    return {coarse: [space.names[place] for place in some] for coarse, some in places.items()}
 
 
 def sentiment_places(space: LabelSpace) -> dict[str, list[int]]:

@@ -6,7 +6,6 @@ import copy
 import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -372,8 +371,10 @@ class Predictor(OldMethods):
         parts = zip(rows, nothing if boxes is None else boxes, nothing if ratings is None else ratings, strict=True)
         items = tuple(self.prediction(row, box, values) for row, box, values in parts)
         reads, tuned = self.manifest.modality, self.manifest.rollups if self._own else {}
-        made = Result(item, reads, self.name, items, error, tuned, notes=tuple(notes), rollup_certainty=self._certainty)
-        return replace(made, of_clip=True) if get_modality(reads).kind == "clip" else made
+        return Result(
+            item, reads, self.name, items, error, tuned, notes=tuple(notes), rollup_certainty=self._certainty,
+            of_clip=get_modality(reads).kind == "clip",
+        )  # fmt: skip
 
     def prediction(self, row: np.ndarray, box: Box | None = None, ratings: np.ndarray | None = None) -> Prediction:
         """A row of probabilities, shape (labels,), in the labels of ``space``, and one of ratings, shape (ratings,)."""

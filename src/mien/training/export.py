@@ -17,11 +17,7 @@ from mien.errors import ExportError
 from mien.labels import LabelSpace
 from mien.networks import OPSET
 from mien.networks.base import Network
-from mien.training.calibrate import fit_temperature
-from mien.training.proof import prove, quantize, run_network
 from mien.training.ratings import Ratings
-
-__all__ = ["Answers", "HeadScale", "export_network", "fit_temperature", "prove", "quantize", "run_network"]
 
 
 @dataclass(frozen=True)

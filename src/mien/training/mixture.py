@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mien.datasets import Dataset
 from mien.evaluation.metrics import best_thresholds
 from mien.labels import LabelSpace
 from mien.training.heads import told
@@ -23,23 +24,23 @@ if TYPE_CHECKING:
 EACH = 1000  # samples of each data set
 
 
-def mixture(fitted: Fitted, space: LabelSpace, seed: int = 0) -> tuple[list[Any], np.ndarray]:
-    """Validation samples of which something is told in a label space, up to `EACH` of each data set.
+def mixture(parts: Sequence[Dataset], space: LabelSpace, seed: int = 0) -> tuple[list[np.ndarray], np.ndarray]:
+    """Which samples tell something in a label space: all of a single data set, up to `EACH` of each of several.
 
     Returns:
-        The inputs, and what is told of them, float32 (n, labels); see :func:`mien.training.heads.told`.
+        The rows of each part, int64, and what they tell one after the other, float32 (n, labels); see
+        :func:`mien.training.heads.told`.
     """
-    inputs: list[Any] = []
-    parts: list[np.ndarray] = [np.zeros((0, len(space)), np.float32)]
-    for part in (fitted.validated, *fitted.others_valid):
+    rows, found = [], [np.zeros((0, len(space)), np.float32)]
+    for part in parts:
         said = told(part, space)
-        if said is None:
-            continue
-        rows = np.flatnonzero(_known(said, space))
-        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:EACH])
-        inputs += [part.inputs[row] for row in rows.tolist()]
-        parts.append(said[rows])
-    return inputs, np.concatenate(parts)
+        known = np.zeros(0, np.int64) if said is None else np.flatnonzero(_known(said, space))
+        if len(parts) > 1:
+            known = np.sort(np.random.default_rng(seed).permutation(known)[:EACH])
+        rows.append(known)
+        if said is not None:
+            found.append(said[known])
+    return rows, np.concatenate(found)
 
 
 def _known(said: np.ndarray, space: LabelSpace) -> np.ndarray:
@@ -88,7 +89,9 @@ def head_thresholds(fitted: Fitted, manifest: Manifest, network: Path) -> dict[s
     for entry in manifest.heads:
         if not entry.multilabel:
             continue
-        inputs, said = mixture(fitted, entry.as_space())
+        parts = fitted.mixture
+        rows, said = mixture(parts, entry.as_space())
+        inputs = [part.inputs[row] for part, some in zip(parts, rows, strict=True) for row in some.tolist()]
         answers = run_network(network, fitted.sampler, inputs)[:, manifest.columns(entry.space)]
         found[entry.space] = _tuned(entry.names, said, answers)
     return found

@@ -110,7 +110,7 @@ def train_network(
 ) -> tuple[TrainedNetwork, Sampler]:
     """Train the recipe's network; see :func:`mien.training.run.train`."""
     settings, own, first = recipe.train, valid.space, sets[0]
-    _check_monitor(settings, first)
+    _check_monitor(settings.monitor, first)
     seed_everything(settings.seed, verbose=False)
     module, options = open_network(recipe.network.kind, recipe.network.options)
     if not settings.also:
@@ -126,8 +126,10 @@ def train_network(
     shares = np.array(list(first.counts().values()), float) / len(first)
     objective = Objective(own, _sources(settings, sets), settings, recipe.distill, shares, heads, ratings)
     asked = len(sets) if recipe.distill.about == "all" else 1
-    told = [teacher_probabilities(recipe.distill, part, own, folder / "teacher", heads) for part in sets[:asked]]
-    teachers = [*told, *(None for _ in sets[asked:])]
+    teachers = [
+        teacher_probabilities(recipe.distill, part, own, folder / "teacher", heads) if place < asked else None
+        for place, part in enumerate(sets)
+    ]
     batches = Batches(sampler, sets, teachers, settings.batch_size, settings.seed, heads, ratings)
     history = Loop(network, sampler, objective, batches, valid, settings, folder, resume).run()
     scales = [HeadScale.plain(head.space) for head in heads]
@@ -173,9 +175,8 @@ def _sources(settings: TrainSettings, sets: list[Dataset]) -> list[Source]:
         raise DataError(f"{error}; set train.mix_space to a space that both lead to") from error
 
 
-def _check_monitor(settings: TrainSettings, part: Dataset) -> None:
+def _check_monitor(monitor: str, part: Dataset) -> None:
     """See that validation gives the figure that is monitored; Raises RecipeError."""
-    monitor = settings.monitor
     if monitor == "val_map" and not part.space.multilabel:
         raise RecipeError("train.monitor: val_map is for several labels at a time; here there is one")
     labels = ["val_accuracy", "val_macro_f1", *(["val_map"] if part.space.multilabel else [])]

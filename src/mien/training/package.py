@@ -67,6 +67,11 @@ class Fitted:
         """The samples that it is judged by; without validation data only to prove the export on."""
         return self.learned if self.valid is None else self.valid
 
+    @property
+    def mixture(self) -> list[Dataset]:
+        """The validation samples of all data sets, the first one's first."""
+        return [self.validated, *self.others_valid]
+
 
 def package_model(
     recipe: Recipe,
@@ -142,12 +147,14 @@ def _calibrate(fitted: Fitted, manifest: Manifest) -> float:
         return fit_temperature(trained.held_out, fitted.learned.targets)
     if not labels:
         return 1.0
+    parts = fitted.mixture if manifest.heads else [valid]
+    logits = [trained.logits(part.inputs) for part in parts]
     for place, entry in enumerate(manifest.heads):
-        inputs, said = mixture(fitted, entry.as_space())
-        if len(inputs):
-            found = trained.logits(inputs)[:, manifest.columns(entry.space)]
-            trained.heads[place] = scale_head(found, said, entry.multilabel)
-    return fit_temperature(trained.logits(valid.inputs)[:, :labels], valid.targets)
+        rows, said = mixture(parts, entry.as_space())
+        if len(said):
+            found = np.concatenate([part[some] for part, some in zip(logits, rows, strict=True)])
+            trained.heads[place] = scale_head(found[:, manifest.columns(entry.space)], said, entry.multilabel)
+    return fit_temperature(logits[0][:, :labels], valid.targets)
 
 
 def _told_of(manifest: Manifest, scales: Sequence[Any]) -> dict[str, Any]:

@@ -20,8 +20,8 @@ class DistillSettings(_Strict):
 
     Attributes:
         teacher: a model or run folder; several, separated by commas, are averaged. "" for none.
-        about: which data sets it is asked about: the "first", or "all". Of further label spaces and ratings it is
-            followed in those that all teachers give, too.
+        about: which data sets it is asked about: the "first", or "all". In the further label spaces
+            it is followed too, where all teachers answer in all of them.
         weight: share of the loss that follows the teacher.
         temperature: how much the teacher's probabilities are softened (one label at a time).
     """

@@ -118,9 +118,9 @@ def tiny_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from mien.datasets import open_dataset
     from mien.modality import load
     from mien.model import NETWORK, LabelsEntry, Manifest, write_model
-    from mien.training.package import choose_thresholds
     from mien.training.recipe import load_recipe
     from mien.training.rows import train_rows
+    from mien.training.thresholds import choose_thresholds
 
     folder = tmp_path_factory.mktemp("multi")
     data = open_dataset(f"table:{write_csv(folder / 'data.csv', multi_rows())}")

@@ -170,7 +170,7 @@ TINY = {
         "epochs": 3, "learning_rate": 0.02, "also": ["ekman7", "sentiment"], "also_multilabel": ["ekman7"],
         "ratings": ["valence"], "monitor": "val_loss",
     },
-    "export": {"quantize": "int8", "quantize_tolerance": 1.0},
+    "export": {"quantize": "int8", "quantize_tolerance": 1.0, "sure_rate": 0.7, "coverage": 0.8},
 }  # fmt: skip
 
 
@@ -235,6 +235,18 @@ def test_a_long_text_is_rated_over_its_windows(run):
 def test_the_head_has_its_own_thresholds(run):
     model = mien.load(run.model).with_labels("ekman7")
     assert model.predict("what a lovely day").items[0].thresholds == model.manifest.rollups["ekman7"]
+
+
+def test_it_states_when_it_is_sure_by_the_validation_data_of_all_sets(run):
+    model = mien.load(run.model)
+    stated = model.manifest.certainty
+    assert set(stated) == {"ekman7", "carer6", "sentiment"}, "18 samples are too few to state anything of the 28"
+    assert stated["ekman7"].corpora == ["fine", "carer"]
+    assert (stated["ekman7"].n, stated["ekman7"].coverage) == (30, 0.8)
+    answer = model.with_labels("ekman7").predict("what a lovely day").items[0]
+    assert answer.label_set
+    assert answer.unsure == (answer.score < stated["ekman7"].threshold)
+    assert not model.predict("what a lovely day").items[0].label_set
 
 
 def test_what_cannot_be_learned_is_one_line(tmp_path):

@@ -63,6 +63,23 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     return float(grid[np.argmin([loss(t) for t in grid])])
 
 
+def fit_platt(logits: np.ndarray, holds: np.ndarray) -> tuple[float, float]:
+    """Slope and bias of the logistic curve that tells how often a label holds (Platt 1999).
+
+    Args:
+        logits: float (n,).
+        holds: bool (n,).
+
+    Returns:
+        (1, 0) where the label holds always or never, or less often the higher the logit: answers must not turn round.
+    """
+    if holds.all() or not holds.any():
+        return 1.0, 0.0
+    fitted = LogisticRegression(C=100.0).fit(logits.astype(np.float64)[:, None], holds)
+    slope = float(fitted.coef_[0, 0])
+    return (slope, float(fitted.intercept_[0])) if slope > 0 else (1.0, 0.0)
+
+
 def calibrate(kind: Kind, logits: np.ndarray, targets: np.ndarray) -> Calibration:
     """Learn how much logits are worth (Guo et al. 2017, arXiv:1706.04599).
 

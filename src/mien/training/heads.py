@@ -41,8 +41,8 @@ def make_heads(names: Sequence[str], multilabel: Sequence[str], start: int) -> l
 def told(part: Dataset, space: LabelSpace) -> np.ndarray | None:
     """What a data set says of the labels of another space; None where it says nothing.
 
-    By its further annotators' votes where it has some. Else, of sentiment and where several labels can hold, by its own
-    labels and the maps of :mod:`mien.labels`.
+    By its further annotators' votes where it has some, or by its labels where they are the same. Else, of sentiment and
+    where several labels can hold, by the maps of :mod:`mien.labels`.
 
     Returns:
         float32 (n, labels). Of one label at a time the share of votes for each, or a row of zeros where nobody voted;
@@ -52,9 +52,12 @@ def told(part: Dataset, space: LabelSpace) -> np.ndarray | None:
         shares = part.votes[space.name]
         known = shares.any(1, keepdims=True)
         return np.asarray(np.where(known, shares > 0, np.nan), np.float32) if space.multilabel else shares
-    if not len(part.space) or not (space.multilabel or space.name == _SENTIMENT):
+    own = part.space.names == space.names
+    if not len(part.space) or not (own or space.multilabel or space.name == _SENTIMENT):
         return None
     holds = part.targets if part.space.multilabel else np.eye(len(part.space), dtype=np.float32)[part.targets]
+    if own:
+        return np.asarray(holds, np.float32)
     found = _sentiment(part.space, holds) if space.name == _SENTIMENT else _mapped(part.space, holds, space)
     if found is None or space.multilabel:
         return found

@@ -6,20 +6,24 @@ The shares of labels on one data set, such as how often a comment is neutral, ar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mien.datasets import Dataset
-from mien.evaluation.metrics import best_thresholds
-from mien.labels import LabelSpace
+from mien.evaluation.evaluate import rollup_probabilities
+from mien.labels import MAPS, LabelSpace, get_space
+from mien.training.certainty import choose_certainty
 from mien.training.heads import told
+from mien.training.thresholds import f1_thresholds
 
 if TYPE_CHECKING:
-    from mien.model import Manifest
+    from mien.model import CertaintyEntry, Manifest
     from mien.training.export import HeadScale
     from mien.training.package import Fitted
+    from mien.training.settings import ExportSettings
 
 EACH = 1000  # samples of each data set
 
@@ -56,44 +60,59 @@ def scale_head(logits: np.ndarray, said: np.ndarray, multilabel: bool) -> HeadSc
         logits: float (n, labels).
         said: see :func:`mien.training.heads.told`.
     """
-    from mien.training.calibrate import fit_temperature
+    from mien.training.calibrate import fit_platt, fit_temperature
     from mien.training.export import HeadScale
 
     labels = logits.shape[1]
     scale, bias = np.ones(labels, np.float32), np.zeros(labels, np.float32)
     if multilabel:
         for place in range(labels):
-            scale[place], bias[place] = _platt(logits[:, place], said[:, place])
+            known = ~np.isnan(said[:, place])
+            scale[place], bias[place] = fit_platt(logits[known, place], said[known, place] > 0)
     else:
         scale /= np.float32(fit_temperature(logits, said.argmax(1)))
     return HeadScale(multilabel, scale, bias)
 
 
-def _platt(logits: np.ndarray, said: np.ndarray) -> tuple[float, float]:
-    from sklearn.linear_model import LogisticRegression
+@dataclass(frozen=True)
+class MixtureAnswers:
+    """What the exported network says of the validation samples of each data set.
 
-    known = ~np.isnan(said)
-    values, wanted = logits[known].astype(np.float64), said[known] > 0
-    if wanted.all() or not wanted.any():
-        return 1.0, 0.0
-    fitted = LogisticRegression(C=100.0).fit(values[:, None], wanted)
-    slope = float(fitted.coef_[0, 0])
-    return (slope, float(fitted.intercept_[0])) if slope > 0 else (1.0, 0.0)  # it must not turn answers round
+    Attributes:
+        answers: of each part, float32 (n, columns of the output "probabilities").
+    """
+
+    manifest: Manifest
+    parts: Sequence[Dataset]
+    answers: Sequence[np.ndarray]
+
+    def of(self, space: LabelSpace) -> tuple[np.ndarray, np.ndarray, list[int]]:
+        """Of the samples that tell something in a space: the answers in it, what is told, and how many of each part."""
+        rows, said = mixture(self.parts, space)
+        taken = [self._in(space, part[some]) for part, some in zip(self.answers, rows, strict=True)]
+        return np.concatenate(taken), said, [len(some) for some in rows]
+
+    def _in(self, space: LabelSpace, answers: np.ndarray) -> np.ndarray:
+        """The columns of the space, or the model's own labels rolled up to it."""
+        columns, own = self.manifest.columns(space.name), self.manifest.space
+        return rollup_probabilities(answers[:, : len(own)], own, space) if columns is None else answers[:, columns]
 
 
-def head_thresholds(fitted: Fitted, manifest: Manifest, network: Path) -> dict[str, dict[str, float]]:
-    """For each head in which several labels can hold, the thresholds of highest F1 on the mixture."""
+def mixture_answers(fitted: Fitted, manifest: Manifest, network: Path) -> MixtureAnswers:
+    """Ask the exported network about the validation samples of all data sets."""
     from mien.training.proof import run_network
 
+    parts = fitted.mixture
+    return MixtureAnswers(manifest, parts, [run_network(network, fitted.sampler, part.inputs) for part in parts])
+
+
+def head_thresholds(mixed: MixtureAnswers) -> dict[str, dict[str, float]]:
+    """For each head in which several labels can hold, the thresholds of highest expected F1 on the mixture."""
     found = {}
-    for entry in manifest.heads:
-        if not entry.multilabel:
-            continue
-        parts = fitted.mixture
-        rows, said = mixture(parts, entry.as_space())
-        inputs = [part.inputs[row] for part, some in zip(parts, rows, strict=True) for row in some.tolist()]
-        answers = run_network(network, fitted.sampler, inputs)[:, manifest.columns(entry.space)]
-        found[entry.space] = _tuned(entry.names, said, answers)
+    for entry in mixed.manifest.heads:
+        if entry.multilabel:
+            answers, said, _ = mixed.of(entry.as_space())
+            found[entry.space] = _tuned(entry.names, said, answers)
     return found
 
 
@@ -101,6 +120,25 @@ def _tuned(names: Sequence[str], said: np.ndarray, answers: np.ndarray) -> dict[
     tuned = {}
     for place, name in enumerate(names):
         known = ~np.isnan(said[:, place])
-        (value,) = best_thresholds(said[known, place, None], answers[known, place, None])
+        (value,) = f1_thresholds(said[known, place, None], answers[known, place, None])
         tuned[name] = round(float(value), 6)
     return tuned
+
+
+def certainties(mixed: MixtureAnswers, settings: ExportSettings) -> dict[str, CertaintyEntry]:
+    """When answers are sure: in the model's own labels, in those of its heads, and in the coarser ones they lead to."""
+    own = mixed.manifest.space
+    coarser = [get_space(target).as_multilabel(own.multilabel) for source, target in MAPS if source == own.name]
+    spaces = [*([own] if len(own) else []), *coarser]
+    heads = [entry.as_space() for entry in mixed.manifest.heads]
+    found = {}
+    for name, space in {space.name: space for space in (*spaces, *heads)}.items():
+        scores, said, sizes = mixed.of(space)
+        if not space.multilabel:  # of shares of votes, the largest is right
+            said = np.asarray((said == said.max(1, keepdims=True)) & (said > 0), np.float32)
+        weights = np.concatenate([np.full(size, 1 / max(size, 1)) for size in sizes])
+        names = [part.name for part, size in zip(mixed.parts, sizes, strict=True) if size]
+        entry = choose_certainty(scores, said, weights, settings.sure_rate, settings.coverage, names)
+        if entry is not None:
+            found[name] = entry
+    return found

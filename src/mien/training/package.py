@@ -12,17 +12,16 @@ import numpy as np
 from mien import model as folders
 from mien.datasets import Dataset
 from mien.errors import ExportError
-from mien.evaluation.evaluate import rollup_probabilities
-from mien.evaluation.metrics import best_thresholds, tuned_metrics
-from mien.labels import MAPS, LabelSpace, get_space
+from mien.evaluation.metrics import tuned_metrics
 from mien.modality import Sampler, get_modality
 from mien.model import Manifest
 from mien.training.card import card
 from mien.training.experts import expert_files
 from mien.training.log import LOGGER, log_prefix
-from mien.training.mixture import head_thresholds, mixture, scale_head
+from mien.training.mixture import certainties, head_thresholds, mixture, mixture_answers, scale_head
 from mien.training.ratings import Ratings, mean_correlation
 from mien.training.settings import ExportSettings, Recipe
+from mien.training.thresholds import choose_thresholds
 
 CALIBRATION = 512  # samples on which the ranges of an 8-bit network are measured
 
@@ -99,8 +98,11 @@ def package_model(
         manifest.thresholds, manifest.rollups = choose_thresholds(
             space, np.concatenate(targets), np.concatenate(probabilities)
         )
-    if manifest.heads and not manifest.experts:
-        manifest.rollups |= head_thresholds(first, manifest, target.parent / f"made-{folders.NETWORK}")
+    if not manifest.experts and (manifest.heads or recipe.export.sure_rate):
+        answers = mixture_answers(first, manifest, target.parent / f"made-{folders.NETWORK}")
+        manifest.rollups |= head_thresholds(answers)
+        if recipe.export.sure_rate and first.valid is not None:
+            manifest.certainty = certainties(answers, recipe.export)
     weights = first.trained.weights() if recipe.export.weights else None
     if weights is not None and not manifest.experts:  # of several networks none is the one to go on from
         content[folders.WEIGHTS] = halved(weights) if recipe.export.weights == "half" else weights
@@ -218,23 +220,3 @@ def halved(weights: bytes) -> bytes:
         }
     )
     return smaller
-
-
-def choose_thresholds(
-    own: LabelSpace, targets: np.ndarray, probabilities: np.ndarray
-) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Thresholds per label of the set's own space, and of each coarser space there is a map to."""
-
-    def chosen(space: LabelSpace, targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-        values = best_thresholds(targets, scores)
-        return {label: round(float(value), 6) for label, value in zip(space.names, values, strict=True)}
-
-    rollups = {}
-    for source, target in MAPS:
-        if source == own.name:
-            coarse = get_space(target)
-            held = rollup_probabilities(targets, own, coarse)
-            fits = held.any(1)  # a report in that space leaves out the others
-            scores = rollup_probabilities(probabilities, own, coarse)
-            rollups[target] = chosen(coarse, held[fits], scores[fits])
-    return chosen(own, targets, probabilities), rollups

@@ -64,8 +64,9 @@ def with_fixed_ranges(model: str | Path, data: str | Dataset, to: str | Path, *,
         MienError: *to* cannot be written.
     """
     onnx = require("onnx", "train")
-    from mien.training.package import CALIBRATION, choose_thresholds
+    from mien.training.package import CALIBRATION
     from mien.training.ranges import fix_ranges, products_in_8_bits
+    from mien.training.thresholds import choose_thresholds
 
     source = folders.find_model(model)
     manifest = folders.verify(source)

@@ -163,6 +163,9 @@ class ExportSettings(_Strict):
         calibrate: divide the logits by the temperature that makes the validation probabilities most likely
             (Guo et al. 2017).
         weights: whether ``weights.safetensors`` goes into the folder; "half": with large weights in 16-bit floats.
+        sure_rate: share of its sure answers that shall be right, from which validation data give the threshold below
+            which an answer is "unsure"; 0: the model states none.
+        coverage: share of the samples whose set of labels shall hold a right one.
     """
 
     quantize: Literal["none", "int8"] = "none"
@@ -170,6 +173,8 @@ class ExportSettings(_Strict):
     quantize_tolerance: float = Field(0.01, ge=0)
     calibrate: bool = True
     weights: bool | Literal["half"] = True
+    sure_rate: float = Field(0.0, ge=0, lt=1)
+    coverage: float = Field(0.9, gt=0, lt=1)
 
 
 class ExpertsSettings(_Strict):

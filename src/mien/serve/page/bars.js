@@ -46,7 +46,7 @@ export class MienBars extends HTMLElement {
     this.#palette = labels;
     this.#rows = new Map(labels.map((label) => [label.name, row(label)]));
     const longest = Math.max(0, ...labels.map(({ name }) => name.length));
-    this.#list.style.setProperty("--name", `${Math.min(9.2, Math.max(4.4, 0.6 * longest + 0.4)).toFixed(1)}em`); // no label is cut
+    this.#list.style.setProperty("--name", `${Math.min(10.8, Math.max(4.4, 0.7 * longest + 0.4)).toFixed(1)}em`); // no label is cut
     this.#list.replaceChildren(...this.#rows.values());
     this.#show();
   }

@@ -52,6 +52,7 @@ dist:
 	.venv-build/bin/pip install --quiet --disable-pip-version-check build twine
 	.venv-build/bin/python -m build --outdir dist .
 	.venv-build/bin/python -m build --wheel --outdir dist weights
+	.venv-build/bin/python -m build --wheel --outdir dist multilingual
 	.venv-build/bin/twine check --strict dist/*
 	$(PYTHON) -m venv .venv-dist
 	.venv-dist/bin/pip install $(PIP_FLAGS) dist/mien-*.whl

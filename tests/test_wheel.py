@@ -31,6 +31,14 @@ def test_the_wheel_stays_small() -> None:
     assert not [path for path in PACKED if path.stat().st_size > 25e6]
 
 
+def test_the_multilingual_model_has_a_wheel_of_its_own() -> None:
+    assert not [path for path in PACKED if "text-multilingual" in path.parts]
+    other = tomllib.loads((ROOT / "multilingual/pyproject.toml").read_text("utf-8"))
+    (pair,) = other["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"].items()
+    assert (ROOT / "multilingual" / pair[0]).resolve() == shipped()["text-multilingual"] == ROOT / "src" / pair[1]
+    assert sum(path.stat().st_size for path in shipped()["text-multilingual"].iterdir()) < 60e6
+
+
 def test_nothing_large_is_in_it_twice() -> None:
     large = [path for path in PACKED if path.stat().st_size > 100_000]
     digests = Counter(hashlib.sha256(path.read_bytes()).hexdigest() for path in large)
@@ -48,8 +56,10 @@ def test_training_weights_have_a_wheel_of_their_own() -> None:
 
 
 def test_all_versions_are_one() -> None:
-    other = tomllib.loads((ROOT / "weights/pyproject.toml").read_text("utf-8"))
-    assert mien.__version__ == PROJECT["project"]["version"] == other["project"]["version"]
+    others = [
+        tomllib.loads((ROOT / name / "pyproject.toml").read_text("utf-8")) for name in ("weights", "multilingual")
+    ]
+    assert {mien.__version__} == {one["project"]["version"] for one in (PROJECT, *others)}
     assert f"## [{mien.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 

@@ -49,6 +49,7 @@ FORMAT = 2
 MANIFEST, CARD, TOKENIZER = "manifest.json", "README.md", "tokenizer.json"
 NETWORK, WEIGHTS, CHOOSER, FRAMES = "model.onnx", "weights.safetensors", "chooser.onnx", "frames.onnx"
 SHIPPED = Path(__file__).parent / "models"
+_APART = {"text-multilingual": "mien-multilingual"}  # models that come in a wheel of their own
 
 
 class LabelsEntry(BaseModel):
@@ -360,18 +361,17 @@ def find_model(model: str | os.PathLike[str]) -> Path:
         ModelError: there is none; the message names the shipped ones.
     """
     path = Path(model)
-    named = shipped().get(str(model))
-    if named is not None and not exists(path / MANIFEST):
+    if (named := shipped().get(str(model))) is not None and not exists(path / MANIFEST):
         return named
     for folder in (path, path / "model"):
         if exists(folder / MANIFEST):
             return folder
-    known = ", ".join(shipped()) or "none"
+    if str(model) in _APART:
+        raise ModelError(f"the model {model} is not in mien's wheel: install {_APART[str(model)]}")
     if exists(path) and path.is_dir():
         raise ModelError(f"{path} is not a model folder: {MANIFEST} is missing")
-    raise ModelError(
-        f"no model {quoted(model)!r}: neither a folder nor a shipped model ({known}){did_you_mean(model, shipped())}"
-    )
+    known = f"({', '.join(shipped()) or 'none'}){did_you_mean(model, shipped())}"
+    raise ModelError(f"no model {quoted(model)!r}: neither a folder nor a shipped model {known}")
 
 
 def read_model(model: str | os.PathLike[str], digest: str | None = None) -> tuple[Path, Manifest, dict[str, bytes]]:

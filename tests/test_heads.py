@@ -20,6 +20,7 @@ from mien.training.export import Answers, HeadScale
 from mien.training.heads import make_heads, told
 from mien.training.mixture import scale_head
 from mien.training.objective import Objective, source
+from mien.training.package import Fitted
 from mien.training.ratings import Ratings
 from mien.training.settings import DistillSettings, TrainSettings
 
@@ -235,6 +236,12 @@ def test_a_long_text_is_rated_over_its_windows(run):
 def test_the_head_has_its_own_thresholds(run):
     model = mien.load(run.model).with_labels("ekman7")
     assert model.predict("what a lovely day").items[0].thresholds == model.manifest.rollups["ekman7"]
+
+
+def test_a_set_that_is_given_twice_to_weigh_more_is_calibrated_on_once():
+    one = texts(GO, np.eye(28, dtype=np.float32)[[0, 1]])
+    other = texts(SPACES["carer6"], np.array([0, 1]))
+    assert Fitted(None, None, one, one, [one, other, other], [one, other, other]).mixture == [one, other]
 
 
 def test_it_states_when_it_is_sure_by_the_validation_data_of_all_sets(run):

@@ -264,3 +264,25 @@ def test_several_labels_at_a_time(tiny_multi: Path) -> None:
     assert result.items[0].space.multilabel
     assert set(result.items[0].labels) >= {"fear", "gratitude"}
     assert len(result.items[0].scores) == 28
+
+
+def test_letters_that_stand_apart_are_joined() -> None:
+    joined = {
+        "s a d": "sad", "i  n e e d  a  n a p": "i need a nap", "h-a-p-p-y!": "happy!", "f*u*n": "fun", "f.u.n": "fun",
+        "so... s a d ... ok": "so... sad ... ok", "ça  v a  b i e n": "ça v a bien",
+        "g r e a t 😭": "great loudly crying face",
+    }  # fmt: skip
+    for text, whole in joined.items():
+        assert clean(text) == whole
+    for text in (
+        "a b",
+        "e.g. this",
+        "x - y - z",
+        "1 2 3",
+        "well-to-do",
+        "I a don't",
+        "А я и ты",
+        "a b-c d",
+        "don't a b",
+    ):
+        assert clean(text) == text

@@ -16,6 +16,7 @@ from mien.cli.inputs import Columns, Inputs, counted
 from mien.cli.usage import SHOWN, console, log, stopped
 from mien.errors import InputError, MienError, print_json, require
 from mien.modality import Predictor
+from mien.model import Manifest, read_manifest, shipped
 from mien.output.rows import RowFormat, Tally, document_parts, languages_line, problem_of
 from mien.output.show import FEW, show_result, show_results
 from mien.output.terminal import progress, shorten_path, show_counts, with_notes
@@ -170,11 +171,13 @@ def _finish(reader: Reader, tally: Tally, kept: str) -> None:
     if reader.stopped:
         raise MienError(f"{reader.stopped}; what was read by then is {kept}")
     foreign, empty = [languages_line(tally.languages)], tally.empty - inputs.slips
+    others = [_who_reads(tally.languages, reader.predictor.manifest)]
     failed = tally.unread - empty + tally.partial
     if _refused(inputs, tally):
-        foreign = [*(foreign if tally.inputs > 1 else ()), "--language any reads texts as they are"]
+        foreign = [*(foreign if tally.inputs > 1 else ()), *others, "--language any reads texts as they are"]
     else:
         failed -= tally.languages.total()
+        foreign += others
     without = f"{empty:,} of {tally.inputs:,} texts without a label, because empty" if empty else ""
     if failed:
         noun, what = ("clip", "not read whole") if inputs.kind == "clip" else ("input", "could not be read")
@@ -184,6 +187,16 @@ def _finish(reader: Reader, tally: Tally, kept: str) -> None:
         raise InputError("; ".join(filter(None, (line, *foreign, without, _left_out(inputs)))))
     for line in filter(None, (*foreign, without, _left_out(inputs), _nothing(inputs, tally))):
         log(line)
+
+
+def _who_reads(languages: Iterable[str], manifest: Manifest) -> str:
+    """Which shipped model of the same kind reads languages that this one does not: "--model text-… reads de"; or ""."""
+    for folder in shipped().values():
+        other = read_manifest(folder)
+        some = [name for name in languages if name in other.preprocess.get("languages", [])]
+        if some and other.modality == manifest.modality:
+            return f"--model {other.name} reads {', '.join(some)}"
+    return ""
 
 
 def _refused(inputs: Inputs, tally: Tally) -> bool:
@@ -312,7 +325,8 @@ def _report(reader: Reader, tally: Tally, shown: Result | None = None) -> None:
         log(f"{tally.unread:,} of {tally.inputs:,} {kind}s could not be read: their rows have no label and say why")
     if tally.partial and shown is None:
         log(f"{tally.partial:,} of {tally.inputs:,} {kind}s were not read to their end")
-    for line in filter(None, (languages_line(tally.languages), _left_out(inputs), _nothing(inputs, tally))):
+    foreign = (languages_line(tally.languages), _who_reads(tally.languages, reader.predictor.manifest))
+    for line in filter(None, (*foreign, _left_out(inputs), _nothing(inputs, tally))):
         log(line)
 
 

@@ -28,8 +28,13 @@ if TYPE_CHECKING:
 EACH = 1000  # samples of each data set
 
 
-def mixture(parts: Sequence[Dataset], space: LabelSpace, seed: int = 0) -> tuple[list[np.ndarray], np.ndarray]:
+def mixture(
+    parts: Sequence[Dataset], space: LabelSpace, same: bool = False, seed: int = 0
+) -> tuple[list[np.ndarray], np.ndarray]:
     """Which samples tell something in a label space: all of a single data set, up to `EACH` of each of several.
+
+    Args:
+        same: only data sets that are labeled in that very space.
 
     Returns:
         The rows of each part, int64, and what they tell one after the other, float32 (n, labels); see
@@ -37,7 +42,7 @@ def mixture(parts: Sequence[Dataset], space: LabelSpace, seed: int = 0) -> tuple
     """
     rows, found = [], [np.zeros((0, len(space)), np.float32)]
     for part in parts:
-        said = told(part, space)
+        said = None if same and part.space.names != space.names else told(part, space)
         known = np.zeros(0, np.int64) if said is None else np.flatnonzero(_known(said, space))
         if len(parts) > 1:
             known = np.sort(np.random.default_rng(seed).permutation(known)[:EACH])
@@ -88,7 +93,8 @@ class MixtureAnswers:
 
     def of(self, space: LabelSpace) -> tuple[np.ndarray, np.ndarray, list[int]]:
         """Of the samples that tell something in a space: the answers in it, what is told, and how many of each part."""
-        rows, said = mixture(self.parts, space)
+        own = space.name == self.manifest.labels.space  # which no coarser label tells
+        rows, said = mixture(self.parts, space, own)
         taken = [self._in(space, part[some]) for part, some in zip(self.answers, rows, strict=True)]
         return np.concatenate(taken), said, [len(some) for some in rows]
 

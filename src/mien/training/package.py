@@ -68,8 +68,10 @@ class Fitted:
 
     @property
     def mixture(self) -> list[Dataset]:
-        """The validation samples of all data sets, the first one's first."""
-        return [self.validated, *self.others_valid]
+        """The validation samples of all data sets, the first one's first; of one that is given twice, once."""
+        if not self.others_valid:
+            return [self.validated]
+        return list({part.fingerprint: part for part in (self.validated, *self.others_valid)}.values())
 
 
 def package_model(

@@ -61,6 +61,8 @@ _EMOTICON_NAMES = {sign: name for name, signs in _EMOTICONS.items() for sign in 
 _EMOTICON = re.compile(
     r"(?<!\S)(?:" + "|".join(re.escape(s) for s in sorted(_EMOTICON_NAMES, key=len, reverse=True)) + r")(?=$|[\s.,!?])"
 )
+# Three Latin letters or more, each alone between the same signs: "s a d", "h-a-p-p-y", "U.S.A".
+_SPACED = re.compile(r"(?<![\w'])L(?P<between>[ .*-])L(?:(?P=between)L)+(?![\w'])".replace("L", "[A-Za-zÀ-ɏ]"))
 _SILENT = ("Cf", "Cs", "Cn", "Co")  # format characters, surrogates, unassigned and private code points
 _FLAG_LETTERS = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
 _HEARTS = ("heavy black heart", "black heart suit", "white heart suit")
@@ -72,8 +74,8 @@ def clean(text: str, most: int | None = None) -> str:
     """Text in the form that every tokenizer of mien sees.
 
     Emoji and emoticons become their names ("😭" → "loudly crying face"), which carry over to any vocabulary;
-    curly quotes become straight, control characters and runs of white space one space. Of combining marks in a row
-    `MAX_MARKS` are kept.
+    curly quotes become straight, control characters and runs of white space one space. Letters that stand apart are
+    joined ("s a d" → "sad"). Of combining marks in a row `MAX_MARKS` are kept.
 
     Args:
         text: any length; time and memory grow linearly with it.
@@ -82,6 +84,7 @@ def clean(text: str, most: int | None = None) -> str:
     Raises:
         InputError: it would have more.
     """
+    text = _SPACED.sub(lambda match: match.group()[::2], text)
     if not text.isascii():
         text = _spelled_out(_composed(text), most)
         text = _composed(text)  # a dropped sign may have stood between a letter and its accent

@@ -11,9 +11,9 @@ import pytest
 import mien
 from mien.model import CARD, NETWORK, shipped, verify
 
-LIMITS = {"text": 25e6, "text-carer": 6e6, "face": 10e6, "video": 10e6, "scene": 20e6}  # bytes
+LIMITS = {"text": 25e6, "text-multilingual": 60e6, "text-carer": 6e6, "face": 10e6, "video": 10e6, "scene": 20e6}  # bytes
 MAIN = {
-    "text": "goemotions/test", "text-carer": "carer/test", "face": "fer2013/test", "video": "fer2013/test",
+    "text": "goemotions/test", "text-multilingual": "goemotions/test", "text-carer": "carer/test", "face": "fer2013/test", "video": "fer2013/test",
     "scene": "oasis?group=picture/5 folds by fold",
 }  # fmt: skip
 SHIPPED = sorted(shipped())

@@ -86,6 +86,7 @@ def quantize(path: Path, target: Path, examples: Sequence[np.ndarray] = ()) -> N
             onnx.save(small, target)
     finally:
         root.setLevel(level)
+        root.handlers[:] = before  # what it said may have set up one
 
 
 def _first_convolutions(path: Path) -> list[str]:

@@ -160,10 +160,10 @@ class _Conversation:
     def _results(self, inputs: Sequence[_Input], document: Any, labels: str | None) -> _Talk[list[Result]]:
         facts = yield from self._about(document["model"])
         space, thresholds = _space(facts, labels)
-        own, tuned = facts["spaces"][0], facts["thresholds"]
-        coarser = {name: tuned[name] for name in tuned if space.name in tuned and name != own}
+        own, tuned, heads = facts["spaces"][0], facts["thresholds"], facts.get("heads", ())
+        coarser = {name: one for name, one in tuned.items() if not {space.name, name} & {*heads} and name != own}
         sure = {name: Certainty(*map(row.get, Certainty._fields)) for name, row in facts.get("certainty", {}).items()}
-        rolled = {name: one for name, one in sure.items() if space.name == own and name not in facts["heads"]}
+        rolled = {name: one for name, one in sure.items() if not {space.name, name} & {*heads}}
         results = []
         for n, (one, row) in enumerate(zip(inputs, document["results"], strict=True)):
             found = Result.from_dict(row, space, thresholds, coarser, sure.get(space.name), rolled)

@@ -149,7 +149,7 @@ class Manifest(BaseModel):
         digest: "sha256:" and that of the rest, as compact JSON with sorted keys; every manifest that was read has it.
         preprocess: settings of the modality's one preprocessing function.
         thresholds: label → smallest probability at which it holds (multi-label models).
-        rollups: coarser space → label → threshold there (multi-label models).
+        rollups: coarser space, or that of a head → label → threshold there (where several labels can hold).
         heads: further label spaces that the same network answers in; their probabilities follow its own.
         certainty: label space, own, of a head or coarser → when an answer in it is sure; without, all are.
         experts: the networks for groups of people, where there are such; see :mod:`mien.modalities.face.experts`.

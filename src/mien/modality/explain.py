@@ -32,7 +32,7 @@ def explain_items(predictor: Predictor, item: Item, result: Result, space: Label
     """The result with what brought the strongest label of each of its first 32 items about, in that label space."""
 
     def seen(prediction: Prediction) -> Prediction:
-        return prediction.rollup(space, result.rollup_thresholds.get(space.name))
+        return prediction.rollup(space)
 
     def explain(place: int, prediction: Prediction) -> Prediction:
         whole = seen(prediction)

@@ -370,7 +370,8 @@ class Predictor(OldMethods):
         nothing = [None] * len(rows)
         parts = zip(rows, nothing if boxes is None else boxes, nothing if ratings is None else ratings, strict=True)
         items = tuple(self.prediction(row, box, values) for row, box, values in parts)
-        reads, tuned = self.manifest.modality, self.manifest.rollups if self._own else {}
+        reads, heads = self.manifest.modality, {entry.space for entry in self.manifest.heads}
+        tuned = {name: of for name, of in self.manifest.rollups.items() if name not in heads} if self._own else {}
         return Result(
             item, reads, self.name, items, error, tuned, notes=tuple(notes), rollup_certainty=self._certainty,
             of_clip=get_modality(reads).kind == "clip",

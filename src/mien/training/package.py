@@ -102,9 +102,12 @@ def package_model(
         )
     if not manifest.experts and (manifest.heads or recipe.export.sure_rate):
         answers = mixture_answers(first, manifest, target.parent / f"made-{folders.NETWORK}")
-        manifest.rollups |= head_thresholds(answers)
+        rolled = {name: tuned for name, tuned in manifest.rollups.items() if manifest.columns(name) is None}
+        manifest.rollups = rolled | head_thresholds(answers)
         if recipe.export.sure_rate and first.valid is not None:
             manifest.certainty = certainties(answers, recipe.export)
+    if recipe.export.sure_rate and not manifest.certainty:
+        LOGGER.warning("export.sure_rate: no certainty is stated; that takes one network and enough validation data")
     weights = first.trained.weights() if recipe.export.weights else None
     if weights is not None and not manifest.experts:  # of several networks none is the one to go on from
         content[folders.WEIGHTS] = halved(weights) if recipe.export.weights == "half" else weights
@@ -134,7 +137,7 @@ def _export(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path) -
     manifest.training |= {
         "layout": trained.layout(example[:1]),
         "temperature": round(temperature, 4),
-        **({"heads": _told_of(manifest, trained.heads)} if trained.heads else {}),
+        **({"heads": _head_scales(manifest, trained.heads)} if trained.heads else {}),
         "export_difference": float(f"{difference:.2e}"),
     }
     if recipe.export.quantize == "int8":
@@ -161,7 +164,7 @@ def _calibrate(fitted: Fitted, manifest: Manifest) -> float:
     return fit_temperature(logits[0][:, :labels], valid.targets)
 
 
-def _told_of(manifest: Manifest, scales: Sequence[Any]) -> dict[str, Any]:
+def _head_scales(manifest: Manifest, scales: Sequence[Any]) -> dict[str, Any]:
     """How the logits of each further head are scaled, for the manifest."""
     return {
         entry.space: {name: np.round(getattr(scale, name).astype(float), 4).tolist() for name in ("scale", "bias")}

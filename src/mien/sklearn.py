@@ -1,4 +1,4 @@
-"""mien as scikit-learn knows it: a transformer from pictures to features, and a classifier that trains by a recipe.
+"""mien as scikit-learn knows it: texts or pictures to features, and a classifier that trains by a recipe.
 
 Both are cloned, searched over, put into pipelines and dumped with joblib as any estimator is. A joblib file is a
 pickle, and loading a pickle runs what stands in it: load only files that you, or people you trust, have written.
@@ -305,8 +305,8 @@ class EmotionClassifier(OldClassifier, _base.ClassifierMixin, _base.BaseEstimato
         if isinstance(given, str):
             raise DataError(f"settings is a list or a mapping, such as [{given!r}]")
         lines = [f"{key}={json.dumps(value)}" for key, value in given.items()] if isinstance(given, Mapping) else given
-        # One y has no votes in further label spaces to learn from.
-        return [*lines, "train.also=[]", *self._seed()]
+        alone = ("also=[]", "also_multilabel=[]", "ratings=[]", "mix_weight=1")  # what further data sets teach
+        return [*lines, *(f"train.{line}" for line in alone), *self._seed()]
 
     def _seed(self) -> list[str]:
         if self.random_state is None:

@@ -13,16 +13,19 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
 import mien
+from mien.client import Client
 from mien.datasets import Dataset
 from mien.errors import DataError, RecipeError
 from mien.labels import SENTIMENT_OF, SPACES, make_space, sentiment_places
 from mien.training.export import Answers, HeadScale
-from mien.training.heads import make_heads, told
+from mien.training.heads import head_targets, make_heads
 from mien.training.mixture import scale_head
+from mien.training.network import _heads
 from mien.training.objective import Objective, source
 from mien.training.package import Fitted
 from mien.training.ratings import Ratings
 from mien.training.settings import DistillSettings, TrainSettings
+from serving import serving
 
 EKMAN = SPACES["ekman7"].as_multilabel(True)
 GO = SPACES["goemotions28"]
@@ -37,12 +40,12 @@ def texts(space, targets, **more):
 
 def test_labels_lead_to_a_space_in_which_several_hold():
     carer = texts(SPACES["carer6"], [2, 3])  # love, anger
-    np.testing.assert_array_equal(told(carer, EKMAN), [[0, nan, 0, 1, 0, 0, nan], [1, nan, 0, 0, 0, 0, nan]])
+    np.testing.assert_array_equal(head_targets(carer, EKMAN), [[0, nan, 0, 1, 0, 0, nan], [1, nan, 0, 0, 0, 0, nan]])
 
 
 def test_where_no_label_holds_it_is_neutral_and_a_label_that_a_set_lacks_is_not_known():
     five = make_space("five", ["anger", "fear", "joy", "sadness", "surprise"], multilabel=True)
-    found = told(texts(five, [[0, 0, 0, 0, 0], [1, 0, 1, 0, 0]]), EKMAN)
+    found = head_targets(texts(five, [[0, 0, 0, 0, 0], [1, 0, 1, 0, 0]]), EKMAN)
     np.testing.assert_array_equal(found, [[0, nan, 0, 0, 0, 0, 1], [1, nan, 0, 1, 0, 0, 0]])
 
 
@@ -52,7 +55,7 @@ def test_sentiment_is_mixed_where_good_and_bad_hold_and_unknown_where_neither_do
         for name in names.split(","):
             rows[row, GO.index(name)] = 1
     wanted = [[1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0], [0, 1, 0, 0]]
-    np.testing.assert_array_equal(told(texts(GO, rows), SPACES["sentiment"]), wanted)
+    np.testing.assert_array_equal(head_targets(texts(GO, rows), SPACES["sentiment"]), wanted)
 
 
 def test_every_label_of_the_spaces_of_text_has_a_sentiment():
@@ -66,13 +69,13 @@ def test_votes_go_before_labels():
     votes = np.zeros((2, 7), np.float32)
     votes[0, [0, 4]] = 0.5
     part = texts(SPACES["carer6"], [1, 1], votes={"ekman7": votes})
-    np.testing.assert_array_equal(told(part, SPACES["ekman7"]), votes)
-    np.testing.assert_array_equal(told(part, EKMAN), [[1, 0, 0, 0, 1, 0, 0], [nan] * 7])
+    np.testing.assert_array_equal(head_targets(part, SPACES["ekman7"]), votes)
+    np.testing.assert_array_equal(head_targets(part, EKMAN), [[1, 0, 0, 0, 1, 0, 0], [nan] * 7])
 
 
 def test_what_no_map_leads_to_is_not_told():
-    assert told(texts(make_space("own", ["red", "blue"]), [0, 1]), EKMAN) is None
-    assert told(texts(SPACES["affect"], np.zeros((3, 0))), EKMAN) is None
+    assert head_targets(texts(make_space("own", ["red", "blue"]), [0, 1]), EKMAN) is None
+    assert head_targets(texts(SPACES["affect"], np.zeros((3, 0))), EKMAN) is None
 
 
 def objective(weight=0.4, distill=None, ratings=None):
@@ -244,6 +247,26 @@ def test_a_set_that_is_given_twice_to_weigh_more_is_calibrated_on_once():
     assert Fitted(None, None, one, one, [one, other, other], [one, other, other]).mixture == [one, other]
 
 
+def test_its_thresholds_are_not_those_of_answers_that_are_rolled_up(run):
+    model = mien.load(run.model)
+    assert set(model.manifest.rollups) == {"carer6", "ekman7"}
+    near = model.predict("what a lovely day")
+    with serving("--model", run.model) as server, Client(f"http://127.0.0.1:{server.port}") as client:
+        far, head = (client.predict("what a lovely day", labels=labels) for labels in (None, "ekman7"))
+    for result in (near, far):
+        assert result.rollup("ekman7").items[0].thresholds == {}
+        assert result.rollup("carer6").items[0].thresholds == model.manifest.rollups["carer6"]
+    assert head.items[0].thresholds == model.manifest.rollups["ekman7"]
+
+
+def test_an_estimator_learns_from_its_one_set_alone(tmp_path):
+    recipe = TINY | {"train": TINY["train"] | {"epochs": 1, "mix_weight": [1, 2]}}
+    (tmp_path / "tiny.yaml").write_text(json.dumps(recipe), "utf-8")
+    texts = [f"{word} words {n}" for n in range(10) for word in ("lovely", "furious")]
+    fitted = mien.EmotionClassifier(tmp_path / "tiny.yaml", validation_fraction=0.3).fit(texts, ["joy", "anger"] * 10)
+    assert (fitted.predictor.manifest.heads, fitted.predictor.manifest.ratings) == ([], [])
+
+
 def test_it_states_when_it_is_sure_by_the_validation_data_of_all_sets(run):
     model = mien.load(run.model)
     stated = model.manifest.certainty
@@ -270,6 +293,9 @@ def test_what_cannot_be_learned_is_one_line(tmp_path):
         with pytest.raises(RecipeError, match=line):
             mien.train(recipe, data, tmp_path / "run", settings=[setting], report=False)
     other = f"table:{written(tmp_path / 'other.csv', [row.replace('joy', 'red') for row in rows])}"
+    rated = texts(SPACES["affect"], np.zeros((3, 0)))
+    with pytest.raises(DataError, match=r"train.also: own has no labels; name a data set first that has some"):
+        _heads(TrainSettings(also=["ekman7"]), [rated, texts(GO, np.zeros((2, 28)))], 0)
     with pytest.raises(DataError, match="is not labeled in 'ferplus8'"):
         mien.train(
             recipe, other, tmp_path / "run", report=False,

@@ -53,10 +53,10 @@ def show_results(
     _show_results(console, results, counts, total, kind, manifest)
     space = next((result.strongest.space.name for result in results if result.strongest), "")
     if unsure and (entry := manifest.certainty.get(space)):
-        console.print(Text(told_unsure(unsure, sum(counts.values()), entry, manifest.name), "dim"))
+        console.print(Text(unsure_line(unsure, sum(counts.values()), entry, manifest.name), "dim"))
 
 
-def told_unsure(unsure: int, total: int, entry: CertaintyEntry, name: str) -> str:
+def unsure_line(unsure: int, total: int, entry: CertaintyEntry, name: str) -> str:
     """How many answers are unsure, and what that means, in a line."""
     many = f"{unsure:,} of {total:,} {'is' if unsure == 1 else 'are'} unsure" if total > 1 else "unsure"
     often = f"{'at least' if entry.bounded else 'about'} {entry.rate:.0%} of its answers"

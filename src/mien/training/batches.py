@@ -13,7 +13,7 @@ import torch
 from mien.datasets import Dataset
 from mien.errors import DataError
 from mien.modality import Sampler
-from mien.training.heads import Head, told
+from mien.training.heads import Head, head_targets
 from mien.training.ratings import Ratings
 
 _POOL = 50  # batches that are sorted by length together: little padding, and still a fresh mixture in each epoch
@@ -47,8 +47,8 @@ class Batches:
     def __post_init__(self) -> None:
         self._lengths = [self.sampler.lengths(part.inputs) for part in self.sets]
         self._rated = [self.ratings.of(part) for part in self.sets]
-        self._told = [
-            {head.name: said for head in self.heads if (said := told(part, head.space)) is not None}
+        self._of_heads = [
+            {head.name: said for head in self.heads if (said := head_targets(part, head.space)) is not None}
             for part in self.sets
         ]
 
@@ -82,7 +82,7 @@ class Batches:
             yield {
                 "inputs": torch.from_numpy(self.sampler.collate([part.inputs[row] for row in taken], seeds)),
                 "targets": torch.from_numpy(part.targets[taken]),
-                "also": {name: torch.from_numpy(said[taken]) for name, said in self._told[place].items()},
+                "also": {name: torch.from_numpy(said[taken]) for name, said in self._of_heads[place].items()},
                 "rated": torch.from_numpy(self._rated[place][taken]),
                 "teacher": None if teacher is None else torch.from_numpy(teacher[taken]),
                 "source": place,

@@ -38,7 +38,7 @@ def make_heads(names: Sequence[str], multilabel: Sequence[str], start: int) -> l
     return heads
 
 
-def told(part: Dataset, space: LabelSpace) -> np.ndarray | None:
+def head_targets(part: Dataset, space: LabelSpace) -> np.ndarray | None:
     """What a data set says of the labels of another space; None where it says nothing.
 
     By its further annotators' votes where it has some, or by its labels where they are the same. Else, of sentiment and

@@ -16,7 +16,7 @@ from mien.datasets import Dataset
 from mien.evaluation.evaluate import rollup_probabilities
 from mien.labels import MAPS, LabelSpace, get_space
 from mien.training.certainty import choose_certainty
-from mien.training.heads import told
+from mien.training.heads import head_targets
 from mien.training.thresholds import f1_thresholds
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 EACH = 1000  # samples of each data set
 
 
-def mixture(
-    parts: Sequence[Dataset], space: LabelSpace, same: bool = False, seed: int = 0
-) -> tuple[list[np.ndarray], np.ndarray]:
+def mixture(parts: Sequence[Dataset], space: LabelSpace, same: bool = False) -> tuple[list[np.ndarray], np.ndarray]:
     """Which samples tell something in a label space: all of a single data set, up to `EACH` of each of several.
 
     Args:
@@ -38,14 +36,14 @@ def mixture(
 
     Returns:
         The rows of each part, int64, and what they tell one after the other, float32 (n, labels); see
-        :func:`mien.training.heads.told`.
+        :func:`mien.training.heads.head_targets`.
     """
     rows, found = [], [np.zeros((0, len(space)), np.float32)]
     for part in parts:
-        said = None if same and part.space.names != space.names else told(part, space)
+        said = None if same and part.space.names != space.names else head_targets(part, space)
         known = np.zeros(0, np.int64) if said is None else np.flatnonzero(_known(said, space))
         if len(parts) > 1:
-            known = np.sort(np.random.default_rng(seed).permutation(known)[:EACH])
+            known = np.sort(np.random.default_rng(0).permutation(known)[:EACH])
         rows.append(known)
         if said is not None:
             found.append(said[known])
@@ -63,7 +61,7 @@ def scale_head(logits: np.ndarray, said: np.ndarray, multilabel: bool) -> HeadSc
 
     Args:
         logits: float (n, labels).
-        said: see :func:`mien.training.heads.told`.
+        said: see :func:`mien.training.heads.head_targets`.
     """
     from mien.training.calibrate import fit_platt, fit_temperature
     from mien.training.export import HeadScale

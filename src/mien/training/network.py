@@ -24,7 +24,7 @@ from mien.networks.base import Network
 from mien.training.batches import Batches
 from mien.training.export import Answers, HeadScale, export_network
 from mien.training.folder import computed_once
-from mien.training.heads import Head, make_heads, told
+from mien.training.heads import Head, head_targets, make_heads
 from mien.training.log import LOGGER
 from mien.training.loop import Loop
 from mien.training.objective import Objective, Source, source
@@ -209,17 +209,19 @@ def _heads(settings: TrainSettings, sets: list[Dataset], start: int) -> list[Hea
 
     Raises:
         RecipeError: there is no such label space, or one that can hold together is not among them.
-        DataError: no data set says anything of its labels.
+        DataError: no data set says anything of its labels, or the first one has none of its own.
     """
     for name in settings.also:
         if name not in SPACES:
             near = did_you_mean(name, SPACES)
             raise RecipeError(f"train.also: there is no label space {name!r}; there are: {', '.join(SPACES)}{near}")
+    if settings.also and not len(sets[0].space):
+        raise DataError(f"train.also: {sets[0].name} has no labels; name a data set first that has some")
     if lacking := [name for name in settings.also_multilabel if name not in settings.also]:
         raise RecipeError(f"train.also_multilabel: {lacking[0]!r} is not among train.also")
     heads = make_heads(settings.also, settings.also_multilabel, start)
     for head in heads:
-        if all(told(part, head.space) is None for part in sets):
+        if all(head_targets(part, head.space) is None for part in sets):
             have = ", ".join(name for part in sets for name in part.votes) or "no further label space"
             names = " and ".join(part.name for part in sets)
             raise DataError(f"train.also: {names} is not labeled in {head.name!r}; it has: {have}")

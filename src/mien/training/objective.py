@@ -126,7 +126,7 @@ class Objective:
             targets: int64 (batch,) or float32 (batch, labels of the source).
             place: which source the batch comes from.
             teacher: probabilities (batch, labels) to follow besides; perhaps with those of the heads behind them.
-            also: further label space → what is told of its labels, see :func:`mien.training.heads.told`.
+            also: further label space → what is told of its labels, see :func:`mien.training.heads.head_targets`.
             rated: what the ratings should be (batch, ratings), from -1 to 1; NaN where not known.
         """
         source, logits = self.sources[place], output[:, : self.labels]

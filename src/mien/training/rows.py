@@ -181,7 +181,7 @@ def train_rows(recipe: Recipe, sets: list[Dataset], valid: Dataset | None) -> tu
             {"layer": embedding.layer, recipe.search.by: round(one.figure, 6)}
             for embedding, (one, _) in zip(embeddings, found, strict=True)
         ]
-        LOGGER.info(f"chosen: layer {best.tried[found.index((best, sampler))]['layer']:g} of {embeddings[0].layers}")
+        LOGGER.info(f"chosen: layer {best.made_from['embed']['layer']} of {embeddings[0].layers}")
     return best, sampler
 
 

@@ -13,7 +13,7 @@ from mien.datasets import Dataset
 from mien.evaluation.metrics import tuned_metrics
 from mien.modality import Sampler
 from mien.runtime import probabilities_of
-from mien.training.heads import Head, told
+from mien.training.heads import Head, head_targets
 from mien.training.objective import Objective
 from mien.training.ratings import correlations
 
@@ -47,7 +47,7 @@ def validation_figures(logits: Tensor, valid: Dataset, objective: Objective) -> 
         figures["val_accuracy"] = hits_of(own, targets).mean().item()
         figures |= {"val_macro_f1": metrics["macro_f1"], "val_map": metrics.get("map", float("nan"))}
     for head in objective.heads:
-        if (said := told(valid, head.space)) is not None:
+        if (said := head_targets(valid, head.space)) is not None:
             figures |= _head_figures(head, logits[:, head.columns].numpy(), said)
     if (names := objective.ratings.names) and not np.isnan(rated).all():
         outputs = logits[:, logits.shape[1] - len(names) :].numpy()

@@ -318,7 +318,7 @@ def _report(reader: Reader, tally: Tally, shown: Result | None = None) -> None:
         _show(reader, console(stderr=True), [shown], tally)
     elif tally.labels or reader.predictor.space.names:
         show_counts(console(stderr=True), tally.labels, "clip" if kind == "clip" else inputs.modality.unit)
-    if tally.unsure:
+    if tally.unsure and shown is None:
         are = "is" if tally.unsure == 1 else "are"
         log(f"{tally.unsure:,} of {tally.labels.total():,} {are} unsure, and marked so")
     if tally.unread:

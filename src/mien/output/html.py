@@ -216,7 +216,8 @@ def _mean(moments: list[Row]) -> Row:
     label = max(scores, key=scores.__getitem__, default=None)
     mean = {"scores": scores, "label": label, "score": scores.get(label or ""), "emoji": emotion(label or "").emoji}
     rated = {"ratings": _means([moment["ratings"] for moment in moments])} if "ratings" in middle else {}
-    return {**middle, **mean, **rated}
+    unsure = sum(moment.get("unsure", False) for moment in moments) * 2 > len(moments)
+    return {**middle, **mean, **rated, **({"unsure": unsure} if "unsure" in middle else {})}
 
 
 def _means(values: list[Mapping[str, float]]) -> dict[str, float]:

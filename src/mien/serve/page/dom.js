@@ -41,6 +41,11 @@ export function shownLabel(item) {
   return item?.label ? `${item.label}${item.unsure ? "?" : ""}` : "";
 }
 
+/** The labels that hold: "joy, love", or "joy, love?" where the model is not sure. */
+export function shownLabels(item) {
+  return `${item.labels.join(", ")}${item.unsure ? "?" : ""}`;
+}
+
 /** The labels of a prediction, the strongest first. */
 export function ranked(scores) {
   return Object.keys(scores).sort((one, other) => scores[other] - scores[one]);

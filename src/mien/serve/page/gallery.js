@@ -1,6 +1,6 @@
 /** Several pictures: small ones to choose from, and a table of all. */
 
-import { el, percent } from "./dom.js";
+import { el, percent, shownLabels } from "./dom.js";
 
 const ROWS = 1000; // of a table
 
@@ -34,7 +34,7 @@ export class Gallery {
  */
 export function resultTable(results, what) {
   const rows = results.slice(0, ROWS).map((result) => {
-    const found = result.items.map((item) => (item.label ? `${item.emoji} ${item.labels.join(", ")}${item.unsure ? "?" : ""} ${percent(item.score)}` : ""));
+    const found = result.items.map((item) => (item.label ? `${item.emoji} ${shownLabels(item)} ${percent(item.score)}` : ""));
     const words = result.error ?? (found.join("; ") || "nothing was found");
     return el("tr", {}, el("td", { class: "long" }, result.input), el("td", { class: result.items.length ? "" : "soft" }, words));
   });

@@ -1,6 +1,6 @@
 /** A page of results that stands alone: the JSON in it, drawn by the modules of the server's page. */
 
-import { clock, el, percent, ranked, shownLabel } from "./dom.js";
+import { clock, el, percent, ranked, shownLabel, shownLabels } from "./dom.js";
 import { ClipResult } from "./film.js";
 import { coloredWords } from "./explained.js";
 import { colorOf } from "./people.js";
@@ -137,7 +137,7 @@ function cell(value) {
 function table(rows) {
   const names = [...new Set(rows.flatMap(({ cells }) => Object.keys(cells)))];
   return grid([...names, "emotion", "", "score"], rows.map((row) => {
-    const labels = cell(row.error ?? row.labels.join(", ") + (row.unsure ? "?" : ""));
+    const labels = cell(row.error ?? shownLabels(row));
     labels.classList.toggle("soft", Boolean(row.error || row.unsure));
     labels.style.setProperty("--color", colorOf(palette, row.label));
     const score = row.score === null ? "" : percent(row.score);

@@ -1,7 +1,7 @@
 /** Clips: the film with boxes, and a timeline for each person to go through. */
 
 import { Asking } from "../asking.js";
-import { clock, el } from "../dom.js";
+import { clock, el, shownLabel } from "../dom.js";
 import { dropZone } from "../drop.js";
 import { Notice } from "../notice.js";
 import { Options } from "../options.js";
@@ -90,7 +90,7 @@ export function start(panel, page) {
     stage.frame.classList.remove("coming");
     play.hidden = !plays;
     const count = people.length === 1 ? "One person" : `${people.length} people`;
-    const whole = result.items.length ? `mostly ${result.emoji} ${result.label}` : "";
+    const whole = result.items.length ? `mostly ${result.emoji} ${shownLabel(result)}` : "";
     summary.textContent = people.length ? `${count}, ${clock(end)} long, ${whole}` : "No face was seen in this clip.";
     page.say(people.length ? `${count}. ${inWords(result.items)}` : summary.textContent);
     const problems = [facts.problem, !plays && "this browser cannot play the clip, but its timeline is here"].filter(Boolean);

@@ -1,7 +1,7 @@
 /** Whole pictures: ratings as a point on a plane, labels with bars. Several pictures stand on the plane together. */
 
 import { Asking } from "../asking.js";
-import { el, percent } from "../dom.js";
+import { el, percent, shownLabel, shownLabels } from "../dom.js";
 import { dropZone } from "../drop.js";
 import { foldedTable, Gallery } from "../gallery.js";
 import { Notice } from "../notice.js";
@@ -77,8 +77,8 @@ export function start(panel, page) {
     save.picture.hidden = true;
     image.decode().then(() => {
       save.picture.hidden = false;
-      boxes = result.items.filter(({ box }) => box).map(({ box, emoji, label }, place) => // of models that read people
-        ({ key: String(place), box, emoji, label: label ?? "", share: "", color: colorOf(palette, label) }));
+      boxes = result.items.filter(({ box }) => box).map((one, place) => // of models that read people
+        ({ key: String(place), box: one.box, emoji: one.emoji, label: shownLabel(one), share: "", color: colorOf(palette, one.label) }));
       stage.show(boxes, image.naturalWidth, image.naturalHeight);
     }, () => notice.tell("This browser cannot show this kind of picture; the server could read it.", true));
     gallery.show(pictures, picture);
@@ -86,7 +86,7 @@ export function start(panel, page) {
     plane?.show(pictures.map((one) => ({ ratings: one.result.items[0].ratings ?? {}, on: one === picture, picture: one.url })));
     if (bars) bars.prediction = item;
     const said = item.label ? item.labels.map((name) => `${name} ${percent(item.scores[name])}`).join(", ") : "";
-    summary.textContent = item.label ? `${item.emoji} ${item.labels.join(", ")}` : planeWords(item.ratings ?? {}, options.info.ratings) || result.input;
+    summary.textContent = item.label ? `${item.emoji} ${shownLabels(item)}` : planeWords(item.ratings ?? {}, options.info.ratings) || result.input;
     page.say([result.input, said, plane?.words.textContent].filter(Boolean).join(": "));
     page.mood(item.label ? colorOf(palette, item.label) : planeColor(item.ratings ?? {}, options.info.ratings));
     save.offer(pictures.map((one) => one.result));

@@ -23,8 +23,9 @@ from mien.errors import InputError
 from mien.labels import SPACES
 from mien.model import read_manifest
 from mien.output.frame import to_frame
+from mien.output.html import _mean
 from mien.output.show import show_results
-from mien.results import Certainty, Prediction
+from mien.results import Certainty, Moment, Prediction
 from serving import serving
 
 FER = SPACES["fer7"]
@@ -87,6 +88,16 @@ def test_scores_that_round_to_the_same_keep_their_sides() -> None:
     document = item.to_dict()
     assert document["scores"]["disgust"] == document["scores"]["fear"]
     assert Prediction.from_dict(document, FER).label_set == ("angry", "disgust")
+    item = prediction(0.3000004, 0.3000003, 0.2999996, certainty=Certainty(0.6, 0.3))
+    assert list(item.to_dict()["scores"].values()).count(0.3) == 3
+    assert Prediction.from_dict(item.to_dict(), FER).label_set == ("angry", "disgust")
+
+
+def test_a_mean_of_moments_on_a_page_is_unsure_where_most_of_them_are() -> None:
+    rows = [Moment(time, 0, prediction(score)).to_dict() for time, score in ((0.0, 0.9), (0.1, 0.4), (0.2, 0.4))]
+    assert [_mean(rows)["unsure"], _mean(rows[:2])["unsure"]] == [True, False]
+    plain = Moment(0.0, 0, prediction(0.4, certainty=None)).to_dict()
+    assert "unsure" not in _mean([plain, plain])
 
 
 def test_damaged_json_is_refused() -> None:

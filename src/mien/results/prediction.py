@@ -214,8 +214,8 @@ def _with_certainty(
         return known
     scores = dict(made.scores)
     rest = max((score for name, score in scores.items() if name not in label_set), default=0.0)
-    for name in label_set:
-        if name != made.label and scores[name] <= rest:  # rounded to the same as one that is not in it
-            scores[name] = rest + ROUNDED / 4
+    for place, name in enumerate(reversed(label_set), 1):
+        if scores[name] <= rest:  # rounded to the same as one that is not in it
+            scores[name] = rest + place / len(label_set) * ROUNDED / 4
     least = min((scores[name] for name in label_set if name != made.label), default=2.0)
     return replace(made, scores=scores, certainty=Certainty(2.0 if unsure else 0.0, least))

@@ -140,7 +140,10 @@ class Result:
             ModelError: the model is none of the shipped: :func:`mien.explain` takes its folder.
         """
         explain: Callable[..., Result] = import_object("mien:explain")
-        return self if self.explanation else explain(self.input, self.model)
+        if self.explanation:
+            return self
+        language = "any" if self.modality == "text" and self.items else None  # a text that was read is read again
+        return explain(self.input, self.model, language=language)
 
     @property
     def emoji(self) -> str | None:

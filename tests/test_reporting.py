@@ -309,6 +309,13 @@ def test_unsure_rows_are_in_no_share_where_the_model_says_what_it_is_sure_of() -
     assert "counted" not in counted
 
 
+def test_what_counts_is_said_in_one_way() -> None:
+    import mien
+
+    with pytest.raises(InputError, match="count_unsure counts every label, and min_score those from a score on"):
+        mien.report(["so happy"], count_unsure=True, min_score=0.5)
+
+
 def test_groups_are_compared_by_their_sure_rows() -> None:
     rows = [(sure("joy", 0.9), {"of": "a"})] * 12 + [(sure("joy", 0.3), {"of": "a"})] * 20
     rows += [(sure("joy", 0.9), {"of": "b"})] * 3 + [(sure("fear", 0.9), {"of": "b"})] * 9

@@ -194,7 +194,11 @@ def report(
     from mien.plugins import import_object
 
     groups = [by] if isinstance(by, str) else by
-    least = 0.0 if count_unsure and min_score is None else min_score
+    from mien.errors import InputError
+
+    if count_unsure and min_score is not None:
+        raise InputError("count_unsure counts every label, and min_score those from a score on; give one")
+    least = 0.0 if count_unsure else min_score
     options = {"labels": labels, "column": column, "dates": dates, "min_score": least, "out": out}
     make = import_object("mien.cli.report:from_python")
     made: Report = make(inputs, by=groups, over=over, model=model, language=language, **options)

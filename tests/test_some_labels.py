@@ -17,6 +17,7 @@ from mien.datasets import Dataset, open_dataset
 from mien.evaluation import Report, evaluate
 from mien.evaluation.metrics import multi_label_metrics
 from mien.labels import SPACES, LabelSpace, make_space
+from mien.model import LabelsEntry
 from mien.output.reports import show_metrics
 from mien.training.card import _figures
 
@@ -102,7 +103,7 @@ def test_a_model_of_finer_labels_answers_in_those_it_was_tuned_for() -> None:
 
 
 def test_a_head_is_asked_for_data_that_have_some_of_its_labels(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = SimpleNamespace(space="ekman7", names=list(EKMAN.names), multilabel=True)
+    entry = LabelsEntry(space="ekman7", names=list(EKMAN.names), multilabel=True)
     rows, data = drawn(GO, 40), single(40, ("anger", "joy", "sadness"))
     twin = Fake(EKMAN.as_multilabel(True), drawn(EKMAN.as_multilabel(True), 40, 5), heads=[entry])
     asked: list[str] = []
@@ -219,7 +220,7 @@ def test_the_samples_to_train_on_share_no_text_with_those_to_measure_on() -> Non
     situations = learned[1]
     assert situations.splits == ("train", "val")
     assert situations.problems == ()
-    assert len(set(situations.columns["domain"])) == 12
+    assert len(set(situations.columns["domain"])) == 14
     assert len(set(situations.contents)) == len(situations)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from mien.datasets import Dataset
 from mien.errors import DataError, InputError, ModelError
 from mien.evaluation.notes import heads
-from mien.labels import MAPS, SPACES, LabelSpace, get_space, groups, make_space
+from mien.labels import MAPS, SPACES, LabelSpace, get_space, groups
 
 
 def as_asked(
@@ -62,7 +62,7 @@ def coarser_space(model: Any, data: Dataset) -> LabelSpace | None:
     """
     if data.space.name in SPACES or data.space.names == model.space.names or not len(data.space):
         return None
-    spaces = [make_space(head.space, head.names, head.multilabel) for head in getattr(model.manifest, "heads", [])]
+    spaces = [head.as_space() for head in getattr(model.manifest, "heads", [])]
     targets = dict.fromkeys(target for source, target in MAPS if source == model.space.name)
     spaces += [SPACES[name] for name in targets if name in model.manifest.rollups]
     fit = (s for s in spaces if len(s) < len(model.space) and all(name in s for name in data.space.names))

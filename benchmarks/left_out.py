@@ -5,8 +5,8 @@
         [--set train.epochs=1] [--beside text] --out runs/left-out
 
 The data sets and weights are the recipe's own, the first 28 labels first; the first --measure of them are left out in
-turn. Figures are of the test split in Ekman's labels, over those that the data have: macro-F1, the share whose strongest
-label is right, and the calibration error. A run that is there is not trained again.
+turn. Figures are of the test split in Ekman's labels, over those that the data have: macro-F1, the share whose
+strongest label is right, and the calibration error. A run that is there is not trained again.
 """
 
 from __future__ import annotations

@@ -372,8 +372,13 @@ def test_lines_that_may_be_a_table_are_told(tmp_path: Path, caplog: pytest.LogCa
     assert "is read line by line, and may be a table: separator=tab" in caplog.text
 
 
-@pytest.mark.parametrize(("head", "what"), [(b"PK\x03\x04", "an Excel workbook"), (b"\x1f\x8b", "packed by gzip")])
-def test_a_wrong_ending_is_told(tmp_path: Path, head: bytes, what: str) -> None:
-    (tmp_path / "t.csv").write_bytes(head + b"\0" * 60)
-    with pytest.raises(DataError, match=f"is .*{what} by its first bytes, and no .csv"):
-        open_table(tmp_path / "t.csv")
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".txt", ".jsonl"])
+@pytest.mark.parametrize(
+    ("head", "what"),
+    [(b"PK\x03\x04", "an Excel workbook"), (b"\x1f\x8b", "packed by gzip"), (b"\x89PNG\r\n\x1a\n", "a picture"),
+     (b"\xff\xd8\xff\xe0", "a picture"), (b"GIF89a", "a picture"), (b"%PDF-1.7\n", "a PDF")],
+)  # fmt: skip
+def test_a_wrong_ending_is_told(tmp_path: Path, head: bytes, what: str, ending: str) -> None:
+    (tmp_path / f"t{ending}").write_bytes(head + b"\0" * 60)
+    with pytest.raises(DataError, match=f"is .*{what} by its first bytes, and no {ending}"):
+        open_table(tmp_path / f"t{ending}")

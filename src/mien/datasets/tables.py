@@ -52,6 +52,10 @@ _MAGIC = {
     b"PAR1": "Parquet",
     b"\x1f\x8b": "packed by gzip",
     b"ARROW1": "Arrow",
+    b"\x89PNG\r\n": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"GIF8": "a picture",
+    b"%PDF-": "a PDF",
 }
 _NO_QUOTES = "; --no-quotes, for data sets quotes=no, takes a quote as a character"
 _QUOTE_FAULTS = {

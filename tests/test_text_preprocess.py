@@ -48,6 +48,7 @@ from mien.modalities.text.preprocess import MAX_CHARACTERS, TextPreprocessor, Te
         ("lone \ud83d half", "lone half"),
         ("naïve Straße привет こんにちは", "naïve Straße привет こんにちは"),
         ("zero\u200bwidth\ufeff", "zerowidth"),
+        ("\u3164i am\u2800so\u115fhap\u034fpy\u180b\uffa0", "i am so happy"),  # blank letters, a blank pattern, joiners
         ("\ue000\U000e0041x", "x"),  # private use, tags
         ("Z\u0351\u036ba\u031b\u0337lgo", "Z\u0351\u036ba\u0337\u031blgo"),  # marks, put in order
         ("मैं बहुत ख़ुश हूँ 😊", "मैं बहुत ख\u093cुश हूँ smiling face with smiling eyes"),
@@ -228,6 +229,7 @@ UNUSABLE = {
     "": "text is empty",
     " \n\t": "text is empty",
     "\u200b\x00": "text is empty",
+    "\u3164\u2800 \u034f": "text is empty",
     "x" * (MAX_CHARACTERS + 1): "the limit is 100,000",
 }
 
@@ -235,7 +237,7 @@ UNUSABLE = {
 def test_unusable_inputs_stop_nobody_else(reader: mien.Predictor) -> None:
     inputs = ["i am happy", *UNUSABLE, None, 3.5, b"happy", "i am sad"]
     results = list(reader.predict_many(inputs, batch_size=2))  # type: ignore[arg-type]
-    assert [result.label for result in results] == ["joy", *[None] * 7, "sadness"]
+    assert [result.label for result in results] == ["joy", *[None] * 8, "sadness"]
     wanted = [None, *UNUSABLE.values(), "got NoneType", "got float", "got bytes", None]
     for result, message in zip(results, wanted, strict=True):
         assert (result.error is None) if message is None else (message in (result.error or ""))

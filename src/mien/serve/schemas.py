@@ -11,8 +11,9 @@ from mien.modality import Kind
 from mien.model import CertaintyEntry
 from mien.serve.problems import MEDIA_TYPE
 
-#: What a text must have, by ECMA-262 with the flag u: white space, control and format characters are nothing to read.
-VISIBLE = r"[\p{L}\p{M}\p{N}\p{P}\p{S}]"
+#: What a text must have, by ECMA-262 with the flag u: white space, control and format characters are nothing to read,
+#: nor are letters and accents that are blank.
+VISIBLE = r"(?![\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u2800\u3164\uffa0])[\p{L}\p{M}\p{N}\p{P}\p{S}]"
 
 TITLE = "mien"
 ABOUT = """\

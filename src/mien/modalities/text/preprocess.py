@@ -64,6 +64,8 @@ _EMOTICON = re.compile(
 # Three Latin letters or more, each alone between the same signs: "s a d", "h-a-p-p-y", "U.S.A".
 _SPACED = re.compile(r"(?<![\w'])L(?P<between>[ .*-])L(?:(?P=between)L)+(?![\w'])".replace("L", "[A-Za-zÀ-ɏ]"))
 _SILENT = ("Cf", "Cs", "Cn", "Co")  # format characters, surrogates, unassigned and private code points
+_UNSEEN = frozenset("\u034f\u17b4\u17b5\u180b\u180c\u180d")  # though Unicode has them as accents
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # though Unicode has them as letters and a symbol
 _FLAG_LETTERS = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
 _HEARTS = ("heavy black heart", "black heart suit", "white heart suit")
 _PICTOGRAPHS = 0x2190  # arrows and beyond: where signs without a place in a vocabulary begin
@@ -139,8 +141,10 @@ def _sign(character: str) -> str:
     # Joiners, soft hyphens, variation selectors and skin tones say nothing that the base sign does not.
     if category in _SILENT or (ord(character) >= _PICTOGRAPHS and category in ("Mn", "Sk")):
         return ""
-    if character in _FLAG_LETTERS:
+    if character in _FLAG_LETTERS or character in _UNSEEN:
         return ""
+    if character in _BLANKS:
+        return " "
     if ord(character) < _PICTOGRAPHS or category != "So":
         return character
     name = unicodedata.name(character, "").lower()

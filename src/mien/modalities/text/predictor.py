@@ -60,8 +60,10 @@ class TextPredictor(Predictor):
         languages = self.settings.languages
         if language is None:
             return self
+        given = str(language)
+        language = given.strip().lower().replace("_", "-").partition("-")[0]  # "EN", "en-US"
         if language not in (ANY, *languages) and languages:
-            read, wrong = ", ".join(languages), quoted(cut(str(language), 40))
+            read, wrong = ", ".join(languages), quoted(cut(given, 40)) if given.strip() else repr(given[:40])
             raise InputError(f"{language_error(wrong, self.name)}, which reads: {read}; any reads texts as they are")
         twin = copy.copy(self)
         twin.language = language

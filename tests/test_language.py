@@ -16,7 +16,7 @@ import mien
 from conftest import RunCli, one_line
 from mien.errors import InputError
 from mien.modalities.text import language as language_module
-from mien.modalities.text.language import ANY, language_of, unread_language
+from mien.modalities.text.language import ANY, language_of, load_borrowed, load_table, unread_language
 from mien.model import find_model, read_manifest
 from mien.output.rows import Tally, languages_line
 from mien.results import Result, language_error, language_of_error
@@ -72,6 +72,99 @@ def test_a_sentence_is_told_in_each_language(code: str, text: str) -> None:
 def test_no_text_is_refused_by_a_guess(text: str) -> None:
     assert unread_language(text, ["en"]) is None
     assert language_of(text) in (None, "en")
+
+
+def test_what_english_has_borrowed_is_read() -> None:
+    phrases = sorted(load_borrowed())
+    assert len(phrases) > 100
+    for phrase in phrases:
+        for text in (
+            phrase,
+            phrase.capitalize(),
+            phrase.upper(),
+            f"{phrase}!",
+            f"{phrase}, lol",
+            phrase.replace(" ", "-"),
+        ):
+            assert unread_language(text, ["en"]) is None, text
+    accents = (
+        "Déjà vu",
+        "C\u2019est la vie",
+        "Voila\u0300",
+        "crème brûlée",
+        "naïve fiancée résumé",
+        "¿Qué pasa?",
+        "São Paulo",
+    )
+    assert [text for text in accents if unread_language(text, ["en"])] == []
+    assert unread_language(f"C'est la vie! {FRENCH}", ["en"]) == "fr"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Müller", "Amélie", "Oscar de la Hoya", "Rio de Janeiro", "Día de los Muertos", "Juan Carlos de Borbón y Borbón",
+     "Ursula von der Leyen", "Nguyễn Thị Minh Khai", "Łukasz Wiśniewski", "Les Misérables",
+     "@müller @amélie", "#füralle"],
+)  # fmt: skip
+def test_names_are_read(name: str) -> None:
+    assert unread_language(name, ["en"]) is None
+    assert unread_language(f"{name} lol", ["en"]) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["tra la la la la", "na na na na na na na na batman", "ha ha ha ha", "jajaja jajaja", "no no no no no",
+     "a b a b a b", "a w e s o m e", "u n b e l i e v a b l e", "o m g", "s o o o o   t i r e d", "W H Y   M E",
+     "NOOOO WAAAAY", "wwww"],
+)  # fmt: skip
+def test_songs_laughter_and_spaced_letters_are_read(text: str) -> None:
+    assert unread_language(text, ["en"]) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["def f(x): return x + 1", "SELECT * FROM users WHERE id = 1;", "npm install --save-dev typescript",
+     "ls -la /usr/bin", "std::vector<int> v;", "const foo = async () => await bar();", '{"key": "value", "n": 1}',
+     "0xDEADBEEF cafe babe",
+     "https://example.org/über/straße", "+49 170 1234567", "½ cup", "H₂O and CO₂", "𝕳𝖊𝖑𝖑𝖔 𝖜𝖔𝖗𝖑𝖉",
+     "ⓗⓔⓛⓛⓞ", "n1c3 0n3 d00d"],
+)  # fmt: skip
+def test_what_is_no_language_is_read(text: str) -> None:
+    assert unread_language(text, ["en"]) is None
+
+
+@pytest.mark.parametrize(
+    "between",
+    ["\u034f", "\u115f", "\u1160", "\u17b4", "\u180e", "\u200b", "\u200f", "\u202e", "\u2066", "\u20dd", "\u2800",
+     "\u3164", "\uffa0", "\ufeff", "\u00ad", "\u0336", "\u0300\u0327", "\u0336\u0301\u0327\u0345\u0361"],
+    ids=ascii,
+)  # fmt: skip
+def test_signs_between_letters_change_nothing(between: str) -> None:
+    for text in ("I am so happy today", "he left me and I cannot stop crying", "so sad", "hello world"):
+        for changed in (
+            between.join(text),
+            text + between * 200,
+            between * 200 + text,
+            text[:4] + between * 50_000 + text[4:],
+        ):
+            assert unread_language(changed, ["en"]) is None
+    assert unread_language(GERMAN.replace(" ", f"{between} "), ["en"]) == "de"
+
+
+def test_a_foreign_quotation_in_an_english_text_is_read() -> None:
+    for text in (
+        'My grandmother always said "Es ist nicht alles Gold, was glänzt" and I miss her so much.',
+        'And then he shouted "Vete de aquí, no quiero verte nunca más" and I just left.',
+        'I got a postcard from Paris: "Tu me manques beaucoup, reviens vite." I miss him too.',
+        'She keeps saying "мне всё равно" and it breaks my heart.',
+        "omg 오빠 사랑해요 I love BTS so much",
+        "I am so tired of this, ya no puedo más",
+        "Happy birthday! Alles Gute zum Geburtstag! Feliz cumpleaños!",
+    ):
+        assert unread_language(text, ["en"]) is None, text
+    german = 'Ich habe heute den Film "The Lord of the Rings" gesehen und war begeistert.'
+    french = "Mon patron m'a dit \"you are fired\" et j'ai pleuré toute la nuit."
+    assert [unread_language(text, ["en"]) for text in (german, french)] == ["de", "fr"]
 
 
 def test_the_larger_part_decides() -> None:
@@ -152,6 +245,19 @@ def test_the_caller_says_what_texts_are_written_in(tiny_english: Path, tiny_mode
 def test_a_result_explains_itself_in_the_language_it_was_read_in() -> None:
     found = mien.predict(GERMAN, "text-carer", language=ANY).explain()
     assert found.explanation is not None
+
+
+@pytest.mark.parametrize("language", ["EN", " en", "en-US", "en_GB", "ANY"])
+def test_a_language_is_meant_however_it_is_written(tiny_english: Path, language: str) -> None:
+    assert mien.predict(GERMAN, str(tiny_english), language=language).error is None
+
+
+@pytest.mark.parametrize("language", ["", " ", "english", "e" * 10_000, "\x1b[31m", "\ud83d", "de-EN", "-en"])
+def test_a_language_that_is_none_is_one_line(tiny_english: Path, language: str) -> None:
+    with pytest.raises(InputError, match=r"^language \S.* is not read by tiny, which reads: en; any reads") as caught:
+        mien.predict("hi", str(tiny_english), language=language)
+    assert len(str(caught.value)) < 200
+    assert str(caught.value).isprintable() or language == "\ud83d"
 
 
 def test_a_language_that_is_not_read_is_refused_at_once(tiny_english: Path) -> None:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Collection
 from functools import cache
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,11 +17,13 @@ UNDETERMINED = "und"  #: said of a language that is surely none of those asked f
 NO_LANGUAGE = ""  # names, laughter, keys hit at random: a class of its own
 
 _TABLE = Path(__file__).with_name("languages.npz")
+_BORROWED = Path(__file__).with_name("borrowed.txt")
 _LOOKED_AT = 1200  # characters; of a longer text a third each from its start, its middle and its end
 _CERTAIN, _CERTAIN_OF_TWO = 0.85, 0.98  # of a text, and of one of two words; of one word nothing is told
 _NAMED = 0.6  # from which share on a language that is not read has its name
 _LARGER_PART = 0.6  # of the letters, in one script
 _FEWEST = 3  # letters of a script that settles the language
+_FEW = 8  # words among which those borrowed, or in names, can be the larger part
 _GRAMS = 5  # characters of the longest run
 
 _MARKS = r"\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0670\u0900-\u0903\u093a-\u094f\u0962\u0963\u0e31-\u0e4e"
@@ -29,8 +31,12 @@ _LETTER = rf"(?:[^\W\d_]|[{_MARKS}])"
 _WORD = re.compile(rf"{_LETTER}+(?:['\u2019\u02bc]{_LETTER}+)*")
 _ASCII_WORD = re.compile(r"[a-zA-Z]+(?:'[a-zA-Z]+)*")
 _NOT_WRITING = re.compile(r"https?://\S+|www\.\S+|\S*@\S*|[#&]\w+;?|\b[ru]/\w+")
-# Signs without a sound, and those that faces are drawn with.
-_SILENT = re.compile(r"[\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe0e\ufe0f\ufeffノツ彡益ಠ]")
+_UNSEEN = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u20d0-\u20f0\u2800\u3164"
+    r"\ufe0e\ufe0f\ufeff\uffa0"
+)
+_SILENT = re.compile(rf"[{_UNSEEN}ノツ彡益ಠ]")  # signs without a sound, and those that faces are drawn with
+_PILED = re.compile(rf"[{_UNSEEN}\u0300-\u036f]{{2,}}")  # on one letter, where most languages have one at most
 _STRETCHED = re.compile(r"(.)\1\1+")
 
 #: Where scripts begin, and the languages that are written in each; others than Latin and these share no table.
@@ -62,6 +68,12 @@ _SIZES = np.array([{"Han": 3.0, "Kana": 2.0, "Hangul": 2.0, "": 0.0}.get(name, 1
 #: Frequent words of Nigerian Pidgin, which has most others from English.
 _PIDGIN = frozenset({"abeg", "dem", "dey", "na", "omo", "sabi", "sef", "una", "wan", "wetin", "wey"})
 
+#: What stands between the words of names: Oscar de la Hoya.
+_IN_NAMES = re.compile(
+    r"([A-Z\u00c0-\u00de][\w\u0300-\u036f]*)"
+    r"(?: (?:al|bin|da|d[eo]|del|den|der|des|di|dos|el?|ibn|las?|les?|los|of|the|van|von|y))+(?= [A-Z\u00c0-\u00de])"
+)
+
 
 class Table(NamedTuple):
     """What tells the languages that share a script.
@@ -82,8 +94,8 @@ class Table(NamedTuple):
 def language_of(text: str) -> str | None:
     """The code of the language that a text is written in; None where that cannot be told with certainty.
 
-    Of names, numbers, addresses, emoji, single words and evenly mixed texts it cannot. At most 1,200 characters are
-    looked at.
+    Of names, numbers, addresses, emoji, single words, what English has borrowed and evenly mixed texts it cannot. At
+    most 1,200 characters are looked at.
     """
     found = _likely(text)
     if found is None:
@@ -111,6 +123,8 @@ def unread_language(text: str, languages: Collection[str]) -> str | None:
 
 def _likely(text: str) -> tuple[tuple[str, ...], np.ndarray, float] | None:
     """Languages with their probabilities, and how probable one must be; None where there is too little to tell."""
+    if not text.isascii():
+        text = _PILED.sub("", text)
     if len(text) > _LOOKED_AT:
         third, middle = _LOOKED_AT // 3, len(text) // 2
         text = " ".join((text[:third], text[middle - third // 2 : middle + third // 2], text[-third:]))
@@ -119,7 +133,7 @@ def _likely(text: str) -> tuple[tuple[str, ...], np.ndarray, float] | None:
     known = sum(map(table.english.__contains__, plain))
     if known > 1 and 4 * known >= len(plain) and _PIDGIN.isdisjoint(plain):
         return ("en",), np.ones(1), 1.0
-    found = words(text)
+    found = words(_IN_NAMES.sub(r"\1", text) if len(plain) <= _FEW else text)
     if not found:
         return None
     letters, script = join(found), "Latin"
@@ -127,6 +141,8 @@ def _likely(text: str) -> tuple[tuple[str, ...], np.ndarray, float] | None:
         letters, script = _of_larger_script(letters)
     if script in _ONE_LANGUAGE:
         return (_ONE_LANGUAGE[script],), np.ones(1), 1.0
+    if script == "Latin":
+        letters = _telling(letters)
     count = len(set(letters.split()))
     if not script or (script == "Latin" and count < 2):
         return None
@@ -144,6 +160,21 @@ def words(text: str) -> list[str]:
         text, word = unicodedata.normalize("NFKC", _SILENT.sub("", text))[:_LOOKED_AT], _WORD
     found = word.findall(_NOT_WRITING.sub(" ", text))
     return found[:1] + [word for word in found[1:] if not word[0].isupper() or word.isupper()]
+
+
+def _telling(letters: str) -> str:
+    """Words but for three in a row alike ("la la la") or of a letter ("s a d"), and of a short text those borrowed."""
+    runs = [list(run) for _, run in groupby(letters.split(), lambda word: word if len(word) > 1 else "")]
+    parts = [word for run in runs if len(run) < 3 for word in run]
+    if len(parts) <= _FEW:
+        bare = unicodedata.normalize("NFD", " ".join(parts))
+        plain, borrowed, start = re.sub("[\u0300-\u036f]", "", bare).split(), load_borrowed(), 0
+        while start < len(plain):
+            ends = (end for end in range(len(plain), start, -1) if " ".join(plain[start:end]) in borrowed)
+            end = next(ends, start)
+            del plain[start:end], parts[start:end]
+            start += end == start
+    return f" {' '.join(parts)} "
 
 
 def join(found: Collection[str]) -> str:
@@ -189,6 +220,12 @@ def load_table() -> Table:
         weights = file["weights"].astype(np.float32) * file["scale"]  # in floats they are added up four times as fast
         english = frozenset(file["english"].tolist().split())
         return Table(weights, file["bias"], tuple(file["languages"].tolist()), english)
+
+
+@cache
+def load_borrowed() -> frozenset[str]:
+    """What people who write English say and sing in other languages, without accents: it tells nothing."""
+    return frozenset(_BORROWED.read_text("utf-8").splitlines())
 
 
 @cache

@@ -16,7 +16,7 @@ import mien
 from conftest import RunCli, one_line
 from mien.errors import InputError
 from mien.modalities.text import language as language_module
-from mien.modalities.text.language import ANY, language_of, load_borrowed, load_table, unread_language
+from mien.modalities.text.language import ANY, language_of, load_borrowed, unread_language
 from mien.model import find_model, read_manifest
 from mien.output.rows import Tally, languages_line
 from mien.results import Result, language_error, language_of_error

@@ -42,7 +42,7 @@ class TextSettings(BaseModel):
 
 
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u00b4": "'", "`": "'", "\u201c": '"', "\u201d": '"'})
-_SPACES = re.compile(r"\s+")
+_SPACES, _BLANK = re.compile(r"\s+"), re.compile(r"[^\S ]")
 # Emoticons that a tokenizer would tear into punctuation, told as the emoji they stand for.
 _EMOTICONS = {
     "smiling face": (":)", ":-)", "(:", ":]", "=)", "^^", "^_^", ":3"),
@@ -86,7 +86,7 @@ def clean(text: str, most: int | None = None) -> str:
     Raises:
         InputError: it would have more.
     """
-    text = _SPACED.sub(lambda match: match.group()[::2], text)
+    text = _joined(_BLANK.sub(" ", text))  # while more blanks still part words
     if not text.isascii():
         text = _spelled_out(_composed(text), most)
         text = _composed(text)  # a dropped sign may have stood between a letter and its accent
@@ -94,9 +94,14 @@ def clean(text: str, most: int | None = None) -> str:
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
     text = _EMOTICON.sub(lambda match: _EMOTICON_NAMES[match.group()], text)
-    text = _SPACES.sub(" ", text).strip()
+    text = _joined(_SPACES.sub(" ", text).strip())
     _check_length(len(text), most)
     return text
+
+
+def _joined(text: str) -> str:
+    """The text with letters that stand apart in one word."""
+    return _SPACED.sub(lambda match: match.group()[::2], text)
 
 
 def cleaned_length(text: str, most: int) -> int:

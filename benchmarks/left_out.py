@@ -60,9 +60,9 @@ def trained(options: argparse.Namespace, left: int) -> Path:
 def measured(model: Path | str, data: str) -> dict[str, Any]:
     """Macro-F1, share of strongest labels that are right, calibration error."""
     report = mien.evaluate(mien.load(model), data, labels=SPACE)
-    figures = report.restricted or report.metrics
+    figures = report.restricted or report.figures
     top = figures["top1"] if "top1" in figures else figures["accuracy"]
-    return {"macro_f1": figures["macro_f1"], "top1": top, "ece": report.metrics["calibration"]["ece"]}
+    return {"macro_f1": figures["macro_f1"], "top1": top, "ece": report.figures["calibration"]["ece"]}
 
 
 if __name__ == "__main__":

@@ -81,8 +81,8 @@ def test_the_default_model_on_our_own_sentences() -> None:
     assert report.accuracy >= 0.87
     assert report.macro_f1 >= 0.87
     domains = mien.evaluate("text", "sample:domains?seen=no")
-    assert domains.metrics["top1"] >= 0.75
-    assert domains.metrics["certainty"]["accuracy"] >= 0.8
+    assert domains.figures["top1"] >= 0.75
+    assert domains.figures["certainty"]["accuracy"] >= 0.8
 
 
 @pytest.mark.parametrize(

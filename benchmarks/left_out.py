@@ -47,7 +47,7 @@ def main() -> None:
 def trained(options: argparse.Namespace, left: int) -> Path:
     """The run that learned from all but one data set; the first of the others in the recipe's labels leads."""
     folder: Path = options.out / f"without-{left}"
-    if not (folder / "metrics.json").exists():
+    if not (folder / "model/manifest.json").exists():
         pairs = [pair for place, pair in enumerate(zip(options.data, options.weights, strict=True)) if place != left]
         spaces = [mien.open_dataset(data).space.name for data, _ in pairs]
         pairs.insert(0, pairs.pop(spaces.index(mien.open_dataset(options.data[0]).space.name)))

@@ -24,6 +24,7 @@ from face_model import drawn_face, face_model, video_model
 from filmed import write_clip
 from mien.client import AsyncClient, Client
 from mien.errors import InputError, MienError, MissingExtra
+from mien.modality.answers import answer_in
 from mien.results import Result
 from serving import Server, serving
 
@@ -61,17 +62,19 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def as_sent(local: Result) -> Result:
     """A result as JSON can tell it: scores of six digits."""
-    space = local.items[0].space if local.items else None
-    thresholds = local.items[0].thresholds if local.items else None
-    return Result.from_dict(local.to_dict(), space, thresholds, local.rollup_thresholds)
+    first = local.items[0] if local.items else None
+    space, thresholds, certainty = (first.space, first.thresholds, first.certainty) if first else (None, None, None)
+    rolled = local.rollup_thresholds
+    return Result.from_dict(local.to_dict(), space, thresholds, rolled, certainty, local.rollup_certainty)
 
 
 @pytest.mark.parametrize("model", ["text", "text-carer"])
 @pytest.mark.parametrize("labels", [None, "ekman7"])
 def test_texts_are_read_as_on_this_machine(client: Client, model: str, labels: str | None) -> None:
     found = list(client.predict_many(TEXTS, model, labels=labels))
-    for result, local in zip(found, mien.load(model).predict_many(TEXTS), strict=True):
-        assert result == as_sent(local.rollup(labels) if labels else local)
+    reader, roll = answer_in(mien.load(model), labels)
+    for result, local in zip(found, map(roll, reader.predict_many(TEXTS)), strict=True):
+        assert result == as_sent(local)
         if not labels:
             rolled, expected = result.rollup("ekman7").to_dict(), local.rollup("ekman7").to_dict()
             assert rolled["items"][0].pop("scores") == pytest.approx(expected["items"][0].pop("scores"), abs=1e-5)

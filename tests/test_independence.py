@@ -91,6 +91,11 @@ def numbers(result: mien.Result) -> list[list[float]]:
     return [[*one.scores.values(), *one.ratings.values(), *(one.box or ())] for one in result.items]
 
 
+def scores_of(result: mien.Result) -> list[float]:
+    """Of the first item."""
+    return list(result.items[0].scores.values())
+
+
 def same(found: list[mien.Result], wanted: list[mien.Result]) -> None:
     for one, other in zip(found, wanted, strict=True):
         assert [item.labels for item in one.items] == [item.labels for item in other.items], one.input
@@ -114,7 +119,7 @@ def test_a_text_has_the_same_answer_beside_any_others(model: str | Path) -> None
     same(list(one.predict_many([part for text in few[::3] for part in (LONG, text)]))[1::2], alone[::3])
     crowd = [*few, *texts(1000 - len(few))]
     same(list(two.predict_many(crowd, batch_size=1000))[: len(few)], alone)
-    scores = [numbers(result)[0] for result in alone]
+    scores = [scores_of(result) for result in alone]
     np.testing.assert_allclose(two.predict_proba(few), scores, atol=CLOSE, rtol=0)
 
 
@@ -191,7 +196,7 @@ def test_a_clip_has_the_same_answer_on_one_thread_and_on_two(tmp_path: Path) -> 
 def test_a_text_has_the_same_answer_beside_other_clients() -> None:
     asked = {name: mien.load(name, threads=1) for name in ("text", "text-carer")}
     mine = "not bad at all, i would order it again"
-    wanted = {name: numbers(model.predict(mine))[0] for name, model in asked.items()}
+    wanted = {name: scores_of(model.predict(mine)) for name, model in asked.items()}
     others = texts(60)
     with serving("--model", "text", "--model", "text-carer") as server:
 
@@ -231,7 +236,7 @@ def test_a_text_has_the_same_answer_after_a_resume(tmp_path: Path) -> None:
         alone = one.predict(some[number])
         assert (rows[number]["input"], rows[number]["label"]) == (some[number], alone.label)
         np.testing.assert_allclose(
-            list(rows[number]["items"][0]["scores"].values()), numbers(alone)[0], atol=CLOSE, rtol=0
+            list(rows[number]["items"][0]["scores"].values()), scores_of(alone), atol=CLOSE, rtol=0
         )
 
 
@@ -243,7 +248,7 @@ def test_a_text_has_the_same_answer_in_parts_of_any_size(model: str | Path, tmp_
     few = texts(24)
     one = mien.load(model, threads=1)
     names = one.space.names
-    alone = [numbers(one.predict(text))[0] for text in few]
+    alone = [scores_of(one.predict(text)) for text in few]
     columns = {"text": "string", "label": "string", "error": "string", **{f"score_{name}": "double" for name in names}}
     job = Job(find_model(model), None, RowFormat("text", scores=True), lambda: iter([]), {"batch_size": 64}, 2)
     for size in (7, 24):

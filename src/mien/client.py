@@ -163,7 +163,7 @@ class _Conversation:
         own, tuned, heads = facts["spaces"][0], facts["thresholds"], facts.get("heads", ())
         coarser = {name: one for name, one in tuned.items() if not {space.name, name} & {*heads} and name != own}
         sure = {name: Certainty(*map(row.get, Certainty._fields)) for name, row in facts.get("certainty", {}).items()}
-        rolled = {name: one for name, one in sure.items() if not {space.name, name} & {*heads}}
+        rolled = {name: one for name, one in sure.items() if name == space.name or not {space.name, name} & {*heads}}
         results = []
         for n, (one, row) in enumerate(zip(inputs, document["results"], strict=True)):
             found = Result.from_dict(row, space, thresholds, coarser, sure.get(space.name), rolled)

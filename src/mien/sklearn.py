@@ -301,12 +301,12 @@ class EmotionClassifier(OldClassifier, _base.ClassifierMixin, _base.BaseEstimato
         return tags
 
     def _settings(self) -> list[str]:
-        given = self.settings
-        if isinstance(given, str):
+        if isinstance(given := self.settings, str):
             raise DataError(f"settings is a list or a mapping, such as [{given!r}]")
         lines = [f"{key}={json.dumps(value)}" for key, value in given.items()] if isinstance(given, Mapping) else given
-        alone = ("also=[]", "also_multilabel=[]", "ratings=[]", "mix_weight=1")  # what further data sets teach
-        return [*lines, *(f"train.{line}" for line in alone), *self._seed()]
+        from mien.training.recipe import for_one_set
+
+        return [*lines, *for_one_set(_name(self.recipe)), *self._seed()]
 
     def _seed(self) -> list[str]:
         if self.random_state is None:

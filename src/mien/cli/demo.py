@@ -70,7 +70,7 @@ def run(
     for result in results:
         console.print(f"[bold]{result.input}[/bold]", markup=True)
         for item in result.items:
-            show_prediction(console, item, most=2)
+            show_prediction(console, item, most=2, scales=texts.manifest.scales)
     page = folder / "index.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)

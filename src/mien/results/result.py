@@ -142,7 +142,8 @@ class Result:
         explain: Callable[..., Result] = import_object("mien:explain")
         if self.explanation:
             return self
-        language = "any" if self.modality == "text" and self.items else None  # a text that was read is read again
+        kind = import_object("mien.modality:get_modality")(self.modality).kind
+        language = "any" if kind == "text" and self.items else None  # a text that was read is read again
         return explain(self.input, self.model, language=language)
 
     @property

@@ -181,3 +181,13 @@ def _parts(modality: str) -> dict[str, list[str]]:
 
 def _holds_settings(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def for_one_set(recipe: str | Path) -> list[str]:
+    """Settings with which a recipe learns from one data set alone, without what further ones would teach.
+
+    Networks that are learned all at once have none of them but ``train.also``.
+    """
+    train = load_recipe(recipe).train
+    further = [f"train.{name}=[]" for name in ("also_multilabel", "ratings") if getattr(train, name)]
+    return ["train.also=[]", *further, *(["train.mix_weight=1"] if isinstance(train.mix_weight, list) else [])]

@@ -6,7 +6,6 @@ import numpy as np
 
 from mien.evaluation.evaluate import rollup_probabilities
 from mien.labels import MAPS, LabelSpace, get_space
-from mien.training.calibrate import fit_platt
 
 _TINY = 1e-6
 
@@ -25,6 +24,8 @@ def f1_thresholds(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     Returns:
         float64 of shape (k,); 0.5 for a label without positives or negatives.
     """
+    from mien.training.calibrate import fit_platt
+
     truth, scores = np.asarray(targets) > 0, np.asarray(probabilities, np.float64).clip(_TINY, 1 - _TINY)
     logits = np.log(scores / (1 - scores))
     thresholds = np.full(truth.shape[1], 0.5)

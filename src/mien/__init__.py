@@ -191,11 +191,10 @@ def report(
         InputError: nothing can be read, or a column is not there or of no use.
         MienError: the page cannot be written there.
     """
+    from mien.errors import InputError
     from mien.plugins import import_object
 
     groups = [by] if isinstance(by, str) else by
-    from mien.errors import InputError
-
     if count_unsure and min_score is not None:
         raise InputError("count_unsure counts every label, and min_score those from a score on; give one")
     least = 0.0 if count_unsure else min_score

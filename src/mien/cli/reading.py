@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -171,13 +171,13 @@ def _finish(reader: Reader, tally: Tally, kept: str) -> None:
     if reader.stopped:
         raise MienError(f"{reader.stopped}; what was read by then is {kept}")
     foreign, empty = [languages_line(tally.languages)], tally.empty - inputs.slips
-    others = [_who_reads(tally.languages, reader.predictor.manifest)]
+    other = _who_reads(tally.languages, reader.predictor.manifest)
     failed = tally.unread - empty + tally.partial
     if _refused(inputs, tally):
-        foreign = [*(foreign if tally.inputs > 1 else ()), *others, "--language any reads texts as they are"]
+        foreign = [*(foreign if tally.inputs > 1 else ()), other, "--language any reads texts as they are"]
     else:
         failed -= tally.languages.total()
-        foreign += others
+        foreign.append(other)
     without = f"{empty:,} of {tally.inputs:,} texts without a label, because empty" if empty else ""
     if failed:
         noun, what = ("clip", "not read whole") if inputs.kind == "clip" else ("input", "could not be read")
@@ -189,9 +189,9 @@ def _finish(reader: Reader, tally: Tally, kept: str) -> None:
         log(line)
 
 
-def _who_reads(languages: Iterable[str], manifest: Manifest) -> str:
+def _who_reads(languages: Collection[str], manifest: Manifest) -> str:
     """Which shipped model of the same kind reads languages that this one does not: "--model text-… reads de"; or ""."""
-    for folder in shipped().values():
+    for folder in shipped().values() if languages else ():
         other = read_manifest(folder)
         some = [name for name in languages if name in other.preprocess.get("languages", [])]
         if some and other.modality == manifest.modality:

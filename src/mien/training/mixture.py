@@ -17,7 +17,7 @@ from mien.evaluation.evaluate import rollup_probabilities
 from mien.labels import MAPS, LabelSpace, get_space
 from mien.training.certainty import choose_certainty
 from mien.training.heads import head_targets
-from mien.training.thresholds import f1_thresholds
+from mien.training.thresholds import named_thresholds
 
 if TYPE_CHECKING:
     from mien.model import CertaintyEntry, Manifest
@@ -116,17 +116,8 @@ def head_thresholds(mixed: MixtureAnswers) -> dict[str, dict[str, float]]:
     for entry in mixed.manifest.heads:
         if entry.multilabel:
             answers, said, _ = mixed.of(entry.as_space())
-            found[entry.space] = _tuned(entry.names, said, answers)
+            found[entry.space] = named_thresholds(entry.names, said, answers)
     return found
-
-
-def _tuned(names: Sequence[str], said: np.ndarray, answers: np.ndarray) -> dict[str, float]:
-    tuned = {}
-    for place, name in enumerate(names):
-        known = ~np.isnan(said[:, place])
-        (value,) = f1_thresholds(said[known, place, None], answers[known, place, None])
-        tuned[name] = round(float(value), 6)
-    return tuned
 
 
 def certainties(mixed: MixtureAnswers, settings: ExportSettings) -> dict[str, CertaintyEntry]:

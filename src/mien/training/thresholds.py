@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mien.evaluation.evaluate import rollup_probabilities
@@ -33,8 +35,8 @@ def f1_thresholds(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         if truth[:, j].all() or not truth[:, j].any():
             continue
         slope, bias = fit_platt(logits[:, j], truth[:, j])
-        ranked = -np.sort(-scores[:, j])
-        right = 1 / (1 + np.exp(-(slope * np.log(ranked / (1 - ranked)) + bias)))
+        order = np.argsort(-scores[:, j], kind="stable")
+        ranked, right = scores[order, j], 1 / (1 + np.exp(-(slope * logits[order, j] + bias)))
         last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # equal scores are cut together
         expected = 2 * np.cumsum(right)[last] / (last + 1 + right.sum())
         best = int(expected.argmax())
@@ -44,15 +46,20 @@ def f1_thresholds(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return thresholds
 
 
+def named_thresholds(names: Sequence[str], targets: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Label → its threshold, by the samples of which it is known: *targets* may be NaN."""
+    found = {}
+    for place, name in enumerate(names):
+        known = ~np.isnan(targets[:, place])
+        (value,) = f1_thresholds(targets[known, place, None], probabilities[known, place, None])
+        found[name] = round(float(value), 6)
+    return found
+
+
 def choose_thresholds(
     own: LabelSpace, targets: np.ndarray, probabilities: np.ndarray
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Thresholds per label of the set's own space, and of each coarser space there is a map to."""
-
-    def chosen(space: LabelSpace, targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-        values = f1_thresholds(targets, scores)
-        return {label: round(float(value), 6) for label, value in zip(space.names, values, strict=True)}
-
     rollups = {}
     for source, target in MAPS:
         if source == own.name:
@@ -60,5 +67,5 @@ def choose_thresholds(
             held = rollup_probabilities(targets, own, coarse)
             fits = held.any(1)  # a report in that space leaves out the others
             scores = rollup_probabilities(probabilities, own, coarse)
-            rollups[target] = chosen(coarse, held[fits], scores[fits])
-    return chosen(own, targets, probabilities), rollups
+            rollups[target] = named_thresholds(coarse.names, held[fits], scores[fits])
+    return named_thresholds(own.names, targets, probabilities), rollups

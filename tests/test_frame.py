@@ -160,6 +160,18 @@ def test_the_strongest_of_equals_stays_the_strongest() -> None:
     assert Result.from_dict(result.to_dict()).to_dict() == result.to_dict()
 
 
+@pytest.mark.parametrize("held", ["anger", "neutral", "pride"])
+def test_the_strongest_label_stays_that_where_another_holds_and_is_rounded_to_the_same(held: str) -> None:
+    scores = dict.fromkeys(GO.names, 0.1) | {"caring": 0.3000004, "neutral": 0.3000002, "anger": 0.3, "pride": 0.2}
+    tuned = dict.fromkeys(GO.names, 1.1) | {held: 0.05}
+    result = Result("a", "text", "m", (Prediction(scores, GO, tuned),))
+    assert (result.label, result.items[0].labels) == ("caring", (held,))
+    for thresholds in (tuned, None):
+        back = Result.from_dict(json.loads(json.dumps(result.to_dict())), GO, thresholds)
+        assert back.to_dict() == result.to_dict()
+        assert (back.label, back.items[0].labels) == ("caring", (held,))
+
+
 def test_labels_of_ones_own_come_back() -> None:
     space = make_space("mine", ["bored", "joy"])
     result = Result("a", "text", "m", (Prediction({"bored": 0.7, "joy": 0.3}, space),))

@@ -198,8 +198,13 @@ class Prediction:
             for place, label in enumerate(reversed(labels), 1):  # of scores that were rounded to the same
                 scores[label] += place / len(labels) * ROUNDED
             made = replace(made, scores=scores)
+        strongest, top = document.get("label"), made.score or 0.0
+        if strongest in scores and made.label != strongest and scores[strongest] >= top - 2 * ROUNDED:
+            scores[strongest] = top + 1e-9
+            made = replace(made, scores=scores)
+        if made.labels != labels:
             held = {name: scores[name] if name in labels else 2.0 for name in scores}  # 2: never
-            made = made if made.labels == labels else replace(made, thresholds=held)
+            made = replace(made, thresholds=held)
         if "unsure" not in document:
             return made
         return _with_certainty(made, bool(document["unsure"]), tuple(document["label_set"]), certainty)

@@ -28,22 +28,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from mien.errors import MienError, ModelError, did_you_mean, invalid, quoted
 from mien.files import check_listed, digest_of, flush, read_json, read_listed, sha256
 from mien.graphs import check_graph
 from mien.inputs import exists, to_write
 from mien.labels import SPACES, LabelSpace, make_space
-from mien.results import Certainty
+from mien.results import Certainty, tuned_for
 
 FORMAT = 2
 MANIFEST, CARD, TOKENIZER = "manifest.json", "README.md", "tokenizer.json"
@@ -150,6 +142,8 @@ class Manifest(BaseModel):
         preprocess: settings of the modality's one preprocessing function.
         thresholds: label → smallest probability at which it holds (multi-label models).
         rollups: coarser space, or that of a head → label → threshold there (where several labels can hold).
+        language_thresholds: label space, own, of a head or coarser → language → label → threshold of texts in it; where
+            none is given the usual one holds.
         heads: further label spaces that the same network answers in; their probabilities follow its own.
         certainty: label space, own, of a head or coarser → when an answer in it is sure; without, all are.
         experts: the networks for groups of people, where there are such; see :mod:`mien.modalities.face.experts`.
@@ -169,6 +163,7 @@ class Manifest(BaseModel):
     preprocess: dict[str, Any] = {}
     thresholds: dict[str, float] = {}
     rollups: dict[str, dict[str, float]] = {}
+    language_thresholds: dict[str, dict[str, dict[str, float]]] = {}
     heads: list[LabelsEntry] = []
     certainty: dict[str, CertaintyEntry] = {}
     experts: ExpertsEntry | None = None
@@ -209,6 +204,10 @@ class Manifest(BaseModel):
         other = {entry.space for entry in (self.labels, *self.heads)} - {space.name}  # answered in, not rolled up to
         own = {n: e for n, e in self.certainty.items() if n == space.name or (n not in other and space == self.space)}
         return {name: Certainty(entry.threshold, entry.set_threshold) for name, entry in own.items()}
+
+    def tuned(self, language: str | None = None) -> Mapping[str, Mapping[str, float]]:
+        """Label space, own, of a head or coarser → label → threshold, for a text in that language."""
+        return tuned_for(language, {**self.rollups, self.labels.space: self.thresholds}, self.language_thresholds)
 
     def columns(self, space: str) -> slice | None:
         """Where the probabilities of a label space stand in the network's output; None where it has no such head."""

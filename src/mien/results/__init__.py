@@ -10,10 +10,10 @@
 from mien.results.clip import ClipSummary, Moment, Person, Segment, segments_of
 from mien.results.explanation import Corners, Explanation, Word
 from mien.results.glance import Glance
-from mien.results.prediction import Box, Certainty, Prediction, Scales
+from mien.results.prediction import Box, Certainty, Prediction, Scales, tuned_for
 from mien.results.result import EMPTY, Result, language_error, language_of_error
 
 __all__ = [
     "EMPTY", "Box", "Certainty", "ClipSummary", "Corners", "Explanation", "Glance", "Moment", "Person", "Prediction",
-    "Result", "Scales", "Segment", "Word", "language_error", "language_of_error", "segments_of",
+    "Result", "Scales", "Segment", "Word", "language_error", "language_of_error", "segments_of", "tuned_for",
 ]  # fmt: skip

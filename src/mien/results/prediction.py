@@ -28,6 +28,22 @@ class Certainty(NamedTuple):
     set_threshold: float
 
 
+def tuned_for(
+    language: str | None,
+    tuned: Mapping[str, Mapping[str, float]],
+    by_language: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> Mapping[str, Mapping[str, float]]:
+    """Label space → label → threshold, for a text in that language: its own where one is given, else the usual one.
+
+    Args:
+        language: None where it is not known.
+        tuned: label space → label → the usual threshold.
+        by_language: label space → language → label → threshold.
+    """
+    own = {space: some[language] for space, some in by_language.items() if language in some}
+    return {**tuned, **{space: {**tuned.get(space, {}), **some} for space, some in own.items()}}
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What was read in one place: the text, one face, one person.

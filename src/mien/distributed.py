@@ -160,6 +160,7 @@ def _example(predictor: Predictor) -> Result:
     """A result that has everything a result of this model can have."""
     scores = np.eye(1, len(predictor.space), dtype=np.float32)[0]
     ratings = np.array([entry.low for entry in predictor.manifest.ratings], np.float32)
-    found = predictor.result("file", [scores], boxes=[(0.0, 0.0, 1.0, 1.0)], ratings=[ratings])
+    language = next((name for some in predictor.manifest.language_thresholds.values() for name in some), None)
+    found = predictor.result("file", [scores], boxes=[(0.0, 0.0, 1.0, 1.0)], ratings=[ratings], language=language)
     moment, person = Moment(0.0, 1, found.items[0]), Person(1, found.items[0], 0.0, 0.0, 1)
     return replace(found, timeline=(moment,), people=(person,), clip=ClipSummary(0.0, 1, 1, 1, 0, "problem"))

@@ -1,8 +1,11 @@
-"""Answers as they are asked for: in another label space, explained, of texts in a language that is known."""
+"""Answers as they are asked for: in another label space, explained, of texts in a language; and what then holds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from mien.errors import InputError
 from mien.labels import get_space, groups
@@ -35,3 +38,24 @@ def answer_in(
     except (KeyError, ValueError) as error:
         raise InputError(error.args[0]) from error
     return (predictor.explaining(space) if explain else predictor), lambda result: result.rollup(space)
+
+
+def thresholds_of(
+    model: Predictor, inputs: Sequence[Any], space: str, names: Sequence[str], usual: Mapping[str, float]
+) -> np.ndarray:
+    """From which score on labels of a space hold, float64: (k,), or (n, k) where it differs by the input's language.
+
+    Args:
+        names: the labels, in the order of the columns.
+        usual: label → threshold, whatever the language; 0.5 for a label that is not in it.
+    """
+
+    def row(tuned: Mapping[str, float]) -> list[float]:
+        return [tuned.get(name, 0.5) for name in names]
+
+    own = getattr(model.manifest, "language_thresholds", {}).get(space)
+    if not own:
+        return np.array(row(usual), np.float64)
+    rows = {language: row({**usual, **some}) for language, some in own.items()}
+    found = [rows.get(model.language_of(item) or "") or row(usual) for item in inputs]
+    return np.array(found, np.float64).reshape(len(found), len(names))

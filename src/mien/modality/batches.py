@@ -34,6 +34,7 @@ class Item(NamedTuple):
         notes: what was guessed in preparing it.
         error: why it cannot be used.
         read: what reads it on its own when its turn comes, given the batch size, where it is too large for samples.
+        language: of a text: by whose thresholds its labels hold, where the model has such of several languages.
         corners: of each sample that was cut out of the picture: where its corners are in that, see `Explanation`.
     """
 
@@ -44,6 +45,7 @@ class Item(NamedTuple):
     error: str | None = None
     read: Callable[[int], Result] | None = None
     corners: Sequence[Corners] = ()
+    language: str | None = None
 
 
 class Outputs(NamedTuple):

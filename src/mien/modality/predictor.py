@@ -144,6 +144,10 @@ class Predictor(OldMethods):
         reads = self.manifest.modality
         raise InputError(f"a language is for texts, and the model {self.name} reads {reads}")
 
+    def language_of(self, item: Any) -> str | None:
+        """By the thresholds of which language the labels of an input hold; None: by the usual ones."""
+        return None
+
     def explain(self, item: Any, **options: Any) -> Result:
         """As :meth:`predict`, with what brought the label of each prediction about."""
         return self.explaining().predict(item, **options)
@@ -185,7 +189,8 @@ class Predictor(OldMethods):
 
     def assemble(self, item: Item, outputs: Outputs) -> Result:
         """The result of an input of those samples."""
-        return self.result(item.name, outputs.probabilities, item.error, item.boxes, outputs.ratings, item.notes)
+        rows, values = outputs
+        return self.result(item.name, rows, item.error, item.boxes, values, item.notes, item.language)
 
     def warm_up(self, *args: Any, **options: Any) -> None:
         """Load what is otherwise loaded when it is first needed, and see that options fit the model."""
@@ -357,29 +362,27 @@ class Predictor(OldMethods):
         return name_of(item)
 
     def result(
-        self,
-        item: str,
-        rows: Iterable[np.ndarray] = (),
-        error: str | None = None,
-        boxes: Iterable[Box | None] | None = None,
-        ratings: Iterable[np.ndarray] | None = None,
-        notes: Iterable[str] = (),
-    ) -> Result:
+        self, item: str, rows: Iterable[np.ndarray] = (), error: str | None = None,
+        boxes: Iterable[Box | None] | None = None, ratings: Iterable[np.ndarray] | None = None,
+        notes: Iterable[str] = (), language: str | None = None,
+    ) -> Result:  # fmt: skip
         """Wrap one row of probabilities, shape (labels,), per prediction; with boxes and ratings, one per row."""
         rows = list(rows)
         nothing = [None] * len(rows)
         parts = zip(rows, nothing if boxes is None else boxes, nothing if ratings is None else ratings, strict=True)
-        items = tuple(self.prediction(row, box, values) for row, box, values in parts)
-        reads, heads = self.manifest.modality, {entry.space for entry in self.manifest.heads}
-        tuned = {name: of for name, of in self.manifest.rollups.items() if name not in heads} if self._own else {}
+        items = tuple(self.prediction(row, box, values, language) for row, box, values in parts)
+        reads, answered = self.manifest.modality, {self.manifest.labels.space, *(h.space for h in self.manifest.heads)}
+        rolled = {n: of for n, of in self.manifest.tuned(language).items() if n not in answered} if self._own else {}
         return Result(
-            item, reads, self.name, items, error, tuned, notes=tuple(notes), rollup_certainty=self._certainty,
-            of_clip=get_modality(reads).kind == "clip",
+            item, reads, self.name, items, error, rolled, notes=tuple(notes), rollup_certainty=self._certainty,
+            of_clip=get_modality(reads).kind == "clip", language=language,
         )  # fmt: skip
 
-    def prediction(self, row: np.ndarray, box: Box | None = None, ratings: np.ndarray | None = None) -> Prediction:
+    def prediction(
+        self, row: np.ndarray, box: Box | None = None, ratings: np.ndarray | None = None, language: str | None = None
+    ) -> Prediction:
         """A row of probabilities, shape (labels,), in the labels of ``space``, and one of ratings, shape (ratings,)."""
-        thresholds = self.manifest.thresholds if self._own else self.manifest.rollups.get(self.space.name, {})
+        thresholds = self.manifest.tuned(language).get(self.space.name, {})
         pairs = () if ratings is None else zip(self.manifest.ratings, ratings, strict=True)
         rated = {entry.name: float(value) for entry, value in pairs}
         scores = dict(zip(self.space.names, row.tolist(), strict=True))

@@ -48,7 +48,8 @@ class RowFormat:
             yield from self._places(result)
         else:
             best = result.strongest
-            own = {**head_cells(best), **_ratings(best), "error": result.error, **self._scores(best)}
+            told = {"language": result.language} if result.language else {}
+            own = {**head_cells(best), **_ratings(best), "error": result.error, **told, **self._scores(best)}
             columns = columns or (result.input.row if isinstance(result.input, Message) else {"text": result.input})
             plain = plain_cells(columns)
             yield {**plain, **{own_name(name, self.taken or plain): value for name, value in own.items()}}

@@ -51,6 +51,8 @@ class Result:
         clip: of a clip: its size and length, and what was wrong with it.
         notes: a line for each thing that was guessed in reading the input; mostly none, and then not in the JSON.
         rollup_certainty: coarser space → what the model goes by there to say that it is not sure.
+        language: of a text: by the thresholds of which language its labels hold; None where that is not known, or the
+            model has none by language; mostly None, and then not in the JSON.
         of_clip: whether the JSON has the keys of clips even where the clip could not be read.
     """
 
@@ -67,6 +69,7 @@ class Result:
     notes: tuple[str, ...] = ()
     of_clip: bool = field(default=False, repr=False, compare=False)
     rollup_certainty: Mapping[str, Certainty] = field(default_factory=dict, repr=False)
+    language: str | None = None
 
     def __repr__(self) -> str:
         """One line, however long the text or the clip."""
@@ -143,7 +146,8 @@ class Result:
         if self.explanation:
             return self
         kind = import_object("mien.modality:get_modality")(self.modality).kind
-        language = "any" if kind == "text" and self.items else None  # a text that was read is read again
+        again = self.language or "any"  # a text that was read is read again
+        language = again if kind == "text" and self.items else None
         return explain(self.input, self.model, language=language)
 
     @property
@@ -197,6 +201,7 @@ class Result:
             **(self.input.columns if isinstance(self.input, Message) else {}),
             **(of_clip if self.of_clip or self.clip else {}),
             **({"notes": list(self.notes)} if self.notes else {}),
+            **({"language": self.language} if self.language else {}),
             **({"unsure": self.unsure, "label_set": list(self.label_set)} if self.label_set else {}),
         }
 
@@ -258,6 +263,7 @@ def _from_dict(
         tuple(Person.from_dict(row, space, thresholds, certainty) for row in document.get("people", ())),
         tuple(map(Segment.from_dict, document.get("segments", ()))),
         ClipSummary.from_dict(clip) if clip else None, tuple(document.get("notes", ())), "clip" in document,
+        language=document.get("language"),
     )  # fmt: skip
     return _with_strongest(made, document["label"])
 

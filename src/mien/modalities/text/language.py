@@ -20,7 +20,7 @@ _TABLE = Path(__file__).with_name("languages.npz")
 _BORROWED = Path(__file__).with_name("borrowed.txt")
 _LOOKED_AT = 1200  # characters; of a longer text a third each from its start, its middle and its end
 _CERTAIN, _CERTAIN_OF_TWO = 0.85, 0.98  # of a text, and of one of two words; of one word nothing is told
-_NAMED = 0.6  # from which share on a language that is not read has its name
+_NAMED = 0.6  # from which share on a language has its name
 _LARGER_PART = 0.6  # of the letters, in one script
 _FEWEST = 3  # letters of a script that settles the language
 _FEW = 8  # words among which those borrowed, or in names, can be the larger part
@@ -75,6 +75,10 @@ _IN_NAMES = re.compile(
 )
 
 
+#: Languages with their probabilities, and how probable one must be for certainty.
+Likely = tuple[tuple[str, ...], np.ndarray, float]
+
+
 class Table(NamedTuple):
     """What tells the languages that share a script.
 
@@ -110,9 +114,21 @@ def unread_language(text: str, languages: Collection[str]) -> str | None:
 
     It is `UNDETERMINED` where several could be meant.
     """
+    return told_by(text, languages)[0]
+
+
+def probable_language(text: str, languages: Collection[str]) -> str | None:
+    """The most probable of *languages*, or of all where there are none; None where none of them is probable enough."""
+    return told_by(text, languages)[1]
+
+
+def told_by(text: str, languages: Collection[str]) -> tuple[str | None, str | None]:
+    """What :func:`unread_language` and :func:`probable_language` say of a text, which is looked at once for both."""
     found = _likely(text)
-    if found is None:
-        return None
+    return (None, None) if found is None else (_unread(found, languages), _probable(found, languages))
+
+
+def _unread(found: Likely, languages: Collection[str]) -> str | None:
     names, shares, least = found
     foreign = np.array([name not in languages and name != NO_LANGUAGE for name in names]) * shares
     if foreign.sum() < least:
@@ -121,7 +137,14 @@ def unread_language(text: str, languages: Collection[str]) -> str | None:
     return names[best] if shares[best] >= _NAMED else UNDETERMINED
 
 
-def _likely(text: str) -> tuple[tuple[str, ...], np.ndarray, float] | None:
+def _probable(found: Likely, languages: Collection[str]) -> str | None:
+    names, shares, _ = found
+    best = int(shares.argmax())  # a share of 0.6 is the largest
+    read = names[best] in languages if languages else names[best] != NO_LANGUAGE
+    return names[best] if read and shares[best] >= _NAMED else None
+
+
+def _likely(text: str) -> Likely | None:
     """Languages with their probabilities, and how probable one must be; None where there is too little to tell."""
     if not text.isascii():
         text = _PILED.sub("", text)

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from mien.errors import InputError, cut, quoted
-from mien.modalities.text.language import ANY, unread_language
+from mien.modalities.text.language import ANY, probable_language, told_by
 from mien.modalities.text.preprocess import TextPreprocessor, TextSettings
 from mien.modalities.text.words import parts
 from mien.modality import Item, Occlusion, Outputs, Predictor
@@ -51,9 +51,20 @@ class TextPredictor(Predictor):
         """
         prepared = super().prepare(item)
         languages = self.settings.languages
-        if languages and self.language is None and (found := unread_language(item, languages)):
-            raise InputError(language_error(found, self.name))
-        return prepared
+        if languages and self.language is None:
+            unread, language = told_by(item, languages)
+            if unread:
+                raise InputError(language_error(unread, self.name))
+            return prepared._replace(language=language) if self.manifest.language_thresholds else prepared
+        return prepared._replace(language=self.language_of(item))
+
+    def language_of(self, item: Any) -> str | None:
+        """See :meth:`Predictor.language_of`; the language that was said, else the most probable of those it reads."""
+        if not self.manifest.language_thresholds:
+            return None
+        if self.language in (None, ANY):
+            return probable_language(item, self.settings.languages)
+        return self.language
 
     def written_in(self, language: str | None) -> Self:
         """See :meth:`Predictor.written_in`."""

@@ -28,7 +28,7 @@ from mien.datasets.splits import split_rows
 from mien.errors import DataError, InputError, MienError, MissingExtra, ModelError, print_line, quoted, require
 from mien.files import translate_os_errors
 from mien.inputs import Kind, taken_for_path
-from mien.modality import Predictor, get_modality, load
+from mien.modality import Predictor, get_modality, load, thresholds_of
 
 _NAME = "memory"  # what data handed over in memory is called in a run folder and a manifest
 
@@ -251,12 +251,12 @@ class EmotionClassifier(OldClassifier, _base.ClassifierMixin, _base.BaseEstimato
             NotFittedError: before ``fit``.
             InputError: no list of texts or pictures, or one is unusable; the message says which.
         """
-        probabilities = self.predict_proba(X)
-        manifest = self.predictor.manifest
-        if manifest.space.multilabel:
-            names = [manifest.space[name].name for name in map(str, self.classes_)]  # found by alias too
-            limits = [manifest.thresholds.get(name, 0.5) for name in names]
-            return (probabilities >= np.array(limits, np.float32)).astype(np.int64)
+        model, inputs = self.predictor, as_list(X, _kind(self.predictor.manifest.modality))
+        probabilities, space = self.predict_proba(inputs), model.manifest.space
+        if space.multilabel:
+            names = [space[name].name for name in map(str, self.classes_)]  # found by alias too
+            limits = thresholds_of(model, inputs, space.name, names, model.manifest.thresholds).astype(np.float32)
+            return (probabilities >= limits).astype(np.int64)
         labels: np.ndarray = self.classes_[probabilities.argmax(1)]
         return labels
 

@@ -34,7 +34,7 @@ from mien.evaluation.ratings import all_rating_metrics, rescaled, scatter
 from mien.evaluation.report import Report
 from mien.evaluation.samples import Answers, further_unreadable, unreadable
 from mien.labels import LabelSpace, groups
-from mien.modality import Predictor, load, why_unread
+from mien.modality import Predictor, load, thresholds_of, why_unread
 
 MISTAKES = 20
 DETAILED = 8  # groups of which all figures are given, not the main ones alone
@@ -145,8 +145,8 @@ def evaluate(
     part = _without(labeled, lost)
     _check_answers(asked, part, raw if len(space) else None, numbers, len(rated))
     probabilities = rollup_probabilities(raw, asked.space, space) if len(space) else raw
-    thresholds = _thresholds(asked, space)
-    holds, whole, kept = _holds(probabilities, asked.space, thresholds), space, known_labels(data, space)
+    thresholds, limits = _thresholds(asked, space, part.inputs)
+    holds, whole, kept = _holds(probabilities, asked.space, limits), space, known_labels(data, space)
     certainty = certainty_of(asked, space, part.targets, probabilities)  # by all labels that it can answer
     if len(kept) < len(space) and part.space.multilabel:
         space = replace(space, labels=tuple(space.labels[place] for place in kept))
@@ -353,11 +353,15 @@ def rollup_probabilities(probabilities: np.ndarray, source: LabelSpace, target: 
     return shares
 
 
-def _thresholds(model: Model, space: LabelSpace) -> np.ndarray:
+def _thresholds(model: Predictor, space: LabelSpace, inputs: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The usual thresholds, shape (k,), and those by which labels hold: (n, k) where they differ by language."""
     manifest = model.manifest
     own = space.names == model.space.names and model.space.name not in heads(model)  # those were tuned for its own
     tuned = manifest.thresholds if own else manifest.rollups.get(space.name, {})
-    return np.array([tuned.get(name, 0.5) for name in space.names], np.float64)
+    usual = np.array([tuned.get(name, 0.5) for name in space.names], np.float64)
+    if not model.space.multilabel:  # the strongest holds
+        return usual, usual
+    return usual, thresholds_of(model, inputs, model.space.name if own else space.name, space.names, tuned)
 
 
 def _holds(probabilities: np.ndarray, source: LabelSpace, thresholds: np.ndarray) -> np.ndarray:

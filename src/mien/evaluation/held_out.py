@@ -59,6 +59,11 @@ class Wrapped(_Unloaded):
         """The object's."""
         return str(self._model.name)
 
+    def language_of(self, item: Any) -> str | None:
+        """What it says of that, where it is a predictor."""
+        told: str | None = self._model.language_of(item) if hasattr(self._model, "language_of") else None
+        return told
+
     def outputs(
         self,
         inputs: Sequence[Any],

@@ -24,7 +24,7 @@ from mien.inputs import kind_of, listed, name_of, opened, plain
 from mien.labels import SPACES, LabelSpace, make_space
 from mien.modality import default_modality
 from mien.modality.dispatch import checked
-from mien.results import Certainty, Result
+from mien.results import Certainty, Result, tuned_for
 
 if TYPE_CHECKING:
     import httpx2 as httpx
@@ -159,14 +159,15 @@ class _Conversation:
 
     def _results(self, inputs: Sequence[_Input], document: Any, labels: str | None) -> _Talk[list[Result]]:
         facts = yield from self._about(document["model"])
-        space, thresholds = _space(facts, labels)
-        own, tuned, heads = facts["spaces"][0], facts["thresholds"], facts.get("heads", ())
-        coarser = {name: one for name, one in tuned.items() if not {space.name, name} & {*heads} and name != own}
+        space, own, heads = _space(facts, labels), facts["spaces"][0], facts.get("heads", ())
+        by_language = facts.get("language_thresholds", {})
         sure = {name: Certainty(*map(row.get, Certainty._fields)) for name, row in facts.get("certainty", {}).items()}
         rolled = {name: one for name, one in sure.items() if name == space.name or not {space.name, name} & {*heads}}
         results = []
         for n, (one, row) in enumerate(zip(inputs, document["results"], strict=True)):
-            found = Result.from_dict(row, space, thresholds, coarser, sure.get(space.name), rolled)
+            tuned = tuned_for(row.get("language"), facts["thresholds"], by_language)
+            coarser = {name: of for name, of in tuned.items() if not {space.name, name} & {*heads} and name != own}
+            found = Result.from_dict(row, space, tuned.get(space.name), coarser, sure.get(space.name), rolled)
             error = found.error and found.error.replace(f"upload-{n}", quoted(one.name))
             results.append(replace(found, input=one.name, error=error))
         return results
@@ -334,14 +335,12 @@ class _Refused(MienError):
         return [found[n] for n in range(count)] if set(found) == set(range(count)) else None
 
 
-def _space(facts: Any, labels: str | None) -> tuple[LabelSpace, dict[str, float]]:
-    """The label space of an answer, and from which score on its labels hold."""
+def _space(facts: Any, labels: str | None) -> LabelSpace:
+    """The label space of an answer."""
     name = labels or facts["spaces"][0]
     space = make_space(name, [row["name"] for row in facts["label_spaces"][name]], name in facts["multilabel_spaces"])
     known = SPACES.get(name)
-    if known is not None and known.names == space.names:
-        space = known.as_multilabel(space.multilabel)
-    return space, facts["thresholds"].get(name, {})
+    return known.as_multilabel(space.multilabel) if known and known.names == space.names else space
 
 
 def _quote(name: str) -> str:

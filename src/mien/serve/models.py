@@ -107,11 +107,12 @@ class ServedModel:
     def label_facts(self) -> dict[str, Any]:
         """Of each label space it can answer in: its labels, whether several hold at a time, and from which score."""
         manifest = self.predictor.manifest
-        tuned = {manifest.space.name: manifest.thresholds, **manifest.rollups}
+        tuned, by_language = manifest.tuned(), manifest.language_thresholds
         return {
             "label_spaces": {name: describe_labels(space) for name, space in self.spaces.items()},
             "multilabel_spaces": [name for name, space in self.spaces.items() if space.multilabel],
             "thresholds": {name: tuned[name] for name in self.spaces if tuned.get(name)},
+            "language_thresholds": {name: by_language[name] for name in self.spaces if name in by_language},
             "heads": [entry.space for entry in manifest.heads],
             "certainty": {name: one.model_dump() for name, one in manifest.certainty.items() if name in self.spaces},
         }

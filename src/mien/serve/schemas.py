@@ -134,6 +134,9 @@ class Result(BaseModel):
     score: float | None
     items: list[Prediction] = Field(description="of a text one, of a picture one for each face, the largest first")
     error: str | None = Field(description="why there is none, where only this input was unusable")
+    language: str | None = Field(
+        default=None, description="of a text: by whose thresholds its labels hold, where the model has such by language"
+    )
     unsure: bool = Field(default=False, description="whether the model is not sure of that label")
     label_set: list[str] = Field(default=[], description="labels that may be right, where the model says so")
 
@@ -207,6 +210,9 @@ class ModelCard(ModelInfo):
     label_spaces: dict[str, list[Label]] = Field(description="the labels of each space that it can answer in")
     multilabel_spaces: list[str] = Field(description="those of them in which several labels can hold at a time")
     thresholds: dict[str, dict[str, float]] = Field(description="of such spaces: from which score on each label holds")
+    language_thresholds: dict[str, dict[str, dict[str, float]]] = Field(
+        description="of such spaces: by language of the text, where they differ from these"
+    )
     heads: list[str] = Field(description="spaces besides its own that the network itself answers in")
     certainty: dict[str, CertaintyEntry] = Field(description="of spaces: from which score on an answer is sure")
 

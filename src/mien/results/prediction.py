@@ -40,7 +40,7 @@ def tuned_for(
         tuned: label space → label → the usual threshold.
         by_language: label space → language → label → threshold.
     """
-    own = {space: some[language] for space, some in by_language.items() if language in some}
+    own = {space: some[language] for space, some in by_language.items() if language and language in some}
     return {**tuned, **{space: {**tuned.get(space, {}), **some} for space, some in own.items()}}
 
 

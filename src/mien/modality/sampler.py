@@ -75,6 +75,10 @@ class Sampler(ABC):
         """Rough lengths by which batches are put together, int64 (n,)."""
         return np.zeros(len(inputs), np.int64)
 
+    def languages(self, inputs: Sequence[Any]) -> Sequence[str | None]:
+        """The language of each input, by which thresholds differ; None where there is none, or it cannot be told."""
+        return [None] * len(inputs)
+
     @abstractmethod
     def collate(self, inputs: Sequence[Any], seeds: Sequence[int] | None = None) -> np.ndarray:
         """A batch of samples; *seeds*, one for each, say how they are augmented, None that they are not."""

@@ -73,11 +73,27 @@ def fit_platt(logits: np.ndarray, holds: np.ndarray) -> tuple[float, float]:
     Returns:
         (1, 0) where the label holds always or never, or less often the higher the logit: answers must not turn round.
     """
-    if holds.all() or not holds.any():
-        return 1.0, 0.0
-    fitted = LogisticRegression(C=100.0).fit(logits.astype(np.float64)[:, None], holds)
-    slope = float(fitted.coef_[0, 0])
-    return (slope, float(fitted.intercept_[0])) if slope > 0 else (1.0, 0.0)
+    (slope,), bias = fit_platts(logits[:, None], holds)
+    return slope, bias
+
+
+def fit_platts(logits: np.ndarray, holds: np.ndarray) -> tuple[list[float], float]:
+    """The same for what several models say of a label, float (n, models): a slope for each, and the bias.
+
+    A model whose slope would turn answers round has none; where all would, the first model's logits stand alone.
+    """
+    kept = list(range(logits.shape[1])) if holds.any() and not holds.all() else []
+    slopes = [0.0] * logits.shape[1]
+    while kept:
+        fitted = LogisticRegression(C=100.0).fit(logits[:, kept].astype(np.float64), holds)
+        least = int(fitted.coef_[0].argmin())
+        if fitted.coef_[0, least] > 0:
+            for place, slope in zip(kept, fitted.coef_[0], strict=True):
+                slopes[place] = float(slope)
+            return slopes, float(fitted.intercept_[0])
+        del kept[least]
+    slopes[0] = 1.0
+    return slopes, 0.0
 
 
 def calibrate(kind: Kind, logits: np.ndarray, targets: np.ndarray) -> Calibration:

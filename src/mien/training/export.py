@@ -17,6 +17,7 @@ from mien.errors import ExportError
 from mien.labels import LabelSpace
 from mien.networks import OPSET
 from mien.networks.base import Network
+from mien.training.ngrams import NGrams
 from mien.training.ratings import Ratings
 
 
@@ -27,11 +28,15 @@ class HeadScale:
     Attributes:
         multilabel: whether that is the sigmoid of each, and not the softmax of all.
         scale, bias: float32 (labels,).
+        runs: of the logits of ``ngrams``, which are added, float32 (labels,).
+        ngrams: prepared batch → further logits (batch, labels); None for none.
     """
 
     multilabel: bool
     scale: np.ndarray
     bias: np.ndarray
+    runs: np.ndarray | None = None
+    ngrams: NGrams | None = None
 
     @classmethod
     def plain(cls, space: LabelSpace) -> HeadScale:
@@ -78,17 +83,19 @@ class Answers(nn.Module):
         else:
             logits = self.network(inputs)
         width = logits.shape[1] - len(self.ratings)
-        given["probabilities"] = self._last(logits[:, :width])
+        given["probabilities"] = self._last(inputs, logits[:, :width])
         given["ratings"] = logits[:, width:].clamp(-1, 1) * self.halves + self.middles
         wanted = tuple(given[name] for name in self.outputs)
         return wanted if len(wanted) > 1 else wanted[0]
 
-    def _last(self, logits: Tensor) -> Tensor:
+    def _last(self, inputs: Tensor, logits: Tensor) -> Tensor:
         sizes = [len(head.scale) for head in self.heads]
         own, *others = torch.split(logits, [logits.shape[1] - sum(sizes), *sizes], 1)
         parts = [self._shares(own / self.temperature, self.multilabel)]
         for other, head in zip(others, self.heads, strict=True):
             scaled = other * torch.from_numpy(head.scale) + torch.from_numpy(head.bias)
+            if head.ngrams is not None and head.runs is not None:
+                scaled = scaled + head.ngrams(inputs) * torch.from_numpy(head.runs)
             parts.append(self._shares(scaled, head.multilabel))
         return torch.cat(parts, 1) if others else parts[0]
 

@@ -15,6 +15,7 @@ import numpy as np
 from mien.datasets import Dataset
 from mien.evaluation.evaluate import rollup_probabilities
 from mien.labels import MAPS, LabelSpace, get_space
+from mien.modality import Sampler
 from mien.training.certainty import choose_certainty
 from mien.training.heads import head_targets
 from mien.training.thresholds import named_thresholds
@@ -22,10 +23,12 @@ from mien.training.thresholds import named_thresholds
 if TYPE_CHECKING:
     from mien.model import CertaintyEntry, Manifest
     from mien.training.export import HeadScale
+    from mien.training.ngrams import NGrams
     from mien.training.package import Fitted
     from mien.training.settings import ExportSettings
 
 EACH = 1000  # samples of each data set
+FEWEST = 5  # samples of a language with a label by which its threshold there is chosen
 
 
 def mixture(parts: Sequence[Dataset], space: LabelSpace, same: bool = False) -> tuple[list[np.ndarray], np.ndarray]:
@@ -54,7 +57,9 @@ def _known(said: np.ndarray, space: LabelSpace) -> np.ndarray:
     return np.asarray(~np.isnan(said).all(1) if space.multilabel else said.any(1))
 
 
-def scale_head(logits: np.ndarray, said: np.ndarray, multilabel: bool) -> HeadScale:
+def scale_head(
+    logits: np.ndarray, said: np.ndarray, multilabel: bool, ngrams: NGrams | None = None, more: np.ndarray | None = None
+) -> HeadScale:
     """How the logits of a head become probabilities that hold.
 
     Of one label at a time by a temperature (Guo et al. 2017), of several by a scale and a bias for each (Platt 1999).
@@ -62,19 +67,23 @@ def scale_head(logits: np.ndarray, said: np.ndarray, multilabel: bool) -> HeadSc
     Args:
         logits: float (n, labels).
         said: see :func:`mien.training.heads.head_targets`.
+        ngrams, more: a model that is added where several labels can hold, and its logits of the same samples.
     """
-    from mien.training.calibrate import fit_platt, fit_temperature
+    from mien.training.calibrate import fit_platts, fit_temperature
     from mien.training.export import HeadScale
 
     labels = logits.shape[1]
-    scale, bias = np.ones(labels, np.float32), np.zeros(labels, np.float32)
-    if multilabel:
-        for place in range(labels):
-            known = ~np.isnan(said[:, place])
-            scale[place], bias[place] = fit_platt(logits[known, place], said[known, place] > 0)
-    else:
+    scale, bias, runs = (np.full(labels, value, np.float32) for value in (1, 0, 0))
+    if not multilabel:
         scale /= np.float32(fit_temperature(logits, said.argmax(1)))
-    return HeadScale(multilabel, scale, bias)
+        return HeadScale(multilabel, scale, bias)
+    models = [logits] if more is None else [logits, more]
+    for place in range(labels):
+        known = ~np.isnan(said[:, place])
+        found = np.stack([one[known, place] for one in models], 1)
+        (scale[place], *others), bias[place] = fit_platts(found, said[known, place] > 0)
+        runs[place] = sum(others)
+    return HeadScale(multilabel, scale, bias, runs, ngrams) if ngrams else HeadScale(multilabel, scale, bias)
 
 
 @dataclass(frozen=True)
@@ -93,10 +102,10 @@ class MixtureAnswers:
         """Of the samples that tell something in a space: the answers in it, what is told, and how many of each part."""
         own = space.name == self.manifest.labels.space  # which no coarser label tells
         rows, said = mixture(self.parts, space, own)
-        taken = [self._in(space, part[some]) for part, some in zip(self.answers, rows, strict=True)]
+        taken = [self.in_space(space, part[some]) for part, some in zip(self.answers, rows, strict=True)]
         return np.concatenate(taken), said, [len(some) for some in rows]
 
-    def _in(self, space: LabelSpace, answers: np.ndarray) -> np.ndarray:
+    def in_space(self, space: LabelSpace, answers: np.ndarray) -> np.ndarray:
         """The columns of the space, or the model's own labels rolled up to it."""
         columns, own = self.manifest.columns(space.name), self.manifest.space
         return rollup_probabilities(answers[:, : len(own)], own, space) if columns is None else answers[:, columns]
@@ -117,6 +126,37 @@ def head_thresholds(mixed: MixtureAnswers) -> dict[str, dict[str, float]]:
         if entry.multilabel:
             answers, said, _ = mixed.of(entry.as_space())
             found[entry.space] = named_thresholds(entry.names, said, answers)
+    return found
+
+
+def language_thresholds(mixed: MixtureAnswers, sampler: Sampler) -> dict[str, dict[str, dict[str, float]]]:
+    """The same for each language that the sampler finds: how often a label holds differs, and how well it is told.
+
+    Returns:
+        Head → language → label → threshold, of labels that `FEWEST` validation samples of that language have.
+    """
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    spoken = [np.array([language or "" for language in sampler.languages(part.inputs)]) for part in mixed.parts]
+    languages = sorted({language for of in spoken for language in of} - {""})
+    for entry in mixed.manifest.heads if len(languages) > 1 else ():
+        space = entry.as_space()
+        if not entry.multilabel:
+            continue
+        said = [head_targets(part, space) for part in mixed.parts]
+        for language in languages:
+            scores, truth = [], []
+            for part, told, of in zip(mixed.answers, said, spoken, strict=True):
+                if told is not None:
+                    rows = np.flatnonzero((of == language) & _known(told, space))
+                    rows = rows if len(mixed.parts) == 1 else np.random.default_rng(0).permutation(rows)[:EACH]
+                    scores.append(mixed.in_space(space, part[rows]))
+                    truth.append(told[rows])
+            answers, known = np.concatenate(scores), np.concatenate(truth)
+            chosen = named_thresholds(entry.names, known, answers)
+            enough = np.nansum(known, 0) >= FEWEST
+            kept = {name: chosen[name] for name, often in zip(entry.names, enough, strict=True) if often}
+            if kept:
+                found.setdefault(entry.space, {})[language] = kept
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,15 +13,26 @@ from mien import model as folders
 from mien.datasets import Dataset
 from mien.errors import ExportError
 from mien.evaluation.metrics import tuned_metrics
+from mien.labels import LabelSpace
 from mien.modality import Sampler, get_modality
 from mien.model import Manifest
 from mien.training.card import card
 from mien.training.experts import expert_files
 from mien.training.log import LOGGER, log_prefix
-from mien.training.mixture import certainties, head_thresholds, mixture, mixture_answers, scale_head
+from mien.training.mixture import (
+    certainties,
+    head_thresholds,
+    language_thresholds,
+    mixture,
+    mixture_answers,
+    scale_head,
+)
 from mien.training.ratings import Ratings, mean_correlation
 from mien.training.settings import ExportSettings, Recipe
 from mien.training.thresholds import choose_thresholds
+
+if TYPE_CHECKING:
+    from mien.training.ngrams import NGrams
 
 CALIBRATION = 512  # samples on which the ranges of an 8-bit network are measured
 
@@ -104,6 +115,7 @@ def package_model(
         answers = mixture_answers(first, manifest, target.parent / f"made-{folders.NETWORK}")
         rolled = {name: tuned for name, tuned in manifest.rollups.items() if manifest.columns(name) is None}
         manifest.rollups = rolled | head_thresholds(answers)
+        manifest.language_thresholds = language_thresholds(answers, first.sampler)
         if recipe.export.sure_rate and first.valid is not None:
             manifest.certainty = certainties(answers, recipe.export)
     if recipe.export.sure_rate and not manifest.certainty:
@@ -125,7 +137,7 @@ def _export(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path) -
     from mien.training.proof import prove
 
     trained, sampler = fitted.trained, fitted.sampler
-    temperature = _calibrate(fitted, manifest) if recipe.export.calibrate else 1.0
+    temperature = _calibrate(fitted, manifest, recipe.export.ngrams) if recipe.export.calibrate else 1.0
     shown, most = list(fitted.validated.inputs[:256]), sampler.evaluation_batch
     sizes = [(at, min(size, most)) for at, size in ((0, 1), (1, 7), (8, 64), (72, 184)) if shown[at:]]
     batches = (sampler.collate(shown[at : at + size]) for at, size in sizes)
@@ -145,8 +157,8 @@ def _export(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path) -
     return _quality(network, fitted)[2]
 
 
-def _calibrate(fitted: Fitted, manifest: Manifest) -> float:
-    """The temperature of the network's own labels; those of further heads are set in the trained model."""
+def _calibrate(fitted: Fitted, manifest: Manifest, buckets: int) -> float:
+    """The temperature of the network's own labels; the scales of further heads are set in the trained model."""
     from mien.training.calibrate import fit_temperature
 
     trained, valid, labels = fitted.trained, fitted.validated, len(fitted.learned.space)
@@ -160,14 +172,32 @@ def _calibrate(fitted: Fitted, manifest: Manifest) -> float:
         rows, said = mixture(parts, entry.as_space())
         if len(said):
             found = np.concatenate([part[some] for part, some in zip(logits, rows, strict=True)])
-            trained.heads[place] = scale_head(found[:, manifest.columns(entry.space)], said, entry.multilabel)
+            further = _ngrams(fitted, entry.as_space(), parts, rows, buckets) if entry.multilabel and buckets else ()
+            trained.heads[place] = scale_head(found[:, manifest.columns(entry.space)], said, entry.multilabel, *further)
     return fit_temperature(logits[0][:, :labels], valid.targets)
+
+
+def _ngrams(
+    fitted: Fitted, space: LabelSpace, parts: Sequence[Dataset], rows: Sequence[np.ndarray], buckets: int
+) -> tuple[NGrams, np.ndarray]:
+    """A model of runs of tokens that learned from all training data, and its logits of those rows of *parts*."""
+    from mien.training.ngrams import fit_ngrams, logits_of_runs
+
+    LOGGER.info(f"learning {space.name} from runs of tokens")
+    learned = list({part.fingerprint: part for part in (fitted.learned, *fitted.others)}.values())
+    model = fit_ngrams(fitted.sampler, learned, space, buckets)
+    texts = [part.inputs[row] for part, some in zip(parts, rows, strict=True) for row in some]
+    return model, logits_of_runs(model, fitted.sampler, texts)
 
 
 def _head_scales(manifest: Manifest, scales: Sequence[Any]) -> dict[str, Any]:
     """How the logits of each further head are scaled, for the manifest."""
     return {
-        entry.space: {name: np.round(getattr(scale, name).astype(float), 4).tolist() for name in ("scale", "bias")}
+        entry.space: {
+            name: np.round(value.astype(float), 4).tolist()
+            for name in ("scale", "bias", "runs")
+            if (value := getattr(scale, name)) is not None
+        }
         for entry, scale in zip(manifest.heads, scales, strict=True)
     }
 

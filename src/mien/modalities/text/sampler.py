@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from mien.errors import RecipeError
 from mien.modalities.text.augment import AugmentSettings, augment
+from mien.modalities.text.language import probable_language
 from mien.modalities.text.preprocess import TextPreprocessor, TextSettings
 from mien.modalities.text.pruning import prune, rows_kept
 from mien.modalities.text.tokenizer import PAD, UNKNOWN, learn_tokenizer
@@ -72,6 +73,11 @@ class TextSampler(Sampler):
     def lengths(self, inputs: Sequence[str]) -> np.ndarray:
         """Characters of each text, int64 (n,)."""
         return np.array([len(text) for text in inputs])
+
+    def languages(self, inputs: Sequence[str]) -> Sequence[str | None]:
+        """See the base class; of a model that reads several."""
+        known = self.settings.languages
+        return [probable_language(text, known) for text in inputs] if len(known) > 1 else [None] * len(inputs)
 
     def collate(self, inputs: Sequence[str], seeds: Sequence[int] | None = None) -> np.ndarray:
         """A batch of token ids, int64 (n, length); of a long text its first window."""

@@ -251,14 +251,14 @@ class EmotionClassifier(OldClassifier, _base.ClassifierMixin, _base.BaseEstimato
             NotFittedError: before ``fit``.
             InputError: no list of texts or pictures, or one is unusable; the message says which.
         """
-        model, inputs = self.predictor, as_list(X, _kind(self.predictor.manifest.modality))
-        probabilities, space = self.predict_proba(inputs), model.manifest.space
+        manifest = self.predictor.manifest
+        inputs = as_list(X, _kind(manifest.modality)) if manifest.language_thresholds else X  # read twice then
+        probabilities, space = self.predict_proba(inputs), manifest.space
         if space.multilabel:
             names = [space[name].name for name in map(str, self.classes_)]  # found by alias too
-            limits = thresholds_of(model, inputs, space.name, names, model.manifest.thresholds).astype(np.float32)
-            return (probabilities >= limits).astype(np.int64)
-        labels: np.ndarray = self.classes_[probabilities.argmax(1)]
-        return labels
+            limits = thresholds_of(self.predictor, inputs, space.name, names, manifest.thresholds)
+            return (probabilities >= limits.astype(np.float32)).astype(np.int64)
+        return np.asarray(self.classes_[probabilities.argmax(1)])
 
     def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
         """Probabilities, float32 (n, labels), columns in the order of ``classes_``.

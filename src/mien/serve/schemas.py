@@ -211,7 +211,7 @@ class ModelCard(ModelInfo):
     multilabel_spaces: list[str] = Field(description="those of them in which several labels can hold at a time")
     thresholds: dict[str, dict[str, float]] = Field(description="of such spaces: from which score on each label holds")
     language_thresholds: dict[str, dict[str, dict[str, float]]] = Field(
-        description="of such spaces: by language of the text, where they differ from these"
+        default={}, description="of such spaces: by language of the text, where they differ from these"
     )
     heads: list[str] = Field(description="spaces besides its own that the network itself answers in")
     certainty: dict[str, CertaintyEntry] = Field(description="of spaces: from which score on an answer is sure")

@@ -55,6 +55,7 @@ def write_clip(
     quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     with av.open(str(path), "w", format=container, options=muxer or {}) as out:
         stream = out.add_stream(codec, rate=rate)
+        stream.codec_context.thread_count = 2 if x26 else 3  # else as many as there are cores, and other bytes
         stream.pix_fmt = pixels or ("yuvj420p" if codec == "mjpeg" else "yuv420p")
         stream.gop_size, stream.max_b_frames = key_every, b_frames
         stream.options = {**quick, **quiet, **(options or {})}

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from mien.datasets.plain_yaml import read_yaml
 from mien.errors import MissingExtra, ModelError, RecipeError, did_you_mean, invalid
 from mien.modality import get_modality
-from mien.networks import setting_names
+from mien.networks import AT_ONCE, setting_names
 from mien.plugins import import_object, load_plugin, plugin_names
 from mien.training.settings import Recipe
 
@@ -23,6 +23,7 @@ SHIPPED = Path(__file__).parent.parent / "recipes"
 
 _RENAMED = {"text-polish": "text-finetune", "face-polish": "face-finetune"}  # for one release
 _HEEDED = {"train.decay": ("exponential", "step", "plateau"), "train.decay_epochs": ("step", "plateau")}
+_BY_EPOCHS = ("export.ngrams",)  # settings that say nothing of networks which are learned all at once
 _OF_MODALITY = ("preprocess", "augment")  # parts whose settings are those of the modality
 
 
@@ -72,6 +73,9 @@ def load_recipe(recipe: str | Path, settings: Sequence[str] | Mapping[str, Any] 
     for key, heeding in _HEEDED.items():
         if key in given and schedule not in heeding:
             raise RecipeError(f"{path.name}: {key}: is of the schedules {', '.join(heeding)}, and this is {schedule}")
+    kind = checked.network.kind
+    if checked.export.ngrams and (kind in AT_ONCE or get_modality(checked.modality).kind != "text"):
+        raise RecipeError(f"{path.name}: export.ngrams: is of networks of texts learned in epochs, and this is {kind}")
     return checked
 
 
@@ -141,8 +145,9 @@ def _set(document: dict[str, Any], key: str, value: Any) -> str:
 def _home_of(key: str, document: Mapping[str, Any]) -> str:
     """The one part of a recipe that has a setting of that name."""
     parts = _parts(str(document.get("modality", "text")))  # whatever it is, it is checked later
-    homes = [name for name, known in parts.items() if key in known]
     network = document.get("network")
+    unheeded = _BY_EPOCHS if isinstance(network, dict) and network.get("kind") in AT_ONCE else ()
+    homes = [name for name, known in parts.items() if key in known and f"{name}.{key}" not in unheeded]
     if isinstance(network, dict) and key in network and "network" not in homes:
         homes.append("network")
     of_network: set[str] = set()

@@ -205,3 +205,23 @@ def test_the_threshold_of_a_language_is_that_of_highest_expected_f1(run):
     assert not language_thresholds(
         MixtureAnswers(manifest, [part.take(np.arange(count))], [answers[:count]]), Named()
     ), "one language needs none beside the usual"
+
+
+def test_a_label_that_a_language_always_has_keeps_its_usual_threshold(run):
+    """Nothing tells where it begins to hold; a data set that says nothing of the labels does no harm."""
+    manifest, count = mien.load(run.model).manifest, 40
+    joy, anger = EKMAN.index("joy"), EKMAN.index("anger")
+    truth = np.zeros((count, 7), np.float32)
+    truth[:20, joy], truth[20::2, joy], truth[::2, anger] = 1, 1, 1
+    answers = np.full((count, 35), 0.3, np.float32)
+    answers[:, 28:] = 0.2 + 0.1 * truth
+
+    class Halves:
+        def languages(self, inputs):
+            return ["en"] * 20 + ["de"] * 20
+
+    part = Dataset("own", "text", EKMAN, [f"text {n}" for n in range(count)], truth, np.full(count, "val"))
+    silent = Dataset("silent", "text", SPACES["sentiment"], part.inputs, np.zeros(count, np.int64), part.split)
+    for parts in ([part], [part, silent]):
+        chosen = language_thresholds(MixtureAnswers(manifest, parts, [answers] * len(parts)), Halves())["ekman7"]
+        assert {language: set(some) for language, some in chosen.items()} == {"en": {"anger"}, "de": {"joy", "anger"}}

@@ -102,10 +102,16 @@ class MixtureAnswers:
         """Of the samples that tell something in a space: the answers in it, what is told, and how many of each part."""
         own = space.name == self.manifest.labels.space  # which no coarser label tells
         rows, said = mixture(self.parts, space, own)
-        taken = [self.in_space(space, part[some]) for part, some in zip(self.answers, rows, strict=True)]
+        taken = [self._in(space, part[some]) for part, some in zip(self.answers, rows, strict=True)]
         return np.concatenate(taken), said, [len(some) for some in rows]
 
-    def in_space(self, space: LabelSpace, answers: np.ndarray) -> np.ndarray:
+    def take(self, rows: Sequence[np.ndarray]) -> MixtureAnswers:
+        """The same of some samples of each part."""
+        parts = [part.take(some) for part, some in zip(self.parts, rows, strict=True)]
+        answers = [part[some] for part, some in zip(self.answers, rows, strict=True)]
+        return MixtureAnswers(self.manifest, parts, answers)
+
+    def _in(self, space: LabelSpace, answers: np.ndarray) -> np.ndarray:
         """The columns of the space, or the model's own labels rolled up to it."""
         columns, own = self.manifest.columns(space.name), self.manifest.space
         return rollup_probabilities(answers[:, : len(own)], own, space) if columns is None else answers[:, columns]
@@ -133,28 +139,20 @@ def language_thresholds(mixed: MixtureAnswers, sampler: Sampler) -> dict[str, di
     """The same for each language that the sampler finds: how often a label holds differs, and how well it is told.
 
     Returns:
-        Head → language → label → threshold, of labels that `FEWEST` validation samples of that language have.
+        Head → language → label → threshold, of labels that `FEWEST` validation samples of that language have, and some
+        have not.
     """
     found: dict[str, dict[str, dict[str, float]]] = {}
+    heads = [entry for entry in mixed.manifest.heads if entry.multilabel]
     spoken = [np.array([language or "" for language in sampler.languages(part.inputs)]) for part in mixed.parts]
     languages = sorted({language for of in spoken for language in of} - {""})
-    for entry in mixed.manifest.heads if len(languages) > 1 else ():
-        space = entry.as_space()
-        if not entry.multilabel:
-            continue
-        said = [head_targets(part, space) for part in mixed.parts]
-        for language in languages:
-            scores, truth = [], []
-            for part, told, of in zip(mixed.answers, said, spoken, strict=True):
-                if told is not None:
-                    rows = np.flatnonzero((of == language) & _known(told, space))
-                    rows = rows if len(mixed.parts) == 1 else np.random.default_rng(0).permutation(rows)[:EACH]
-                    scores.append(mixed.in_space(space, part[rows]))
-                    truth.append(told[rows])
-            answers, known = np.concatenate(scores), np.concatenate(truth)
-            chosen = named_thresholds(entry.names, known, answers)
-            enough = np.nansum(known, 0) >= FEWEST
-            kept = {name: chosen[name] for name, often in zip(entry.names, enough, strict=True) if often}
+    for language in languages if len(languages) > 1 else ():
+        some = mixed.take([np.flatnonzero(of == language) for of in spoken])
+        for entry in heads:
+            answers, said, _ = some.of(entry.as_space())
+            chosen = named_thresholds(entry.names, said, answers)
+            enough = ((said > 0).sum(0) >= FEWEST) & (said == 0).any(0)
+            kept = {name: chosen[name] for name, is_told in zip(entry.names, enough, strict=True) if is_told}
             if kept:
                 found.setdefault(entry.space, {})[language] = kept
     return found

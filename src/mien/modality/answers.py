@@ -56,6 +56,6 @@ def thresholds_of(
     own = getattr(model.manifest, "language_thresholds", {}).get(space)
     if not own:
         return np.array(row(usual), np.float64)
-    rows = {language: row({**usual, **some}) for language, some in own.items()}
-    found = [rows.get(model.language_of(item) or "") or row(usual) for item in inputs]
+    rows: dict[str | None, list[float]] = {language: row({**usual, **some}) for language, some in own.items()}
+    found = [rows.get(model.language_of(item), row(usual)) for item in inputs]
     return np.array(found, np.float64).reshape(len(found), len(names))

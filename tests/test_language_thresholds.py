@@ -16,11 +16,13 @@ from conftest import RunCli
 from mien.client import Client
 from mien.datasets import Dataset
 from mien.distributed import _example
+from mien.errors import ModelError
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.held_out import HeldOut
 from mien.labels import SPACES, make_space
 from mien.modalities.text import language as language_module
 from mien.modalities.text.language import probable_language, told_by, unread_language
+from mien.modality import thresholds_of
 from mien.model import LabelsEntry, Manifest, find_model, read_manifest
 from mien.output.frame import to_frame
 from mien.results import Result, tuned_for
@@ -128,6 +130,21 @@ def test_an_older_manifest_has_none_and_its_results_say_no_language(tiny_multi: 
         assert "language" not in result.to_dict()
         assert result.items[0].thresholds == read_manifest(folder).thresholds
     assert "language" not in to_frame(mien.predict(GERMAN, str(tiny_multi)))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_threshold_that_is_no_number_is_refused(model: Path, tmp_path: Path, value: float) -> None:
+    for entry in ({"language_thresholds": {"ekman7": {"de": {"joy": value}}}}, {"thresholds": {"joy": value}}):
+        folder = changed(model, tmp_path / "odd", **entry)
+        with pytest.raises(ModelError, match=f"{next(iter(entry))}.*finite"):
+            mien.load(folder)
+
+
+def test_a_language_without_a_name_is_none(model: Path, tmp_path: Path) -> None:
+    """So that figures go by what predictions go by."""
+    reader = mien.load(changed(model, tmp_path / "odd", language_thresholds={"goemotions28": {"": {"joy": ALWAYS}}}))
+    (limits,) = thresholds_of(reader, [NAME], "goemotions28", GO.names, USUAL)
+    assert dict(zip(GO.names, limits, strict=True)) == reader.predict(NAME).items[0].thresholds == USUAL
 
 
 # ------------------------------------------------------------------------------------------------------------ results

@@ -153,7 +153,7 @@ class Manifest(BaseModel):
         training: recipe, settings, seed, seconds, machine, history per epoch, layout of the network.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     format: int = FORMAT
     digest: str | None = Field(None, pattern="^sha256:[0-9a-f]{64}$")
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")

@@ -19,6 +19,7 @@ from mien.labels import SPACES
 from mien.training.calibrate import fit_platt, fit_platts
 from mien.training.mixture import MixtureAnswers, language_thresholds, scale_head
 from mien.training.ngrams import fit_ngrams, logits_of_runs, runs_of
+from mien.training.recipe import for_one_set
 
 EKMAN = SPACES["ekman7"].as_multilabel(True)
 WORDS = ["pad", "sad", "glad", "bus", "day", "rain", "sun", "cat"]
@@ -137,9 +138,7 @@ TINY = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    home = tmp_path_factory.mktemp("ngrams")
+def trained(home, *settings):
     (home / "tiny.yaml").write_text(json.dumps(TINY), "utf-8")
     rng = np.random.default_rng(0)
     english = ["the weather is {} today and I think it will last", "we saw a {} film in the evening with them"]
@@ -156,7 +155,12 @@ def run(tmp_path_factory):
         "fine", "text", SPACES["goemotions28"], [texts[at] for at in order], targets,
         np.array(["train"] * 140 + ["val"] * 100),
     )  # fmt: skip
-    return mien.train(home / "tiny.yaml", part, home / "run", report=False)
+    return mien.train(home / "tiny.yaml", part, home / "run", settings=settings, report=False)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("ngrams"))
 
 
 def test_the_model_answers_by_them(run):
@@ -225,3 +229,16 @@ def test_a_label_that_a_language_always_has_keeps_its_usual_threshold(run):
     for parts in ([part], [part, silent]):
         chosen = language_thresholds(MixtureAnswers(manifest, parts, [answers] * len(parts)), Halves())["ekman7"]
         assert {language: set(some) for language, some in chosen.items()} == {"en": {"anger"}, "de": {"joy", "anger"}}
+
+
+@pytest.mark.parametrize("settings", [["calibrate=false"], ["also=[sentiment]", "also_multilabel=[]"]])
+def test_a_run_says_where_nothing_learns_from_runs(settings, tmp_path, caplog):
+    with caplog.at_level("WARNING", "mien.training"):
+        found = trained(tmp_path, *settings, "quantize=none")
+    assert "export.ngrams: nothing learns from runs of tokens" in caplog.text
+    (head,) = mien.load(found.model).manifest.training["heads"].values()
+    assert "runs" not in head
+
+
+def test_one_data_set_alone_teaches_no_runs():
+    assert "export.ngrams=0" in for_one_set("text-multilingual")

@@ -193,6 +193,8 @@ def for_one_set(recipe: str | Path) -> list[str]:
 
     Networks that are learned all at once have none of them but ``train.also``.
     """
-    train = load_recipe(recipe).train
+    checked = load_recipe(recipe)
+    train = checked.train
     further = [f"train.{name}=[]" for name in ("also_multilabel", "ratings") if getattr(train, name)]
+    further += ["export.ngrams=0"] if checked.export.ngrams else []
     return ["train.also=[]", *further, *(["train.mix_weight=1"] if isinstance(train.mix_weight, list) else [])]

@@ -22,7 +22,7 @@ _SETS = {
 def sample(path: Path, *, seen: Literal["", "yes", "no"] = "") -> Items:
     """The set "text" (all test; its column "kind" says what is hard), "everyday", "situations" or "domains".
 
-    "everyday" and "situations" are to train on; the latter, in twenty domains such as complaints and sarcasm, has the
+    "everyday" and "situations" are to train on; the latter, in many domains such as complaints and sarcasm, has the
     column "domain". "domains" (all test) has texts of ten, with the columns "domain" and "seen". Where a row of it has
     several labels, each is a right answer.
 

@@ -134,7 +134,7 @@ TINY = {
     "name": "tiny", "preprocess": {"max_length": 16, "languages": ["en", "de"]}, "tokenizer": {"kind": "word"},
     "network": {"kind": "transformer", "weights": "", "layers": 1, "hidden": 8, "heads": 2, "inner": 16},
     "train": {"epochs": 1, "also": ["ekman7"], "also_multilabel": ["ekman7"], "monitor": "val_loss"},
-    "export": {"quantize": "int8", "quantize_tolerance": 1.0, "ngrams": 4096},
+    "export": {"quantize": "int8", "quantize_tolerance": 1.0, "hashed_ngrams": 4096},
 }  # fmt: skip
 
 
@@ -235,10 +235,10 @@ def test_a_label_that_a_language_always_has_keeps_its_usual_threshold(run):
 def test_a_run_says_where_nothing_learns_from_runs(settings, tmp_path, caplog):
     with caplog.at_level("WARNING", "mien.training"):
         found = trained(tmp_path, *settings, "quantize=none")
-    assert "export.ngrams: nothing learns from runs of tokens" in caplog.text
+    assert "export.hashed_ngrams: nothing learns from runs of tokens" in caplog.text
     (head,) = mien.load(found.model).manifest.training["heads"].values()
     assert "runs" not in head
 
 
 def test_one_data_set_alone_teaches_no_runs():
-    assert "export.ngrams=0" in for_one_set("text-multilingual")
+    assert "export.hashed_ngrams=0" in for_one_set("text-multilingual")

@@ -180,12 +180,12 @@ def test_a_bare_key_of_two_parts_is_refused_with_both(recipe, key, homes):
 @pytest.mark.parametrize("network", ["{kind: linear}", "{kind: linear, ngrams: [1, 2]}"])
 def test_runs_of_tokens_are_the_network_s_where_it_is_learned_all_at_once(network, tmp_path):
     recipe = load_recipe(write(tmp_path, f"name: mine\nnetwork: {network}\n"), ["ngrams=3"])
-    assert (recipe.network.options["ngrams"], recipe.export.ngrams) == (3, 0)
+    assert (recipe.network.options["ngrams"], recipe.export.hashed_ngrams) == (3, 0)
 
 
 @pytest.mark.parametrize("recipe", ["text-linear", "face"])
 def test_networks_without_tokens_or_epochs_take_no_model_of_runs_besides(recipe):
-    assert "export.ngrams: is of networks of texts" in refusal(recipe, ["export.ngrams=4096"])
+    assert "export.hashed_ngrams: is of networks of texts" in refusal(recipe, ["export.hashed_ngrams=4096"])
 
 
 def test_a_bare_key_on_a_recipe_whose_network_is_no_mapping(tmp_path):

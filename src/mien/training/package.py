@@ -137,11 +137,10 @@ def _export(recipe: Recipe, fitted: Fitted, manifest: Manifest, network: Path) -
     from mien.training.proof import prove
 
     trained, sampler = fitted.trained, fitted.sampler
-    temperature = _calibrate(fitted, manifest, recipe.export.ngrams) if recipe.export.calibrate else 1.0
-    if recipe.export.ngrams and all(scale.ngrams is None for scale in trained.heads):
-        LOGGER.warning(
-            "export.ngrams: nothing learns from runs of tokens; that takes export.calibrate and train.also_multilabel"
-        )
+    temperature = _calibrate(fitted, manifest, recipe.export.hashed_ngrams) if recipe.export.calibrate else 1.0
+    if recipe.export.hashed_ngrams and all(scale.ngrams is None for scale in trained.heads):
+        takes = "that takes export.calibrate and train.also_multilabel"
+        LOGGER.warning(f"export.hashed_ngrams: nothing learns from runs of tokens; {takes}")
     shown, most = list(fitted.validated.inputs[:256]), sampler.evaluation_batch
     sizes = [(at, min(size, most)) for at, size in ((0, 1), (1, 7), (8, 64), (72, 184)) if shown[at:]]
     batches = (sampler.collate(shown[at : at + size]) for at, size in sizes)

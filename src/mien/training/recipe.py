@@ -23,7 +23,6 @@ SHIPPED = Path(__file__).parent.parent / "recipes"
 
 _RENAMED = {"text-polish": "text-finetune", "face-polish": "face-finetune"}  # for one release
 _HEEDED = {"train.decay": ("exponential", "step", "plateau"), "train.decay_epochs": ("step", "plateau")}
-_BY_EPOCHS = ("export.ngrams",)  # settings that say nothing of networks which are learned all at once
 _OF_MODALITY = ("preprocess", "augment")  # parts whose settings are those of the modality
 
 
@@ -74,8 +73,10 @@ def load_recipe(recipe: str | Path, settings: Sequence[str] | Mapping[str, Any] 
         if key in given and schedule not in heeding:
             raise RecipeError(f"{path.name}: {key}: is of the schedules {', '.join(heeding)}, and this is {schedule}")
     kind = checked.network.kind
-    if checked.export.ngrams and (kind in AT_ONCE or get_modality(checked.modality).kind != "text"):
-        raise RecipeError(f"{path.name}: export.ngrams: is of networks of texts learned in epochs, and this is {kind}")
+    if checked.export.hashed_ngrams and (kind in AT_ONCE or get_modality(checked.modality).kind != "text"):
+        raise RecipeError(
+            f"{path.name}: export.hashed_ngrams: is of networks of texts learned in epochs, and this is {kind}"
+        )
     return checked
 
 
@@ -146,8 +147,7 @@ def _home_of(key: str, document: Mapping[str, Any]) -> str:
     """The one part of a recipe that has a setting of that name."""
     parts = _parts(str(document.get("modality", "text")))  # whatever it is, it is checked later
     network = document.get("network")
-    unheeded = _BY_EPOCHS if isinstance(network, dict) and network.get("kind") in AT_ONCE else ()
-    homes = [name for name, known in parts.items() if key in known and f"{name}.{key}" not in unheeded]
+    homes = [name for name, known in parts.items() if key in known]
     if isinstance(network, dict) and key in network and "network" not in homes:
         homes.append("network")
     of_network: set[str] = set()
@@ -196,5 +196,5 @@ def for_one_set(recipe: str | Path) -> list[str]:
     checked = load_recipe(recipe)
     train = checked.train
     further = [f"train.{name}=[]" for name in ("also_multilabel", "ratings") if getattr(train, name)]
-    further += ["export.ngrams=0"] if checked.export.ngrams else []
+    further += ["export.hashed_ngrams=0"] if checked.export.hashed_ngrams else []
     return ["train.also=[]", *further, *(["train.mix_weight=1"] if isinstance(train.mix_weight, list) else [])]

@@ -166,8 +166,8 @@ class ExportSettings(_Strict):
         sure_rate: share of its sure answers that shall be right, from which validation data give the threshold below
             which an answer is "unsure"; 0: the model states none.
         coverage: share of the samples whose set of labels shall hold a right one.
-        ngrams: into how many buckets the runs of tokens are hashed from which a linear model learns besides, for the
-            further label spaces in which several can hold (text); 0 for no such model.
+        hashed_ngrams: into how many buckets the runs of tokens are hashed from which a linear model learns besides, for
+            the further label spaces in which several can hold (text); 0 for no such model.
     """
 
     quantize: Literal["none", "int8"] = "none"
@@ -177,7 +177,7 @@ class ExportSettings(_Strict):
     weights: bool | Literal["half"] = True
     sure_rate: float = Field(0.0, ge=0, lt=1)
     coverage: float = Field(0.9, gt=0, lt=1)
-    ngrams: int = Field(0, ge=0, le=1 << 22)
+    hashed_ngrams: int = Field(0, ge=0, le=1 << 22)
 
 
 class ExpertsSettings(_Strict):

@@ -121,14 +121,15 @@ def test_an_unlisted_language_label_or_space_has_the_usual_threshold() -> None:
 
 
 def test_an_older_manifest_has_none_and_its_results_say_no_language(tiny_multi: Path) -> None:
-    folder = find_model("text")
-    assert "language_thresholds" not in json.loads((folder / "manifest.json").read_text("utf-8"))
-    assert read_manifest(folder).language_thresholds == {}
-    for language in (None, "any", "en"):
-        result = mien.predict(ENGLISH, language=language)
-        assert result.language is None
-        assert "language" not in result.to_dict()
-        assert result.items[0].thresholds == read_manifest(folder).thresholds
+    older = find_model("text-carer")
+    assert "language_thresholds" not in json.loads((older / "manifest.json").read_text("utf-8"))
+    for folder in (older, find_model("text")):
+        assert read_manifest(folder).language_thresholds == {}
+        for language in (None, "any", "en"):
+            result = mien.predict(ENGLISH, str(folder), language=language)
+            assert result.language is None
+            assert "language" not in result.to_dict()
+            assert result.items[0].thresholds == read_manifest(folder).thresholds
     assert "language" not in to_frame(mien.predict(GERMAN, str(tiny_multi)))
 
 

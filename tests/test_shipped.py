@@ -78,10 +78,10 @@ def test_everyday_sentences_with_the_default_model() -> None:
 
 def test_the_default_model_on_our_own_sentences() -> None:
     report = mien.evaluate("text", "sample:text")
-    assert report.accuracy >= 0.87
-    assert report.macro_f1 >= 0.87
+    assert report.accuracy >= 0.88
+    assert report.macro_f1 >= 0.88
     domains = mien.evaluate("text", "sample:domains?seen=no")
-    assert domains.figures["top1"] >= 0.75
+    assert domains.figures["top1"] >= 0.82
     assert domains.figures["certainty"]["accuracy"] >= 0.8
 
 
@@ -90,10 +90,10 @@ def test_the_default_model_on_our_own_sentences() -> None:
     [
         ("text-carer", "carer:emotion", None, "accuracy", 0.933),
         ("text-carer", "carer:emotion", None, "macro_f1", 0.89),
-        ("text", "goemotions:goemotions", None, "macro_f1", 0.503),
-        ("text", "goemotions:goemotions", "ekman7", "macro_f1", 0.593),
-        ("text", "xed:xed?language=en", "ekman7", "macro_f1", 0.455),
-        ("text", "brighter:brighter?language=eng", "ekman7", "macro_f1", 0.5),
+        ("text", "goemotions:goemotions", None, "macro_f1", 0.508),
+        ("text", "goemotions:goemotions", "ekman7", "macro_f1", 0.6),
+        ("text", "xed:xed?language=en", "ekman7", "macro_f1", 0.47),
+        ("text", "brighter:brighter?language=eng", "ekman7", "macro_f1", 0.46),  # 115 texts
         ("face", "fer2013:fer2013", None, "accuracy", 0.72),
         ("face", "fer2013:fer2013", "ferplus8", "accuracy", 0.855),
     ],

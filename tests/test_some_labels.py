@@ -220,7 +220,7 @@ def test_the_samples_to_train_on_share_no_text_with_those_to_measure_on() -> Non
     situations = learned[1]
     assert situations.splits == ("train", "val")
     assert situations.problems == ()
-    assert len(set(situations.columns["domain"])) == 14
+    assert len(set(situations.columns["domain"])) == 21
     assert len(set(situations.contents)) == len(situations)
 
 

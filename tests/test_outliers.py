@@ -68,4 +68,5 @@ def test_in_8_bits_the_others_keep_their_steps(
     split, whole = (np.abs(answers(tmp_path / f"{name}.onnx") - answers(path)).mean() for name in ("split", "whole"))
     assert split < whole / 2 if there else split == whole
     kinds = [node.op_type for node in onnx.load(tmp_path / "split.onnx").graph.node]
-    assert kinds.count("MatMulIntegerToFloat") == 3 * 6 + 1, "all products with weights, and the head"
+    assert kinds.count("QAttention") == 3, "the products for queries, keys and values"
+    assert kinds.count("MatMulIntegerToFloat") == 3 * 3 + 1, "all others with weights, and the head"

@@ -51,11 +51,18 @@ def split_outliers(model: ModelProto, examples: Sequence[np.ndarray]) -> dict[st
             weighed[node.input[0]].append(node.input[1])
     outliers = _outliers(model, list(weighed), examples)
     apart = {weights: name for name in outliers for weights in weighed[name]}
-    nodes: list[NodeProto] = []
+    biased = {
+        name: node for node in graph.node for name in node.input
+        if node.op_type == "Add" and uses[name] == 1 and any(x in arrays and len(arrays[x].dims) == 1 for x in node.input)
+    }  # fmt: skip
+    nodes, sums = list[NodeProto](), dict[str, list[NodeProto]]()
     for node in graph.node:
         nodes.append(node)
         if node.op_type == "MatMul" and node.input[1] in apart:
-            nodes += _split(node, arrays[node.input[1]], outliers[node.input[0]], graph.initializer)
+            weights, last = arrays[node.input[1]], biased.get(node.output[0], node)
+            added = _split(node, last, weights, outliers[node.input[0]], graph.initializer)
+            sums[last.output[0]] = added
+        nodes += sums.pop(node.output[0], [])
     for name, channels in outliers.items():
         graph.initializer.append(numpy_helper.from_array(channels, f"{name}.channels"))
         taken = helper.make_node("Gather", [name, f"{name}.channels"], [f"{name}.few"], f"{name}{IN_FLOATS}", axis=-1)
@@ -80,14 +87,23 @@ def _outliers(model: ModelProto, names: Sequence[str], examples: Sequence[np.nda
     return outliers
 
 
-def _split(node: NodeProto, weights: TensorProto, channels: np.ndarray, arrays: list[TensorProto]) -> list[NodeProto]:
-    """The nodes that follow a product whose weights lose the rows of some channels."""
+def _split(
+    node: NodeProto, last: NodeProto, weights: TensorProto, channels: np.ndarray, arrays: list[TensorProto]
+) -> list[NodeProto]:
+    """The nodes that follow a product whose weights lose the rows of some channels.
+
+    Args:
+        last: adds the bias, which ONNX Runtime does in one go with the product; or is that product.
+    """
     matrix = numpy_helper.to_array(weights).copy()
-    few, output = f"{node.input[0]}.few", node.output[0]
+    few, output = f"{node.input[0]}.few", last.output[0]
     arrays.append(numpy_helper.from_array(matrix[channels], f"{weights.name}.few"))
     matrix[channels] = 0
     weights.CopyFrom(numpy_helper.from_array(matrix, weights.name))
-    node.output[0] = f"{output}.rest"
+    if last is not node:
+        product, node.output[0] = node.output[0], f"{node.output[0]}.rest"
+        last.input[list(last.input).index(product)] = node.output[0]
+    last.output[0] = f"{output}.rest"
     return [
         helper.make_node("MatMul", [few, f"{weights.name}.few"], [f"{output}.few"], f"{output}{IN_FLOATS}"),
         helper.make_node("Sum", [f"{output}.rest", f"{output}.few"], [output]),

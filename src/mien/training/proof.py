@@ -14,6 +14,7 @@ import onnx
 from mien.errors import ExportError
 from mien.modality import Sampler
 from mien.runtime import Session
+from mien.training.attention import join_attention
 from mien.training.outliers import IN_FLOATS, split_outliers
 from mien.training.ranges import fix_ranges, products_in_8_bits
 
@@ -83,6 +84,7 @@ def quantize(path: Path, target: Path, examples: Sequence[np.ndarray] = ()) -> N
                 nodes_to_exclude=[node.name for node in model.graph.node if node.name.endswith(IN_FLOATS)],
             )  # fmt: skip
             fix_ranges(small := onnx.load(target), examples, outliers)
+            join_attention(small)
             onnx.save(small, target)
     finally:
         root.setLevel(level)

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from mien.media.pixels import warp
+from mien.modalities.face.degrade import degrade
 
 
 class AugmentSettings(BaseModel):
@@ -23,6 +24,7 @@ class AugmentSettings(BaseModel):
         saturation: largest change of how strong colors are, as a share.
         cutout: share of pictures in which a square is blotted out (DeVries & Taylor 2017).
         cutout_size: largest side of that square, as a share of the side; the smallest is a third of it.
+        degrade: share of pictures that are spoiled first, as :func:`mien.modalities.face.degrade.degrade` does.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -36,6 +38,7 @@ class AugmentSettings(BaseModel):
     saturation: float = Field(0.0, ge=0, le=1)
     cutout: float = Field(0.0, ge=0, le=1)
     cutout_size: float = Field(0.35, gt=0, le=1)
+    degrade: float = Field(0.0, ge=0, le=1)
 
 
 def augment(picture: np.ndarray, size: int, settings: AugmentSettings, rng: np.random.Generator) -> np.ndarray:
@@ -48,6 +51,8 @@ def augment(picture: np.ndarray, size: int, settings: AugmentSettings, rng: np.r
     Returns:
         uint8, (size, size) or (size, size, 3).
     """
+    if settings.degrade and rng.random() < settings.degrade:
+        picture = degrade(picture, rng)
     flip, cut = rng.random(2)
     turn, scale, x, y, contrast, brightness = rng.uniform(-1, 1, 6)
     side, angle = picture.shape[0], np.deg2rad(settings.turn * turn)

@@ -113,7 +113,7 @@ class CertaintyEntry(BaseModel):
 
     Attributes:
         rate: share of the answers that are right, of those that are sure.
-        threshold: smallest probability of the top label with which an answer is sure.
+        threshold: smallest probability of the top label, or reliability of a face, with which an answer is sure.
         answered: share of the samples with such an answer.
         bounded: whether *rate* is the lower end of a one-sided 95 % interval, as it is unless the samples are few.
         coverage: share of the samples whose set of labels holds a right one.
@@ -146,6 +146,7 @@ class Manifest(BaseModel):
             none is given the usual one holds.
         heads: further label spaces that the same network answers in; their probabilities follow its own.
         certainty: label space, own, of a head or coarser → when an answer in it is sure; without, all are.
+        reliability: "photo" or "crop" → what is known of a face → its weight in the log-odds that its label is right.
         experts: the networks for groups of people, where there are such; see :mod:`mien.modalities.face.experts`.
         ratings: what it rates besides, in the order of its output "ratings", each in the units of its scale.
         metrics: figures by data set and split, as measured with this very folder.
@@ -166,6 +167,7 @@ class Manifest(BaseModel):
     language_thresholds: dict[str, dict[str, dict[str, float]]] = {}
     heads: list[LabelsEntry] = []
     certainty: dict[str, CertaintyEntry] = {}
+    reliability: dict[str, dict[str, float]] = {}
     experts: ExpertsEntry | None = None
     ratings: list[RatingEntry] = []
     metrics: dict[str, Any] = {}

@@ -35,7 +35,7 @@ class HeldOut(_Unloaded):
 
     def __init__(self, manifest: Manifest, answers: np.ndarray, rated: np.ndarray | None = None) -> None:
         self.space, self.manifest = manifest.space, manifest.model_copy(update={"data": [], "files": {}})
-        self._answers = Outputs(answers, answers[:, :0] if rated is None else rated)
+        self._answers = Outputs.of(answers, rated)
 
     def outputs(self, inputs: Sequence[Any], *_: Any, **__: Any) -> Outputs:
         """The answers.
@@ -79,4 +79,4 @@ class Wrapped(_Unloaded):
             progress = None  # which was told of them already
         if getattr(self.manifest, "ratings", []):
             ratings = np.asarray(self._model.ratings(inputs, batch_size=batch_size, progress=progress))
-        return Outputs(scores, ratings)
+        return Outputs.of(scores, ratings)

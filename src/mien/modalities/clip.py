@@ -17,15 +17,15 @@ from mien.media.folders import open_clip
 from mien.modalities.face.detect import Face, FaceDetector
 from mien.modalities.track import Tracker
 from mien.modality import Item, Predictor, check_batch_size
-from mien.results import Box, ClipSummary, Result
+from mien.results import Box, ClipSummary, Quality, Result
 
 _EVERY = 1.0  # seconds from one whole look to the next
 _SEEN = 32  # pixels a side at which a known face is found again
 _WELL = 64  # and at which its landmarks are as good as they get
 _LEAST = 320  # pixels a side
 
-#: What is cut out of a frame for a face: the box and the prepared sample; None for nothing.
-Cut = Callable[[np.ndarray, Face], tuple[Box, np.ndarray] | None]
+#: What is cut out of a frame for a face: the box, the prepared sample, how well the face is seen; None for nothing.
+Cut = Callable[[np.ndarray, Face], tuple[Box, np.ndarray, Quality | None] | None]
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +34,7 @@ class Sighting:
 
     Attributes:
         person: as the tracker numbers them; 0 for the scene as a whole.
+        quality: of a face, how well it can be seen.
         outputs: the network's, of this sample.
     """
 
@@ -41,6 +42,7 @@ class Sighting:
     person: int
     box: Box | None
     sample: np.ndarray | None
+    quality: Quality | None = None
     outputs: Any = None
 
 

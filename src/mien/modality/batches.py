@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.errors import InputError, MienError
 from mien.modality.registry import get_modality
-from mien.results import Box, Corners, Result
+from mien.results import Box, Corners, Quality, Result
 from mien.runtime import count_characters
 
 _AHEAD = 64  # inputs prepared before what is in them is computed, however little that is
@@ -36,6 +36,7 @@ class Item(NamedTuple):
         read: what reads it on its own when its turn comes, given the batch size, where it is too large for samples.
         language: of a text: by whose thresholds its labels hold, where the model has such of several languages.
         corners: of each sample that was cut out of the picture: where its corners are in that, see `Explanation`.
+        qualities: of each sample that is a face: how well it can be seen.
     """
 
     name: str
@@ -45,14 +46,29 @@ class Item(NamedTuple):
     error: str | None = None
     read: Callable[[int], Result] | None = None
     corners: Sequence[Corners] = ()
+    qualities: Sequence[Quality] = ()
     language: str | None = None
 
 
 class Outputs(NamedTuple):
-    """What a network gives: probabilities float32 (n, labels) and ratings float32 (n, ratings), a row per sample."""
+    """What a network gives, a row per sample.
+
+    Attributes:
+        probabilities: float32 (n, labels).
+        ratings: float32 (n, ratings).
+        all: float32 (n, columns), the probabilities of all label spaces that the network answers in, where the
+            modality's ``assemble`` needs them; else (n, 0).
+    """
 
     probabilities: np.ndarray
     ratings: np.ndarray
+    all: np.ndarray
+
+    @classmethod
+    def of(cls, probabilities: np.ndarray, ratings: np.ndarray | None = None, all: np.ndarray | None = None) -> Outputs:
+        """With (n, 0) for what is not given."""
+        nothing = np.zeros((len(probabilities), 0), np.float32)
+        return cls(probabilities, nothing if ratings is None else ratings, nothing if all is None else all)
 
 
 def check_batch_size(batch_size: int) -> int:

@@ -185,11 +185,11 @@ class Predictor(OldMethods):
     def forward(self, samples: Sequence[Any], batch_size: int, groups: Sequence[str] | None = None) -> Outputs:
         """Run the network on samples, at least one, here of one shape; *groups* as :meth:`outputs` has them."""
         scores = self._session.run(np.stack(samples))[:, self._columns]
-        return Outputs(scores, np.zeros((len(samples), 0), np.float32))
+        return Outputs.of(scores)
 
     def assemble(self, item: Item, outputs: Outputs) -> Result:
         """The result of an input of those samples."""
-        rows, values = outputs
+        rows, values, _ = outputs
         return self.result(item.name, rows, item.error, item.boxes, values, item.notes, item.language)
 
     def warm_up(self, *args: Any, **options: Any) -> None:
@@ -268,7 +268,7 @@ class Predictor(OldMethods):
     @property
     def _nothing(self) -> Outputs:
         labels = self._columns.stop - self._columns.start
-        return Outputs(*(np.zeros((0, width), np.float32) for width in (labels, len(self.manifest.ratings))))
+        return Outputs.of(*(np.zeros((0, width), np.float32) for width in (labels, len(self.manifest.ratings))))
 
     def outputs(
         self,
@@ -286,12 +286,12 @@ class Predictor(OldMethods):
         Raises:
             InputError: an input is unusable; the message says which.
         """
-        parts, done = [self._nothing], 0
+        parts, done = list[Outputs](), 0
         for samples in self._prepared(inputs, batch_size * self.lookahead, progress):
             known = None if groups is None else groups[done : done + len(samples)]
             parts.append(self.forward(samples, batch_size, known))
             done += len(samples)
-        return Outputs(*map(np.concatenate, zip(*parts, strict=True)))
+        return Outputs(*map(np.concatenate, zip(*(parts or [self._nothing]), strict=True)))
 
     def predict_proba(
         self,

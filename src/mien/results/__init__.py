@@ -5,15 +5,17 @@
     result.py      Result                          prediction.py   Prediction: one text, face, person, scene
     clip.py        Moment, Person, Segment: clips  explanation.py  Explanation: what brought a label about
     notebook.py    what notebooks show             glance.py       Glance: a moment of a camera or a stream
+    quality.py     Quality: how well a face is seen
 """
 
 from mien.results.clip import ClipSummary, Moment, Person, Segment, segments_of
 from mien.results.explanation import Corners, Explanation, Word
 from mien.results.glance import Glance
 from mien.results.prediction import Box, Certainty, Prediction, Scales, tuned_for
+from mien.results.quality import Quality
 from mien.results.result import EMPTY, Result, language_error, language_of_error
 
 __all__ = [
     "EMPTY", "Box", "Certainty", "ClipSummary", "Corners", "Explanation", "Glance", "Moment", "Person", "Prediction",
-    "Result", "Scales", "Segment", "Word", "language_error", "language_of_error", "segments_of", "tuned_for",
+    "Quality", "Result", "Scales", "Segment", "Word", "language_error", "language_of_error", "segments_of", "tuned_for",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from mien.labels import Emotion, LabelSpace, get_space, rollup_scores
 from mien.results.explanation import Explanation
+from mien.results.quality import Quality
 
 Box = tuple[float, float, float, float]
 Scales = Mapping[str, tuple[float, float]]  # rating → its lowest and highest value
@@ -20,7 +21,8 @@ class Certainty(NamedTuple):
     """What a model goes by in one label space to say that it is not sure.
 
     Attributes:
-        threshold: smallest score of the top label with which an answer is sure.
+        threshold: smallest score of the top label with which an answer is sure; of a face whose reliability the model
+            tells, the smallest reliability.
         set_threshold: labels with at least this score form the set of labels, and the top one always.
     """
 
@@ -59,6 +61,7 @@ class Prediction:
         ratings: what was rated, such as "valence" → value, in the units that the model's manifest states; mostly empty.
         explanation: what brought the strongest label about; None unless it was asked for.
         certainty: what ``unsure`` and ``label_set`` go by; None where the model states nothing of the kind.
+        quality: of a face, how well it could be seen; else None.
     """
 
     scores: Mapping[str, float]
@@ -68,6 +71,7 @@ class Prediction:
     ratings: Mapping[str, float] = field(default_factory=dict)
     explanation: Explanation | None = None
     certainty: Certainty | None = field(default=None, repr=False)
+    quality: Quality | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         score, box = self.score, self.box
@@ -112,9 +116,16 @@ class Prediction:
     def unsure(self) -> bool:
         """Whether the strongest label is less probable than what the model takes for sure; its manifest says how sure.
 
-        False where it states no certainty for this space.
+        Of a face with a reliability that is what must be high enough. False where the model states no certainty for
+        this space.
         """
-        return self.certainty is not None and (self.score or 0.0) < self.certainty.threshold
+        told = self.quality.reliability if self.quality else None
+        return self.certainty is not None and (self.score or 0.0 if told is None else told) < self.certainty.threshold
+
+    @property
+    def unreliable(self) -> bool:
+        """Whether this is a face that could not be seen well enough for its label to count."""
+        return self.unsure and self.quality is not None and self.quality.reliability is not None
 
     @property
     def shown(self) -> str:
@@ -171,6 +182,7 @@ class Prediction:
         """Plain values, ready for JSON."""
         rated = {"ratings": {name: round(float(r), 6) for name, r in self.ratings.items()}} if self.ratings else {}
         explained = {"explanation": self.explanation.to_dict()} if self.explanation else {}
+        seen = {"quality": self.quality.to_dict()} if self.quality else {}
         certain = {"unsure": self.unsure, "label_set": list(self.label_set)} if self.certainty else {}
         return {
             "label": self.label,
@@ -181,6 +193,7 @@ class Prediction:
             "box": None if self.box is None else [round(float(v), 1) for v in self.box],
             **rated,
             **explained,
+            **seen,
             **certain,
         }
 
@@ -209,7 +222,9 @@ class Prediction:
         labels, sides = tuple(document["labels"]), document.get("box")
         box = tuple(map(float, sides)) if sides else None
         explained = Explanation.from_dict(document["explanation"]) if document.get("explanation") else None
-        made = cls(scores, space, dict(thresholds or {}), box, dict(document.get("ratings", {})), explained)  # type: ignore[arg-type]
+        quality = Quality.from_dict(document["quality"]) if document.get("quality") else None
+        rated = dict(document.get("ratings", {}))
+        made = cls(scores, space, dict(thresholds or {}), box, rated, explained, quality=quality)  # type: ignore[arg-type]
         if made.labels != labels:
             for place, label in enumerate(reversed(labels), 1):  # of scores that were rounded to the same
                 scores[label] += place / len(labels) * ROUNDED

@@ -107,8 +107,8 @@ class Result:
 
     @cached_property
     def strongest(self) -> Prediction | None:
-        """The prediction with the highest score; None where there is none."""
-        return max(self.items, key=lambda item: item.score or 0.0, default=None)
+        """The prediction with the highest score, a sure one if there is any; None where there is none."""
+        return max(self.items, key=lambda item: (not item.unsure, item.score or 0.0), default=None)
 
     @property
     def label(self) -> str | None:

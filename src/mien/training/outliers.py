@@ -51,10 +51,9 @@ def split_outliers(model: ModelProto, examples: Sequence[np.ndarray]) -> dict[st
             weighed[node.input[0]].append(node.input[1])
     outliers = _outliers(model, list(weighed), examples)
     apart = {weights: name for name in outliers for weights in weighed[name]}
-    biased = {
-        name: node for node in graph.node for name in node.input
-        if node.op_type == "Add" and uses[name] == 1 and any(x in arrays and len(arrays[x].dims) == 1 for x in node.input)
-    }  # fmt: skip
+    rows = {name for name, array in arrays.items() if len(array.dims) == 1}
+    biases = [node for node in graph.node if node.op_type == "Add" and rows.intersection(node.input)]
+    biased = {name: node for node in biases for name in node.input if uses[name] == 1}
     nodes, sums = list[NodeProto](), dict[str, list[NodeProto]]()
     for node in graph.node:
         nodes.append(node)

@@ -84,7 +84,8 @@ def cut(picture: np.ndarray, edge: int, share: float) -> np.ndarray:
 
 def noise(picture: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
     """The picture from a sensor with too little light; *level* is the standard deviation in gray levels."""
-    return np.clip(picture + rng.normal(0, level, picture.shape), 0, 255).astype(np.uint8)
+    noisy: np.ndarray = np.clip(picture + rng.normal(0, level, picture.shape), 0, 255).astype(np.uint8)
+    return noisy
 
 
 def relight(picture: np.ndarray, bend: float, slope: float, angle: float) -> np.ndarray:
@@ -99,7 +100,8 @@ def relight(picture: np.ndarray, bend: float, slope: float, angle: float) -> np.
     ramp = np.linspace(-1, 1, side)
     light = 1 + slope / 2 * (np.cos(angle) * ramp[None, :] + np.sin(angle) * ramp[:, None])
     bent = 255 * (picture / 255) ** bend
-    return np.clip(bent * (light if picture.ndim == 2 else light[:, :, None]), 0, 255).astype(np.uint8)
+    lit: np.ndarray = np.clip(bent * (light if picture.ndim == 2 else light[:, :, None]), 0, 255).astype(np.uint8)
+    return lit
 
 
 def degrade(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:

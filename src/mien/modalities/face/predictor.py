@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from mien.modalities.face.detect import FaceDetector
 from mien.modalities.face.experts import Experts
 from mien.modalities.face.occlusion import hide, spread
 from mien.modalities.face.preprocess import FaceSettings, align, outline, prepare
+from mien.modalities.face.quality import measure, measure_crop
+from mien.modalities.face.reliability import Judge
 from mien.modality import Item, Occlusion, Outputs, Predictor
 from mien.model import NETWORK, Manifest
-from mien.results import Corners
+from mien.results import Corners, Quality, Result
 from mien.runtime import in_chunks
 
 
@@ -27,9 +30,11 @@ class FaceClassifier(Predictor):
     Attributes:
         experts: the networks for groups of people and what picks among them; None for one network for all.
         mirror: whether each crop's probabilities are averaged with those of its mirror image; doubles the time.
+        all_faces: whether faces count in clips whose reliability is too low to be sure.
     """
 
     mirror = False
+    all_faces = False
 
     def __init__(
         self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
@@ -39,6 +44,7 @@ class FaceClassifier(Predictor):
         if manifest.experts:
             opened = {NETWORK: self._session}
             self.experts = Experts(files, manifest.experts, threads, manifest.widths, opened)
+        self._judge = Judge(manifest)
 
     @cached_property
     def detector(self) -> FaceDetector:
@@ -75,6 +81,10 @@ class FaceClassifier(Predictor):
             rows = self.experts.select(rows, who, known)
         return rows[:, self._columns]
 
+    def judged(self, quality: Quality, row: np.ndarray) -> Quality:
+        """The quality of a face with what the network gave for it, float (all columns,), taken into account."""
+        return self._judge.judge(quality, row) if self.experts is None and self._own else quality
+
     def _read(self, crops: np.ndarray) -> np.ndarray:
         return self._session.run(crops) if self.experts is None else self.experts.read(crops)
 
@@ -103,13 +113,24 @@ class FacePredictor(FaceClassifier):
             height, width = picture.shape[:2]
             whole = (0.0, 0.0, float(width), float(height))
             corners: Corners = ((0.0, 0.0), (whole[2], 0.0), whole[2:], (0.0, whole[3]))
-            return Item(self.name_of(item), [prepare(picture, self.settings)], [whole], notes, corners=[corners])
+            crop = prepare(picture, self.settings)
+            quality = measure_crop(picture, crop)
+            return Item(self.name_of(item), [crop], [whole], notes, corners=[corners], qualities=[quality])
         faces = self.detector.find(picture)
         if isinstance(item, np.ndarray) and item.ndim == 3 and item.shape[2] > 1:
             warn_of_bgr(picture, faces, self.detector)
         crops_of_faces = [align(picture, face, self.settings) for face in faces]
         outlines = [outline(face, self.settings) for face in faces]
-        return Item(self.name_of(item), crops_of_faces, [face.box for face in faces], notes, corners=outlines)
+        boxes = [face.box for face in faces]
+        qualities = [measure(picture, face, crop) for face, crop in zip(faces, crops_of_faces, strict=True)]
+        return Item(self.name_of(item), crops_of_faces, boxes, notes, corners=outlines, qualities=qualities)
+
+    def assemble(self, item: Item, outputs: Outputs) -> Result:
+        """The result of a picture; each face with its quality."""
+        result = super().assemble(item, outputs)
+        judged = map(self.judged, item.qualities, outputs.all)
+        faces = (replace(face, quality=quality) for face, quality in zip(result.items, judged, strict=True))
+        return replace(result, items=tuple(faces))
 
     def occlude(self, item: Item, place: int) -> Occlusion:
         """A face with a gray patch over each of its regions."""
@@ -125,12 +146,13 @@ class FacePredictor(FaceClassifier):
 
     def forward(self, samples: Sequence[np.ndarray], batch_size: int, groups: Sequence[str] | None = None) -> Outputs:
         """Probabilities of prepared crops, each of another person."""
-        parts, done = [], 0
+        parts, given, done = [], [], 0
         for chunk in in_chunks(samples, batch_size):
             known = None if groups is None else groups[done : done + len(chunk)]
-            parts.append(self.select_experts(self.classify(np.stack(chunk)), np.arange(len(chunk)), known=known))
+            given.append(self.classify(np.stack(chunk)))
+            parts.append(self.select_experts(given[-1], np.arange(len(chunk)), known=known))
             done += len(chunk)
-        return Outputs(np.concatenate(parts), np.zeros((len(samples), 0), np.float32))
+        return Outputs.of(np.concatenate(parts), all=np.concatenate(given))
 
     @property
     def gives_features(self) -> bool:

@@ -108,7 +108,7 @@ class ScenePredictor(ClipPredictor):
     def forward(self, samples: Sequence[np.ndarray], batch_size: int, groups: Sequence[str] | None = None) -> Outputs:
         """Probabilities and ratings of prepared samples."""
         parts = (self.classify(np.stack(chunk)) for chunk in in_chunks(samples, batch_size))
-        return Outputs(*map(np.concatenate, zip(*parts, strict=True)))
+        return Outputs.of(*map(np.concatenate, zip(*parts, strict=True)))
 
     def classify(self, batch: np.ndarray) -> Outputs:
         """Probabilities and ratings of samples that ``preprocess.prepare`` made, stacked."""
@@ -117,7 +117,7 @@ class ScenePredictor(ClipPredictor):
         else:  # in one go: threads share even a single picture
             both = self._run(np.concatenate([batch, batch[..., ::-1, :]]))
             scores, ratings = (np.mean(np.split(part, 2), axis=0) for part in both)
-        return Outputs(scores[:, self._columns], ratings)
+        return Outputs.of(scores[:, self._columns], ratings)
 
     def _run(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         given = dict(zip(self._session.outputs, self._session.run_all(batch), strict=True))
@@ -138,14 +138,15 @@ class ScenePredictor(ClipPredictor):
         """The persons in a clip, or its frames."""
         return Faces(clip, self.detector, self._cut_person) if self.of_persons else _Scenes(clip, self.settings)
 
-    def _cut_person(self, picture: np.ndarray, face: Face) -> tuple[Box, np.ndarray] | None:
+    def _cut_person(self, picture: np.ndarray, face: Face) -> tuple[Box, np.ndarray, None] | None:
         height, width = picture.shape[:2]
         box = body(face.box, width, height)
-        return (box, prepare(picture, box, self.settings)) if box[0] < box[2] and box[1] < box[3] else None
+        return (box, prepare(picture, box, self.settings), None) if box[0] < box[2] and box[1] < box[3] else None
 
     def read_samples(self, batch: np.ndarray) -> Iterable[tuple[np.ndarray, np.ndarray]]:
         """Probabilities and ratings of each of some samples."""
-        return zip(*self.classify(batch), strict=True)
+        scores, ratings, _ = self.classify(batch)
+        return zip(scores, ratings, strict=True)
 
     def clip_result(
         self, name: str, seen: Sequence[Sighting], who: np.ndarray, clip: ClipSummary, group: str | None

@@ -95,7 +95,7 @@ class TextPredictor(Predictor):
     def forward(self, samples: Sequence[str], batch_size: int, groups: Sequence[str] | None = None) -> Outputs:
         """Probabilities and ratings of prepared texts."""
         answers = self._run(samples, batch_size, tuple(self.manifest.widths))
-        return Outputs(answers[:, self._columns], answers[:, self.manifest.widths.get("probabilities", 0) :])
+        return Outputs.of(answers[:, self._columns], answers[:, self.manifest.widths.get("probabilities", 0) :])
 
     def embed(self, samples: Sequence[str], batch_size: int) -> np.ndarray:
         """The mean vector of each prepared text, float32 (n, hidden)."""

@@ -19,7 +19,7 @@ from mien.modalities.video.preprocess import VideoSettings, cut_face
 from mien.modalities.video.sequences import padded, windows
 from mien.modality import Item, Outputs, Progress
 from mien.model import FRAMES, Manifest
-from mien.results import ClipSummary, Moment, Person, Result, segments_of
+from mien.results import Box, ClipSummary, Moment, Person, Prediction, Quality, Result, segments_of
 from mien.runtime import Session
 from mien.segments import smooth_each
 
@@ -105,7 +105,7 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
                 scores[place] = list(whole.scores.values())
             if progress:
                 progress(1)
-        return Outputs(scores, np.zeros((len(inputs), 0), np.float32))
+        return Outputs.of(scores)
 
     def look_through(self, clip: Iterable[Frame]) -> Faces:
         """The faces of a clip."""
@@ -120,26 +120,54 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
     ) -> Result:
         """Each person's probabilities, smoothed over time, and what the rule makes of them.
 
-        The rule sees what the timeline shows: whoever applies it to the timeline gets the same answer.
+        The rule sees what the timeline shows: whoever applies it to the moments that count gets the same answer. Those
+        with too low a reliability do not, unless ``all_faces`` says so.
         """
         empty = replace(self.result(name), clip=clip)
         if not seen:
             return empty
         times = np.array([one.time for one in seen])
         known = None if group is None else [group] * len(seen)
-        rows = self.select_experts(np.stack([one.outputs for one in seen]), who, times, known)
-        rows = smooth_each(times, who, rows, self.settings.smooth)
+        given = np.stack([one.outputs for one in seen])
+        rows = self.select_experts(given, who, times, known)
+        qualities = [one.quality and self.judged(one.quality, row) for one, row in zip(seen, given, strict=True)]
+        read = [self._seen(row, one.box, quality) for row, one, quality in zip(rows, seen, qualities, strict=True)]
+        # What could not be read well neither counts nor moves what was read beside it.
+        counts = np.array([self.all_faces or not one.unreliable for one in read])
+        rows[counts] = smooth_each(times[counts], who[counts], rows[counts], self.settings.smooth)
+        timeline = tuple(
+            Moment(one.time, number, self._seen(row, one.box, quality))
+            for one, number, row, quality in zip(seen, who.tolist(), rows, qualities, strict=True)
+        )
         people = []
         for number in np.unique(who).tolist():
-            of = who == number
-            span, own = times[of], self.prediction(self.rule(rows[of]))
-            people.append(Person(number, own, float(span[0]), float(span[-1]), len(span)))
-        parts = zip(seen, who.tolist(), rows, strict=True)
-        timeline = tuple(Moment(one.time, number, self.prediction(row, one.box)) for one, number, row in parts)
+            of = np.flatnonzero(who == number)
+            first, last = float(times[of[0]]), float(times[of[-1]])
+            people.append(Person(number, self._together(rows, qualities, counts, of), first, last, len(of)))
+        counted = tuple(moment for moment, counting in zip(timeline, counts, strict=True) if counting)
+        whole = self._together(rows, qualities, counts, np.arange(len(rows)))
         return replace(
-            empty, items=(self.prediction(self.rule(rows)),), timeline=timeline, people=tuple(people),
-            segments=segments_of(timeline, clip),
-        )  # fmt: skip
+            empty, items=(whole,), timeline=timeline, people=tuple(people), segments=segments_of(counted, clip)
+        )
+
+    def _seen(self, row: np.ndarray, box: Box | None, quality: Quality | None) -> Prediction:
+        return replace(self.prediction(row, box), quality=quality)
+
+    def _together(
+        self, rows: np.ndarray, qualities: Sequence[Quality | None], counts: np.ndarray, of: np.ndarray
+    ) -> Prediction:
+        """What the rule makes of some moments: of those that count, or where none does of all.
+
+        Its quality is that of the moment seen best, its reliability the mean over these moments.
+        """
+        of = of[counts[of]] if counts[of].any() else of
+        made = self.prediction(self.rule(rows[of]))
+        known = [one for place in of if (one := qualities[place]) is not None and one.reliability is not None]
+        if not known:
+            return made
+        best = max(known, key=lambda one: one.reliability or 0.0)
+        mean = float(np.mean([one.reliability for one in known]))
+        return replace(made, quality=replace(best, reliability=mean))
 
     def select_experts(
         self, rows: np.ndarray, who: np.ndarray, times: np.ndarray | None = None, known: Sequence[str] | None = None

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mien.modalities.face.detect import Face
 from mien.modalities.face.preprocess import FaceSettings, align
-from mien.results import Box
+from mien.modalities.face.quality import measure
+from mien.results import Box, Quality
 
 
 class VideoSettings(BaseModel):
@@ -42,6 +43,11 @@ class VideoSettings(BaseModel):
         return (self.fps, None) if self.frames is None else (None, self.frames)
 
 
-def cut_face(settings: FaceSettings) -> Callable[[np.ndarray, Face], tuple[Box, np.ndarray]]:
-    """What cuts a face out of a frame: its box, and the crop as the network is given it."""
-    return lambda picture, face: (face.box, align(picture, face, settings))
+def cut_face(settings: FaceSettings) -> Callable[[np.ndarray, Face], tuple[Box, np.ndarray, Quality]]:
+    """What cuts a face out of a frame: its box, the crop as the network is given it, and how well it can be seen."""
+
+    def cut(picture: np.ndarray, face: Face) -> tuple[Box, np.ndarray, Quality]:
+        crop = align(picture, face, settings)
+        return face.box, crop, measure(picture, face, crop)
+
+    return cut

@@ -18,7 +18,7 @@ from mien.results import Quality
 
 SEEN = "seen"  # the head that tells what a crop shows
 PARTS = ("human", "mouth", "eyes")  # its labels: a human face, its mouth free, its eyes free
-_BIAS = "bias"
+BIAS = "bias"
 _SURE = 7.0  # log-odds beyond which all are equally sure
 
 
@@ -75,7 +75,7 @@ class Judge:
         if entry is None or entry.names != list(PARTS):
             raise ModelError(f"{manifest.name}: its reliability needs the head {SEEN!r} with {', '.join(PARTS)}")
         even = dict.fromkeys(self._space.names, 1 / len(self._space))
-        known = {*evidence(Quality(1.0, 48, 0.1), even, dict.fromkeys(PARTS, 0.5)), _BIAS}
+        known = {*evidence(Quality(1.0, 48, 0.1), even, dict.fromkeys(PARTS, 0.5)), BIAS}
         for weights in self._weights.values():
             if unknown := sorted(set(weights) - known):
                 raise ModelError(f"{manifest.name}: its reliability goes by {unknown[0]!r}, unknown to this mien")
@@ -94,5 +94,5 @@ class Judge:
         if weights is None:
             return quality
         told = evidence(quality, dict(zip(self._space.names, row[: len(self._space)].tolist(), strict=True)), seen)
-        odds = weights.get(_BIAS, 0.0) + sum(weights.get(name, 0.0) * value for name, value in told.items())
+        odds = weights.get(BIAS, 0.0) + sum(weights.get(name, 0.0) * value for name, value in told.items())
         return replace(quality, reliability=1 / (1 + math.exp(-min(max(odds, -30.0), 30.0))))

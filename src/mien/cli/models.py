@@ -85,6 +85,13 @@ def export(
     ranges: Annotated[
         str | None, typer.Option(help="DATASET:PATH to measure the ranges of an 8-bit model of text on, anew.")
     ] = None,
+    reliability: Annotated[
+        str | None,
+        typer.Option(help="DATASET:PATH of ready crops, to fit how far a model of faces can be trusted."),
+    ] = None,
+    photographs: Annotated[
+        str | None, typer.Option(help="DATASET:PATH of photographs with the labels people and none, for --reliability.")
+    ] = None,
     modality: Annotated[
         str | None, typer.Option("--as", help="video: make a model of clips of a model of faces.")
     ] = None,
@@ -103,6 +110,10 @@ def export(
         raise typer.BadParameter("--as video makes a model folder of one model of faces", param_hint="--as")
     if ranges is not None and not one_folder:
         raise typer.BadParameter("--ranges is for one model folder", param_hint="--ranges")
+    if (reliability is None) != (photographs is None):
+        raise typer.BadParameter("--reliability and --photographs go together", param_hint="--reliability")
+    if reliability is not None and (not one_folder or ranges or modality):
+        raise typer.BadParameter("--reliability is for one model folder", param_hint="--reliability")
     if (len(runs) > 1 and form != "folder") or (int8 and len(runs) == 1):
         raise typer.BadParameter("several runs, and --int8 for them, are for --format folder")
     if modality is not None:
@@ -113,6 +124,12 @@ def export(
         from mien.training.publish import with_fixed_ranges
 
         written = with_fixed_ranges(run, ranges, to, name=name)
+    elif reliability is not None and photographs is not None:
+        require("onnx", "train")
+        require("sklearn", "train")
+        from mien.training.reliability import with_reliability
+
+        written = with_reliability(run, reliability, photographs, to, name=name)
     elif len(runs) > 1:
         require("onnx", "train")
         from mien.training.ensemble import combine

@@ -218,6 +218,8 @@ def _jittered(picture: np.ndarray, face: Face, rng: np.random.Generator) -> Iter
 def _probe(features: np.ndarray, truth: np.ndarray, of: np.ndarray) -> tuple[np.ndarray, float]:
     """Weights and bias of a logistic regression for features as they are; both classes count equally."""
     of = of & (truth >= 0)
+    if len(set(truth[of].tolist())) < 2:  # no photograph in which anything passed for a face: there is nothing to learn
+        return np.zeros(features.shape[1]), 30.0 * (2 * float(truth[of].mean()) - 1)
     scaler = StandardScaler().fit(features[of])
     fitted = LogisticRegression(C=0.01, max_iter=1000, class_weight="balanced")
     fitted.fit(scaler.transform(features[of]), truth[of])

@@ -65,10 +65,10 @@ def head_pose(landmarks: np.ndarray) -> tuple[float, float, float]:
     u, _, v = np.linalg.svd(np.stack((across, down)) / lengths.mean(), full_matrices=False)
     first, second = u @ v
     third = np.cross(first, second)
-    yaw = np.degrees(np.arctan2(first[2], third[2]))
-    pitch = np.degrees(np.arcsin(np.clip(-second[2], -1, 1)))
-    roll = np.degrees(np.arctan2(second[0], second[1]))
-    return float(yaw), float(pitch), float(-roll)
+    yaw = np.arctan2(-third[0], third[2])
+    pitch = np.arcsin(np.clip(third[1], -1, 1))
+    roll = np.arctan2(-first[1], second[1])
+    return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
 
 
 def sharpness(crop: np.ndarray) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 
 import mien
 from mien.datasets.open import open_dataset
+from mien.evaluation.metrics import calibration
 from mien.media import pixels
 from mien.media.images import read_picture
 from mien.modalities.face.degrade import blur, compress, cover, shrink
@@ -50,13 +51,9 @@ def main() -> None:
         print(f"| {band} | " + " | ".join(f"{figure:.3f}" for figure in figures) + " |", flush=True)
 
 
-def ece(told: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
-    """The expected calibration error (Guo et al. 2017) of probabilities that something is right."""
-    if np.isnan(told).all():
-        return float("nan")
-    places = np.minimum((told * bins).astype(int), bins - 1)
-    gaps = [(places == at).mean() * abs(right[places == at].mean() - told[places == at].mean()) for at in set(places)]
-    return float(sum(gaps))
+def ece(told: np.ndarray, right: np.ndarray) -> float:
+    """The expected calibration error of probabilities that something is right; NaN where there are none."""
+    return float("nan") if np.isnan(told).any() else float(calibration(told, right)["ece"])
 
 
 if __name__ == "__main__":

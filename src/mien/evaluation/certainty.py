@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.evaluation.figures import BLUE, ORANGE, new_figure, styled
-from mien.evaluation.metrics import wilson_interval
+from mien.evaluation.metrics import calibration, wilson_interval
 from mien.labels import LabelSpace
 from mien.model import CertaintyEntry
 
@@ -19,19 +19,21 @@ SHARES = tuple(place / 10 for place in range(10, 0, -1))  # of the surest answer
 
 
 def certainty_of(
-    model: Any, space: LabelSpace, targets: np.ndarray, probabilities: np.ndarray
+    model: Any, space: LabelSpace, targets: np.ndarray, probabilities: np.ndarray, sure: np.ndarray
 ) -> Callable[[np.ndarray | slice], dict[str, Any]]:
     """A function that gives :func:`certainty_metrics` of some rows as "certainty"; nothing where the model has none.
 
     Args:
         space: that the model's answers are in or are rolled up to; *targets* and *probabilities* are in it.
+        sure: (n,), how sure the model is of its own strongest label; counts only in its own space.
     """
     manifest = model.manifest
     stated = getattr(manifest, "certainty", None) or {}
     entry = stated.get(space.name)
     if entry is None or space.name not in manifest.certainty_of(model.space):
         return lambda rows: {}
-    return lambda rows: {"certainty": certainty_metrics(targets[rows], probabilities[rows], entry)}
+    told = sure if space.name == model.space.name else probabilities.max(1)
+    return lambda rows: {"certainty": certainty_metrics(targets[rows], probabilities[rows], entry, told[rows])}
 
 
 def given_labels(targets: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -55,7 +57,9 @@ def given_labels(targets: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return given
 
 
-def certainty_metrics(targets: np.ndarray, probabilities: np.ndarray, entry: CertaintyEntry) -> dict[str, Any]:
+def certainty_metrics(
+    targets: np.ndarray, probabilities: np.ndarray, entry: CertaintyEntry, sure: np.ndarray | None = None
+) -> dict[str, Any]:
     """What an entry states, and what these data say of it.
 
     A sample is right when its top label is one of those given; samples without any are left out.
@@ -63,9 +67,11 @@ def certainty_metrics(targets: np.ndarray, probabilities: np.ndarray, entry: Cer
     Args:
         targets: as :func:`given_labels` takes them.
         probabilities: (n, labels) floats in 0..1.
+        sure: (n,), how sure each top label is, 0..1; its probability if not given.
 
     Returns:
-        Plain values, ready for JSON: ``answered``, the share of sure answers, ``accuracy``, how many of these are
+        Plain values, ready for JSON: ``ece``, the calibration error of how sure the answers are (Guo et al. 2017, 15
+        bins); ``answered``, the share of sure answers, ``accuracy``, how many of these are
         right, with its interval; ``set_size``, the mean number of labels of a set, and ``set_coverage``, the share of
         sets that hold a right one; ``surest``, the accuracy of the surest 100, 90, … 10 %; ``stated``, the entry.
     """
@@ -75,7 +81,8 @@ def certainty_metrics(targets: np.ndarray, probabilities: np.ndarray, entry: Cer
     found: dict[str, Any] = {"stated": entry.model_dump(exclude={"corpora"}), "n": len(scores)}
     if not len(scores):
         return found
-    top, places = scores.max(1), scores.argmax(1)
+    places = scores.argmax(1)
+    top = scores.max(1) if sure is None else sure[known]
     right = given[np.arange(len(scores)), places]
     sure = top >= entry.threshold
     sets = scores >= entry.set_threshold
@@ -85,6 +92,7 @@ def certainty_metrics(targets: np.ndarray, probabilities: np.ndarray, entry: Cer
     summed = np.cumsum(right[np.argsort(-top, kind="stable")])
     return {
         **found,
+        "ece": calibration(top, right)["ece"],
         "answered": answers / len(scores),
         "accuracy": hits / answers if answers else None,
         "accuracy_interval": wilson_interval(hits, answers) if answers else None,

@@ -140,14 +140,14 @@ def evaluate(
         what = f"a label of {space.name}" if len(space) else "a rating that the model gives"
         raise DataError(f"{data.name} has no samples with {what} in {split!r}")
     start = time.perf_counter()
-    lost, raw, numbers = _predicted(asked, labeled, len(space) > 0, rated, batch_size, progress, by_group)
+    lost, raw, numbers, sure = _predicted(asked, labeled, len(space) > 0, rated, batch_size, progress, by_group)
     seconds = time.perf_counter() - start
     part = _without(labeled, lost)
     _check_answers(asked, part, raw if len(space) else None, numbers, len(rated))
     probabilities = rollup_probabilities(raw, asked.space, space) if len(space) else raw
     thresholds, limits = _thresholds(asked, space, part.inputs)
     holds, whole, kept = _holds(probabilities, asked.space, limits), space, known_labels(data, space)
-    certainty = certainty_of(asked, space, part.targets, probabilities)  # by all labels that it can answer
+    certainty = certainty_of(asked, space, part.targets, probabilities, sure)  # by all labels that it can answer
     if len(kept) < len(space) and part.space.multilabel:
         space = replace(space, labels=tuple(space.labels[place] for place in kept))
         part = replace(part, space=space.as_multilabel(True), targets=part.targets[:, kept])
@@ -260,10 +260,10 @@ def _predicted(
     batch_size: int,
     progress: Callable[[int], None] | None,
     by_group: str,
-) -> tuple[dict[int, str], np.ndarray, np.ndarray]:
-    """Which samples cannot be read, and why; of the others the probabilities, and ratings on the scales of the data."""
+) -> tuple[dict[int, str], np.ndarray, np.ndarray, np.ndarray]:
+    """Which samples cannot be read, and why; of the others the answers: ratings on the scales of the data, and sureness."""
 
-    def answers(rows: Dataset, step: Callable[[int], None] | None) -> tuple[np.ndarray, np.ndarray]:
+    def answers(rows: Dataset, step: Callable[[int], None] | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         groups = [str(group) for group in rows.columns[by_group]] if by_group else None
         found = model.outputs(rows.inputs, batch_size, step, groups)
         scores = found.probabilities if labels else np.zeros((len(rows), 0), np.float32)
@@ -271,7 +271,7 @@ def _predicted(
         numbers = np.zeros((len(rows), len(given)), np.float32)
         if given:
             numbers = np.stack([rescaled(*values) for values in given], axis=1)
-        return scores, numbers
+        return scores, numbers, found.sure
 
     if part.kind == "clip" and model.opens_inputs:  # they take too long to be read twice: looked at before
         lost = unreadable(part)

@@ -58,17 +58,23 @@ class Outputs(NamedTuple):
         ratings: float32 (n, ratings).
         all: float32 (n, columns), the probabilities of all label spaces that the network answers in, where the
             modality's ``assemble`` needs them; else (n, 0).
+        sure: float (n,), how sure each strongest label is, 0..1: what a model's certainty goes by.
     """
 
     probabilities: np.ndarray
     ratings: np.ndarray
     all: np.ndarray
+    sure: np.ndarray
 
     @classmethod
-    def of(cls, probabilities: np.ndarray, ratings: np.ndarray | None = None, all: np.ndarray | None = None) -> Outputs:
-        """With (n, 0) for what is not given."""
+    def of(
+        cls, probabilities: np.ndarray, ratings: np.ndarray | None = None, all: np.ndarray | None = None,
+        sure: np.ndarray | None = None,
+    ) -> Outputs:  # fmt: skip
+        """With (n, 0) for what is not given, and the score of the strongest label for how sure it is."""
         nothing = np.zeros((len(probabilities), 0), np.float32)
-        return cls(probabilities, nothing if ratings is None else ratings, nothing if all is None else all)
+        sure = probabilities.max(1, initial=0) if sure is None else sure
+        return cls(probabilities, nothing if ratings is None else ratings, nothing if all is None else all, sure)
 
 
 def check_batch_size(batch_size: int) -> int:

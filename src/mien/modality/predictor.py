@@ -187,9 +187,13 @@ class Predictor(OldMethods):
         scores = self._session.run(np.stack(samples))[:, self._columns]
         return Outputs.of(scores)
 
+    def sure_of(self, samples: Sequence[Any], outputs: Outputs) -> np.ndarray:
+        """How sure the strongest label of each sample is, float (n,), where more is known than its score."""
+        return outputs.sure
+
     def assemble(self, item: Item, outputs: Outputs) -> Result:
         """The result of an input of those samples."""
-        rows, values, _ = outputs
+        rows, values = outputs.probabilities, outputs.ratings
         return self.result(item.name, rows, item.error, item.boxes, values, item.notes, item.language)
 
     def warm_up(self, *args: Any, **options: Any) -> None:
@@ -289,7 +293,8 @@ class Predictor(OldMethods):
         parts, done = list[Outputs](), 0
         for samples in self._prepared(inputs, batch_size * self.lookahead, progress):
             known = None if groups is None else groups[done : done + len(samples)]
-            parts.append(self.forward(samples, batch_size, known))
+            part = self.forward(samples, batch_size, known)
+            parts.append(part._replace(sure=self.sure_of(samples, part)))
             done += len(samples)
         return Outputs(*map(np.concatenate, zip(*(parts or [self._nothing]), strict=True)))
 

@@ -107,14 +107,14 @@ def with_reliability(
     crops = np.stack(examples.crops)
     labels = sum(len(entry.names) for entry in (manifest.labels, *manifest.heads) if entry.space != SEEN)
     answers = predictor.classify(crops)[:, :labels]
-    features = predictor.embed(crops, 64)
+    features = predictor.embed(examples.crops, 64)
     folds = np.array(examples.groups) % _FOLDS
     parts, told = list[tuple[np.ndarray, float]](), np.zeros((len(crops), len(PARTS)))
     for place, part in enumerate(PARTS):
         truth = np.array(getattr(examples, part))
         for fold in range(_FOLDS):  # what it tells of faces that it did not learn from
-            weights, bias = _probe(features, truth, folds != fold)
-            told[folds == fold, place] = _share(features[folds == fold] @ weights + bias)
+            slopes, bias = _probe(features, truth, folds != fold)
+            told[folds == fold, place] = _share(features[folds == fold] @ slopes + bias)
         parts.append(_probe(features, truth, np.ones(len(truth), bool)))
     weights = _weigh(examples, answers[:, : len(manifest.space)], told, manifest.space.names)
     network = _with_seen(onnx.load(source / folders.NETWORK), parts, labels)
@@ -172,8 +172,8 @@ def gather(predictor: FacePredictor, valid: Dataset, photographs: Dataset, rng: 
             quality = measure(picture, found, crop)
             sure = found.score >= detector.confidence
             if kind == none:
-                for shown in _jittered(picture, found, rng):
-                    crop = align(picture, shown, settings)
+                for moved in _jittered(picture, found, rng):
+                    crop = align(picture, moved, settings)
                     examples.add(crop, quality, -1 if sure else -2, group, human=0)
             elif _clear(found, quality):
                 examples.add(crop, quality, -2, group)
@@ -195,7 +195,7 @@ def set_into(face: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarra
     picture = picture.copy()
     picture[pad : pad + side, pad : pad + side] = shown
     if rng.random() < 0.25:
-        edge, lost = rng.integers(4), pad + int(side * rng.uniform(0, 0.35))
+        edge, lost = int(rng.integers(4)), pad + int(side * rng.uniform(0, 0.35))
         picture = np.rot90(np.rot90(picture, edge)[lost:], -edge)
     return np.repeat(picture[:, :, None], 3, axis=2)
 

@@ -125,6 +125,12 @@ class FacePredictor(FaceClassifier):
         qualities = [measure(picture, face, crop) for face, crop in zip(faces, crops_of_faces, strict=True)]
         return Item(self.name_of(item), crops_of_faces, boxes, notes, corners=outlines, qualities=qualities)
 
+    def sure_of(self, samples: Sequence[np.ndarray], outputs: Outputs) -> np.ndarray:
+        """The reliability of ready crops; see `Predictor.sure_of`."""
+        qualities = (self.judged(measure_crop(crop, crop), row) for crop, row in zip(samples, outputs.all, strict=True))
+        told = [one.reliability for one in qualities]
+        return outputs.sure if None in told else np.array(told, np.float32)
+
     def assemble(self, item: Item, outputs: Outputs) -> Result:
         """The result of a picture; each face with its quality."""
         result = super().assemble(item, outputs)

@@ -108,7 +108,7 @@ class ScenePredictor(ClipPredictor):
     def forward(self, samples: Sequence[np.ndarray], batch_size: int, groups: Sequence[str] | None = None) -> Outputs:
         """Probabilities and ratings of prepared samples."""
         parts = (self.classify(np.stack(chunk)) for chunk in in_chunks(samples, batch_size))
-        return Outputs.of(*map(np.concatenate, zip(*parts, strict=True)))
+        return Outputs(*map(np.concatenate, zip(*parts, strict=True)))
 
     def classify(self, batch: np.ndarray) -> Outputs:
         """Probabilities and ratings of samples that ``preprocess.prepare`` made, stacked."""
@@ -145,8 +145,8 @@ class ScenePredictor(ClipPredictor):
 
     def read_samples(self, batch: np.ndarray) -> Iterable[tuple[np.ndarray, np.ndarray]]:
         """Probabilities and ratings of each of some samples."""
-        scores, ratings, _ = self.classify(batch)
-        return zip(scores, ratings, strict=True)
+        found = self.classify(batch)
+        return zip(found.probabilities, found.ratings, strict=True)
 
     def clip_result(
         self, name: str, seen: Sequence[Sighting], who: np.ndarray, clip: ClipSummary, group: str | None

@@ -96,6 +96,7 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
     ) -> Outputs:
         """Probabilities of whole clips; one without a face has the same for every label."""
         scores = np.full((len(inputs), len(self.space)), 1 / len(self.space), np.float32)
+        sure = np.zeros(len(inputs), np.float32)
         for place, item in enumerate(inputs):
             try:
                 result = self.read_whole(item, batch_size, group=None if groups is None else groups[place])
@@ -103,9 +104,11 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
                 raise InputError(f"input {place + 1}: {error}") from None
             for whole in result.items:
                 scores[place] = list(whole.scores.values())
+                told = whole.quality.reliability if whole.quality else None
+                sure[place] = whole.score if told is None else told
             if progress:
                 progress(1)
-        return Outputs.of(scores)
+        return Outputs.of(scores, sure=sure)
 
     def look_through(self, clip: Iterable[Frame]) -> Faces:
         """The faces of a clip."""

@@ -261,7 +261,7 @@ def _predicted(
     progress: Callable[[int], None] | None,
     by_group: str,
 ) -> tuple[dict[int, str], np.ndarray, np.ndarray, np.ndarray]:
-    """Which samples cannot be read, and why; of the others the answers: ratings on the scales of the data, and sureness."""
+    """Which samples cannot be read, and why; of the others the answers, ratings on the scales of the data."""
 
     def answers(rows: Dataset, step: Callable[[int], None] | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         groups = [str(group) for group in rows.columns[by_group]] if by_group else None

@@ -103,9 +103,9 @@ def test_files_bytes_and_arrays_are_one(whole, tmp_path):
         whole.ratings(given, batch_size=3), [list(r.items[0].ratings.values()) for r in found], atol=1e-5
     )
     counted: list[int] = []
-    scores, ratings = whole.outputs(given, 3, counted.append)
+    scores, ratings, *_ = whole.outputs(given, 3, counted.append)
     assert (scores.shape, ratings.shape, counted) == ((4, 3), (4, 2), [3, 1])
-    assert [part.shape for part in whole.outputs([])] == [(0, 3), (0, 2)]
+    assert [part.shape for part in whole.outputs([])] == [(0, 3), (0, 2), (0, 0), (0,)]
 
 
 def test_a_mirror_image_averages_both(whole, tmp_path):

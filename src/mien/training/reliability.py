@@ -42,6 +42,7 @@ _TIMES = 3  # photographs of each face
 _FAINT = 0.12  # detector's score of what may serve as an example of no face
 _CLEAR = (0.95, 32, 35)  # detector's score, pixels and degrees of yaw of a person's clear face
 _FOLDS = 2
+_FEATURES = "features"  # the output that a network tells them under
 _NONE = 0.05  # what is no face counts as so many of the faces, however few the examples: it must not be answered
 
 
@@ -278,7 +279,7 @@ def _certainty(reliability: np.ndarray, answers: np.ndarray, targets: np.ndarray
 def _with_seen(network: onnx.ModelProto, parts: Sequence[tuple[np.ndarray, float]], labels: int) -> onnx.ModelProto:
     """The network whose probabilities have those of the head ``seen`` behind the first *labels*."""
     graph = network.graph
-    if not any(output.name == "features" for output in graph.output):
+    if _FEATURES not in [output.name for output in graph.output]:
         raise ModelError("the network does not give its features")
     name = f"{SEEN}.labels"
     before = next((node for node in graph.node if node.output[0] == name), None)
@@ -296,7 +297,7 @@ def _with_seen(network: onnx.ModelProto, parts: Sequence[tuple[np.ndarray, float
     graph.initializer.append(numpy_helper.from_array(weights, f"{SEEN}.weights"))
     biases = np.array([bias for _, bias in parts], np.float32)
     graph.initializer.append(numpy_helper.from_array(biases, f"{SEEN}.biases"))
-    inputs = ["features", f"{SEEN}.weights", f"{SEEN}.biases"]
+    inputs = [_FEATURES, f"{SEEN}.weights", f"{SEEN}.biases"]
     graph.node.extend((
         helper.make_node("Gemm", inputs, [f"{SEEN}.odds"], f"{SEEN}.product"),
         helper.make_node("Sigmoid", [f"{SEEN}.odds"], [f"{SEEN}.shares"], f"{SEEN}.sigmoid"),

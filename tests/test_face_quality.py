@@ -282,3 +282,28 @@ def test_other_labels_are_refused(tmp_path: Path) -> None:
         with_reliability(model, right, right, tmp_path / "to")
     with pytest.raises(ModelError, match="gives its features"):
         with_reliability(face_model(tmp_path / "n", features=False), right, right, tmp_path / "to")
+
+
+# ------------------------------------------------------------------------------------------------ figures by bands
+
+
+def test_figures_by_the_size_and_the_pose_of_faces(tmp_path: Path, run_cli) -> None:
+    import cv2
+
+    for label, sides in (("happy", (12, 30, 60)), ("neutral", (30, 100))):
+        (tmp_path / "faces" / label).mkdir(parents=True)
+        for side in sides:
+            cv2.imwrite(str(tmp_path / "faces" / label / f"{side}.png"), cv2.resize(drawn_face(200), (side, side)))
+    model = face_model(tmp_path / "model")
+    asked = ["evaluate", str(model), "--data", f"images:{tmp_path / 'faces'}", "--split", "all", "--json", "--by"]
+    by_size = json.loads(run_cli(*asked, "size").stdout)["by"]
+    assert {group["group"]: group["n"] for group in by_size["groups"]} == {
+        "0 to 16 px": 1, "24 to 32 px": 2, "48 to 96 px": 1, "96 px or more": 1,
+    }  # fmt: skip
+    by_pose = json.loads(run_cli(*asked, "pose").stdout)["by"]
+    assert sum(group["n"] for group in by_pose["groups"]) == 5
+    assert {group["group"] for group in by_pose["groups"]} <= {"0 to 20°", "20 to 45°", "45° or more", "no face found"}
+    assert "0 to 20°" in {group["group"] for group in by_pose["groups"]}
+    wrong = run_cli(*asked, "mood")
+    assert wrong.returncode == 1
+    assert "has no column 'mood'; it has: size, sharpness, pose" in wrong.stderr

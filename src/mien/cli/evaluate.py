@@ -18,7 +18,12 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(help="train, val, test, or all. [default: test, or all of data without splits]")
     ] = None,
-    by: Annotated[str | None, typer.Option(help="Also give the figures for each value of this column.")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="Also give the figures for each value of this column; of faces also size, sharpness or pose."
+        ),
+    ] = None,
     labels: Annotated[str | None, typer.Option(help="Roll up to a coarser label space, such as ekman7.")] = None,
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Read each picture together with its mirror image, and average.")
@@ -38,14 +43,15 @@ def evaluate(
     from mien.datasets import open_dataset
     from mien.evaluation import evaluate as measure
     from mien.evaluation.notes import trained_notes
-    from mien.modality import load
+    from mien.modality import get_modality, load
     from mien.output.reports import show_metrics
     from mien.output.terminal import progress
 
     for package in ("matplotlib", "jinja2") if out else ():
         require(package, "report")
     predictor = load(model)
-    dataset = open_dataset(data, column=by, progress=progress)
+    measured = by is not None and by in get_modality(predictor.manifest.modality).measures
+    dataset = open_dataset(data, column=None if measured else by, progress=progress)
     with progress("evaluating", None) as step:
         report = measure(
             predictor, dataset, split, by, labels,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from mien.datasets import Dataset
 from mien.errors import DataError, InputError, ModelError
 from mien.evaluation.notes import heads
 from mien.labels import MAPS, SPACES, LabelSpace, get_space, groups
+from mien.modality import get_modality
+from mien.plugins import import_object
 
 
 def as_asked(
@@ -105,3 +110,19 @@ def common_space(model: LabelSpace, dataset: Dataset, labels: str | LabelSpace |
     both = [s.name for s in SPACES.values() if _joined(model, s) and _joined(data, s)]
     advice = f"; both roll up to {' or '.join(both)}: ask for that with labels" if both else ""
     raise DataError(f"there is no map from the model's {model.name} to the data's {data.name}{advice}")
+
+
+def check_by(by: str | None, data: Dataset) -> None:
+    """Raise a DataError where there is nothing of that name to tell the figures by."""
+    measured = get_modality(data.modality).measures
+    if by is not None and by not in data.columns and by not in measured:
+        known = ", ".join(dict.fromkeys((*data.columns, *measured)))
+        raise DataError(f"{data.name} has no column {by!r}; it has: {known or 'none'}")
+
+
+def groups_by(by: str, part: Dataset) -> np.ndarray:
+    """The group of each sample: by a column, or else by what is measured of the inputs."""
+    if by in part.columns:
+        return part.columns[by]
+    measure: Callable[[Sequence[Any], str], np.ndarray] = import_object(get_modality(part.modality).measure)
+    return measure(part.inputs, by)

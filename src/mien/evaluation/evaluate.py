@@ -13,7 +13,15 @@ import numpy as np
 
 from mien.datasets.dataset import TRAIN, Dataset
 from mien.errors import DataError, ModelError
-from mien.evaluation.asked import as_asked, coarser_space, common_space, known_groups_of, known_labels
+from mien.evaluation.asked import (
+    as_asked,
+    check_by,
+    coarser_space,
+    common_space,
+    groups_by,
+    known_groups_of,
+    known_labels,
+)
 from mien.evaluation.certainty import certainty_of
 from mien.evaluation.held_out import Wrapped
 from mien.evaluation.metrics import multi_label_metrics, normalized, single_label_metrics
@@ -101,8 +109,8 @@ def evaluate(
         data: a data set, or its spec such as ``carer:emotion/``.
         split: "train", "val", "test" or "all". By default "test"; but all of a set that comes without splits, unless
             the model was trained on a part of it.
-        by: a column of the data set; the main figures are also given for each of its values, and where they are few,
-            those of each label and what goes together.
+        by: a column of the data set, or what can be measured of its inputs, such as "size" of faces; the main figures
+            are also given for each of its values, and where they are few, those of each label and what goes together.
         labels: roll both up to this space, such as "ekman7"; or a space in which several annotators labeled the
             data (``Dataset.votes``): then the label that most of them gave counts.
         mirror: read each picture together with its mirror image, and average.
@@ -124,8 +132,7 @@ def evaluate(
         from mien.datasets import open_dataset
 
         data = open_dataset(data)
-    if by is not None and by not in data.columns:
-        raise DataError(f"{data.name} has no column {by!r}; it has: {', '.join(data.columns) or 'none'}")
+    check_by(by, data)
     if data.modality != model.manifest.modality:
         raise DataError(f"{model.name} reads {model.manifest.modality}, but {data.name} holds {data.modality}")
     split = split or ("all" if data.auto_split and not learned_from(model, data) else "test")
@@ -182,7 +189,7 @@ def evaluate(
         known_groups=by_group,
         without_seen=_without_seen(seen, figures),
         restricted=restricted,
-        by=None if by is None else _by_group(by, part.columns[by], figures),
+        by=None if by is None else _by_group(by, groups_by(by, part), figures),
         points={name: scatter(part.ratings[name], values) for name, values in told.items()},
         mistakes=mistakes,
         samples=samples,

@@ -41,6 +41,8 @@ class Modality:
         made_from: the modality whose models its own can be made of: the same network, and the settings of its
             preprocessing under that name.
         explained: whether its predictors say what brought a label about, see `Predictor.explaining`.
+        measures: what can be measured of its inputs, to tell the figures by: names for ``mien evaluate --by``.
+        measure: a function of inputs and one of these names that gives the group of each, an array of str.
         rated: whether its models can give ratings, such as valence, besides labels or instead of them.
     """
 
@@ -59,6 +61,8 @@ class Modality:
     default: bool = False
     boxes: str = "person"
     made_from: str = ""
+    measures: tuple[str, ...] = ()
+    measure: str = ""
     rated: bool = False
     explained: bool = False
 

@@ -20,4 +20,6 @@ MODALITY = Modality(
     default=True,
     explained=True,
     boxes="face",
+    measures=("size", "sharpness", "pose"),
+    measure="mien.modalities.face.quality:groups",
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mien.media import pixels
+from mien.media.images import read_picture
 from mien.results import Box, Quality
 
 if TYPE_CHECKING:
@@ -76,6 +78,37 @@ def sharpness(crop: np.ndarray) -> float:
     gray = pixels.resize(pixels.to_gray(crop[:, :, 0] if crop.shape[2] == 1 else crop), _SIDE, _SIDE).astype(np.float32)
     around = (gray[:-2, 1:-1] + gray[2:, 1:-1] + gray[1:-1, :-2] + gray[1:-1, 2:]) / 4
     return float(min(1.0, np.abs(gray[1:-1, 1:-1] - around).mean() / (gray.std() + 4)))
+
+
+def groups(crops: Sequence[Any], by: str) -> np.ndarray:
+    """The group of each ready crop by its pixels, its sharpness, or how far the head in it is turned: array of str.
+
+    Args:
+        crops: paths of pictures, or arrays.
+        by: "size", "sharpness" or "pose".
+
+    Raises:
+        InputError: one of them cannot be read.
+    """
+    if by == "pose":
+        from mien.modalities.face.detect import FaceDetector
+
+        detector = FaceDetector()
+        found = (max(detector.find(read_picture(crop)), key=lambda face: face.area, default=None) for crop in crops)
+        turns = [None if one is None or one.landmarks is None else abs(head_pose(one.landmarks)[0]) for one in found]
+        return np.array(["no face found" if turn is None else _band(turn, (0, 20, 45), "°") for turn in turns])
+    if by == "size":
+        return np.array([_band(min(read_picture(crop).shape[:2]), (0, 16, 24, 32, 48, 96), " px") for crop in crops])
+    told = (sharpness(np.atleast_3d(read_picture(crop))) for crop in crops)
+    return np.array([_band(one, (0, 0.05, 0.1, 0.15, 0.2), "") for one in told])
+
+
+def _band(value: float, edges: Sequence[float], unit: str) -> str:
+    """Between which edges a value lies, in words."""
+    place = int(np.searchsorted(edges, value, "right")) - 1
+    if place + 1 == len(edges):
+        return f"{edges[-1]:g}{unit} or more"
+    return f"{edges[place]:g} to {edges[place + 1]:g}{unit}"
 
 
 def inside(box: Box, width: int, height: int) -> float:

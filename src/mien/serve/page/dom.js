@@ -41,6 +41,18 @@ export function shownLabel(item) {
   return item?.label ? `${item.label}${item.unsure ? "?" : ""}` : "";
 }
 
+/** Whether a prediction of a result is to be counted: all but faces that could not be seen well enough, unless all are. */
+export function counts(item, result = {}) {
+  return Boolean(result.all_faces) || !(item.unsure && item.quality?.reliability != null);
+}
+
+/** "3 of 12 faces unsure, not counted"; "" where all count. */
+export function uncounted(items, result, units) {
+  const left = items.filter((item) => !counts(item, result)).length;
+  if (!left) return "";
+  return items.length === 1 ? "unsure, not counted" : `${left.toLocaleString("en")} of ${items.length.toLocaleString("en")} ${units} unsure, not counted`;
+}
+
 /** The labels that hold: "joy, love", or "joy, love?" where the model is not sure. */
 export function shownLabels(item) {
   return `${item.labels.join(", ")}${item.unsure ? "?" : ""}`;

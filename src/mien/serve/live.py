@@ -47,7 +47,8 @@ def add_live(app: FastAPI) -> None:
     of the picture it is about, from 1; ``dropped`` how many were passed over so far for newer ones; ``people`` a
     number for each item of the result, the same for as long as a face stays in view. In the address can stand
     ``model``, ``labels``, ``smooth``: seconds over which scores are smoothed (0 for none), and ``all_faces``: whether
-    faces count, too, that could not be seen well enough (``true``). Where a key is needed and cannot be a header, as in browsers, the first message is ``{"key": "…"}``.
+    faces count, too, that could not be seen well enough (``true``). Where a key is needed and cannot be a header, as in
+    browsers, the first message is ``{"key": "…"}``.
     """
     settings, models, metrics = app.state.settings, app.state.models, app.state.metrics
     pictures = [name for name in modality_names() if get_modality(name).kind == "picture"]

@@ -179,6 +179,9 @@ def make(
         space = get_space(labels).as_multilabel(space.multilabel)
     known = predictor.manifest.certainty_of(predictor.space)
     certainty = predictor.manifest.certainty[space.name] if space.name in known else None
+    judged = bool(predictor.manifest.reliability) and predictor.space == predictor.manifest.space
+    if judged and "all_faces" in options and min_score is None:
+        min_score = 0.0  # by their reliability they are unsure, and by nothing else
     reader = Reader(predictor, roll, inputs, options, batch_size)
     unit = "message" if _is_chat(inputs) else "person" if inputs.kind == "clip" else inputs.modality.unit
     total = inputs.total if inputs.total is not None else survey.rows or None
@@ -194,7 +197,7 @@ def make(
             nothing=f"no {inputs.modality.boxes} was found",
             min_score=min_score,
             certainty=certainty,
-            by_reliability=bool(predictor.manifest.reliability) and predictor.space == predictor.manifest.space,
+            by_reliability=judged,
         )
     if reader.stopped:
         raise InputError(f"{reader.stopped}; there is no report")

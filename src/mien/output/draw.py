@@ -59,9 +59,12 @@ def annotate(picture: np.ndarray, result: Result, scales: Scales | None = None) 
         frame(canvas, box, _ink(item), max(2, thick // 2) if item.unsure else thick, dashed=item.unsure)
     taken: list[Sequence[float]] = [box for _, box in boxed]
     for item, box in zip(result.items, boxes, strict=True):
-        roomy = box[2] - box[0] >= 75 * unit and not (item.unsure and item.box)
+        roomy = box[2] - box[0] >= 75 * unit
+        full = roomy and not (
+            item.unsure and item.box and not item.ratings
+        )  # of what is unsure the label alone is written
         rows = _rows(item, scales or {}, _MORE_BARS if item.ratings or not item.box else _BARS)
-        taken.append(panel(canvas, box, rows if roomy else rows[:1], unit * (1.0 if roomy else 0.75), bars=roomy,
+        taken.append(panel(canvas, box, rows if full else rows[:1], unit * (1.0 if roomy else 0.75), bars=full,
                            taken=taken))  # fmt: skip
     return canvas
 

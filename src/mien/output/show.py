@@ -376,7 +376,9 @@ def _show_sums(console: Console, result: Result) -> None:
     rows = plain_table("person", "emoji", "label", "bar", "figure", "span")
     for person in sorted(result.people, key=lambda person: -person.moments)[:_PEOPLE]:
         item, name = person.prediction, Text(f"person {person.number}", "bold")
-        strength, span = Text(bar(item.score or 0.0, 12), item.color), f"{clock(person.start)} – {clock(person.end)}"
-        rows.add_row(name, item.emoji, item.shown or "—", strength, f"{item.score or 0:.0%}", Text(span, "dim"))
+        strength = Text(bar(item.score or 0.0, 12, item.unsure), _style(item))
+        span = Text(f"{clock(person.start)} – {clock(person.end)}", "dim")
+        label, score = Text(item.shown or "—", _faint(item)), Text(f"{item.score or 0:.0%}", _faint(item))
+        rows.add_row(name, item.emoji, label, strength, score, span)
     console.print()
     console.print(rows)

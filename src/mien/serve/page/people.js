@@ -33,7 +33,10 @@ export class PersonCard {
     this.label.textContent = item ? shownLabel(item) || planeWords(ratings, this.scales) : "not in sight";
     this.plane?.show(item ? [{ ratings, on: true }] : []);
     const told = item?.quality?.reliability;
-    this.share.textContent = [item?.label && percent(item.score), told != null && `reliable ${percent(told)}`].filter(Boolean).join(" · ");
+    const share = item?.label ? percent(item.score) : "";
+    const reliable = told == null ? "" : `reliable ${percent(told)}`;
+    this.share.textContent = item?.unsure && reliable ? `${share} · ${reliable}` : share;
+    this.share.title = reliable;
     this.element.classList.toggle("unsure", Boolean(item?.unsure));
     this.bars.prediction = item;
     this.element.style.setProperty("--color", colorOf(this.palette, item?.label));

@@ -107,10 +107,12 @@ _NONE_OR = st.none() | _SHARES
 def _faces(draw: st.DrawFn) -> Prediction:
     raw = draw(st.lists(st.integers(0, 30), min_size=7, max_size=7).filter(any))
     scores = dict(zip(FER, (value / sum(raw) for value in raw), strict=True))
-    angles = (draw(st.none() | st.floats(-90, 90)) for _ in range(3))
+    angles = st.none() | st.floats(-90, 90)
+    told = _NONE_OR | st.just(LIMIT) | st.floats(LIMIT - 1e-6, LIMIT + 1e-6)
     quality = Quality(
-        draw(_NONE_OR), draw(st.floats(1, 4000)), draw(_SHARES), *angles, draw(_SHARES), draw(_NONE_OR),
-        draw(_NONE_OR), draw(_NONE_OR), draw(_NONE_OR | st.just(LIMIT) | st.floats(LIMIT - 1e-6, LIMIT + 1e-6)),
+        draw(_NONE_OR), draw(st.floats(1, 4000)), draw(_SHARES),
+        draw(angles), draw(angles), draw(angles), draw(_SHARES),
+        draw(_NONE_OR), draw(_NONE_OR), draw(_NONE_OR), draw(told),
     )  # fmt: skip
     return Prediction(scores, SPACE, box=(1, 2, 30, 40), certainty=Certainty(LIMIT, 0.2), quality=draw(
         st.just(quality) | st.none()))  # fmt: skip

@@ -196,8 +196,8 @@ def _show_texts(console: Console, results: Iterable[Result]) -> None:
 def _show_rows(console: Console, results: Sequence[Result], kind: Kind, scales: Scales, boxes: str) -> None:
     """A row for each face or person of pictures, or for each clip; why one was not read stands below."""
     labels = not scales or any(item.label for result in results for item in result.items)
-    about = ("length", "people") if kind == "clip" else () if scales else ("box",)
-    about += ("reliable",) if any(map(_is_judged, results)) else ()
+    about = ["length", "people"] if kind == "clip" else [] if scales else ["box"]
+    about += ["reliable"] if any(map(_is_judged, results)) else []
     heads = (kind, *(() if kind == "clip" else (boxes,)), *(("", "label", "", "") if labels else ()), *scales, *about)
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     for head in heads:
@@ -378,7 +378,7 @@ def _show_sums(console: Console, result: Result) -> None:
         item, name = person.prediction, Text(f"person {person.number}", "bold")
         strength = Text(bar(item.score or 0.0, 12, item.unsure), _style(item))
         span = Text(f"{clock(person.start)} – {clock(person.end)}", "dim")
-        label, score = Text(item.shown or "—", _faint(item)), Text(f"{item.score or 0:.0%}", _faint(item))
-        rows.add_row(name, item.emoji, label, strength, score, span)
+        told = [Text(words, _faint(item)) for words in (item.shown or "—", f"{item.score or 0:.0%}")]
+        rows.add_row(name, item.emoji, told[0], strength, told[1], span)
     console.print()
     console.print(rows)

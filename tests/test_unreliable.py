@@ -5,64 +5,28 @@ The judged model finds light faces reliable and dark ones not: what is counted c
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from typer.testing import CliRunner
 
 import mien
-from face_model import FER, Squares, expected, face_model, reliability, scene, video_model
-from filmed import write_clip
-from mien.cli.app import app
-from mien.errors import InputError
-from mien.inputs import Kind
-from mien.labels import SPACES
-from mien.modalities.face.predictor import FacePredictor
+from face_model import FER, scene
+from judged import ANGRY, HAPPY, LIMIT, SPACE, clip, face, picture
 from mien.modalities.smoother import Smoother
-from mien.modalities.video.predictor import VideoPredictor
 from mien.output.draw import annotate
-from mien.output.html import write_page as write_html
 from mien.output.rows import QUALITY, RowFormat, Tally
 from mien.output.seconds import by_second
 from mien.output.tracks import tracks
-from mien.results import Box, Certainty, ClipSummary, Glance, Moment, Person, Prediction, Quality, Result
+from mien.output.writer import open_writer
+from mien.results import Certainty, Glance, Moment, Prediction, Quality, Result
 from mien.results.notebook import result_html
-from result_pages import read_page
-from serving import serving
-
-SPACE, LIMIT = SPACES["fer7"], 0.5
-HAPPY, ANGRY = FER[3], FER[0]
-
-
-def face(label: str, reliable: float | None, box: Box | None = (10, 10, 60, 60), score: float = 0.7) -> Prediction:
-    rest = (1 - score) / (len(FER) - 1)
-    scores = {name: score if name == label else rest for name in FER}
-    quality = Quality(0.9, 50.0, 0.1, 1.0, 2.0, 3.0, reliability=reliable)
-    return Prediction(scores, SPACE, box=box, certainty=Certainty(LIMIT, 0.2), quality=quality)
-
-
-def picture(*items: Prediction, all_faces: bool = False) -> Result:
-    return Result("a.png", "face", "face", items, all_faces=all_faces)
-
-
-def clip(shown: list[tuple[str, float]], all_faces: bool = False) -> Result:
-    """One person, five moments a second, each a label and its reliability."""
-    moments = tuple(Moment(place / 5, 1, face(*one)) for place, one in enumerate(shown))
-    whole, end = face(HAPPY, 0.9, None), moments[-1].time
-    people = (Person(1, whole, 0.0, end, len(moments)),)
-    summary = ClipSummary(len(moments) / 5, 80, 80, len(moments))
-    return Result("a.mp4", "video", "video", (whole,), None, {}, moments, people, (), summary, all_faces=all_faces)
-
 
 # ------------------------------------------------------------------------------------------------------ results
 
@@ -154,6 +118,30 @@ def test_a_tally_counts_what_counts(all_faces: bool) -> None:
     assert (again.uncounted, again.inputs) == (2 * tally.uncounted, 4)
     del (values := tally.to_dict())["uncounted"]
     assert Tally.of_dict(values).uncounted == 0, "of an earlier version"
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_a_run_that_was_stopped_goes_on_with_its_counts(tmp_path: Path, ending: str) -> None:
+    results = [picture(face(ANGRY, 0.2), face(HAPPY, 0.8)) for _ in range(4)]
+    manifest, target = mien.load("face", threads=1).manifest, tmp_path / f"o.{ending}"
+
+    def write(most: int) -> Tally:
+        with open_writer(target, "picture", manifest, key={"a": 1}, size=2) as writer:
+            for some in writer.pending(results):
+                for result in some:
+                    if not most:
+                        raise KeyboardInterrupt
+                    writer.write(result)
+                    most -= 1
+        return writer.tally
+
+    with pytest.raises(KeyboardInterrupt):
+        write(3)
+    tally = write(2)  # the two that were not kept
+    assert (tally.inputs, tally.labels, tally.uncounted) == (4, {HAPPY: 4}, 4)
+    if ending == "jsonl":
+        read = [Result.from_dict(json.loads(line)) for line in target.read_text("utf-8").splitlines()]
+        assert [one.to_dict() for one in read] == [one.to_dict() for one in results]
 
 
 @pytest.mark.parametrize("all_faces", [False, True])
@@ -249,236 +237,3 @@ def test_a_notebook_shows_it(tmp_path: Path) -> None:
     assert "1 of 2 faces unsure, not counted" in page
     assert "reliable 10 %" in page
     assert "not counted" not in result_html(replace(result, all_faces=True))
-
-
-# ------------------------------------------------------------------------------------------------ with a model
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three pictures with three light faces and two dark ones, a clip of a light face that darkens, and the models."""
-    made = tmp_path_factory.mktemp("judged")
-    (made / "pictures").mkdir()
-    for name, shown in {"dark": (4, None), "light": (1, 1), "two": (1, 4)}.items():
-        Image.fromarray(scene(*shown)).save(made / "pictures" / f"{name}.png")
-    light = [max(0.2, min(1, 2.5 - place / 10)) for place in range(30)]
-    write_clip(made / "clip.mp4", [(scene(1, None) * share).astype(np.uint8) for share in light], fps=10)
-    face_model(made / "face", judged=True)
-    video_model(made / "video", judged=True, smooth=0)
-    return made
-
-
-@pytest.fixture
-def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("MIEN_THREADS", "1")
-    monkeypatch.setenv("COLUMNS", "200")
-    return folder
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def ran(*args: Any) -> Any:
-    done = CliRunner().invoke(app, list(map(str, args)), catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done
-
-
-def test_predictors_tell_reliabilities_and_take_the_option(folder: Path) -> None:
-    model = mien.load(folder / "face", threads=1)
-    assert isinstance(model, FacePredictor)
-    vars(model)["detector"] = Squares()
-    shot = np.full((100, 200, 3), 0, np.uint8)
-    shot[20:70, 10:60], shot[20:60, 100:140] = 40, 200
-    plain, every = model.predict(shot), model.predict(shot, all_faces=True)
-    told = [item.quality.reliability for item in plain.items if item.quality]
-    assert told == pytest.approx([reliability(40 / 255), reliability(200 / 255)], abs=0.02)
-    assert [item.unsure for item in plain.items] == [item.unsure for item in every.items] == [True, False]
-    assert (plain.label, plain.uncounted) == (FER[int(expected(200 / 255).argmax())], 1)
-    assert (every.all_faces, every.uncounted) == (True, 0)
-    assert list(model.predict_many([shot, shot], all_faces=True)) == [every, every]
-    assert model.counting_all().predict(shot) == every
-    assert not model.predict(shot).all_faces, "a twin does not change the model"
-
-
-def test_clips_count_all_moments_if_asked_for(folder: Path) -> None:
-    model = mien.load(folder / "video", threads=1)
-    assert isinstance(model, VideoPredictor)
-    clips = [str(folder / "clip.mp4")]
-    (plain,), (every,) = model.predict_many(clips), model.predict_many(clips, all_faces=True)
-    assert len(plain.timeline) == len(every.timeline)
-    dark = [float(moment.to_dict()["quality"]["reliability"]) < LIMIT for moment in plain.timeline]
-    assert [not plain.counts(moment.prediction) for moment in plain.timeline] == dark
-    assert 3 <= plain.uncounted == sum(dark) < len(dark)
-    assert every.uncounted == 0
-    assert plain.items[0].scores[HAPPY] > every.items[0].scores[HAPPY]
-    assert ANGRY not in {one.label for one in plain.segments}
-    assert {one.label for one in every.segments} >= {HAPPY, ANGRY}
-    reading = model.read(clips[0], all_faces=True)
-    for _ in reading:
-        pass
-    assert reading.result() == every
-
-
-def test_the_terminal_leaves_out_unsure_faces_and_says_so(here: Path) -> None:
-    plain = ran("predict", "pictures", "--model", "face").stdout
-    assert "angry?" in plain
-    assert "3 faces" in plain
-    assert "2 of 5 faces unsure, not counted (below a reliability of 0.50; " in plain
-    assert "--all-faces counts them" in plain
-    every = ran("predict", "pictures", "--model", "face", "--all-faces").stdout
-    assert "5 faces" in every
-    assert "angry?" in every
-    assert "not counted" not in every
-    one = ran("predict", "pictures/dark.png", "--model", "face").stdout
-    assert "the face is unsure, not counted" in one
-
-
-def test_the_terminal_leaves_moments_of_a_clip_out(here: Path) -> None:
-    plain = ran("predict", "clip.mp4", "--model", "video").stdout
-    total = mien.load("video", threads=1).predict("clip.mp4")
-    assert f"{total.uncounted} of {len(total.timeline)} moments unsure, not counted" in plain
-    every = ran("predict", "clip.mp4", "--model", "video", "--all-faces").stdout
-    assert "not counted" not in every
-    shares = [Counter(moment.prediction.label for moment in total.timeline if told or total.counts(moment.prediction))
-              for told in (False, True)]  # fmt: skip
-    for shown, counts in zip((plain, every), shares, strict=True):
-        assert f"{counts[HAPPY] / counts.total():.0%} of the time" in shown
-    assert shares[0] != shares[1]
-
-
-@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
-def test_files_say_it_and_a_run_that_was_stopped_goes_on(here: Path, tmp_path: Path, ending: str) -> None:
-    out = tmp_path / f"o.{ending}"
-    done = ran("predict", "pictures", "--model", "face", "--out", out)
-    assert "2 of 5 faces unsure, not counted; --all-faces counts them" in done.stderr
-    if ending == "jsonl":
-        results = [Result.from_dict(json.loads(line)) for line in out.read_text("utf-8").splitlines()]
-        model = mien.load(here / "face", threads=1)
-        fresh = list(model.predict_many(["pictures/dark.png", "pictures/light.png", "pictures/two.png"]))
-        assert [one.to_dict() for one in results] == [one.to_dict() for one in fresh]
-        assert [one.uncounted for one in results] == [1, 0, 1]
-        return
-    rows = pyarrow.parquet.read_table(out).to_pylist() if ending == "parquet" else rows_of(out)
-    assert [str(row["unsure"]) for row in rows] == ["True", "False", "False", "False", "True"]
-    assert [float(row["reliability"]) < LIMIT for row in rows] == [True, False, False, False, True]
-    again = ran("predict", "pictures", "--model", "face", "--all-faces", "--out", out)
-    assert "not counted" not in again.stderr
-    assert "2 of 5 are unsure, and marked so" in again.stderr
-
-
-def test_pages_say_it(here: Path, tmp_path: Path) -> None:
-    ran("predict", "pictures", "--model", "face", "--out", tmp_path / "p.html")
-    about, results = read_page(tmp_path / "p.html")
-    assert (about["title"], about["counts"]) == ("5 faces in 3 pictures", {HAPPY: 3})
-    assert about["uncounted"] == "2 of 5 faces unsure, not counted; --all-faces counts them"
-    assert [len(result["items"]) for result in results] == [1, 2, 2], "listed still"
-    ran("predict", "pictures", "--model", "face", "--all-faces", "--out", tmp_path / "a.html")
-    about, results = read_page(tmp_path / "a.html")
-    assert (about["counts"], about["uncounted"]) == ({HAPPY: 3, ANGRY: 2}, "")
-    assert all(result["all_faces"] for result in results)
-    ran("predict", "clip.mp4", "--model", "video", "--out", tmp_path / "c.html")
-    _, (film,) = read_page(tmp_path / "c.html")
-    assert "moments unsure, not counted" in film["uncounted"]
-
-
-def test_means_on_a_page_are_of_what_counts(tmp_path: Path) -> None:
-    """More moments than a page shows: in each mean there are both kinds."""
-    film = clip([(HAPPY, 0.9), (ANGRY, 0.1)] * 600)
-    made = replace(film, input=str(tmp_path / "gone.mp4"))
-    kind: Kind = "clip"
-    write_html(tmp_path / "c.html", [made.to_dict()], kind, mien.load("video", threads=1).manifest)
-    _, (shown,) = read_page(tmp_path / "c.html")
-    assert len(shown["timeline"]) <= 240
-    assert {(moment["label"], moment["unsure"]) for moment in shown["timeline"]} == {(HAPPY, False)}
-
-
-@pytest.mark.parametrize(("options", "counts", "unsure"), [
-    ({}, {HAPPY: 3}, 2),
-    ({"all_faces": True}, {HAPPY: 3, ANGRY: 2}, 0),
-    ({"count_unsure": True}, {HAPPY: 3, ANGRY: 2}, 0),
-    ({"min_score": 0.3}, {HAPPY: 3}, 2),
-    ({"min_score": 0.3, "all_faces": True}, {HAPPY: 3, ANGRY: 2}, 0),
-    ({"min_score": 0.9, "all_faces": True}, {}, 5),
-    ({"labels": "ekman7", "min_score": 0.3}, {"joy": 3}, 2),
-])  # fmt: skip
-def test_reports_count_what_counts(here: Path, options: dict[str, Any], counts: dict[str, int], unsure: int) -> None:
-    document = mien.report("pictures", model="face", **options).document
-    assert {row["label"]: row["count"] for row in document["labels"] if row["count"]} == counts
-    assert (document["rows"], document["unsure"]["count"]) == (5, unsure)
-    if unsure == 2:
-        assert document["unsure_because"] == {"the face could not be seen well enough": 2}
-
-
-def test_a_report_of_a_clip_is_of_its_reliable_seconds(here: Path) -> None:
-    plain, every = (mien.report("clip.mp4", model="video", all_faces=told).document for told in (False, True))
-    by_label = [{row["label"]: row["seconds"] for row in one["labels"]} for one in (plain, every)]
-    assert by_label[0][ANGRY] == 0
-    more = {label: by_label[1][label] - seconds for label, seconds in by_label[0].items()}
-    assert sum(more.values()) == pytest.approx(plain["unsure"]["seconds"], abs=0.01)
-    assert more[ANGRY] > 0.5
-    assert plain["unsure"]["seconds"] > 0.5
-    assert every["unsure"]["seconds"] == 0
-    assert plain["certainty"]["of"] == "reliability"
-    assert sum(row["seconds"] for row in every["labels"]) == pytest.approx(3, abs=0.25)
-
-
-def test_the_report_verb_takes_the_option(here: Path, tmp_path: Path) -> None:
-    plain = ran("report", "pictures", "--model", "face", "--out", tmp_path / "r.html").stdout
-    assert "2 of 5 are unsure and not counted (below a reliability of 0.50; " in plain
-    assert "--all-faces counts them" in plain
-    assert "not counted" not in ran("report", "pictures", "--model", "face", "--all-faces", "--json").stdout
-
-
-def test_a_watched_clip_counts_as_it_is_told(here: Path, tmp_path: Path) -> None:
-    ran("watch", "clip.mp4", "--model", "video", "--smooth", 0, "--out", tmp_path / "w.csv")
-    rows = rows_of(tmp_path / "w.csv")
-    assert [row["unsure"] for row in rows] == ["False"] * 3, "there is something reliable in each second"
-    assert all(float(row["reliability"]) > LIMIT for row in rows)
-    ran("watch", "clip.mp4", "--model", "video", "--smooth", 0, "--all-faces", "--out", tmp_path / "a.csv")
-    every = rows_of(tmp_path / "a.csv")
-    assert [one == other for one, other in zip(every, rows, strict=True)] == [True, True, False]
-    assert float(every[2]["score"]) < float(rows[2]["score"])
-
-
-def test_it_is_for_faces(here: Path) -> None:
-    for args in (("so glad",), ("--as", "scene", "pictures/two.png")):
-        refused = CliRunner().invoke(app, ["predict", *args, "--all-faces"])
-        assert (refused.exit_code, "--all-faces is for faces in pictures and clips" in refused.output) == (2, True)
-    with pytest.raises(InputError, match="--all-faces is for faces"):
-        mien.report(["so glad", "so sad"], all_faces=True)
-    with pytest.raises(InputError, match="no faces to count"):
-        mien.watch("clip.mp4", "scene", all_faces=True)
-
-
-def test_the_server_and_its_client(folder: Path) -> None:
-    from mien.client import Client
-
-    shot = (folder / "pictures" / "two.png").read_bytes()
-    with serving("--model", folder / "face", "--model", folder / "video") as server:
-        plain = server.upload("/v1/face", [("two.png", shot)]).json()["results"][0]
-        every = server.upload("/v1/face", [("two.png", shot)], [("all_faces", "true")]).json()["results"][0]
-        assert [item["unsure"] for item in plain["items"]] == [False, True]
-        assert ("all_faces" in plain, every["all_faces"]) == (False, True)
-        problem = server.upload("/v1/face", [("two.png", shot)], [("all_faces", "yes")]).problem(422)
-        assert "all_faces must be true or false" in problem
-        film = (folder / "clip.mp4").read_bytes()
-        some, all_of_it = (
-            server.upload("/v1/video", [("clip.mp4", film)], [("all_faces", told)]).json()["results"][0]
-            for told in ("false", "true")
-        )
-        assert some["items"][0]["scores"][HAPPY] > all_of_it["items"][0]["scores"][HAPPY]
-        document = server.get("/openapi.json").json()
-        told = document["components"]["schemas"]["Quality"]["properties"]
-        assert {*told} == {*plain["items"][0]["quality"]}
-        body = document["paths"]["/v1/face"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-        assert body["properties"]["all_faces"]["type"] == "boolean"
-        with Client(f"http://127.0.0.1:{server.port}") as client:
-            local = mien.load(folder / "face").predict(folder / "pictures" / "two.png")
-            far = client.predict(folder / "pictures" / "two.png")
-            assert [item.unreliable for item in far.items] == [item.unreliable for item in local.items]
-            assert (far.label, far.uncounted) == (local.label, 1)
-            assert client.predict(folder / "pictures" / "two.png", all_faces=True).all_faces

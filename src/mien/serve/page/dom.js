@@ -46,11 +46,9 @@ export function counts(item, result = {}) {
   return Boolean(result.all_faces) || !(item.unsure && item.quality?.reliability != null);
 }
 
-/** "3 of 12 faces unsure, not counted"; "" where all count. */
-export function uncounted(items, result, units) {
-  const left = items.filter((item) => !counts(item, result)).length;
-  if (!left) return "";
-  return items.length === 1 ? "unsure, not counted" : `${left.toLocaleString("en")} of ${items.length.toLocaleString("en")} ${units} unsure, not counted`;
+/** How many of these are not. */
+export function uncounted(items, result) {
+  return items.filter((item) => !counts(item, result)).length;
 }
 
 /** The labels that hold: "joy, love", or "joy, love?" where the model is not sure. */

@@ -91,8 +91,10 @@ export function start(panel, page) {
     play.hidden = !plays;
     const count = people.length === 1 ? "One person" : `${people.length} people`;
     const whole = result.items.length ? `mostly ${result.emoji} ${shownLabel(result)}` : "";
-    const left = uncounted(timeline, result, "moments");
-    summary.textContent = people.length ? `${count}, ${clock(end)} long, ${whole}${left && `; ${left}`}` : "No face was seen in this clip.";
+    const left = uncounted(timeline, result);
+    const unsure = left ? `; ${left.toLocaleString("en")} of ${timeline.length.toLocaleString("en")} moments unsure, not counted` : "";
+    options.offerAll(left);
+    summary.textContent = people.length ? `${count}, ${clock(end)} long, ${whole}${unsure}` : "No face was seen in this clip.";
     page.say(people.length ? `${count}. ${inWords(result.items)}` : summary.textContent);
     const problems = [facts.problem, !plays && "this browser cannot play the clip, but its timeline is here"].filter(Boolean);
     if (problems.length) notice.tell(`${problems.join("; ")}.`.replace(/^./, (first) => first.toUpperCase()), true);

@@ -77,6 +77,7 @@ export function start(panel, page) {
       const told = [...left, ...failed.map(({ result: { input, error } }) => error.replace(/^the file\b/, input))];
       if (told.length) notice.tell(new Error(told.join("; ")));
       const results = pictures.map(({ result }) => result);
+      options.offerAll(results.some((result) => uncounted(result.items, result)));
       if (pictures.length > 1) all.replaceChildren(foldedTable(results, "picture"));
       await choose(pictures.find(({ result }) => !result.error) ?? pictures[0]);
       save.offer(results);
@@ -95,8 +96,9 @@ export function start(panel, page) {
     const { items } = result;
     picture.show(items, { palette, visible });
     gallery.show(pictures, one);
-    const left = uncounted(items, result, "faces");
-    const count = `${items.length === 1 ? "One face" : `${items.length} faces`}${left && `; ${left}`}`;
+    const left = uncounted(items, result);
+    const unsure = left ? `, ${items.length > 1 ? `${left} of them ` : ""}unsure and not counted` : "";
+    const count = `${items.length === 1 ? "One face" : `${items.length} faces`}${unsure}`;
     summary.textContent = items.length ? count : result.error ? "This picture could not be read." : "There is no face in this picture.";
     page.say(items.length ? `${count}: ${inWords(items)}` : summary.textContent);
     page.mood(items.some((item) => counts(item, result)) ? colorOf(palette, result.label) : null);

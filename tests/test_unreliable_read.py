@@ -199,7 +199,9 @@ def test_the_report_verb_takes_the_option(here: Path, tmp_path: Path) -> None:
 
 
 def test_a_watched_clip_counts_as_it_is_told(here: Path, tmp_path: Path) -> None:
-    ran("watch", "clip.mp4", "--model", "video", "--smooth", 0, "--out", tmp_path / "w.csv")
+    done = ran("watch", "clip.mp4", "--model", "video", "--smooth", 0, "--out", tmp_path / "w.csv")
+    plain = mien.load("video", threads=1).predict("clip.mp4")
+    assert f"{plain.uncounted} of 15 moments unsure, not counted; --all-faces counts them" in done.stderr
     rows = rows_of(tmp_path / "w.csv")
     assert [row["unsure"] for row in rows] == ["False"] * 3, "there is something reliable in each second"
     assert all(float(row["reliability"]) > LIMIT for row in rows)

@@ -58,6 +58,7 @@ def watch(
     from mien.modalities.watch import Watching
     from mien.modality import get_modality
     from mien.output.live import LiveScreen
+    from mien.output.rows import uncounted_line
     from mien.output.seconds import Gap, SecondsWriter, by_second
     from mien.output.terminal import clock
 
@@ -74,7 +75,7 @@ def watch(
     certain = (labels or space.name) in manifest.certainty_of(space)
     faces = "all_faces" in get_modality(manifest.modality).options
     writer = None if out is None else SecondsWriter(out, space.names, rated, scores, certain, faces)
-    end, gaps, missing = 0.0, 0, 0.0
+    end, gaps, missing, left, seen = 0.0, 0, 0.0, 0, 0
     with ExitStack() as stack:
         stack.enter_context(watching)
         stack.enter_context(_stops(watching))
@@ -89,7 +90,9 @@ def watch(
                 gaps, missing = gaps + 1, missing + (part.end or part.start) - part.start
             else:
                 end = part.time + 1
-    log(_summary(watching, clock(end), gaps, missing))
+                left, seen = left + part.uncounted[0], seen + part.uncounted[1]
+    unsure = uncounted_line(left, seen, "moments") if left else ""
+    log(", ".join(filter(None, (_summary(watching, clock(end), gaps, missing), unsure))))
     if writer:
         log(f"wrote {writer.written:,} lines to {out}" if writer.written else f"nothing was written to {out}")
     if watching.problem:

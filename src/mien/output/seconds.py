@@ -46,6 +46,12 @@ class Second:
         """Whether a prediction is to be counted; see ``Result.counts``."""
         return self.all_faces or not item.unreliable
 
+    @property
+    def uncounted(self) -> tuple[int, int]:
+        """How many faces were left out because they are unreliable, and how many there were."""
+        seen = [moment.prediction for moments in self.moments.values() for moment in moments]
+        return sum(not self.counts(item) for item in seen), len(seen)
+
     def _counted(self, moments: list[Moment]) -> list[Moment]:
         return [moment for moment in moments if self.counts(moment.prediction)] or moments
 

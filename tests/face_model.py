@@ -11,11 +11,12 @@ from onnx import TensorProto, helper
 
 from mien.labels import SPACES
 from mien.modalities.face.detect import Face
-from mien.model import NETWORK, LabelsEntry, Manifest, verify, write_model
+from mien.model import NETWORK, CertaintyEntry, LabelsEntry, Manifest, verify, write_model
 from mien.training.publish import convert_model
 
-__all__ = ["FER", "PLUS", "Squares", "drawn_face", "expected", "face_model", "video_model"]
+__all__ = ["FER", "PLUS", "Squares", "drawn_face", "expected", "face_model", "reliability", "video_model"]
 
+DIM, STEEP = 0.25, 40.0  # of faces darker than that the judged model is unsure
 FER, PLUS = SPACES["fer7"].names, SPACES["ferplus8"].names
 
 
@@ -45,12 +46,15 @@ def scene(*faces: int | None) -> np.ndarray:
     return picture
 
 
-def face_model(folder: Path, size: int = 16, channels: int = 1, source: int = 0, features: bool = True) -> Path:
+def face_model(
+    folder: Path, size: int = 16, channels: int = 1, source: int = 0, features: bool = True, judged: bool = False
+) -> Path:
     """A model folder whose network decides by brightness alone.
 
     The mean m of a crop in 0..1 gives the logit -(7 m - i - 0.5)² for label i of fer7, so that black is the first and
     white the last; ferplus8 gets its labels in the same manner, eight of them. The features are m and the mean of
-    the crop's left half.
+    the crop's left half. A *judged* one gives every face the reliability :func:`reliability` of m, and is unsure below
+    0.5.
     """
     nodes = [
         helper.make_node("Cast", ["inputs"], ["f"], to=TensorProto.FLOAT),
@@ -75,8 +79,14 @@ def face_model(folder: Path, size: int = 16, channels: int = 1, source: int = 0,
             helper.make_tensor(f"n{name}", TensorProto.FLOAT, [1], [float(count)]),
             helper.make_tensor(f"c{name}", TensorProto.FLOAT, [1, count], [i + 0.5 for i in range(count)]),
         ]
-    nodes.append(helper.make_node("Concat", ["pa", "pb"], ["probabilities"], axis=1))
-    outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 15])]
+    nodes += [
+        helper.make_node("Sub", ["m", "dim"], ["above"]),
+        helper.make_node("Mul", ["above", "steep"], ["odds"]),
+        helper.make_node("Sigmoid", ["odds"], ["free"]),
+    ]
+    seen = ["free"] * 3 if judged else []
+    nodes.append(helper.make_node("Concat", ["pa", "pb", *seen], ["probabilities"], axis=1))
+    outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 15 + len(seen)])]
     if features:
         outputs.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 2]))
     graph = helper.make_graph(
@@ -85,6 +95,8 @@ def face_model(folder: Path, size: int = 16, channels: int = 1, source: int = 0,
         [
             *sums,
             helper.make_tensor("per", TensorProto.FLOAT, [1], [1 / 255]),
+            helper.make_tensor("dim", TensorProto.FLOAT, [1], [DIM]),
+            helper.make_tensor("steep", TensorProto.FLOAT, [1], [STEEP]),
             helper.make_tensor("one", TensorProto.INT64, [1], [1]),
             helper.make_tensor("zero", TensorProto.INT64, [1], [0]),
             helper.make_tensor("half", TensorProto.INT64, [1], [size // 2]),
@@ -100,12 +112,24 @@ def face_model(folder: Path, size: int = 16, channels: int = 1, source: int = 0,
         heads=[LabelsEntry(space="ferplus8", names=list(PLUS))],
         preprocess={"size": size, "channels": channels, "source": source},
     )
+    if judged:
+        manifest.heads.append(LabelsEntry(space="seen", names=["human", "mouth", "eyes"]))
+        manifest.reliability = {"photo": {"human": 1.0}, "crop": {"human": 1.0}}
+        sure = CertaintyEntry(
+            rate=0.9, threshold=0.5, answered=0.8, bounded=True, coverage=0.9, set_threshold=0.2, n=1000
+        )
+        manifest.certainty = {"fer7": sure}
     return write_model(folder, manifest, {NETWORK: network.SerializeToString()}, "# bright")
 
 
-def video_model(folder: Path, **settings: object) -> Path:
+def reliability(mean: float) -> float:
+    """What a judged :func:`face_model` gives a face of that mean brightness, 0..1: below 0.5 where it is dark."""
+    return float(1 / (1 + np.exp(-np.clip(STEEP * (mean - DIM), -7, 7))))
+
+
+def video_model(folder: Path, judged: bool = False, **settings: object) -> Path:
     """A model of clips with that network; *settings* are those of ``VideoSettings``."""
-    made = convert_model(face_model(folder.with_name(f"{folder.name}-face")), folder)
+    made = convert_model(face_model(folder.with_name(f"{folder.name}-face"), judged=judged), folder)
     manifest = verify(made)
     manifest.preprocess |= settings
     return write_model(made, manifest, {NETWORK: (made / NETWORK).read_bytes()}, "# bright clips")

@@ -32,7 +32,10 @@ from mien.media.clips import ClipReader
 from result_pages import read_page
 from test_cli_more import command
 
-MOMENT = ["file", "time", "person", "label", "emoji", "score", "labels", "left", "top", "right", "bottom", "error"]
+MOMENT = [
+    "file", "time", "person", "label", "emoji", "score", "labels", "left", "top", "right", "bottom", "reliability",
+    "detector", "size", "sharpness", "yaw", "pitch", "roll", "inside", "human", "mouth", "eyes", "error",
+]  # fmt: skip
 CLIP = [
     "file", "label", "emoji", "score", "labels", "people", "moments", "duration", "width", "height", "frames",
     "skipped", "problem", "error",
@@ -145,6 +148,7 @@ def test_a_table_of_one_clip_has_its_moments(run_cli: RunCli, model: Path, here:
             moment["time"], moment["person"], moment["label"],
         )  # fmt: skip
         assert [float(row[side]) for side in ("left", "top", "right", "bottom")] == moment["box"]
+        assert {name: float(row[name]) if row[name] else None for name in moment["quality"]} == moment["quality"]
         assert float(row[f"score_{row['label']}"]) == float(row["score"]) == moment["score"]
     assert {path.name for path in here.iterdir()} == {"films", f"o.{suffix}"}
     short = run_cli("predict", "films/b/two.mp4", "--model", model, "--out", f"s.{suffix}", "--no-timeline", "--fps", 1)

@@ -163,6 +163,7 @@ def report(
     dates: str | None = None,
     min_score: float | None = None,
     count_unsure: bool = False,
+    all_faces: bool = False,
     language: str | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> Report:
@@ -181,6 +182,7 @@ def report(
         min_score: count a label from this score on; by default from its threshold on, or 0.5; of a model that says what
             it is sure of, from there on.
         count_unsure: count the strongest label of unsure rows too, as with a *min_score* of 0.
+        all_faces: of faces: count those, too, that could not be seen well enough to be sure.
         language: of texts: what they are written in; see :func:`predict`.
         out: page to write, ``.html``; .json, .csv and .xlsx are written beside it.
 
@@ -197,8 +199,12 @@ def report(
     groups = [by] if isinstance(by, str) else by
     if count_unsure and min_score is not None:
         raise InputError("count_unsure counts every label, and min_score those from a score on; give one")
-    least = 0.0 if count_unsure else min_score
-    options = {"labels": labels, "column": column, "dates": dates, "min_score": least, "out": out}
+    counted = {
+        "min_score": min_score,
+        "count_unsure": count_unsure,
+        "options": {"all_faces": True} if all_faces else {},
+    }
+    options = {"labels": labels, "column": column, "dates": dates, "out": out, **counted}
     make = import_object("mien.cli.report:from_python")
     made: Report = make(inputs, by=groups, over=over, model=model, language=language, **options)
     return made

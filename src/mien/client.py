@@ -122,12 +122,14 @@ class _Conversation:
         return str(next(row["name"] for row in rows if row["modality"] == modality and row["default"]))
 
     def _read(
-        self, inputs: Sequence[_Input], model: str | None, labels: str | None, explain: bool, language: str | None
+        self, inputs: Sequence[_Input], model: str | None, labels: str | None, explain: bool, *rest: Any
     ) -> _Talk[list[Result]]:
         """Results of inputs of one modality; one that the server cannot read has its error."""
         if inputs[0].error:
             return [Result(one.name, "text", model or "", error=one.error) for one in inputs]
+        language, all_faces = rest
         told = {"model": model, "labels": labels, "explain": explain or None, "language": language}
+        told |= {"all_faces": all_faces or None}
         chosen = {name: value for name, value in told.items() if value is not None}
         if all(isinstance(one.content, str) for one in inputs):
             text = json.dumps(
@@ -142,8 +144,8 @@ class _Conversation:
             answer = yield from self._ask("POST", f"/v1/{modality}", **body)
         except _Refused as refused:
             if refused.status == 413 and len(inputs) > 1:
-                first = yield from self._read(inputs[:1], model, labels, explain, language)
-                return first + (yield from self._read(inputs[1:], model, labels, explain, language))
+                first = yield from self._read(inputs[:1], model, labels, explain, *rest)
+                return first + (yield from self._read(inputs[1:], model, labels, explain, *rest))
             errors = refused.of_inputs(len(inputs))
             if errors is None:
                 raise
@@ -185,7 +187,7 @@ class Client(_Conversation):
 
     def predict(
         self, item: Any, model: str | None = None, *, labels: str | None = None, modality: str | None = None,
-        explain: bool = False, language: str | None = None,
+        explain: bool = False, language: str | None = None, all_faces: bool = False,
     ) -> Result:  # fmt: skip
         """Read one input, see :func:`mien.predict`: files are read here and sent; the server keeps nothing.
 
@@ -196,16 +198,17 @@ class Client(_Conversation):
             modality: what to read in it, such as "scene" for a whole picture; by its kind if not given.
             explain: whether its predictions say what brought the label about, see :func:`mien.explain`.
             language: what a text is written in, see :func:`mien.predict`.
+            all_faces: whether faces count, too, that could not be seen well enough.
 
         Raises:
             InputError: nothing can be read in it; the line is the server's.
             MienError: the server cannot be reached, is busy for longer than the client's patience, or refuses.
         """
-        return self._run(self._one(item, model, labels, modality, explain, language))
+        return self._run(self._one(item, model, labels, modality, explain, language, all_faces))
 
     def predict_many(
         self, inputs: Iterable[Any], model: str | None = None, *, labels: str | None = None,
-        modality: str | None = None, explain: bool = False, language: str | None = None,
+        modality: str | None = None, explain: bool = False, language: str | None = None, all_faces: bool = False,
     ) -> Iterator[Result]:  # fmt: skip
         """Read many inputs, see :func:`mien.predict_many`: results in order, in requests of up to 20.
 
@@ -220,7 +223,7 @@ class Client(_Conversation):
         return (
             one
             for some in _batches(items, kind)
-            for one in self._run(self._read(some, model, labels, explain, language))
+            for one in self._run(self._read(some, model, labels, explain, language, all_faces))
         )
 
     def models(self) -> list[dict[str, Any]]:
@@ -261,20 +264,20 @@ class AsyncClient(_Conversation):
 
     async def predict(
         self, item: Any, model: str | None = None, *, labels: str | None = None, modality: str | None = None,
-        explain: bool = False, language: str | None = None,
+        explain: bool = False, language: str | None = None, all_faces: bool = False,
     ) -> Result:  # fmt: skip
         """See :meth:`Client.predict`."""
-        return await self._run(self._one(item, model, labels, modality, explain, language))
+        return await self._run(self._one(item, model, labels, modality, explain, language, all_faces))
 
     async def predict_many(
         self, inputs: Iterable[Any], model: str | None = None, *, labels: str | None = None,
-        modality: str | None = None, explain: bool = False, language: str | None = None,
+        modality: str | None = None, explain: bool = False, language: str | None = None, all_faces: bool = False,
     ) -> AsyncIterator[Result]:  # fmt: skip
         """See :meth:`Client.predict_many`; inputs are taken as they are wanted."""
         items = listed(inputs)
         kind = await self._run(self._modality(model, modality))
         for some in _batches(items, kind):
-            for result in await self._run(self._read(some, model, labels, explain, language)):
+            for result in await self._run(self._read(some, model, labels, explain, language, all_faces)):
                 yield result
 
     async def models(self) -> list[dict[str, Any]]:

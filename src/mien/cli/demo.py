@@ -104,7 +104,7 @@ def _show(page: Path, console: Console, kind: Kind, model: Predictor, paths: Seq
     results, tally = [model.predict(path) for path in paths], Tally()
     for result in results:
         tally.add(result, kind)
-    show_results(console, results, tally.labels, len(results), kind, model.manifest, tally.unsure)
+    show_results(console, results, tally.labels, len(results), kind, model.manifest, tally.unsure, tally.uncounted)
     rows = [result.to_dict() for result in results]
     write_page(page, rows, kind, model.manifest)
     return rows

@@ -10,6 +10,7 @@ import typer
 
 from mien.cli.inputs import CHAT, Inputs, resolve
 from mien.cli.usage import (
+    AllFaces,
     AsJson,
     AsModality,
     BatchSize,
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from mien.results import Result
 
 
+ALL_FACES = "--all-faces is for faces in pictures and clips"
+
+
 def predict(
     inputs: Annotated[
         list[str],
@@ -61,6 +65,7 @@ def predict(
         str | None, typer.Option(help="Of chats: the order of dates, dmy, mdy or ymd; found out if not given.")
     ] = None,
     crops: Crops = False,
+    all_faces: AllFaces = False,
     box: Annotated[
         list[str] | None,
         typer.Option(
@@ -109,7 +114,7 @@ def predict(
         raise typer.BadParameter("--explain is for the screen, --json, .jsonl, .html and pictures: a table has no room")
     how = table_form(encoding, separator, header, sheet, quotes)
     found = resolve(inputs, model, modality, column, dates, **how)
-    if problem := _unfit(found, crops, (fps, frames, timeline), rule, whole, dates):
+    if problem := _unfit(found, crops, (fps, frames, timeline), rule, whole, dates, all_faces):
         raise typer.BadParameter(problem)
     if box and whole:
         raise typer.BadParameter("--box or --whole; take one of them")
@@ -129,7 +134,10 @@ def predict(
     if rule is not None:
         predictor.looking_at(rule=rule)  # which refuses one that there is not, before any clip is read
     predictor, roll = answer_in_labels(predictor, labels, explain, language)
-    told = {"crops": crops or None, "boxes": boxes, "whole": whole or None, "fps": fps, "frames": frames, "rule": rule}
+    told = {
+        "crops": crops or None, "boxes": boxes, "whole": whole or None, "fps": fps, "frames": frames, "rule": rule,
+        "all_faces": all_faces or None,
+    }  # fmt: skip
     options = {name: value for name, value in told.items() if value is not None}
     reader = Reader(predictor, roll, found, options, batch_size)
     timeline = found.single if timeline is None else timeline
@@ -166,20 +174,21 @@ def misused(
 
 
 def _unfit(
-    inputs: Inputs, crops: bool, of_clips: tuple[Any, ...], rule: str | None, whole: bool, dates: str | None
-) -> str | None:
+    inputs: Inputs, crops: bool, of_clips: tuple[Any, ...], rule: str | None, whole: bool, dates: str | None,
+    all_faces: bool,
+) -> str | None:  # fmt: skip
     """Which options are for inputs of another kind; None if none is."""
-    if crops and "crops" not in inputs.modality.options:
-        return "--crops is for pictures"
-    if inputs.kind != "clip" and any(value is not None for value in of_clips):
-        return "--fps, --frames and --timeline are for clips"
-    if rule is not None and not (inputs.kind == "clip" and "rule" in inputs.modality.options):
-        return "--rule is for faces in clips"
-    if whole and not (inputs.kind == "picture" and "whole" in inputs.modality.options):
-        return "--whole is for pictures, read as scenes"
-    if dates is not None and (inputs.kind != "text" or inputs.left_out is None):
-        return "--dates is for chats, and there is none among the inputs"
-    return None
+    kind, able = inputs.kind, inputs.modality.options
+    wrong = {
+        "--crops is for pictures": crops and "crops" not in able,
+        ALL_FACES: all_faces and "all_faces" not in able,
+        "--fps, --frames and --timeline are for clips": kind != "clip" and any(one is not None for one in of_clips),
+        "--rule is for faces in clips": rule is not None and not (kind == "clip" and "rule" in able),
+        "--whole is for pictures, read as scenes": whole and not (kind == "picture" and "whole" in able),
+        "--dates is for chats, and there is none among the inputs": dates is not None
+        and (kind != "text" or inputs.left_out is None),
+    }
+    return next((problem for problem, found in wrong.items() if found), None)
 
 
 def _boxes(box: list[str], inputs: Inputs) -> list[tuple[float, ...]]:

@@ -17,7 +17,7 @@ from mien.cli.usage import SHOWN, console, log, stopped
 from mien.errors import InputError, MienError, print_json, require
 from mien.modality import Predictor
 from mien.model import Manifest, read_manifest, shipped
-from mien.output.rows import RowFormat, Tally, document_parts, languages_line, problem_of
+from mien.output.rows import RowFormat, Tally, document_parts, languages_line, problem_of, uncounted_line
 from mien.output.show import FEW, show_result, show_results
 from mien.output.terminal import progress, shorten_path, show_counts, with_notes
 from mien.results import EMPTY, Result, language_error
@@ -34,7 +34,7 @@ class Reader:
         predictor: the model.
         roll: what is done to each result, such as rolling it up to other labels.
         inputs: what is read.
-        options: of reading: crops, boxes, fps, frames.
+        options: of reading: crops, boxes, fps, frames, rule, all_faces.
         batch_size: texts, faces or frames computed at once.
         stopped: once Ctrl-C has ended the reading of a clip: where, in one line.
     """
@@ -154,7 +154,8 @@ def to_json(reader: Reader) -> None:
 
 def _show(reader: Reader, terminal: Console, results: list[Result], tally: Tally) -> None:
     manifest, total = reader.predictor.manifest, reader.inputs.total or tally.inputs
-    show_results(terminal, results, tally.labels, total, reader.inputs.kind, manifest, tally.unsure)
+    kind = reader.inputs.kind
+    show_results(terminal, results, tally.labels, total, kind, manifest, tally.unsure, tally.uncounted)
 
 
 def _no_progress(*_: object) -> AbstractContextManager[Callable[[float], None]]:
@@ -321,6 +322,9 @@ def _report(reader: Reader, tally: Tally, shown: Result | None = None) -> None:
     if tally.unsure and shown is None:
         are = "is" if tally.unsure == 1 else "are"
         log(f"{tally.unsure:,} of {tally.labels.total():,} {are} unsure, and marked so")
+    if tally.uncounted and shown is None:
+        units = f"{'clip' if kind == 'clip' else inputs.modality.unit}s"
+        log(uncounted_line(tally.uncounted, tally.labels.total() + tally.uncounted, units))
     if tally.unread:
         log(f"{tally.unread:,} of {tally.inputs:,} {kind}s could not be read: their rows have no label and say why")
     if tally.partial and shown is None:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.inputs import Columns, Inputs, Source, counted, resolve
-from mien.cli.predict import answer_in_labels, misused
+from mien.cli.predict import ALL_FACES, answer_in_labels, misused
 from mien.cli.usage import (
+    AllFaces,
     AsJson,
     AsModality,
     BatchSize,
@@ -88,6 +89,7 @@ def report(
         bool, typer.Option("--count-unsure", help="Count the strongest label of unsure rows, too; as --min-score 0.")
     ] = False,
     crops: Crops = False,
+    all_faces: AllFaces = False,
     fps: Fps = None,
     frames: Frames = None,
     out: Annotated[
@@ -108,10 +110,10 @@ def report(
         check_target(page, inputs)
     how = table_form(encoding, separator, header, sheet, quotes)
     found = resolve(inputs, model, modality, column, dates, **how)
-    told = {"crops": crops or None, "fps": fps, "frames": frames}
+    told = {"crops": crops or None, "all_faces": all_faces or None, "fps": fps, "frames": frames}
     made = make(
         found, inputs, by=by, over=over, labels=labels, model=model, dates=dates,
-        min_score=0.0 if count_unsure else min_score, batch_size=batch_size, language=language,
+        min_score=min_score, count_unsure=count_unsure, batch_size=batch_size, language=language,
         options={name: value for name, value in told.items() if value is not None},
     )  # fmt: skip
     if as_json:
@@ -139,6 +141,7 @@ def make(
     model: str | None = None,
     dates: str | None = None,
     min_score: float | None = None,
+    count_unsure: bool = False,
     batch_size: int = 64,
     language: str | None = None,
     options: dict[str, Any] | None = None,
@@ -154,7 +157,12 @@ def make(
     from mien.output.terminal import progress
     from mien.reporting import make_report
 
-    options = options or {}
+    options = dict(options or {})
+    if "all_faces" in options and "all_faces" not in inputs.modality.options:
+        raise InputError(ALL_FACES)
+    if count_unsure:
+        min_score = 0.0
+        options |= {"all_faces": True} if "all_faces" in inputs.modality.options else {}
     if "crops" in options and "crops" not in inputs.modality.options:
         raise InputError("--crops is for pictures")
     if inputs.kind != "clip" and ("fps" in options or "frames" in options):
@@ -171,6 +179,9 @@ def make(
         space = get_space(labels).as_multilabel(space.multilabel)
     known = predictor.manifest.certainty_of(predictor.space)
     certainty = predictor.manifest.certainty[space.name] if space.name in known else None
+    judged = bool(predictor.manifest.reliability) and predictor.space == predictor.manifest.space
+    if judged and "all_faces" in options and min_score is None:
+        min_score = 0.0  # by their reliability they are unsure, and by nothing else
     reader = Reader(predictor, roll, inputs, options, batch_size)
     unit = "message" if _is_chat(inputs) else "person" if inputs.kind == "clip" else inputs.modality.unit
     total = inputs.total if inputs.total is not None else survey.rows or None
@@ -186,6 +197,7 @@ def make(
             nothing=f"no {inputs.modality.boxes} was found",
             min_score=min_score,
             certainty=certainty,
+            by_reliability=judged,
         )
     if reader.stopped:
         raise InputError(f"{reader.stopped}; there is no report")

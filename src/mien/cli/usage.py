@@ -52,6 +52,9 @@ Sheet = Annotated[
 ]
 Quotes = Annotated[bool, typer.Option("--quotes/--no-quotes", help="Whether quotes enclose fields in text files.")]
 Crops = Annotated[bool, typer.Option("--crops", help="Each picture is a ready crop of one face.")]
+AllFaces = Annotated[
+    bool, typer.Option("--all-faces", help="Count faces, too, that could not be seen well enough to be sure.")
+]
 Fps = Annotated[float | None, typer.Option(help="Of clips: frames a second to look at.")]
 Frames = Annotated[int | None, typer.Option(min=1, help="Of clips: so many frames of each, spread evenly.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Texts or faces computed at once.")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.usage import Labels, console, log, target
+from mien.cli.usage import AllFaces, Labels, console, log, target
 from mien.errors import InputError, MienError, quoted
 from mien.inputs import exists
 
@@ -39,6 +39,7 @@ def watch(
     give_up: Annotated[
         float | None, typer.Option(min=0, help="Of streams: end after so many seconds without a picture.")
     ] = None,
+    all_faces: AllFaces = False,
     real_time: Annotated[bool, typer.Option("--real-time", help="Look at a clip in its own time.")] = False,
     out: Annotated[Path | None, target("Write a line for each second into FILE.{jsonl,csv}.")] = None,
     scores: Annotated[bool, typer.Option(help="With --out FILE.csv: a column for each label's probability.")] = False,
@@ -55,27 +56,33 @@ def watch(
     if out is not None and not exists(source) and out.exists() and out.stat().st_size:
         raise InputError(f"{out} holds what was watched before, and nobody can watch that again: name another file")
     from mien.modalities.watch import Watching
+    from mien.modality import get_modality
     from mien.output.live import LiveScreen
+    from mien.output.rows import uncounted_line
     from mien.output.seconds import Gap, SecondsWriter, by_second
     from mien.output.terminal import clock
 
     try:
-        watching = Watching(source, model, fps=fps, labels=labels, smooth=smooth, give_up=give_up, real_time=real_time)
+        watching = Watching(
+            source, model, fps=fps, labels=labels, smooth=smooth, give_up=give_up, real_time=real_time,
+            all_faces=all_faces,
+        )  # fmt: skip
     except KeyboardInterrupt:
         log("stopped before there was a picture")
         return
     manifest = watching.predictor.manifest
     space, rated = watching.predictor.space, [entry.name for entry in manifest.ratings]
     certain = (labels or space.name) in manifest.certainty_of(space)
-    writer = None if out is None else SecondsWriter(out, space.names, rated, scores, certain)
-    end, gaps, missing = 0.0, 0, 0.0
+    faces = "all_faces" in get_modality(manifest.modality).options
+    writer = None if out is None else SecondsWriter(out, space.names, rated, scores, certain, faces)
+    end, gaps, missing, left, seen = 0.0, 0, 0.0, 0, 0
     with ExitStack() as stack:
         stack.enter_context(watching)
         stack.enter_context(_stops(watching))
         screen = stack.enter_context(LiveScreen(console(), watching.name, manifest.scales))
         if writer:
             stack.callback(writer.close)
-        for part in by_second(screen.noticed(watching)):
+        for part in by_second(screen.noticed(watching), all_faces):
             if writer:
                 writer.write(part)
             screen.show(part)
@@ -83,7 +90,9 @@ def watch(
                 gaps, missing = gaps + 1, missing + (part.end or part.start) - part.start
             else:
                 end = part.time + 1
-    log(_summary(watching, clock(end), gaps, missing))
+                left, seen = left + part.uncounted[0], seen + part.uncounted[1]
+    unsure = uncounted_line(left, seen, "moments") if left else ""
+    log(", ".join(filter(None, (_summary(watching, clock(end), gaps, missing), unsure))))
     if writer:
         log(f"wrote {writer.written:,} lines to {out}" if writer.written else f"nothing was written to {out}")
     if watching.problem:

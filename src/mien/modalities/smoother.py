@@ -20,6 +20,7 @@ class _Track:
     scores: dict[str, float]
     ratings: dict[str, float]
     seen: float
+    known: bool  # whether there are scores that count
 
 
 class Smoother:
@@ -27,10 +28,11 @@ class Smoother:
 
     A face is the one of an earlier frame whose box overlaps it most. Its scores move towards the new ones by
     1 - exp(-t / seconds) in t seconds; so do the ratings of a scene or of a person in it. 0 seconds: no smoothing.
+    An unreliable face is given as it is, and moves nothing, unless all faces count.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, all_faces: bool = False) -> None:
+        self._seconds, self._all_faces = seconds, all_faces
         self._tracks: list[_Track] = []
         self._count = 0
 
@@ -57,11 +59,18 @@ class Smoother:
         return [self._moved(known.get(who), who, item, at) for who, item in zip(people, items, strict=True)]
 
     def _moved(self, track: _Track | None, number: int, item: Prediction, at: float) -> Prediction:
+        counts = self._all_faces or not item.unreliable
         if track is None:
-            track = _Track(number, item.box, dict(item.scores), dict(item.ratings), at)
+            track = _Track(number, item.box, dict(item.scores), dict(item.ratings), at, counts)
             self._tracks.append(track)
-        else:
+        elif counts and track.known:
             self._move(track, item, at)
+        else:
+            track.box, track.seen = item.box, at
+            if counts:
+                track.scores, track.ratings, track.known = dict(item.scores), dict(item.ratings), True
+        if not counts:
+            return item
         return replace(item, scores=dict(track.scores), ratings=dict(track.ratings))
 
     def _move(self, track: _Track, item: Prediction, at: float) -> None:

@@ -17,6 +17,7 @@ from mien.media.folders import open_clip
 from mien.media.sampling import check_sampling
 from mien.media.streams import LiveReader, Shot, is_live, shown_name
 from mien.modalities.clip import ClipPredictor
+from mien.modalities.face.predictor import FaceClassifier
 from mien.modalities.smoother import SMOOTH, Smoother
 from mien.modality import answer_in, load
 from mien.results import ClipSummary, Glance
@@ -45,12 +46,16 @@ class Watching:
 
     def __init__(
         self, source: str | int | Path, model: str = "video", *, fps: float | None = None, labels: str | None = None,
-        smooth: float = SMOOTH, give_up: float | None = None, real_time: bool = False,
+        smooth: float = SMOOTH, give_up: float | None = None, real_time: bool = False, all_faces: bool = False,
     ) -> None:  # fmt: skip
         check_sampling(fps, None)
         found, self._roll = answer_in(load(model), labels)
         if not isinstance(found, ClipPredictor):
             raise InputError(f"the model {found.name} reads {found.manifest.modality}: one that reads clips can watch")
+        if all_faces:
+            if not isinstance(found, FaceClassifier):
+                raise InputError(f"the model {found.name} reads {found.manifest.modality}: it has no faces to count")
+            found = found.counting_all()
         self.predictor, self.live = found, is_live(source)
         self.name = shown_name(str(source)) if self.live else quoted(source)
         self._real_time = real_time and not self.live
@@ -60,7 +65,7 @@ class Watching:
             self._reader = open_clip(source, rate=fps)
         else:
             self._reader = open_clip(source, fps=fps or found.sampling[0] or _FPS)
-        self._sightings, self._smoother = found.look_through(()), Smoother(smooth)
+        self._sightings, self._smoother = found.look_through(()), Smoother(smooth, all_faces)
         self.looks, self._highest, self._same, self._stopped = 0, 0, 0, Event()
 
     def __iter__(self) -> Iterator[Glance]:
@@ -141,7 +146,7 @@ class Watching:
 
 def watch(
     source: str | int | Path, model: str = "video", *, fps: float | None = None, labels: str | None = None,
-    smooth: float = SMOOTH, give_up: float | None = None, real_time: bool = False,
+    smooth: float = SMOOTH, give_up: float | None = None, real_time: bool = False, all_faces: bool = False,
 ) -> Iterator[Glance]:  # fmt: skip
     """Look at a camera, a stream or a clip while it goes on; gives what each picture shows, as it comes.
 
@@ -164,9 +169,11 @@ def watch(
         smooth: seconds over which scores are averaged; 0 for none.
         give_up: seconds without a picture after which a stream ends; without it never.
         real_time: look at a clip in its own time.
+        all_faces: average faces, too, that could not be seen well enough to be sure.
 
     Raises:
         InputError: it cannot be opened; one line.
         ModelError: no such model.
     """
-    return iter(Watching(source, model, fps=fps, labels=labels, smooth=smooth, give_up=give_up, real_time=real_time))
+    how: dict[str, Any] = {"smooth": smooth, "give_up": give_up, "real_time": real_time, "all_faces": all_faces}
+    return iter(Watching(source, model, fps=fps, labels=labels, **how))

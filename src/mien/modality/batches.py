@@ -37,6 +37,7 @@ class Item(NamedTuple):
         language: of a text: by whose thresholds its labels hold, where the model has such of several languages.
         corners: of each sample that was cut out of the picture: where its corners are in that, see `Explanation`.
         qualities: of each sample that is a face: how well it can be seen.
+        all_faces: whether unreliable faces are to count as others do.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Item(NamedTuple):
     corners: Sequence[Corners] = ()
     qualities: Sequence[Quality] = ()
     language: str | None = None
+    all_faces: bool = False
 
 
 class Outputs(NamedTuple):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from PIL import ImageDraw, ImageFont
 
 _INK, _PANEL, _TRACK = (255, 255, 255), (24, 26, 30), (70, 74, 82)
+_PALE = (176, 180, 186)  # of what is unsure
 _TEXT = 17  # pixels of the letters where the picture has 1000
 _FINER = 3  # drawn so many times as large, for soft edges
 _BARS, _MORE_BARS = 3, 5  # labels shown for each face; for each scene
@@ -54,12 +55,16 @@ def annotate(picture: np.ndarray, result: Result, scales: Scales | None = None) 
         if item.explanation and item.explanation.grid:
             draw_heat(canvas, item.explanation, grow)
     for item, box in reversed(boxed):  # the largest come last and lie on top
-        frame(canvas, box, rgb(item.color), max(3, round(3 * unit)))
+        thick = max(3, round(3 * unit))
+        frame(canvas, box, _ink(item), max(2, thick // 2) if item.unsure else thick, dashed=item.unsure)
     taken: list[Sequence[float]] = [box for _, box in boxed]
     for item, box in zip(result.items, boxes, strict=True):
         roomy = box[2] - box[0] >= 75 * unit
+        full = roomy and not (
+            item.unsure and item.box and not item.ratings
+        )  # of what is unsure the label alone is written
         rows = _rows(item, scales or {}, _MORE_BARS if item.ratings or not item.box else _BARS)
-        taken.append(panel(canvas, box, rows if roomy else rows[:1], unit * (1.0 if roomy else 0.75), bars=roomy,
+        taken.append(panel(canvas, box, rows if full else rows[:1], unit * (1.0 if roomy else 0.75), bars=full,
                            taken=taken))  # fmt: skip
     return canvas
 
@@ -67,12 +72,18 @@ def annotate(picture: np.ndarray, result: Result, scales: Scales | None = None) 
 def _rows(item: Prediction, scales: Scales, most: int) -> list[PanelRow]:
     ranked = sorted(item.scores, key=item.scores.__getitem__, reverse=True)[:most]
     shown = {name: plain(name) + "?" * (item.unsure and name == item.label) for name in ranked}
-    rows = [(f"{told} {item.scores[name]:.0%}", item.scores[name], rgb(item.space[name].color))
+    rows = [(f"{told} {item.scores[name]:.0%}", item.scores[name], _ink(item, item.space[name].color))
             for name, told in shown.items()]  # fmt: skip
     for name, value in item.ratings.items():
         low, high = scales[name]
         rows.append((f"{plain(name)} {value:.1f}", (value - low) / (high - low), _RATED))
     return rows
+
+
+def _ink(item: Prediction, color: str | None = None) -> tuple[int, int, int]:
+    """A color, of the label if no other is named; half gray where the model is not sure."""
+    found = rgb(color or item.color)
+    return tuple((part + gray) // 2 for part, gray in zip(found, _PALE, strict=True)) if item.unsure else found  # type: ignore[return-value]
 
 
 def enlarged(picture: np.ndarray) -> tuple[np.ndarray, float]:
@@ -122,8 +133,10 @@ def _paint(canvas: np.ndarray, box: Sequence[int], draw: Callable[[ImageDraw.Ima
     part[:] = (part * (1 - ink[..., 3:] / 255) + ink[..., :3] + 0.5).clip(0, 255).astype(np.uint8)
 
 
-def frame(canvas: np.ndarray, box: Sequence[float], color: tuple[int, int, int], thick: int) -> None:
-    """A rectangle with round corners and a dark edge, to be seen on light and dark pictures."""
+def frame(
+    canvas: np.ndarray, box: Sequence[float], color: tuple[int, int, int], thick: int, *, dashed: bool = False
+) -> None:
+    """A rectangle with round corners and a dark edge, to be seen on light and dark pictures; perhaps in dashes."""
     left, top, right, bottom = (round(value) for value in box)
     edge = thick // 2 + 2
     radius = max(1, min(right - left, bottom - top) // 8)
@@ -133,8 +146,22 @@ def frame(canvas: np.ndarray, box: Sequence[float], color: tuple[int, int, int],
             gap = (edge - wide / 2) * finer
             inner = (gap, gap, (right - left + 2 * edge) * finer - gap, (bottom - top + 2 * edge) * finer - gap)
             sheet.rounded_rectangle(inner, radius * finer, outline=ink, width=round(wide * finer))
+        if dashed:
+            _cut(sheet, (right - left + 2 * edge) * finer, (bottom - top + 2 * edge) * finer, 4 * thick * finer)
 
     _paint(canvas, (left - edge, top - edge, right + edge, bottom + edge), draw)
+
+
+def _cut(sheet: ImageDraw.ImageDraw, wide: int, tall: int, dash: int) -> None:
+    """Gaps into the frame that fills a sheet, as long as the dashes between them."""
+    rim = 2 * dash  # deeper than the frame is thick
+    for length, place in ((wide, lambda a, b: ((a, 0, b, rim), (a, tall - rim, b, tall))),
+                          (tall, lambda a, b: ((0, a, rim, b), (wide - rim, a, wide, b)))):  # fmt: skip
+        pairs = max(1, round((length - dash) / (2 * dash)))  # a dash at either end
+        step = length / (2 * pairs + 1)
+        for number in range(pairs):
+            for part in place((2 * number + 1) * step, (2 * number + 2) * step):
+                sheet.rectangle(part, fill=(*_PANEL, 0))
 
 
 def panel(

@@ -75,19 +75,21 @@ class _Marker:
         """The marked frame, uint8 (height, width, 3) RGB, of even height and width."""
         if self._last is not None and self._last[0] == frame.number:
             return self._last[1]
-        faces = tuple(self._prediction(*found) for track in self._tracks if (found := track.at(frame.time)) is not None)
-        faces = tuple(sorted(faces, key=_area, reverse=True))
+        found = ((track, track.at(frame.time)) for track in self._tracks)
+        drawn = [self._prediction(track, *seen) for track, seen in found if seen is not None]
+        faces = tuple(sorted(drawn, key=_area, reverse=True))
         picture = annotate(frame.picture, Result(self._result.input, "face", self._result.model, faces))
         picture = np.ascontiguousarray(picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2])
         self._draw_strip(picture, frame.time)
         self._last = (frame.number, picture)
         return picture
 
-    def _prediction(self, scores: np.ndarray, box: np.ndarray) -> Prediction:
+    def _prediction(self, track: Track, scores: np.ndarray, box: np.ndarray, near: int) -> Prediction:
         (whole,) = self._result.items
+        certainty = whole.certainty and whole.certainty._replace(threshold=2.0 if track.unsure[near] else 0.0)
         left, top, right, bottom = box.tolist()
         named = dict(zip(whole.space.names, scores.tolist(), strict=True))
-        return Prediction(named, whole.space, box=(left, top, right, bottom), certainty=whole.certainty)
+        return Prediction(named, whole.space, box=(left, top, right, bottom), certainty=certainty)
 
     def _draw_strip(self, picture: np.ndarray, time: float) -> None:
         """Along the bottom what the person shows who is seen most; the part still to come is darker."""
@@ -96,7 +98,7 @@ class _Marker:
         height, width = picture.shape[:2]
         tall = min(height, max(6, round(height * _STRIP)))
         if self._strip is None:
-            self._strip = _colors(max(self._tracks, key=lambda track: len(track.times)), self._end, width)
+            self._strip = _colors(max(self._tracks, key=lambda track: int(track.counts.sum())), self._end, width)
         place = round(width * min(1.0, time / (self._end or 1.0)))
         strip = np.repeat(self._strip[None], tall, axis=0)
         strip[:, place:] = strip[:, place:] // 3

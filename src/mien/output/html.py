@@ -25,8 +25,8 @@ from mien.media.images import read_picture
 from mien.media.pixels import reduced
 from mien.modality import Kind, get_modality
 from mien.model import Manifest
-from mien.output.rows import Row
-from mien.output.tracks import length, rate_of
+from mien.output.rows import Row, uncounted_line
+from mien.output.tracks import counts_in, length, rate_of
 
 _PAGE = Path(__file__).parents[1] / "serve" / "page"
 _ENTRY, _STYLES = "static.js", ("style.css", "views.css", "static.css")
@@ -65,6 +65,7 @@ def write_page(
     layout = "table" if len(first) > _CARDS or any("columns" in row for row in first) or kind == "row" else "cards"
     frames = _FRAMES if len(first) < 2 else _FRAMES_EACH
     counts, names, total, unread = dict[str, int](), dict[str, None](), 0, 0
+    found, uncounted = 0, 0
     with target.open("w", encoding="utf-8", errors="replace") as file:
         file.write(page_start(_ENTRY, _STYLES))
         for other, row in above:
@@ -77,12 +78,15 @@ def write_page(
                 for item in row["items"]:
                     names.update(dict.fromkeys(item["scores"]))
             total, unread = total + 1, unread + (row["error"] is not None)
-            labels = [item["label"] for item in row["items"]] if kind == "picture" else [row["label"] or "—"]
-            for label in filter(None, labels):
+            of = row["items"] if kind == "picture" else [row["items"][0] if row["items"] else {"label": "—"}]
+            counted = [item["label"] or "—" * (kind != "picture") for item in of if counts_in(row, item)]
+            found, uncounted = found + len(of), uncounted + len(of) - len(counted)
+            for label in filter(None, counted):
                 counts[label] = counts.get(label, 0) + 1
         title = title or _count(total, kind)
         if kind == "picture" and modality.unit == modality.boxes:
-            title = f"{modality.count(sum(counts.values()))} in {title}"
+            title = f"{modality.count(found)} in {title}"
+        units = "clips" if kind == "clip" else f"{modality.unit}s"
         rest = total - _SHOWN[kind]
         about = {
             "title": title + (f", {unread:,} could not be read" if unread else ""),
@@ -90,6 +94,7 @@ def write_page(
             "layout": layout if plain else kind,
             "unit": modality.boxes,
             "counts": {} if above else counts,
+            "uncounted": uncounted_line(uncounted, found, units) if uncounted and not above else "",
             "palette": [{"name": name, "emoji": emotion(name).emoji, "color": emotion(name).color} for name in names],
             "scales": [{"name": name, "low": low, "high": high} for name, (low, high) in manifest.scales.items()],
             "rest": f"… and {rest:,} more {kind}s; JSONL, CSV or Parquet hold them all." if rest > 0 else "",
@@ -184,8 +189,8 @@ def _with_film(row: Row, count: int) -> Row:
     end = length(row)
     people = sorted(row["people"], key=lambda person: -person["moments"])[:_PEOPLE]
     kept = {person["person"] for person in people} | {0}
-    moments = [_thinned([m for m in row["timeline"] if m["person"] == who], end) for who in sorted(kept)]
-    same = [moment for moment in row["timeline"] if moment["label"] == row["label"]]
+    moments = [_thinned([m for m in row["timeline"] if m["person"] == who], end, row) for who in sorted(kept)]
+    same = [moment for moment in row["timeline"] if moment["label"] == row["label"] and counts_in(row, moment)]
     return {
         **row,
         "people": sorted(people, key=lambda person: int(person["person"])),
@@ -194,20 +199,29 @@ def _with_film(row: Row, count: int) -> Row:
         "gap": 1.6 * end / _MOMENTS,
         "segments": [segment for segment in row["segments"] if segment["person"] in kept][:_SEGMENTS],
         "segmentCount": len(row["segments"]),
+        "uncounted": _uncounted(row),
         "frames": list(_frames(row["input"], end, count, rate_of(row))),
         "best": max(same, key=lambda moment: float(moment["score"] or 0), default={"time": 0})["time"],
         "end": end,
     }
 
 
-def _thinned(moments: list[Row], end: float) -> list[Row]:
-    """One person's moments, or means of those that stand together where there are more than a page shows."""
+def _uncounted(row: Row) -> str:
+    left = sum(not counts_in(row, moment) for moment in row["timeline"])
+    return uncounted_line(left, len(row["timeline"]), "moments") if left else ""
+
+
+def _thinned(moments: list[Row], end: float, row: Row) -> list[Row]:
+    """One person's moments, or means of those that stand together where there are more than a page shows.
+
+    Moments that do not count are in no mean with others.
+    """
     if len(moments) <= _MOMENTS:
         return moments
     parts = dict[int, list[Row]]()
     for moment in moments:
         parts.setdefault(int(moment["time"] / (end or 1.0) * _MOMENTS), []).append(moment)
-    return [_mean(some) for some in parts.values()]
+    return [_mean([one for one in some if counts_in(row, one)] or some) for some in parts.values()]
 
 
 def _mean(moments: list[Row]) -> Row:

@@ -47,7 +47,8 @@ class LiveScreen:
         for moment in part.people:
             item = moment.prediction
             cells = self._cells.setdefault(moment.person, deque(maxlen=self._width))
-            cells.append((part.time, item.label or "", item.score or self._share(moment)))
+            if part.counts(item):
+                cells.append((part.time, item.label or "", item.score or self._share(moment)))
             self._now[moment.person] = part.time, moment
         for number in [number for number, (time, _) in self._now.items() if part.time - time > _RECENT]:
             del self._now[number], self._cells[number]

@@ -192,8 +192,9 @@ def _uncounted(document: Mapping[str, Any], sure: Mapping[str, Any]) -> str:
     else:
         many = f"{unsure['seconds']:,.1f} of {document['seconds']:,.1f} s are"
     often = f"{'at least' if sure['bounded'] else 'about'} {sure['rate']:.0%}"
-    why = f"below {sure['threshold']:.2f}; from there on {document['model']} is right in {often} of its answers"
-    return f"{many} unsure and not counted ({why}); --count-unsure counts them"
+    least = f"{'a reliability of ' if sure.get('of') else ''}{sure['threshold']:.2f}"
+    why = f"below {least}; from there on {document['model']} is right in {often} of its answers"
+    return f"{many} unsure and not counted ({why}); {'--all-faces' if sure.get('of') else '--count-unsure'} counts them"
 
 
 def _show_share(table: Table, row: Mapping[str, Any], measure: str, style: str) -> None:

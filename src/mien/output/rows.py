@@ -6,17 +6,18 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from mien.inputs import Message
 from mien.modality import Kind, get_modality
-from mien.results import EMPTY, Prediction, Result, language_of_error
+from mien.results import EMPTY, Prediction, Quality, Result, language_of_error
 
 Row = dict[str, Any]
 OWN = ("label", "emoji", "score", "labels", "error")  # columns that mien adds to those of a table of texts
 PROBLEMS = 20  # that a tally keeps word for word
 BOX = ("left", "top", "right", "bottom")
+QUALITY = ("reliability", *(one.name for one in fields(Quality) if one.name != "reliability"))
 _CLIP = ("duration", "width", "height", "frames", "skipped", "problem")
 
 
@@ -75,6 +76,7 @@ class RowFormat:
                 number_of: number if boxed else None,
                 **head_cells(item),
                 **box_cells(item),
+                **quality_cells(item),
                 **_ratings(item),
                 "error": result.error,
                 **self._scores(item),
@@ -88,14 +90,15 @@ class RowFormat:
             **head_cells(best),
             "people": len(result.people) if seen else None,
             "moments": len(moments) if seen else None,
+            **({"uncounted": result.uncounted, **quality_cells(best)} if best and best.quality else {}),
             **_ratings(best),
             **(seen.to_dict() if seen else dict.fromkeys(_CLIP)),
             "error": result.error,
         }
-        counts = Counter(moment.prediction.label for moment in moments)
+        counts = Counter(moment.prediction.label for moment in moments if result.counts(moment.prediction))
         for name, score in self._scores(best).items():
-            label = name.removeprefix("score_")
-            row |= {name: score, f"share_{label}": round(counts[label] / len(moments), 6)}
+            share = round(counts[name.removeprefix("score_")] / counts.total(), 6) if counts else None
+            row |= {name: score, f"share_{name.removeprefix('score_')}": share}
         return row
 
     def _moments(self, result: Result) -> Iterator[Row]:
@@ -107,6 +110,7 @@ class RowFormat:
                 "person": moment.person if moment else None,
                 **head_cells(item),
                 **box_cells(item),
+                **quality_cells(item),
                 **_ratings(item),
                 "error": result.error,
                 **self._scores(item),
@@ -126,6 +130,12 @@ def head_cells(item: Prediction | None) -> Row:
 def box_cells(item: Prediction | None) -> Row:
     box = item.box if item else None
     return dict(zip(BOX, [round(float(side), 1) for side in box] if box else [None] * 4, strict=True))
+
+
+def quality_cells(item: Prediction | None) -> Row:
+    """Of a face: how well it could be seen, the reliability first."""
+    told = item.quality.to_dict() if item and item.quality else {}
+    return {name: told[name] for name in QUALITY if name in told}
 
 
 def _ratings(item: Prediction | None) -> Row:
@@ -189,6 +199,7 @@ class Tally:
         rows: rows of the file.
         labels: how often each label came: of pictures over all faces or persons, else one for each input, "—" for none.
         unsure: how many of these the model is not sure of.
+        uncounted: faces, or clips, that are not among these because they are unreliable.
         unread: inputs that could not be read.
         empty: texts without anything to read, which are among these.
         languages: languages that were not read → how many texts in them, which are among these, too.
@@ -200,6 +211,7 @@ class Tally:
     rows: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     unsure: int = 0
+    uncounted: int = 0
     unread: int = 0
     empty: int = 0
     languages: Counter[str] = field(default_factory=Counter)
@@ -209,10 +221,13 @@ class Tally:
     def add(self, result: Result, kind: Kind) -> None:
         """Count one result."""
         self.inputs += 1
+        left = [item for item in result.items if not result.counts(item)]
+        self.uncounted += len(left)
         if kind == "picture":
-            self.labels.update(item.label for item in result.items if item.label is not None)
-            self.unsure += sum(item.unsure for item in result.items)
-        else:
+            counted = [item for item in result.items if result.counts(item)]
+            self.labels.update(item.label for item in counted if item.label is not None)
+            self.unsure += sum(item.unsure for item in counted)
+        elif not left:
             self.labels[result.label or "—"] += 1
             self.unsure += result.unsure
         problem = problem_of(result)
@@ -229,6 +244,7 @@ class Tally:
         self.inputs, self.rows = self.inputs + other.inputs, self.rows + other.rows
         self.unread, self.partial = self.unread + other.unread, self.partial + other.partial
         self.empty, self.unsure = self.empty + other.empty, self.unsure + other.unsure
+        self.uncounted += other.uncounted
         self.labels.update(other.labels)
         self.languages.update(other.languages)
         self.problems = (self.problems + other.problems)[:PROBLEMS]
@@ -250,6 +266,13 @@ def languages_line(counts: Mapping[str, int]) -> str:
     total = sum(counts.values())
     each = ", ".join(f"{language} {count:,}" for language, count in Counter(counts).most_common())
     return f"{total:,} {'text is' if total == 1 else 'texts are'} not read: language {each}" if total else ""
+
+
+def uncounted_line(uncounted: int, total: int, units: str, because: str = "") -> str:
+    """How many faces are left out of the counts: "3 of 12 faces unsure, not counted; --all-faces counts them"."""
+    many = f"{uncounted:,} of {total:,} {units}" if total > 1 else f"the {units.removesuffix('s')} is"
+    counts = "counts it" if total == 1 else "counts them"
+    return f"{many} unsure, not counted{because}; --all-faces {counts}"
 
 
 def problem_of(result: Result) -> str | None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from mien.errors import MienError
-from mien.output.rows import BOX, box_cells, head_cells
-from mien.results import Glance, Moment
+from mien.output.rows import BOX, QUALITY, box_cells, head_cells, quality_cells
+from mien.results import Glance, Moment, Prediction, together
 
 ENDINGS = (".jsonl", ".csv")
 
@@ -27,6 +27,7 @@ class Second:
         looks: pictures looked at.
         dropped: pictures that were passed over for newer ones.
         people: each person in it: the mean of the scores, where the face was last.
+        all_faces: whether unreliable faces count in that mean; without it they do only where there are no others.
     """
 
     time: float
@@ -34,11 +35,25 @@ class Second:
     looks: int = 0
     dropped: int = 0
     moments: dict[int, list[Moment]] = field(default_factory=dict, repr=False)
+    all_faces: bool = False
 
     @property
     def people(self) -> list[Moment]:
         """In the order of their numbers."""
-        return [_mean(self.moments[number]) for number in sorted(self.moments)]
+        return [_mean(self._counted(self.moments[number])) for number in sorted(self.moments)]
+
+    def counts(self, item: Prediction) -> bool:
+        """Whether a prediction is to be counted; see ``Result.counts``."""
+        return self.all_faces or not item.unreliable
+
+    @property
+    def uncounted(self) -> tuple[int, int]:
+        """How many faces were left out because they are unreliable, and how many there were."""
+        seen = [moment.prediction for moments in self.moments.values() for moment in moments]
+        return sum(not self.counts(item) for item in seen), len(seen)
+
+    def _counted(self, moments: list[Moment]) -> list[Moment]:
+        return [moment for moment in moments if self.counts(moment.prediction)] or moments
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -52,7 +67,8 @@ class Second:
             of_scores = {f"score_{name}": round(score, 6) for name, score in item.scores.items()} if item else {}
             rated = {name: round(value, 6) for name, value in item.ratings.items()} if item else {}
             person = moment.person if moment else None
-            yield {**self._head(), "person": person, **head_cells(item), **box_cells(item), **rated,
+            of_face = {**box_cells(item), **quality_cells(item)}
+            yield {**self._head(), "person": person, **head_cells(item), **of_face, **rated,
                    **(of_scores if scores else {})}  # fmt: skip
 
     def _head(self) -> dict[str, Any]:
@@ -87,8 +103,8 @@ class Gap:
         yield {"time": found["start"], "at": found["at"], "gap": found["seconds"], "reason": self.reason}
 
 
-def by_second(glances: Iterable[Glance]) -> Iterator[Second | Gap]:
-    """Each second in which there was a picture, and each gap, once it is over."""
+def by_second(glances: Iterable[Glance], all_faces: bool = False) -> Iterator[Second | Gap]:
+    """Each second in which there was a picture, and each gap, once it is over; *all_faces* as of `Second`."""
     second: Second | None = None
     gap: Glance | None = None
     dropped = 0
@@ -103,7 +119,7 @@ def by_second(glances: Iterable[Glance]) -> Iterator[Second | Gap]:
             yield Gap(gap.time, glance.time, gap.at, gap.gap)
             gap = None
         if second is None:
-            second = Second(float(int(glance.time)), glance.at)
+            second = Second(float(int(glance.time)), glance.at, all_faces=all_faces)
         second.looks, second.dropped, dropped = (
             second.looks + 1, second.dropped + glance.dropped - dropped, glance.dropped,
         )  # fmt: skip
@@ -125,15 +141,17 @@ class SecondsWriter:
         labels, ratings: that the model gives.
         scores: of a table: whether each label has a column.
         certain: of a table: whether the model says what it is not sure of.
+        faces: of a table: whether it is faces that are read.
     """
 
     def __init__(
-        self, path: Path, labels: Iterable[str], ratings: Iterable[str], scores: bool, certain: bool = False
-    ) -> None:
+        self, path: Path, labels: Iterable[str], ratings: Iterable[str], scores: bool, certain: bool = False,
+        faces: bool = False,
+    ) -> None:  # fmt: skip
         self.path, self.written, self._scores = path, 0, scores
         of_labels = [f"score_{name}" for name in labels] if scores else []
         sure = ("unsure", "label_set") if certain else ()
-        who = ("time", "at", "person", "label", "emoji", "score", "labels", *sure, *BOX)
+        who = ("time", "at", "person", "label", "emoji", "score", "labels", *sure, *BOX, *(QUALITY if faces else ()))
         self._columns = [*who, *ratings, "looks", "dropped", "gap", "reason", *of_labels]
         self._file: IO[str] | None = None
 
@@ -177,4 +195,5 @@ def _mean(moments: list[Moment]) -> Moment:
         {name: sum(one[name] for one in rows) / count for name in rows[-1]}
         for rows in ([one.prediction.scores for one in moments], [one.prediction.ratings for one in moments])
     )
-    return replace(last, prediction=replace(last.prediction, scores=scores, ratings=ratings))
+    quality = together(one.prediction.quality for one in moments) or last.prediction.quality
+    return replace(last, prediction=replace(last.prediction, scores=scores, ratings=ratings, quality=quality))

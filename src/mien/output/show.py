@@ -18,7 +18,7 @@ from mien.labels import emotion
 from mien.modality import Kind, get_modality
 from mien.model import CertaintyEntry, Manifest
 from mien.output.explained import colored_text, in_words, show_regions, show_words
-from mien.output.rows import problem_of
+from mien.output.rows import problem_of, uncounted_line
 from mien.output.terminal import bar, clock, moment, plain_table, shorten, shorten_path, show_counts
 from mien.output.tracks import Track, length, marks, tracks_of
 from mien.results import Moment, Prediction, Result, Scales
@@ -40,6 +40,7 @@ def show_results(
     kind: Kind,
     manifest: Manifest,
     unsure: int = 0,
+    uncounted: int = 0,
 ) -> None:
     """Few results in full, more as rows, and how often each label came.
 
@@ -49,18 +50,34 @@ def show_results(
         kind: of the inputs.
         manifest: of the model.
         unsure: how many of the counted labels the model is not sure of.
+        uncounted: how many faces or clips were left out of the counts.
     """
     _show_results(console, results, counts, total, kind, manifest)
     space = next((result.strongest.space.name for result in results if result.strongest), "")
-    if unsure and (entry := manifest.certainty.get(space)):
-        console.print(Text(unsure_line(unsure, sum(counts.values()), entry, manifest.name), "dim"))
+    entry = manifest.certainty.get(space)
+    by = "a reliability of " if any(map(_is_judged, results)) else ""
+    if uncounted and (kind != "clip" or total > 1):  # of one clip its moments say it
+        units = f"{'clip' if kind == 'clip' else get_modality(manifest.modality).unit}s"
+        because = f" ({why_unsure(entry, manifest.name, by)})" if entry else ""
+        console.print(Text(uncounted_line(uncounted, sum(counts.values()) + uncounted, units, because), "dim"))
+    elif unsure and entry:
+        console.print(Text(unsure_line(unsure, sum(counts.values()), entry, manifest.name, by), "dim"))
 
 
-def unsure_line(unsure: int, total: int, entry: CertaintyEntry, name: str) -> str:
+def _is_judged(result: Result) -> bool:
+    return any(item.quality is not None and item.quality.reliability is not None for item in result.items)
+
+
+def unsure_line(unsure: int, total: int, entry: CertaintyEntry, name: str, by: str = "") -> str:
     """How many answers are unsure, and what that means, in a line."""
     many = f"{unsure:,} of {total:,} {'is' if unsure == 1 else 'are'} unsure" if total > 1 else "unsure"
+    return f"{many}: {why_unsure(entry, name, by)}"
+
+
+def why_unsure(entry: CertaintyEntry, name: str, by: str = "") -> str:
+    """By what answers are unsure, and how often the others are right; *by* says what the threshold is of."""
     often = f"{'at least' if entry.bounded else 'about'} {entry.rate:.0%} of its answers"
-    return f"{many}: below {entry.threshold:.2f}; from there on {name} is right in {often} ({entry.n:,} samples)"
+    return f"below {by}{entry.threshold:.2f}; from there on {name} is right in {often} ({entry.n:,} samples)"
 
 
 def _show_results(
@@ -137,6 +154,10 @@ def _style(item: Prediction) -> str:
     return f"dim {item.color}" if item.unsure else item.color
 
 
+def _faint(item: Prediction) -> str:
+    return "dim" if item.unsure else ""
+
+
 def _strongest(item: Prediction, most: int) -> list[str]:
     ranked = sorted(item.scores, key=item.scores.__getitem__, reverse=True)
     return ranked[: max(most, len(item.labels))]
@@ -175,12 +196,16 @@ def _show_texts(console: Console, results: Iterable[Result]) -> None:
 def _show_rows(console: Console, results: Sequence[Result], kind: Kind, scales: Scales, boxes: str) -> None:
     """A row for each face or person of pictures, or for each clip; why one was not read stands below."""
     labels = not scales or any(item.label for result in results for item in result.items)
-    about = ("length", "people") if kind == "clip" else () if scales else ("box",)
+    about = ["length", "people"] if kind == "clip" else [] if scales else ["box"]
+    about += ["reliable"] if any(map(_is_judged, results)) else []
     heads = (kind, *(() if kind == "clip" else (boxes,)), *(("", "label", "", "") if labels else ()), *scales, *about)
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     for head in heads:
-        table.add_column(head, justify="right" if head in (boxes, "length", *scales) else "left", no_wrap=True)
-    taken = 9 + (29 if labels else 0) + sum(len(name) + 1 for name in scales) + 20 * bool(about)
+        right = (boxes, "length", "reliable", *scales)
+        table.add_column(head, justify="right" if head in right else "left", no_wrap=True)
+    taken = (
+        9 + (29 if labels else 0) + sum(len(name) + 1 for name in scales) + 20 * bool(about) + 9 * ("reliable" in about)
+    )
     for result in results:
         name = Text(shorten_path(result.input, max(12, console.width - taken)), "bold")
         for number, item in enumerate(result.items, 1):
@@ -189,7 +214,7 @@ def _show_rows(console: Console, results: Sequence[Result], kind: Kind, scales: 
             if labels:
                 score = item.score or 0.0
                 cells += [Text(item.emoji), Text(item.shown or "—", _style(item))]
-                cells += [Text(bar(score, 8, item.unsure), item.color), Text(f"{score:.0%}")]
+                cells += [Text(bar(score, 8, item.unsure), _style(item)), Text(f"{score:.0%}", _faint(item))]
             cells += [Text(f"{item.ratings[rating]:.2f}") for rating in scales]
             table.add_row(*cells, *(Text(fact, "dim") for fact in _facts(result, item, about)))
         if not result.items:
@@ -208,6 +233,7 @@ def _facts(result: Result, item: Prediction, about: Sequence[str]) -> list[str]:
         "box": _place(item) if item.box else "",
         "length": clock(result.clip.duration or 0) if result.clip else "",
         "people": f"{people} {'person' if people == 1 else 'people'}" if people else "",
+        "reliable": "" if (told := item.quality and item.quality.reliability) is None else f"{told:.0%}",
     }
     return [facts[name] for name in about]
 
@@ -232,6 +258,8 @@ def show_clip(console: Console, result: Result, scales: Scales, boxes: str = "fa
     else:
         _show_strips(console, result)
         _show_sums(console, result)
+    if result.uncounted:
+        console.print(Text(uncounted_line(result.uncounted, len(result.timeline), "moments"), "dim"))
 
 
 def _head(console: Console, result: Result) -> Text:
@@ -330,11 +358,11 @@ def _axis(end: float, cells: int) -> Text:
 
 def _show_sums(console: Console, result: Result) -> None:
     """What the clip comes to and how much of the time each label was shown; then the same in short for each person."""
-    counts = Counter(moment.prediction.label for moment in result.timeline)
+    counts = Counter(moment.prediction.label for moment in result.timeline if result.counts(moment.prediction))
     (whole,) = result.items
     rows = plain_table("emoji", "label", "bar", "figure", "time")
     for place, label in enumerate(sorted(whole.scores, key=whole.scores.__getitem__, reverse=True)):
-        share, known, score = counts[label] / counts.total(), whole.space[label], whole.scores[label]
+        share, known, score = counts[label] / max(1, counts.total()), whole.space[label], whole.scores[label]
         if place < _LABELS or share >= 0.05:
             time = Text(f"{share:.0%} of the time", "dim") if counts[label] else Text()
             style = "" if place else "bold"
@@ -348,7 +376,9 @@ def _show_sums(console: Console, result: Result) -> None:
     rows = plain_table("person", "emoji", "label", "bar", "figure", "span")
     for person in sorted(result.people, key=lambda person: -person.moments)[:_PEOPLE]:
         item, name = person.prediction, Text(f"person {person.number}", "bold")
-        strength, span = Text(bar(item.score or 0.0, 12), item.color), f"{clock(person.start)} – {clock(person.end)}"
-        rows.add_row(name, item.emoji, item.shown or "—", strength, f"{item.score or 0:.0%}", Text(span, "dim"))
+        strength = Text(bar(item.score or 0.0, 12, item.unsure), _style(item))
+        span = Text(f"{clock(person.start)} – {clock(person.end)}", "dim")
+        told = [Text(words, _faint(item)) for words in (item.shown or "—", f"{item.score or 0:.0%}")]
+        rows.add_row(name, item.emoji, told[0], strength, told[1], span)
     console.print()
     console.print(rows)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.results import Result
+from mien.results import Result, is_unreliable
 
 Row = Mapping[str, Any]
 
@@ -25,6 +25,8 @@ class Track:
         times: float (n,), seconds, rising.
         scores: float (n, labels).
         boxes: float (n, 4), left, top, right, bottom in pixels.
+        unsure: bool (n,), whether the model is not sure.
+        counts: bool (n,), whether it counts: not where the face is unreliable, see ``Result.counts``.
         step: seconds from one frame that was looked at to the next.
     """
 
@@ -33,12 +35,15 @@ class Track:
     times: np.ndarray
     scores: np.ndarray
     boxes: np.ndarray
+    unsure: np.ndarray
+    counts: np.ndarray
     step: float
 
-    def at(self, time: float, before: float = 0.5, after: float = 0.5) -> tuple[np.ndarray, np.ndarray] | None:
-        """Probabilities (labels,) and box (4,) at a time; None if the person is not there.
+    def at(self, time: float, before: float = 0.5, after: float = 0.5) -> tuple[np.ndarray, np.ndarray, int] | None:
+        """Probabilities (labels,), box (4,) and the nearest moment's place at a time; None if the person is not there.
 
-        Between two frames that follow on each other they go evenly from one to the other.
+        Between two frames that follow on each other they go evenly from one to the other; probabilities only where
+        either both moments count or neither does.
         """
         place = int(np.searchsorted(self.times, time, side="right"))
         last, following = max(0, place - 1), min(place, len(self.times) - 1)
@@ -51,41 +56,50 @@ class Track:
             share = 1.0
         else:
             return None
-        scores, boxes = self.scores, self.boxes
-        return (
-            scores[last] * (1 - share) + scores[following] * share,
-            boxes[last] * (1 - share) + boxes[following] * share,
-        )
+        scores, boxes, near = self.scores, self.boxes, following if share > 0.5 else last
+        box = boxes[last] * (1 - share) + boxes[following] * share
+        if self.counts[last] != self.counts[following]:
+            return scores[near], box, near
+        return scores[last] * (1 - share) + scores[following] * share, box, near
 
     def over(self, edges: np.ndarray) -> np.ndarray:
         """Mean probabilities between each edge of time and the next, float (edges - 1, labels).
 
-        A moment stands until the next frame that was looked at. NaN where the person is not there.
+        A moment stands until the next frame that was looked at. NaN where the person is not there, or no moment counts.
         """
         parts = np.full((len(edges) - 1, len(self.names)), np.nan)
         places = np.searchsorted(self.times, edges)
         for part, (first, last) in enumerate(pairwise(places)):
             if last > first:
-                parts[part] = self.scores[first:last].mean(axis=0)
-            elif (found := self.at(float(edges[part] + edges[part + 1]) / 2, after=1.0)) is not None:
+                if (counting := self.counts[first:last]).any():
+                    parts[part] = self.scores[first:last][counting].mean(axis=0)
+                continue
+            found = self.at(float(edges[part] + edges[part + 1]) / 2, after=1.0)
+            if found is not None and self.counts[found[2]]:
                 parts[part] = found[0]
         return parts
+
+
+def counts_in(row: Row, item: Row) -> bool:
+    """Whether a prediction of a result is to be counted, both as ``to_dict`` gives them; see ``Result.counts``."""
+    return row.get("all_faces", False) or not is_unreliable(item)
 
 
 def tracks(row: Row, timeline: Iterable[Row] = ()) -> list[Track]:
     """The people of a clip's result, as :meth:`mien.results.Result.to_dict` gives it, in the order of their numbers."""
     clip, names = row["clip"] or {}, tuple(row["items"][0]["scores"]) if row["items"] else ()
     step = clip["duration"] / max(1, clip["frames"]) if clip.get("duration") else 0.0
-    people: dict[int, array[float]] = {}  # of each moment: time, probabilities, box
+    people: dict[int, array[float]] = {}  # of each moment: time, unsure, counting, probabilities, box
     for moment in row["timeline"] or timeline:
         values = people.setdefault(moment["person"], array("d"))
-        values.append(moment["time"])
+        values.extend((moment["time"], moment.get("unsure", False), counts_in(row, moment)))
         values.extend(moment["scores"].values())
         values.extend(moment["box"])
     found = []
     for person, values in sorted(people.items()):
-        table = np.array(values).reshape(-1, 1 + len(names) + 4)
-        found.append(Track(person, names, table[:, 0], table[:, 1:-4], table[:, -4:], step))
+        table = np.array(values).reshape(-1, 3 + len(names) + 4)
+        marks = table[:, 1:3].astype(bool)
+        found.append(Track(person, names, table[:, 0], table[:, 3:-4], table[:, -4:], marks[:, 0], marks[:, 1], step))
     return found
 
 

@@ -130,6 +130,7 @@ def make_report(
     nothing: str = "nothing was found",
     min_score: float | None = None,
     certainty: CertaintyEntry | None = None,
+    by_reliability: bool = False,
 ) -> Report:
     """The report of results, taken as they come; memory does not grow with them.
 
@@ -145,11 +146,12 @@ def make_report(
         min_score: the least score of a label that counts; by default its threshold, or 0.5.
         certainty: of the model in *space*: rows of which it is not sure are in no share of a label, unless *min_score*
             says what counts.
+        by_reliability: whether the threshold of *certainty* is of the reliability of faces, not of the label's score.
 
     Raises:
         InputError: the model gives no labels.
     """
-    reporter = Reporter(space, kind, survey, min_score, nothing, certainty)
+    reporter = Reporter(space, kind, survey, min_score, nothing, certainty, by_reliability)
     for result, columns in results:
         reporter.add(result, columns)
     figures = Figures(reporter, source.name)
@@ -167,7 +169,7 @@ def make_report(
         "space": reporter.space.name,
         "multilabel": reporter.space.multilabel,
         "inputs": reporter.inputs,
-        **({"certainty": reporter.certainty.model_dump()} if reporter.certainty else {}),
+        **({"certainty": reporter.certainty.model_dump() | reporter.threshold_of} if reporter.certainty else {}),
         **shares,
         "unsure_because": dict(reporter.unsure.most_common()),
         "left_out": dict(skipped.most_common()),

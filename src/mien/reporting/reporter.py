@@ -23,6 +23,7 @@ UNSURE = "unsure"
 PERSON = "person"  # the group that clips have of themselves
 _TEXT, _QUOTE = 300, 600  # characters of a row in the table, and of an example
 _REASONS, _PEOPLE = 50, 2000
+_UNRELIABLE = "the face could not be seen well enough"
 _SURE = 0.5  # score from which a single label is more likely right than wrong
 
 Key = tuple[Any, ...]
@@ -38,6 +39,7 @@ class Row:
         cells: the group of each column.
         period: that it is counted in.
         more: what is shown of it besides: its box, its place.
+        unreliable: whether it is unsure because the face could not be seen well.
     """
 
     item: Prediction
@@ -45,6 +47,7 @@ class Row:
     cells: Mapping[str, str]
     period: str | None
     more: dict[str, Any] = field(default_factory=dict)
+    unreliable: bool = False
 
     @property
     def label(self) -> str:
@@ -71,6 +74,7 @@ class Reporter:
         people: of clips, the seconds of each person with each label.
         seconds: second of the first clip → how long each label was shown in it.
         certainty: by what rows are unsure, which then count in no share; None where thresholds of labels decide.
+        threshold_of: in the document, what the threshold of *certainty* is of, where not of the label's score.
     """
 
     def __init__(
@@ -81,11 +85,13 @@ class Reporter:
         min_score: float | None = None,
         nothing: str = "",
         certainty: CertaintyEntry | None = None,
+        by_reliability: bool = False,
     ) -> None:
         if not space.names:
             raise InputError("the model gives ratings alone, such as valence, and a report counts labels")
         self.space, self.kind, self.survey, self._least = space, kind, survey, min_score
         self._nothing, self.certainty = nothing, certainty if min_score is None else None
+        self.threshold_of = {"of": "reliability"} if by_reliability else {}
         self.places = {name: place for place, name in enumerate((*space.names, UNSURE))}
         self.cells: dict[Key, list[float]] = {}
         self.rows, self.unsure, self.left_out = Counter[Key](), Counter[str](), Counter[str]()
@@ -134,10 +140,16 @@ class Reporter:
 
     # ----------------------------------------------------------------------------------------------- what counts
 
-    def label_of(self, item: Prediction) -> str:
-        """The label that a prediction counts for: the strongest that holds; `UNSURE` where there is none that does."""
+    def label_of(self, item: Prediction, all_faces: bool = False) -> str:
+        """The label that a prediction counts for: the strongest that holds; `UNSURE` where there is none that does.
+
+        Args:
+            all_faces: whether unreliable faces count as others do.
+        """
+        if item.unreliable and not all_faces:
+            return UNSURE
         if self.certainty is not None and item.label is not None:
-            return UNSURE if item.unsure else item.label
+            return UNSURE if item.unsure and not item.unreliable else item.label
         label = item.labels[0]
         least = item.thresholds.get(label, _SURE) if self._least is None else self._least
         return label if item.scores[label] >= least else UNSURE
@@ -146,12 +158,15 @@ class Reporter:
         if result.clip is None:
             for number, item in enumerate(result.items, 1):
                 more = {"box": [round(side) for side in item.box], "number": number} if item.box else {}
-                yield Row(item, {self.label_of(item): 1}, cells, period, more)
+                label, left = self.label_of(item, result.all_faces), not result.counts(item)
+                yield Row(item, {label: 1}, cells, period, more, left)
             return
         step, people = _step(result), {person.number: person for person in result.people}
         amounts: dict[int, dict[str, float]] = {number: {} for number in people}
+        unreliable = Counter[int]()
         for moment in result.timeline:
-            label, own = self.label_of(moment.prediction), amounts.setdefault(moment.person, {})
+            label, own = self.label_of(moment.prediction, result.all_faces), amounts.setdefault(moment.person, {})
+            unreliable[moment.person] += not result.counts(moment.prediction)
             own[label] = own.get(label, 0.0) + step
             if self.read == 1:
                 at = self.seconds.setdefault(int(moment.time), [0.0] * len(self.places))
@@ -161,7 +176,8 @@ class Reporter:
             who = f"{result.input}: person {number}" if person else result.input
             more = {"start": person.start, "end": person.end} if person else {}
             item = person.prediction if person else result.items[0]
-            yield Row(item, own, {**cells, PERSON: who}, period, more)
+            left = unreliable[number] * step * 2 > own.get(UNSURE, 0.0)
+            yield Row(item, own, {**cells, PERSON: who}, period, more, left)
 
     def _count(self, row: Row) -> None:
         label = row.label
@@ -173,7 +189,7 @@ class Reporter:
                 cell[self.places[name]] += amount
             self.rows[key] += 1
         if label == UNSURE:
-            self.unsure[self._why()] += 1
+            self.unsure[_UNRELIABLE if row.unreliable else self._why()] += 1
         if self.kind == "clip":
             self.people.add(lambda: [row.amounts.get(name, 0.0) for name in self.places])
 

@@ -12,10 +12,11 @@ from mien.results.clip import ClipSummary, Moment, Person, Segment, segments_of
 from mien.results.explanation import Corners, Explanation, Word
 from mien.results.glance import Glance
 from mien.results.prediction import Box, Certainty, Prediction, Scales, tuned_for
-from mien.results.quality import Quality
+from mien.results.quality import Quality, is_unreliable, together
 from mien.results.result import EMPTY, Result, language_error, language_of_error
 
 __all__ = [
     "EMPTY", "Box", "Certainty", "ClipSummary", "Corners", "Explanation", "Glance", "Moment", "Person", "Prediction",
-    "Quality", "Result", "Scales", "Segment", "Word", "language_error", "language_of_error", "segments_of", "tuned_for",
+    "Quality", "Result", "Scales", "Segment", "Word", "is_unreliable", "language_error", "language_of_error",
+    "segments_of", "together", "tuned_for",
 ]  # fmt: skip

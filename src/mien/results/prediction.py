@@ -163,7 +163,8 @@ class Prediction:
         """The same prediction in a coarser space; an explanation in another space than that is left out.
 
         Args:
-            thresholds, certainty: of the model in that space.
+            thresholds, certainty: of the model in that space. Where it states no certainty there, an unreliable face
+                stays one.
 
         Raises:
             ValueError: no map leads from this space to that one.
@@ -174,6 +175,8 @@ class Prediction:
         scores = rollup_scores(self.scores, self.space, target)
         explained = self.explanation if self.explanation and self.explanation.space == target.name else None
         several = target.as_multilabel(self.space.multilabel)
+        if certainty is None and self.certainty and self.quality and self.quality.reliability is not None:
+            certainty = Certainty(self.certainty.threshold, 0.0)  # 0: any label may be right
         return replace(
             self, scores=scores, space=several, thresholds=thresholds or {}, explanation=explained, certainty=certainty
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 
@@ -46,3 +46,21 @@ class Quality:
         """The quality that :meth:`to_dict` gave these values of."""
         values: dict[str, Any] = {one.name: document.get(one.name) for one in fields(cls)}
         return cls(**values)
+
+
+def together(qualities: Iterable[Quality | None]) -> Quality | None:
+    """The quality of several moments as one: that of the best seen, with their mean reliability.
+
+    None where no reliability is known.
+    """
+    known = [(one.reliability, one) for one in qualities if one is not None and one.reliability is not None]
+    if not known:
+        return None
+    _, best = max(known, key=lambda pair: pair[0])
+    return replace(best, reliability=sum(told for told, _ in known) / len(known))
+
+
+def is_unreliable(document: Mapping[str, Any]) -> bool:
+    """Whether these values of a prediction, as ``to_dict`` gives them, are those of an unreliable face."""
+    told = (document.get("quality") or {}).get("reliability")
+    return bool(document.get("unsure")) and told is not None

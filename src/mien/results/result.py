@@ -54,6 +54,7 @@ class Result:
         language: of a text: by the thresholds of which language its labels hold; None where that is not known, or the
             model has none by language; mostly None, and then not in the JSON.
         of_clip: whether the JSON has the keys of clips even where the clip could not be read.
+        all_faces: whether unreliable faces count as others do; mostly False, and then not in the JSON.
     """
 
     input: str
@@ -70,6 +71,7 @@ class Result:
     of_clip: bool = field(default=False, repr=False, compare=False)
     rollup_certainty: Mapping[str, Certainty] = field(default_factory=dict, repr=False)
     language: str | None = None
+    all_faces: bool = False
 
     def __repr__(self) -> str:
         """One line, however long the text or the clip."""
@@ -108,7 +110,20 @@ class Result:
     @cached_property
     def strongest(self) -> Prediction | None:
         """The prediction with the highest score, a sure one if there is any; None where there is none."""
-        return max(self.items, key=lambda item: (not item.unsure, item.score or 0.0), default=None)
+        return max(self.items, key=lambda item: (self._goes_first(item), item.score or 0.0), default=None)
+
+    def _goes_first(self, item: Prediction) -> bool:
+        return self.all_faces or not item.unsure
+
+    def counts(self, item: Prediction) -> bool:
+        """Whether a prediction of this result is to be counted: all but unreliable faces; with ``all_faces`` all."""
+        return self.all_faces or not item.unreliable
+
+    @property
+    def uncounted(self) -> int:
+        """How many faces, or moments of a clip, are left out of every count because they are unreliable."""
+        seen = [moment.prediction for moment in self.timeline] if self.clip else self.items
+        return sum(not self.counts(item) for item in seen)
 
     @property
     def label(self) -> str | None:
@@ -172,7 +187,9 @@ class Result:
             return replace(self, items=items)
         timeline = tuple(replace(moment, prediction=roll(moment.prediction)) for moment in self.timeline)
         people = tuple(replace(person, prediction=roll(person.prediction)) for person in self.people)
-        segments = segments_of(timeline, self.clip) if self.segments else ()
+        pairs = zip(timeline, self.timeline, strict=True)
+        counted = [rolled for rolled, moment in pairs if self.counts(moment.prediction)]
+        segments = segments_of(counted, self.clip) if self.segments else ()
         return replace(self, items=items, timeline=timeline, people=people, segments=segments)
 
     def to_dict(self, timeline: bool = True) -> dict[str, Any]:
@@ -202,6 +219,7 @@ class Result:
             **(of_clip if self.of_clip or self.clip else {}),
             **({"notes": list(self.notes)} if self.notes else {}),
             **({"language": self.language} if self.language else {}),
+            **({"all_faces": True} if self.all_faces else {}),
             **({"unsure": self.unsure, "label_set": list(self.label_set)} if self.label_set else {}),
         }
 
@@ -263,7 +281,7 @@ def _from_dict(
         tuple(Person.from_dict(row, space, thresholds, certainty) for row in document.get("people", ())),
         tuple(map(Segment.from_dict, document.get("segments", ()))),
         ClipSummary.from_dict(clip) if clip else None, tuple(document.get("notes", ())), "clip" in document,
-        language=document.get("language"),
+        language=document.get("language"), all_faces=document.get("all_faces", False),
     )  # fmt: skip
     return _with_strongest(made, document["label"])
 
@@ -273,8 +291,10 @@ def _with_strongest(result: Result, label: str | None) -> Result:
     if result.label == label:
         return result
     top = result.score or 0.0
+    first = result.strongest is not None and result._goes_first(result.strongest)
     for place, item in enumerate(result.items):
-        if label is not None and item.label == label and (item.score or 0.0) > top - 1e-6:
+        near = (item.score or 0.0) > top - 1e-6 and result._goes_first(item) == first
+        if label is not None and item.label == label and near:
             best = replace(item, scores={**item.scores, label: top + 1e-9})
             return replace(result, items=(*result.items[:place], best, *result.items[place + 1 :]))
     raise ValueError(f"its label {label!r} is not that of its strongest item")

@@ -46,8 +46,9 @@ def add_live(app: FastAPI) -> None:
     was read: ``{"model": …, "frame": 7, "dropped": 2, "people": [1], "results": [result]}``. ``frame`` is the number
     of the picture it is about, from 1; ``dropped`` how many were passed over so far for newer ones; ``people`` a
     number for each item of the result, the same for as long as a face stays in view. In the address can stand
-    ``model``, ``labels`` and ``smooth``: seconds over which scores are smoothed (0 for none). Where a key is needed
-    and cannot be a header, as in browsers, the first message is ``{"key": "…"}``.
+    ``model``, ``labels``, ``smooth``: seconds over which scores are smoothed (0 for none), and ``all_faces``: whether
+    faces count, too, that could not be seen well enough (``true``). Where a key is needed and cannot be a header, as in
+    browsers, the first message is ``{"key": "…"}``.
     """
     settings, models, metrics = app.state.settings, app.state.models, app.state.metrics
     pictures = [name for name in modality_names() if get_modality(name).kind == "picture"]
@@ -58,8 +59,9 @@ def add_live(app: FastAPI) -> None:
         try:
             _check_origin(socket, settings.origins)
             served = models.choose(socket.query_params.get("model"), *pictures)
-            view = served.view(socket.query_params.get("labels"))
-            smoother = Smoother(_seconds(socket.query_params.get("smooth")))
+            every = _switch(socket.query_params.get("all_faces"))
+            view = served.view(socket.query_params.get("labels"), all_faces=every)
+            smoother = Smoother(_seconds(socket.query_params.get("smooth")), every)
             if clients >= settings.max_live:
                 raise Problem(503, FULL, retry_after=10)
         except Problem as problem:
@@ -107,6 +109,12 @@ def _seconds(value: str | None) -> float:
         if 0 <= (seconds := SMOOTH if value is None else float(value)) <= 10:
             return seconds
     raise Problem(422, "smooth: must be seconds, 0 to 10")
+
+
+def _switch(value: str | None) -> bool:
+    if value not in (None, "true", "false"):
+        raise Problem(422, "all_faces: must be true or false")
+    return value == "true"
 
 
 async def _receive_key(socket: WebSocket, settings: ServeSettings, keyless: deque[asyncio.Timeout]) -> bool:

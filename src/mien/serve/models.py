@@ -11,6 +11,7 @@ from typing import Any
 from mien.errors import InputError, ModelError
 from mien.inputs import MAX_CHARACTERS
 from mien.labels import SPACES, LabelSpace, groups
+from mien.modalities.face.predictor import FaceClassifier
 from mien.modalities.text.language import ANY
 from mien.modalities.text.preprocess import cleaned_length
 from mien.modalities.text.words import parts
@@ -50,20 +51,27 @@ class ServedModel:
         coarser = {n: s.as_multilabel(several) for n, s in SPACES.items() if _leads_to(manifest.space, n)}
         self.spaces = own | {name: space for name, space in coarser.items() if name not in own}
         self.card = read_card(self.predictor.folder, manifest)
-        self._views: dict[tuple[str | None, bool, str | None], View] = {}
+        self._views: dict[tuple[str | None, bool, str | None, bool], View] = {}
 
-    def view(self, labels: str | None, explain: bool = False, language: str | None = None) -> View:
+    def view(
+        self, labels: str | None, explain: bool = False, language: str | None = None, all_faces: bool = False
+    ) -> View:
         """The predictor for a label space, and what brings its results there; a problem where it does not answer so.
 
-        The language is that of the texts, if it was told.
+        The language is that of the texts, if it was told; *all_faces*: whether unreliable faces count as others do.
         """
+        if all_faces and not isinstance(self.predictor, FaceClassifier):
+            raise Problem(422, f"all_faces: {self.name} reads {self.modality.summary}: it has no faces to count")
         if explain and not self.modality.explained:
             raise Problem(422, f"explain: {self.name} reads {self.modality.summary}, which are not explained")
-        if (labels, explain, language) not in self._views:
+        key = labels, explain, language, all_faces
+        if key not in self._views:
             try:
                 predictor = self.predictor.written_in(language)
             except InputError as error:
                 raise Problem(422, f"language: {error}") from None
+            if isinstance(predictor, FaceClassifier):
+                predictor = predictor.counting_all(all_faces)
             try:
                 view = answer_in(predictor, labels and labels[:80], explain)
             except InputError as error:
@@ -71,8 +79,8 @@ class ServedModel:
                 raise Problem(422, f"labels: {wrong}; {self.name} answers in: {', '.join(self.spaces)}") from None
             if language is not None and language not in (ANY, *self.languages):
                 return view  # of a model that reads any, whatever name it is given
-            self._views[labels, explain, language] = view  # only of names that there are: few
-        return self._views[labels, explain, language]
+            self._views[key] = view  # only of names that there are: few
+        return self._views[key]
 
     @property
     def languages(self) -> list[str]:

@@ -31,7 +31,8 @@ _INLINE = 1 << 14  # bytes that are worked on at once; more are in a thread
 _FIELD = 1 << 20  # bytes of a form's field that is no file
 _STRUCTURE = 1 << 17  # bytes of JSON outside its strings: a list of that many numbers takes 0.02 s and a few megabytes
 _SHOWN = 20  # errors of single inputs that are listed
-_WORDS = ("model", "labels", "explain", "language")  # fields of a form besides the inputs
+_WORDS = ("model", "labels", "explain", "language", "all_faces")  # fields of a form besides the inputs
+_SWITCHES = ("explain", "all_faces")  # of these, those that are true or false
 _OPEN_FILES = "/proc/self/fd"
 _KINDS = {type(None): "null", bool: "true or false", str: "a string", list: "a list", dict: "an object"}
 
@@ -54,6 +55,7 @@ class PredictRequest:
     labels: str | None = None  # None: the model's own
     explain: bool = False  # whether results say what brought the label about
     language: str | None = None  # that texts are written in; None: told by each text
+    all_faces: bool = False  # whether faces count, too, that could not be seen well enough
     items: list[Item] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)  # of inputs that are none
 
@@ -126,7 +128,7 @@ class RequestReader:
         except ValidationError as error:
             errors = sorted(error.errors(include_url=False), key=lambda entry: entry["type"] != "extra_forbidden")
             raise _invalid([_describe(entry) for entry in errors]) from None
-        found = PredictRequest(fields.model, fields.labels, fields.explain, fields.language)
+        found = PredictRequest(fields.model, fields.labels, fields.explain, fields.language, fields.all_faces)
         for number, text in enumerate(fields.inputs):
             name = None if kind == "text" else f"inputs[{number}]"
             found.add(f"#/inputs/{number}", name, partial(_from_string, text, kind, files))
@@ -172,10 +174,10 @@ def _from_form(form: FormData, kind: Kind, files: AsyncExitStack) -> PredictRequ
             raise Problem(422, f"{key} must be a word, not a file")
         elif counts[key]:
             raise Problem(422, f"{key} is given twice")
-        elif key == "explain":
+        elif key in _SWITCHES:
             if value not in ("true", "false"):
-                raise Problem(422, f"explain must be true or false, not {value[:80]!r}")
-            found.explain = value == "true"
+                raise Problem(422, f"{key} must be true or false, not {value[:80]!r}")
+            setattr(found, key, value == "true")
         else:
             setattr(found, key, value or None)
         counts[key] += 1

@@ -39,6 +39,7 @@ class PredictBody(_Shape):
     labels: str | None = None
     explain: bool = False
     language: str | None = None
+    all_faces: bool = False
 
 
 _TEXT = {
@@ -50,8 +51,9 @@ _FILE = {"type": "string", "format": "binary"}
 
 
 def describe_body(
-    kind: Kind, explained: bool, most: int, models: Sequence[str], spaces: Sequence[str], languages: Sequence[str]
-) -> dict[str, Any]:
+    kind: Kind, explained: bool, most: int, models: Sequence[str], spaces: Sequence[str], languages: Sequence[str],
+    faces: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """The ``requestBody`` of an operation that takes JSON and forms, which the framework cannot derive from types."""
 
     def body(name: str, item: dict[str, Any]) -> dict[str, Any]:
@@ -67,6 +69,9 @@ def describe_body(
         if explained:
             about = "whether items say what brought the label about"
             properties["explain"] = {"type": "boolean", "default": False, "description": about}
+        if faces:
+            about = "whether faces count, too, that could not be seen well enough to be sure"
+            properties["all_faces"] = {"type": "boolean", "default": False, "description": about}
         return {"type": "object", "required": [name], "additionalProperties": False, "properties": properties}
 
     example = ["i feel so loved today", "what a waste of money"] if kind == "text" else ["/9j/4AAQSkZJRg…"]
@@ -105,6 +110,24 @@ class Explanation(_Shape):
     note: str = Field(default="", description="how it was bounded, where the text is long")
 
 
+class Quality(_Shape):
+    """How well a face could be seen, and how far its label can be trusted."""
+
+    detector: float | None = Field(description="how sure it is that it is a face; null of a ready crop", ge=0, le=1)
+    size: float = Field(description="the shorter side of the box, in pixels")
+    sharpness: float = Field(description="share of fine detail", ge=0, le=1)
+    yaw: float | None = Field(description="degrees that the head is turned by, to the picture's right")
+    pitch: float | None = Field(description="degrees up")
+    roll: float | None = Field(description="degrees that it leans by, clockwise")
+    inside: float = Field(description="share of the box that lies in the picture", ge=0, le=1)
+    human: float | None = Field(description="how probable it is that it is a human face", ge=0, le=1)
+    mouth: float | None = Field(description="that the mouth is free", ge=0, le=1)
+    eyes: float | None = Field(description="that the eyes are free", ge=0, le=1)
+    reliability: float | None = Field(
+        description="that the label is right; below the model's threshold it is unsure", ge=0, le=1
+    )
+
+
 class Prediction(_Shape):
     """What was read in one place: the text, one face, one person."""
 
@@ -118,6 +141,7 @@ class Prediction(_Shape):
     )
     ratings: dict[str, float] = Field(default={}, description="of scenes: such as valence, in the model's own units")
     explanation: Explanation | None = Field(default=None, description="where it was asked for")
+    quality: Quality | None = Field(default=None, description="of a face: how well it could be seen")
     unsure: bool = Field(default=False, description="whether the model is not sure of the label; see its card")
     label_set: list[str] = Field(default=[], description="labels that may be right, where the model says so")
 
@@ -138,6 +162,7 @@ class Result(BaseModel):
         default=None, description="of a text: by whose thresholds its labels hold, where the model has such by language"
     )
     unsure: bool = Field(default=False, description="whether the model is not sure of that label")
+    all_faces: bool = Field(default=False, description="whether faces count, too, that could not be seen well enough")
     label_set: list[str] = Field(default=[], description="labels that may be right, where the model says so")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class FaceClassifier(Predictor):
     Attributes:
         experts: the networks for groups of people and what picks among them; None for one network for all.
         mirror: whether each crop's probabilities are averaged with those of its mirror image; doubles the time.
-        all_faces: whether faces count in clips whose reliability is too low to be sure.
+        all_faces: whether faces count whose reliability is too low to be sure.
     """
 
     mirror = False
@@ -50,6 +51,14 @@ class FaceClassifier(Predictor):
     def detector(self) -> FaceDetector:
         """What finds the faces; loaded when it is first needed. Set another to look more or less closely."""
         return FaceDetector(threads=self._threads)
+
+    def counting_all(self, all_faces: bool = True) -> Self:
+        """The same loaded model, for which unreliable faces count as others do, if asked for."""
+        if not all_faces:
+            return self
+        twin = copy.copy(self)
+        twin.all_faces = True
+        return twin
 
     def classify(self, crops: np.ndarray) -> np.ndarray:
         """What the network, or all experts and their router, give for prepared crops; see :meth:`select_experts`.
@@ -95,19 +104,23 @@ class FacePredictor(FaceClassifier):
     The items of a result are the faces, the largest first; a picture without a face gives a result without items. The
     faces of several pictures are classified in one batch.
 
-    The option ``crops=True`` of :meth:`predict` and :meth:`predict_many`: each picture is a ready crop of one face;
-    none is looked for.
+    The options of :meth:`predict` and :meth:`predict_many`: ``crops=True``, each picture is a ready crop of one face,
+    none is looked for; ``all_faces=True``, faces count that could not be seen well, too, see ``Result.counts``.
     """
 
     settings: FaceSettings
 
-    def warm_up(self, crops: bool = False) -> None:
+    def warm_up(self, crops: bool = False, all_faces: bool = False) -> None:
         """Load the detector, before several threads want it."""
         if not crops:
             _ = self.detector
 
-    def prepare(self, item: Any, crops: bool = False) -> Item:
+    def prepare(self, item: Any, crops: bool = False, all_faces: bool = False) -> Item:
         """Find the faces in a picture and cut them out."""
+        found = self._found(item, crops)
+        return found._replace(all_faces=all_faces or self.all_faces)
+
+    def _found(self, item: Any, crops: bool) -> Item:
         picture = read_picture(item, notes=(notes := list[str]()))
         if crops:
             height, width = picture.shape[:2]
@@ -136,7 +149,7 @@ class FacePredictor(FaceClassifier):
         result = super().assemble(item, outputs)
         judged = map(self.judged, item.qualities, outputs.all)
         faces = (replace(face, quality=quality) for face, quality in zip(result.items, judged, strict=True))
-        return replace(result, items=tuple(faces))
+        return replace(result, items=tuple(faces), all_faces=item.all_faces)
 
     def occlude(self, item: Item, place: int) -> Occlusion:
         """A face with a gray patch over each of its regions."""

@@ -19,7 +19,7 @@ from mien.modalities.video.preprocess import VideoSettings, cut_face
 from mien.modalities.video.sequences import padded, windows
 from mien.modality import Item, Outputs, Progress
 from mien.model import FRAMES, Manifest
-from mien.results import Box, ClipSummary, Moment, Person, Prediction, Quality, Result, segments_of
+from mien.results import Box, ClipSummary, Moment, Person, Prediction, Quality, Result, segments_of, together
 from mien.runtime import Session
 from mien.segments import smooth_each
 
@@ -33,7 +33,8 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
     does not grow with the clip, but for its timeline. A clip in which no face is ever seen gives a result without
     items.
 
-    Besides the options of ``ClipPredictor`` there is ``rule``: "sum", "vote" or "mean", instead of the model's own.
+    Besides the options of ``ClipPredictor`` there are ``rule``: "sum", "vote" or "mean", instead of the model's own;
+    and ``all_faces=True``: moments count in which a face could not be seen well, too.
 
     Attributes:
         settings: how clips are gone through.
@@ -59,9 +60,9 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
         """Frames a second, or frames of a clip, to look at where nothing else is asked for."""
         return self.settings.sampling
 
-    def looking_at(self, frames: int | None = None, rule: str | None = None) -> Self:
-        """See :meth:`mien.modality.Predictor.looking_at`."""
-        twin = copy.copy(self)
+    def looking_at(self, frames: int | None = None, rule: str | None = None, all_faces: bool = False) -> Self:
+        """See :meth:`mien.modality.Predictor.looking_at` and :meth:`counting_all`."""
+        twin = copy.copy(self.counting_all(all_faces))
         if frames is not None:
             twin.settings = self.settings.model_copy(update={"frames": frames})
         if rule is not None:
@@ -78,14 +79,18 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
 
     def read(
         self, path: str | Path, fps: float | None = None, frames: int | None = None, batch_size: int = 64,
-        rule: str | None = None,
+        rule: str | None = None, all_faces: bool = False,
     ) -> ClipReading:  # fmt: skip
         """See :meth:`ClipPredictor.read`; *rule* is one of `RULES`, instead of the model's."""
-        return super(VideoPredictor, self.looking_at(rule=rule)).read(path, fps, frames, batch_size)
+        twin = self.looking_at(rule=rule, all_faces=all_faces)
+        return super(VideoPredictor, twin).read(path, fps, frames, batch_size)
 
-    def prepare(self, item: Any, fps: float | None = None, frames: int | None = None, rule: str | None = None) -> Item:
+    def prepare(
+        self, item: Any, fps: float | None = None, frames: int | None = None, rule: str | None = None,
+        all_faces: bool = False,
+    ) -> Item:  # fmt: skip
         """A clip, to be read when its turn comes."""
-        return self.looking_at(rule=rule).prepare_clip(item, fps, frames)
+        return self.looking_at(rule=rule, all_faces=all_faces).prepare_clip(item, fps, frames)
 
     def outputs(
         self,
@@ -126,7 +131,7 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
         The rule sees what the timeline shows: whoever applies it to the moments that count gets the same answer. Those
         with too low a reliability do not, unless ``all_faces`` says so.
         """
-        empty = replace(self.result(name), clip=clip)
+        empty = replace(self.result(name), clip=clip, all_faces=self.all_faces)
         if not seen:
             return empty
         times = np.array([one.time for one in seen])
@@ -136,7 +141,7 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
         qualities = [one.quality and self.judged(one.quality, row) for one, row in zip(seen, given, strict=True)]
         read = [self._seen(row, one.box, quality) for row, one, quality in zip(rows, seen, qualities, strict=True)]
         # What could not be read well neither counts nor moves what was read beside it.
-        counts = np.array([self.all_faces or not one.unreliable for one in read])
+        counts = np.array([empty.counts(one) for one in read])
         rows[counts] = smooth_each(times[counts], who[counts], rows[counts], self.settings.smooth)
         timeline = tuple(
             Moment(one.time, number, self._seen(row, one.box, quality))
@@ -164,13 +169,7 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
         Its quality is that of the moment seen best, its reliability the mean over these moments.
         """
         of = of[counts[of]] if counts[of].any() else of
-        made = self.prediction(self.rule(rows[of]))
-        known = [one for place in of if (one := qualities[place]) is not None and one.reliability is not None]
-        if not known:
-            return made
-        best = max(known, key=lambda one: one.reliability or 0.0)
-        mean = float(np.mean([one.reliability for one in known]))
-        return replace(made, quality=replace(best, reliability=mean))
+        return replace(self.prediction(self.rule(rows[of])), quality=together(qualities[place] for place in of))
 
     def select_experts(
         self, rows: np.ndarray, who: np.ndarray, times: np.ndarray | None = None, known: Sequence[str] | None = None

@@ -78,8 +78,8 @@ function uncounted() {
 }
 
 function surely() {
-  const { threshold, rate, bounded, n } = certainty;
-  return `below a score of ${threshold.toFixed(2)}. From there on the model is right in ${bounded ? "at least" : "about"} ${percent(rate)} of its answers, as measured on ${n.toLocaleString("en")} samples.`;
+  const { threshold, rate, bounded, n, of = "score" } = certainty;
+  return `below a ${of} of ${threshold.toFixed(2)}. From there on the model is right in ${bounded ? "at least" : "about"} ${percent(rate)} of its answers, as measured on ${n.toLocaleString("en")} samples.`;
 }
 
 /** What rolls into what. */

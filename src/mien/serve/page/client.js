@@ -82,8 +82,8 @@ export class Mien {
    *
    * @param {"face" | "video" | "scene"} kind
    * @param {(File | Blob)[]} files
-   * @param {{model?: string, labels?: string, explain?: boolean, signal?: AbortSignal, onSent?: (share: number) => void}} [options] in
-   *   browsers `onSent` is told how much is sent, 0 to 1; 1 comes last
+   * @param {{model?: string, labels?: string, explain?: boolean, all_faces?: boolean, signal?: AbortSignal, onSent?: (share: number) => void}} [options]
+   *   `all_faces`: faces count, too, that could not be seen well enough; in browsers `onSent` is told how much is sent, 0 to 1; 1 comes last
    */
   async files(kind, files, { signal, onSent, ...options } = {}) {
     const body = new FormData();
@@ -95,7 +95,7 @@ export class Mien {
   /**
    * A WebSocket for a camera's frames: send Blobs or ArrayBuffers of JPEGs; a message for each that was read comes back.
    *
-   * @param {{model?: string, labels?: string, smooth?: number}} [options]
+   * @param {{model?: string, labels?: string, smooth?: number, all_faces?: boolean}} [options]
    * @returns {WebSocket} its `onmessage` gets JSON: {model, frame, dropped, people, results: [result]}
    */
   live(options = {}) {

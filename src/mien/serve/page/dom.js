@@ -41,6 +41,16 @@ export function shownLabel(item) {
   return item?.label ? `${item.label}${item.unsure ? "?" : ""}` : "";
 }
 
+/** Whether a prediction of a result is to be counted: all but faces that could not be seen well enough, unless all are. */
+export function counts(item, result = {}) {
+  return Boolean(result.all_faces) || !(item.unsure && item.quality?.reliability != null);
+}
+
+/** How many of these are not. */
+export function uncounted(items, result) {
+  return items.filter((item) => !counts(item, result)).length;
+}
+
 /** The labels that hold: "joy, love", or "joy, love?" where the model is not sure. */
 export function shownLabels(item) {
   return `${item.labels.join(", ")}${item.unsure ? "?" : ""}`;

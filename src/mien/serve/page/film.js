@@ -1,6 +1,6 @@
 /** A clip with what was read in it: the film with boxes, and lanes of time to go through. */
 
-import { clock, el, percent, ranked, shownLabel } from "./dom.js";
+import { clock, counts, el, percent, ranked, shownLabel } from "./dom.js";
 import { colorOf, PersonCard } from "./people.js";
 import { ratingWords } from "./plane.js";
 import { Stage } from "./stage.js";
@@ -59,6 +59,8 @@ export class ClipResult {
       }),
     }));
     const step = clip.frames ? end / clip.frames : 1;
+    const counted = (moment) => (counts(moment, result) ? moment : { time: moment.time, scores: null });
+    persons.forEach((person) => (person.counted = person.moments.map(counted)));
     this.state = { persons, palette, scales, gap: Math.max(1.6 * step, result.gap ?? 0), end, clip, visible };
     if (!visible) this.stage.frame.style.setProperty("--shape", `${clip.width} / ${clip.height}`);
     this.stage.frame.classList.toggle("blank", !visible);
@@ -87,7 +89,7 @@ export class ClipResult {
     const lanes = [];
     if (Math.abs(sum - 1) < 0.02) {
       const marks = el("div", { class: "marks", "aria-hidden": "true" }, ...person.segments.map((segment) => this.#mark(segment)));
-      lanes.push(lane(person.segments.length ? [marks] : [], (canvas) => drawAreas(canvas, person.moments, palette, span())));
+      lanes.push(lane(person.segments.length ? [marks] : [], (canvas) => drawAreas(canvas, person.counted, palette, span())));
     } else {
       for (const label of ranked(person.scores).slice(0, LINES)) {
         const emoji = palette.find((known) => known.name === label)?.emoji ?? "";
@@ -134,7 +136,7 @@ export class ClipResult {
       if (!moment) continue;
       if (moment.label) now.push(`${persons.length > 1 ? `person ${person}: ` : ""}${shownLabel(moment)} ${percent(moment.score)}`);
       if (!moment.box) continue;
-      boxes.push({ key: String(person), box: moment.box, emoji: moment.emoji, label: shownLabel(moment), color: colorOf(palette, moment.label) });
+      boxes.push({ key: String(person), box: moment.box, emoji: moment.emoji, label: shownLabel(moment), color: colorOf(palette, moment.label), unsure: moment.unsure });
       const box = moment.box.map((side) => side * shrunk);
       if (visible && steady) card.cutNow(this.media, box, clip.width * shrunk, clip.height * shrunk, time);
     }

@@ -22,15 +22,21 @@ export class Options {
     this.model = el("select", {}, ...this.models.map(({ name }) => el("option", { value: name }, name)));
     const spaces = el("label", {}, "Labels", this.space);
     const models = el("label", { hidden: this.models.length < 2 }, "Model", this.model);
-    this.element = el("div", { class: "options" }, models, spaces, el("span", {}, this.facts, " "), about);
+    this.every = el("input", { type: "checkbox" });
+    this.everyone = el("label", { hidden: true }, this.every, "Count unsure faces");
+    this.element = el("div", { class: "options" }, models, spaces, this.everyone, el("span", {}, this.facts, " "), about);
     if (command) {
       const line = command.replace("SERVER", location.origin);
       const own = el("details", {}, el("summary", {}, "From a program of your own"), el("pre", { tabIndex: 0 }, line));
       this.element.append(own);
     }
     this.model.addEventListener("change", () => {
-      this.chosen = { model: this.model.value, labels: "" };
+      this.chosen = { model: this.model.value, labels: "", all_faces: this.every.checked || undefined };
       this.#describe(spaces);
+      changed();
+    });
+    this.every.addEventListener("change", () => {
+      this.chosen.all_faces = this.every.checked || undefined;
       changed();
     });
     this.space.addEventListener("change", () => {
@@ -38,6 +44,11 @@ export class Options {
       changed();
     });
     this.#describe(spaces);
+  }
+
+  /** Whether all faces are to count can be chosen where some do not. */
+  offerAll(uncounted) {
+    this.everyone.hidden = !uncounted && !this.every.checked;
   }
 
   /** The facts of the chosen model. */

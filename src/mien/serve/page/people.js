@@ -32,7 +32,12 @@ export class PersonCard {
     this.emoji.textContent = item?.emoji ?? "·";
     this.label.textContent = item ? shownLabel(item) || planeWords(ratings, this.scales) : "not in sight";
     this.plane?.show(item ? [{ ratings, on: true }] : []);
-    this.share.textContent = item?.label ? percent(item.score) : "";
+    const told = item?.quality?.reliability;
+    const share = item?.label ? percent(item.score) : "";
+    const reliable = told == null ? "" : `reliable ${percent(told)}`;
+    this.share.textContent = item?.unsure && reliable ? `${share} · ${reliable}` : share;
+    this.share.title = reliable;
+    this.element.classList.toggle("unsure", Boolean(item?.unsure));
     this.bars.prediction = item;
     this.element.style.setProperty("--color", colorOf(this.palette, item?.label));
   }

@@ -35,7 +35,7 @@ export class PictureResult {
     const draw = (on = -1) =>
       this.stage.show(boxed.map((item, place) => ({
         key: String(place), box: item.box, emoji: item.emoji, label: shownLabel(item), color: colorOf(palette, item.label),
-        on: place === on,
+        on: place === on, unsure: item.unsure,
       })), width, height);
     if (visible) draw();
     this.stage.heat(visible ? items : [], width, height);

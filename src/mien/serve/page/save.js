@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 
+const PALE = "#b0b4ba"; // of what is unsure
 const INK = "#fff", PANEL = "rgb(20 17 15 / 0.85)";
 
 /** Links that save results under the name of their input. */
@@ -57,6 +58,7 @@ export function tableOf(results) {
       label: item.label ?? "", score: item.score ?? "", labels: item.labels?.join("|") ?? "",
       ...(item.label_set ? { unsure: item.unsure, label_set: item.label_set.join("|") } : {}),
       ...(item.box ? Object.fromEntries(["left", "top", "right", "bottom"].map((side, at) => [side, item.box[at]])) : {}),
+      ...(item.quality ? { reliability: item.quality.reliability, ...item.quality } : {}),
       ...item.ratings,
       ...Object.fromEntries(Object.entries(item.scores ?? {}).map(([name, score]) => [`score_${name}`, score])),
       error: result.error ?? "",
@@ -80,7 +82,7 @@ export function toCsv(rows) {
  * @param {CanvasImageSource} source
  * @param {number} width
  * @param {number} height
- * @param {{box: number[], label: string, share: string, color: string}[]} boxes
+ * @param {{box: number[], label: string, share: string, color: string, unsure?: boolean}[]} boxes
  * @param {SVGElement | null} [heat] of these boxes
  */
 export function drawn(source, width, height, boxes, heat = null) {
@@ -96,9 +98,10 @@ export function drawn(source, width, height, boxes, heat = null) {
   const unit = Math.max(14, Math.max(width, height) / 55);
   paint.font = `600 ${unit}px system-ui, sans-serif`;
   paint.textBaseline = "middle";
-  for (const { box, label, share, color } of boxes) {
+  for (const { box, label, share, color, unsure } of boxes) {
     const [left, top, right, bottom] = box;
-    Object.assign(paint, { strokeStyle: color, lineWidth: unit / 6 });
+    Object.assign(paint, { strokeStyle: unsure ? PALE : color, lineWidth: unit / (unsure ? 12 : 6) });
+    paint.setLineDash(unsure ? [unit / 2, unit / 2] : []);
     paint.beginPath();
     paint.roundRect(left, top, right - left, bottom - top, unit / 2);
     paint.stroke();

@@ -18,13 +18,13 @@ export class Stage {
   /**
    * Draws boxes; one with a key that was there before moves to its new place.
    *
-   * @param {{key: string, box: number[], color: string, emoji: string, label: string, on?: boolean}[]} boxes
+   * @param {{key: string, box: number[], color: string, emoji: string, label: string, on?: boolean, unsure?: boolean}[]} boxes
    * @param {number} width of the picture that the boxes are pixels of
    * @param {number} height
    */
   show(boxes, width, height) {
     const left = new Set(this.known.keys());
-    for (const { key, box, color, emoji, label, on } of boxes) {
+    for (const { key, box, color, emoji, label, on, unsure } of boxes) {
       left.delete(key);
       const item = this.known.get(key) ?? this.#make(key);
       const [x0, y0, x1, y1] = box;
@@ -32,6 +32,7 @@ export class Stage {
       for (const [name, share] of Object.entries(place)) item.style[name] = `${(share * 100).toFixed(3)}%`;
       item.style.setProperty("--color", color);
       item.classList.toggle("on", Boolean(on));
+      item.classList.toggle("unsure", Boolean(unsure));
       const high = this.frame.clientHeight;
       const low = place.top * high < TAG; // no room for the tag above it: then below, or else inside at its bottom
       item.classList.toggle("low", low);

@@ -17,8 +17,9 @@ const LONG_WORD = /\S{25}/u, FIGURE = /^[!-~]{1,24}$/; // in a cell: what has to
 const DRAWN = { cards: textCard, picture: pictureCard, clip: clipCard };
 const main = el("main");
 const counted = results.length > 1 && ranked(about.counts).length ? [chips(about.counts)] : [];
+const left = about.uncounted ? [el("p", { class: "soft" }, about.uncounted)] : [];
 const links = Object.entries(about.links).map(([address, words]) => el("a", { class: "soft", href: address }, words));
-document.body.prepend(el("header", { class: "page-head" }, el("h1", {}, about.title), ...links, ...counted), main);
+document.body.prepend(el("header", { class: "page-head" }, el("h1", {}, about.title), ...links, ...counted, ...left), main);
 if (about.layout === "table") main.append(table([...results].map(read)));
 else for (const result of results) main.append(card(read(result)));
 if (about.rest) main.append(el("p", { class: "soft" }, about.rest));
@@ -85,8 +86,9 @@ function clipCard(result) {
   seek(result.best);
   const notes = [result.clip.problem, !frames.length && "the clip cannot be read any more"].filter(Boolean);
   const none = result.items.length ? [] : [el("p", { class: "summary" }, `No ${unit} was seen.`)];
+  const left = result.uncounted ? [el("p", { class: "soft" }, result.uncounted)] : [];
   const rest = more ? [el("p", { class: "soft" }, `… and ${more} more people, who were seen less`)] : [];
-  return [...notes.map((note) => el("p", { class: "notice" }, note)), ...none, shown.element, ...rest, ...segmentsOf(result, seek)];
+  return [...notes.map((note) => el("p", { class: "notice" }, note)), ...none, shown.element, ...left, ...rest, ...segmentsOf(result, seek)];
 }
 
 /** At most twelve of them, evenly. */
@@ -100,6 +102,7 @@ function answer(item) {
   const element = el("div", { class: "person" }, el("div", { class: "person-head" },
     el("span", { class: "emoji", "aria-hidden": "true" }, item.emoji),
     el("div", {}, el("span", { class: "soft" }, "The clip"), el("div", {}, el("strong", {}, shownLabel(item)), " ", percent(item.score)))));
+  element.classList.toggle("unsure", Boolean(item.unsure));
   element.style.setProperty("--color", colorOf(palette, item.label));
   return element;
 }

@@ -1,6 +1,6 @@
 /** The camera, live: boxes, smoothed scores, and a strip of the last minute. */
 
-import { el, shownLabel } from "../dom.js";
+import { counts, el, shownLabel } from "../dom.js";
 import { Frames } from "../frames.js";
 import { Notice } from "../notice.js";
 import { Options } from "../options.js";
@@ -129,11 +129,12 @@ export function start(panel, page) {
     const faces = result.items.map((item, place) => ({ item, key: answer.people[place] }));
     stage.show(faces.filter(({ item }) => item.box).map(({ item, key }) => ({
       key: String(key), box: item.box, emoji: item.emoji, label: shownLabel(item), color: colorOf(palette, item.label),
+      unsure: item.unsure,
     })), size.width, size.height);
     if (result.modality === "scene") showScene(result.items[0]);
     else showFaces(faces, size);
     const first = faces[0]?.item;
-    past.push({ time, scores: first?.scores ?? null });
+    past.push({ time, scores: first && counts(first, result) ? first.scores : null });
     past = past.filter((moment) => moment.time > time - STRIP - 1);
     const seconds = Math.min(STRIP, Math.max(12, time - began));
     if (palette.length) drawAreas(strip, past, palette, { from: time - seconds, to: time, gap: 5 });

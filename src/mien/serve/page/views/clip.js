@@ -1,7 +1,7 @@
 /** Clips: the film with boxes, and a timeline for each person to go through. */
 
 import { Asking } from "../asking.js";
-import { clock, el, shownLabel } from "../dom.js";
+import { clock, el, shownLabel, uncounted } from "../dom.js";
 import { dropZone } from "../drop.js";
 import { Notice } from "../notice.js";
 import { Options } from "../options.js";
@@ -66,7 +66,7 @@ export function start(panel, page) {
 
   /** What is marked on the frame that is shown. */
   function boxesNow() {
-    return clip.marked.map(({ box, label, color }) => ({ box, label, share: "", color }));
+    return clip.marked.map(({ box, label, color, unsure }) => ({ box, label, share: "", color, unsure }));
   }
 
   function load(one) {
@@ -91,7 +91,10 @@ export function start(panel, page) {
     play.hidden = !plays;
     const count = people.length === 1 ? "One person" : `${people.length} people`;
     const whole = result.items.length ? `mostly ${result.emoji} ${shownLabel(result)}` : "";
-    summary.textContent = people.length ? `${count}, ${clock(end)} long, ${whole}` : "No face was seen in this clip.";
+    const left = uncounted(timeline, result);
+    const unsure = left ? `; ${left.toLocaleString("en")} of ${timeline.length.toLocaleString("en")} moments unsure, not counted` : "";
+    options.offerAll(left);
+    summary.textContent = people.length ? `${count}, ${clock(end)} long, ${whole}${unsure}` : "No face was seen in this clip.";
     page.say(people.length ? `${count}. ${inWords(result.items)}` : summary.textContent);
     const problems = [facts.problem, !plays && "this browser cannot play the clip, but its timeline is here"].filter(Boolean);
     if (problems.length) notice.tell(`${problems.join("; ")}.`.replace(/^./, (first) => first.toUpperCase()), true);

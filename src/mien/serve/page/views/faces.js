@@ -1,7 +1,7 @@
 /** Faces in pictures: boxes over the picture, and a card for each face; several pictures one by one and in a table. */
 
 import { Asking } from "../asking.js";
-import { el, percent } from "../dom.js";
+import { counts, el, percent, shownLabel, uncounted } from "../dom.js";
 import { dropZone } from "../drop.js";
 import { foldedTable, Gallery } from "../gallery.js";
 import { Notice } from "../notice.js";
@@ -77,6 +77,7 @@ export function start(panel, page) {
       const told = [...left, ...failed.map(({ result: { input, error } }) => error.replace(/^the file\b/, input))];
       if (told.length) notice.tell(new Error(told.join("; ")));
       const results = pictures.map(({ result }) => result);
+      options.offerAll(results.some((result) => uncounted(result.items, result)));
       if (pictures.length > 1) all.replaceChildren(foldedTable(results, "picture"));
       await choose(pictures.find(({ result }) => !result.error) ?? pictures[0]);
       save.offer(results);
@@ -95,16 +96,20 @@ export function start(panel, page) {
     const { items } = result;
     picture.show(items, { palette, visible });
     gallery.show(pictures, one);
-    const count = items.length === 1 ? "One face" : `${items.length} faces`;
+    const left = uncounted(items, result);
+    const unsure = left ? `, ${items.length > 1 ? `${left} of them ` : ""}unsure and not counted` : "";
+    const count = `${items.length === 1 ? "One face" : `${items.length} faces`}${unsure}`;
     summary.textContent = items.length ? count : result.error ? "This picture could not be read." : "There is no face in this picture.";
     page.say(items.length ? `${count}: ${inWords(items)}` : summary.textContent);
-    page.mood(items.length ? colorOf(palette, result.label) : null);
+    page.mood(items.some((item) => counts(item, result)) ? colorOf(palette, result.label) : null);
     save.picture.hidden = !visible;
   }
 
   function draw() {
     if (!current?.visible) return null;
-    const boxes = current.result.items.map(({ box, label, score }) => ({ box, label, share: percent(score), color: colorOf(palette, label) }));
+    const boxes = current.result.items.map((item) => ({
+      box: item.box, label: shownLabel(item), share: percent(item.score), color: colorOf(palette, item.label), unsure: item.unsure,
+    }));
     return drawn(image, image.naturalWidth, image.naturalHeight, boxes, picture.stage.layer);
   }
 }

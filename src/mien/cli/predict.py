@@ -15,6 +15,7 @@ from mien.cli.usage import (
     AsModality,
     BatchSize,
     Column,
+    Confidence,
     Crops,
     Encoding,
     Fps,
@@ -22,6 +23,8 @@ from mien.cli.usage import (
     Header,
     Labels,
     Language,
+    MaxFaces,
+    MinFace,
     Quotes,
     Separator,
     Sheet,
@@ -66,6 +69,9 @@ def predict(
     ] = None,
     crops: Crops = False,
     all_faces: AllFaces = False,
+    min_face: MinFace = None,
+    max_faces: MaxFaces = None,
+    confidence: Confidence = None,
     box: Annotated[
         list[str] | None,
         typer.Option(
@@ -108,13 +114,14 @@ def predict(
 ) -> None:
     """Read emotion in texts, files of lines and tables, in the faces of pictures and clips, or in tables of numbers."""
     given = dict(locals())
-    if problem := misused(as_json, out, modality, dates, fps, frames, engine, workers, scores):
+    if problem := misused(as_json, out, modality, dates, fps, frames, engine, workers, scores, confidence):
         raise typer.BadParameter(problem)
     if explain and (engine == "ray" or (out and out.suffix in (".csv", ".tsv", ".xlsx", ".parquet"))):
         raise typer.BadParameter("--explain is for the screen, --json, .jsonl, .html and pictures: a table has no room")
     how = table_form(encoding, separator, header, sheet, quotes)
     found = resolve(inputs, model, modality, column, dates, **how)
-    if problem := _unfit(found, crops, (fps, frames, timeline), rule, whole, dates, all_faces):
+    faces = {"min_face": min_face, "max_faces": max_faces, "confidence": confidence}
+    if problem := _unfit(found, crops, (fps, frames, timeline), rule, whole, dates, all_faces, faces):
         raise typer.BadParameter(problem)
     if box and whole:
         raise typer.BadParameter("--box or --whole; take one of them")
@@ -137,7 +144,7 @@ def predict(
     told = {
         "crops": crops or None, "boxes": boxes, "whole": whole or None, "fps": fps, "frames": frames, "rule": rule,
         "all_faces": all_faces or None,
-    }  # fmt: skip
+    } | faces  # fmt: skip
     options = {name: value for name, value in told.items() if value is not None}
     reader = Reader(predictor, roll, found, options, batch_size)
     timeline = found.single if timeline is None else timeline
@@ -153,6 +160,7 @@ def predict(
 def misused(
     as_json: bool, out: Path | None, modality: str | None, dates: str | None, fps: float | None, frames: int | None,
     engine: str = "local", workers: int | None = None, scores: bool = False,
+    confidence: float | None = None,
 ) -> str | None:  # fmt: skip
     """What is wrong with the options themselves, whatever the inputs; None if nothing is."""
     from mien.modality import modality_names
@@ -168,6 +176,8 @@ def misused(
         f"--engine {engine!r}; there are: local, ray": engine not in ("local", "ray"),
         "--engine ray needs --out FOLDER": engine == "ray" and out is None,
         "--scores is for --out FILE; --json has them always": scores and not (out or as_json),
+        f"--confidence must be from 0 to 1, not {confidence or 0:g}": confidence is not None
+        and not 0 <= confidence <= 1,
         "--workers is for --engine ray": workers and engine == "local",
     }
     return next((problem for problem, found in wrong.items() if found), None)
@@ -175,16 +185,20 @@ def misused(
 
 def _unfit(
     inputs: Inputs, crops: bool, of_clips: tuple[Any, ...], rule: str | None, whole: bool, dates: str | None,
-    all_faces: bool,
+    all_faces: bool, faces: dict[str, Any],
 ) -> str | None:  # fmt: skip
     """Which options are for inputs of another kind; None if none is."""
-    kind, able = inputs.kind, inputs.modality.options
+    kind, options = inputs.kind, inputs.modality.options
+    of_faces = [f"--{name.replace('_', '-')}" for name, value in faces.items() if value is not None]
+    first = of_faces[0] if of_faces else ""
     wrong = {
-        "--crops is for pictures": crops and "crops" not in able,
-        ALL_FACES: all_faces and "all_faces" not in able,
+        "--crops is for pictures": crops and "crops" not in options,
+        ALL_FACES: all_faces and "all_faces" not in options,
+        f"{first} is for faces in pictures and clips": of_faces and "min_face" not in options,
+        f"{first} is for photographs and clips: with --crops each picture is one face": of_faces and crops,
         "--fps, --frames and --timeline are for clips": kind != "clip" and any(one is not None for one in of_clips),
-        "--rule is for faces in clips": rule is not None and not (kind == "clip" and "rule" in able),
-        "--whole is for pictures, read as scenes": whole and not (kind == "picture" and "whole" in able),
+        "--rule is for faces in clips": rule is not None and not (kind == "clip" and "rule" in options),
+        "--whole is for pictures, read as scenes": whole and not (kind == "picture" and "whole" in options),
         "--dates is for chats, and there is none among the inputs": dates is not None
         and (kind != "text" or inputs.left_out is None),
     }

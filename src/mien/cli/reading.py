@@ -61,7 +61,7 @@ class Reader:
                 yield item
 
         if self.inputs.kind == "clip":
-            results = self._clips(items(), done)
+            results = with_notes(self._clips(items(), done), log)
         elif "boxes" in self.options:  # what is wrong with them ends the call
             results = (self.predictor.predict(item, **self.options) for item in items())
         else:

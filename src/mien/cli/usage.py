@@ -55,6 +55,14 @@ Crops = Annotated[bool, typer.Option("--crops", help="Each picture is a ready cr
 AllFaces = Annotated[
     bool, typer.Option("--all-faces", help="Count faces, too, that could not be seen well enough to be sure.")
 ]
+MinFace = Annotated[
+    int | None, typer.Option(min=1, metavar="PIXELS", help="Leave out faces with a shorter side below that.")
+]
+MaxFaces = Annotated[int | None, typer.Option(min=1, help="Read so many faces of a picture or frame, the largest.")]
+Confidence = Annotated[
+    float | None,
+    typer.Option(help="From which score of the detector on a face counts, 0 to 1. [default: 0.8; small ones 0.9]"),
+]
 Fps = Annotated[float | None, typer.Option(help="Of clips: frames a second to look at.")]
 Frames = Annotated[int | None, typer.Option(min=1, help="Of clips: so many frames of each, spread evenly.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Texts or faces computed at once.")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from mien.errors import InputError
 from mien.inputs import local
 from mien.media.clips import ClipInfo, Frame
 from mien.media.folders import open_clip
+from mien.modalities.face.choice import FaceChoice
 from mien.modalities.face.detect import Face, FaceDetector
 from mien.modalities.track import Tracker
 from mien.modality import Item, Predictor, check_batch_size
@@ -56,9 +57,12 @@ class Watch:
 
     Args:
         detector: what looks at a single frame.
+        choice: which faces are asked for.
     """
 
-    def __init__(self, detector: FaceDetector) -> None:
+    def __init__(self, detector: FaceDetector, choice: FaceChoice | None = None) -> None:
+        self._choice = choice or FaceChoice()
+        detector = self._choice.detector(detector)
         # Tiles and windows are for photographs: what a frame costs stays what two looks cost.
         self._detector = detector.looking(far=0) if isinstance(detector, FaceDetector) else detector
         self._next = float("-inf")
@@ -75,7 +79,7 @@ class Watch:
             return self._detector.find(picture, size=self._size, closer=0)
         self._next = time + _EVERY
         faces = self._detector.find(picture)
-        self._size = self._size_for(faces, max(picture.shape[:2]))
+        self._size = self._size_for(self._choice.split(faces)[0], max(picture.shape[:2]))
         return faces
 
     def _size_for(self, faces: list[Face], longest: int) -> int:
@@ -107,6 +111,11 @@ class Sightings:
             self._time = max(self._time, frame.time)  # clocks of damaged clips go back
             yield self._time, self.look(self._time, frame.picture)
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """A line for each reason for which something was left out so far."""
+        return ()
+
     def look(self, time: float, picture: np.ndarray) -> list[Sighting]:
         """What is seen in a frame."""
         raise NotImplementedError
@@ -118,19 +127,29 @@ class Faces(Sightings):
     Args:
         detector: what finds the faces.
         cut: how each is cut.
+        choice: which of them are read; all if not given.
     """
 
-    def __init__(self, clip: Iterable[Frame], detector: FaceDetector, cut: Cut) -> None:
+    def __init__(
+        self, clip: Iterable[Frame], detector: FaceDetector, cut: Cut, choice: FaceChoice | None = None
+    ) -> None:
         super().__init__(clip)
-        self._watch, self._tracker, self._cut = Watch(detector), Tracker(), cut
+        self._choice, self._small, self._more = choice or FaceChoice(), 0, 0
+        self._watch, self._tracker, self._cut = Watch(detector, choice), Tracker(), cut
         self.known_as = self._tracker.known_as
 
     def look(self, time: float, picture: np.ndarray) -> list[Sighting]:
         """The faces of a frame, those of which something is cut."""
-        faces = self._watch.find(time, picture)
+        faces, small, more = self._choice.split(self._watch.find(time, picture))
+        self._small, self._more = self._small + small, self._more + more
         people = self._tracker.update(time, faces, picture)  # which looks at empty frames, too
         cuts = [self._cut(picture, face) for face in faces]
         return [Sighting(time, person, *cut) for person, cut in zip(people, cuts, strict=True) if cut is not None]
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """How many faces were left out so far, and why."""
+        return self._choice.notes(self._small, self._more, ", over all frames")
 
 
 def numbered(people: Iterable[int], known_as: Mapping[int, int]) -> np.ndarray:
@@ -210,7 +229,8 @@ class ClipReading:
             self._clip.skipped, problem or self._clip.problem,
         )  # fmt: skip
         who = numbered([one.person for one in self._seen], self._sightings.known_as)
-        return self._model.clip_result(str(self._path), self._seen, who, clip, group)
+        found = self._model.clip_result(str(self._path), self._seen, who, clip, group)
+        return replace(found, notes=(*found.notes, *self._sightings.notes))
 
     def _read_on(self) -> Iterator[float]:
         with self._clip:

@@ -94,6 +94,8 @@ def _add_predict(
         async with reader.read(request, modality.kind) as parsed:
             served = models.choose(parsed.model, modality.name)
             predictor, roll_up = served.view(parsed.labels, parsed.explain, parsed.language, parsed.all_faces)
+            if parsed.faces:
+                predictor = served.counting(predictor, parsed.faces)
             request.scope["mien"] = {"model": served.name, "inputs": len(parsed.items)}
             costs = await served.costs(parsed.inputs, parsed.explain)
             work = served.batcher.predict(predictor, parsed.inputs, costs)
@@ -125,7 +127,7 @@ def _add_predict(
             modality.kind, modality.explained, settings.max_inputs, [served.name for served in able],
             list(dict.fromkeys(space for served in able for space in served.spaces)),
             list(dict.fromkeys(code for served in able for code in served.languages)) if named else [],
-            "all_faces" in modality.options,
+            modality.options,
         ),
     )  # fmt: skip
 

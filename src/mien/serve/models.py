@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -81,6 +81,17 @@ class ServedModel:
                 return view  # of a model that reads any, whatever name it is given
             self._views[key] = view  # only of names that there are: few
         return self._views[key]
+
+    def counting(self, predictor: Any, faces: Mapping[str, float]) -> Predictor:
+        """The predictor, which reads only some of the faces that are found; a problem where it finds none."""
+        name = next(iter(faces))
+        if name not in self.modality.options:
+            raise Problem(422, f"{name}: {self.name} reads {self.modality.summary}, and finds no faces")
+        try:
+            found: Predictor = predictor.counting_faces(**faces)
+        except InputError as error:
+            raise Problem(422, str(error)) from None
+        return found
 
     @property
     def languages(self) -> list[str]:

@@ -31,7 +31,8 @@ _INLINE = 1 << 14  # bytes that are worked on at once; more are in a thread
 _FIELD = 1 << 20  # bytes of a form's field that is no file
 _STRUCTURE = 1 << 17  # bytes of JSON outside its strings: a list of that many numbers takes 0.02 s and a few megabytes
 _SHOWN = 20  # errors of single inputs that are listed
-_WORDS = ("model", "labels", "explain", "language", "all_faces")  # fields of a form besides the inputs
+_NUMBERS = ("min_face", "max_faces", "confidence")  # fields that choose among faces
+_WORDS = ("model", "labels", "explain", "language", "all_faces", *_NUMBERS)  # fields of a form besides the inputs
 _SWITCHES = ("explain", "all_faces")  # of these, those that are true or false
 _OPEN_FILES = "/proc/self/fd"
 _KINDS = {type(None): "null", bool: "true or false", str: "a string", list: "a list", dict: "an object"}
@@ -56,6 +57,7 @@ class PredictRequest:
     explain: bool = False  # whether results say what brought the label about
     language: str | None = None  # that texts are written in; None: told by each text
     all_faces: bool = False  # whether faces count, too, that could not be seen well enough
+    faces: dict[str, float] = field(default_factory=dict)  # which of them are read, by the names of the predictors
     items: list[Item] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)  # of inputs that are none
 
@@ -128,7 +130,8 @@ class RequestReader:
         except ValidationError as error:
             errors = sorted(error.errors(include_url=False), key=lambda entry: entry["type"] != "extra_forbidden")
             raise _invalid([_describe(entry) for entry in errors]) from None
-        found = PredictRequest(fields.model, fields.labels, fields.explain, fields.language, fields.all_faces)
+        faces = {name: value for name in _NUMBERS if (value := getattr(fields, name)) is not None}
+        found = PredictRequest(fields.model, fields.labels, fields.explain, fields.language, fields.all_faces, faces)
         for number, text in enumerate(fields.inputs):
             name = None if kind == "text" else f"inputs[{number}]"
             found.add(f"#/inputs/{number}", name, partial(_from_string, text, kind, files))
@@ -178,12 +181,22 @@ def _from_form(form: FormData, kind: Kind, files: AsyncExitStack) -> PredictRequ
             if value not in ("true", "false"):
                 raise Problem(422, f"{key} must be true or false, not {value[:80]!r}")
             setattr(found, key, value == "true")
+        elif key in _NUMBERS:
+            if value:
+                found.faces[key] = _number(key, value)
         else:
             setattr(found, key, value or None)
         counts[key] += 1
     if not (found.items or found.errors):
         raise Problem(422, "there is no field file (nor inputs)", [{"where": "file", "detail": "is missing"}])
     return found
+
+
+def _number(key: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise Problem(422, f"{key} must be a number, not {value[:80]!r}") from None
 
 
 def _from_part(part: str | UploadFile, kind: Kind, files: AsyncExitStack) -> Any:
@@ -258,6 +271,7 @@ def _describe(error: Any) -> dict[str, str]:
         "list_type": f"must be a list, not {given}",
         "too_short": "must not be empty",
         "string_type": f"must be a string, not {given}",
+        "float_type": f"must be a number, not {given}",
         "bool_type": f"must be true or false, not {given}",
     }
     place = "/".join(["#", *(printable(str(step)[:80]) for step in error["loc"])])

@@ -40,6 +40,9 @@ class PredictBody(_Shape):
     explain: bool = False
     language: str | None = None
     all_faces: bool = False
+    min_face: float | None = None
+    max_faces: float | None = None
+    confidence: float | None = None
 
 
 _TEXT = {
@@ -48,11 +51,19 @@ _TEXT = {
 }  # fmt: skip
 _PACKED = {"type": "string", "contentEncoding": "base64", "description": "a file in base64, or a data URL"}
 _FILE = {"type": "string", "format": "binary"}
+_OF_FACES = {
+    "min_face": {"type": "number", "minimum": 1, "description": "leave out faces with a shorter side in pixels below"},
+    "max_faces": {"type": "integer", "minimum": 1, "description": "read so many faces of a picture, the largest"},
+    "confidence": {
+        "type": "number", "minimum": 0, "maximum": 1,
+        "description": "from which score of the detector on a face counts; if not given 0.8, and 0.9 for small ones",
+    },
+}  # fmt: skip
 
 
 def describe_body(
     kind: Kind, explained: bool, most: int, models: Sequence[str], spaces: Sequence[str], languages: Sequence[str],
-    faces: bool = False,
+    options: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """The ``requestBody`` of an operation that takes JSON and forms, which the framework cannot derive from types."""
 
@@ -69,9 +80,10 @@ def describe_body(
         if explained:
             about = "whether items say what brought the label about"
             properties["explain"] = {"type": "boolean", "default": False, "description": about}
-        if faces:
+        if "all_faces" in options:
             about = "whether faces count, too, that could not be seen well enough to be sure"
             properties["all_faces"] = {"type": "boolean", "default": False, "description": about}
+        properties |= {name: about for name, about in _OF_FACES.items() if name in options}
         return {"type": "object", "required": [name], "additionalProperties": False, "properties": properties}
 
     example = ["i feel so loved today", "what a waste of money"] if kind == "text" else ["/9j/4AAQSkZJRg…"]

@@ -26,7 +26,9 @@ def warn_of_bgr(picture: np.ndarray, faces: list[Face], detector: FaceDetector) 
         if _left[0] <= 0:
             return
         _left[0] -= 1
-    swapped = detector.find(np.ascontiguousarray(picture[..., ::-1]))
+    # In parts, something like a small face may show by chance in either order.
+    whole = detector.looking(far=0) if isinstance(detector, FaceDetector) else detector
+    swapped = whole.find(np.ascontiguousarray(picture[..., ::-1]))
     if len(swapped) > len(faces):
         reason = f"{len(faces)} faces were found, and {len(swapped)} with red and blue swapped"
     elif faces and _blueness(picture, faces) > _BLUER:

@@ -30,7 +30,8 @@ _SMALL = 24  # pixels; faces smaller than this are found half of the time only
 _SURE, _SURE_IN_PARTS = 0.8, 0.9  # of small parts looked at closely, more resembles a face than of the whole
 _HINT = 0.3  # a face this sure is worth a second look
 _FAINT = 0.05  # and a small one this sure a window around it
-_ENLARGED = 2.0  # times that a picture or a window is enlarged, at most
+_NOISE = 0.01  # what is less sure is no face, whatever is asked for
+_ENLARGED, _CLOSEST = 2.0, 3.0  # times that a picture and a window are enlarged, at most
 _DIM = 56  # pixels; an unsure face larger than this is none
 _MOST = 4000  # candidates looked at before overlapping ones are dropped
 
@@ -123,17 +124,17 @@ class FaceDetector:
     def _look_far(self, picture: np.ndarray, found: list[Face], scale: float) -> list[Face]:
         """The faces found in a picture that was looked at as a whole in that scale, and small ones in parts of it."""
         height, width = picture.shape[:2]
-        longest = max(height, width)
-        tiled, enough = min(self.far / longest, 1.0), self._enough(found, scale)
-        large = tiled > 1.2 * scale
+        longest, enough = max(height, width), self._enough(found, scale)
+        large = min(self.far / longest, 1.0) > 1.2 * scale
         if enough and not large:
             return found
         if 1.2 * scale < _ENLARGED and _ENLARGED * longest <= self.size:
             return _merged(found, self._sure_in(picture, found, [((0, 0, width, height), _ENLARGED)]))
-        if enough or not large:  # small faces beside large ones show where something is faint
+        tiled = min(self.far / longest, 1.0)
+        if enough or not large:  # one small face where something is faint, and there may be more
             small = self._sure_in(picture, found, self._around(picture, found, scale))
-            found = _merged(found, small)
-            if not (small and large):
+            found, tiled = _merged(found, small), min(self.far / longest, _ENLARGED)
+            if not small or tiled <= 1.2 * scale:
                 return found
         seen = self._seen_in(picture, found, ((part, tiled) for part in tiles(width, height, tiled)))
         found = _merged(found, [face for face in seen if face.score >= self.confidence_in_parts])
@@ -145,7 +146,7 @@ class FaceDetector:
         faint = [one for one, shown in sizes if shown < (_SMALL if one.score >= self.confidence_in_parts else _DIM)]
         boxes = (face.box for face in sorted(faint, key=lambda face: -face.score))
         height, width = picture.shape[:2]
-        return (one for one in windows(boxes, width, height, scale, _ENLARGED) if one[1] > 1.2 * scale)
+        return (one for one in windows(boxes, width, height, scale, _CLOSEST) if one[1] > 1.2 * scale)
 
     def _sure_in(self, picture: np.ndarray, known: list[Face], parts: Iterable[tuple[Part, float]]) -> list[Face]:
         """The sure ones of :meth:`_seen_in`."""
@@ -188,7 +189,7 @@ class FaceDetector:
             np.subtract(channel, mean, out=canvas[0, plane, : shown[1], : shown[0]], dtype=np.float32)
         offsets, scores, points = (out[0] for out in self._session.run_all(canvas))
         scores = scores[:, 1]
-        places = np.flatnonzero(scores >= min(_FAINT, self.confidence))
+        places = np.flatnonzero(scores >= max(_NOISE, min(_FAINT, self.confidence)))
         places = places[np.argsort(-scores[places], kind="stable")][:_MOST]
         anchors = _anchors(canvas.shape[3], canvas.shape[2])[places]
         centres, sides = anchors[:, :2], anchors[:, 2:]

@@ -11,8 +11,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from mien.errors import InputError
 from mien.media.images import read_picture
 from mien.modalities.face.channels import warn_of_bgr
+from mien.modalities.face.choice import FaceChoice, loose_face
 from mien.modalities.face.detect import FaceDetector
 from mien.modalities.face.experts import Experts
 from mien.modalities.face.occlusion import hide, spread
@@ -24,6 +26,8 @@ from mien.model import NETWORK, Manifest
 from mien.results import Corners, Quality, Result
 from mien.runtime import in_chunks
 
+_SOURCE = 48  # pixels a side of FER2013's pictures: crops of that size are cut as they should be
+
 
 class FaceClassifier(Predictor):
     """A predictor whose network is given crops of single faces.
@@ -31,11 +35,13 @@ class FaceClassifier(Predictor):
     Attributes:
         experts: the networks for groups of people and what picks among them; None for one network for all.
         mirror: whether each crop's probabilities are averaged with those of its mirror image; doubles the time.
+        choice: which of the faces that are found are read.
         all_faces: whether faces count whose reliability is too low to be sure.
     """
 
     mirror = False
     all_faces = False
+    choice = FaceChoice()
 
     def __init__(
         self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
@@ -58,6 +64,18 @@ class FaceClassifier(Predictor):
             return self
         twin = copy.copy(self)
         twin.all_faces = True
+        return twin
+
+    def counting_faces(
+        self, min_face: float | None = None, max_faces: int | None = None, confidence: float | None = None
+    ) -> Self:
+        """The same loaded model, which reads only some of the faces that are found: see `FaceChoice`.
+
+        Raises:
+            InputError: an option is out of its range.
+        """
+        twin = copy.copy(self)
+        twin.choice = self.choice.updated(min_face, max_faces, confidence)
         return twin
 
     def classify(self, crops: np.ndarray) -> np.ndarray:
@@ -104,34 +122,45 @@ class FacePredictor(FaceClassifier):
     The items of a result are the faces, the largest first; a picture without a face gives a result without items. The
     faces of several pictures are classified in one batch.
 
-    The options of :meth:`predict` and :meth:`predict_many`: ``crops=True``, each picture is a ready crop of one face,
-    none is looked for; ``all_faces=True``, faces count that could not be seen well, too, see ``Result.counts``.
+    The options of :meth:`predict` and :meth:`predict_many`: ``min_face``, ``max_faces`` and ``confidence``, see
+    `FaceChoice`; what they leave out is counted in the result's notes. Or ``crops=True``: each picture is a ready crop
+    of one face; a large one that is cut loosely is cut again around its face. ``all_faces=True``: faces count that
+    could not be seen well, too, see ``Result.counts``.
     """
 
     settings: FaceSettings
 
-    def warm_up(self, crops: bool = False, all_faces: bool = False) -> None:
-        """Load the detector, before several threads want it."""
+    def warm_up(
+        self, crops: bool = False, min_face: float | None = None, max_faces: int | None = None,
+        confidence: float | None = None, all_faces: bool = False,
+    ) -> None:  # fmt: skip
+        """Load the detector, before several threads want it.
+
+        Raises:
+            InputError: an option is out of its range, or chooses among the faces of ready crops.
+        """
+        if self.choice.updated(min_face, max_faces, confidence) and crops:
+            raise InputError("min_face, max_faces and confidence are for photographs: a ready crop is one face")
         if not crops:
             _ = self.detector
 
-    def prepare(self, item: Any, crops: bool = False, all_faces: bool = False) -> Item:
+    def prepare(
+        self, item: Any, crops: bool = False, min_face: float | None = None, max_faces: int | None = None,
+        confidence: float | None = None, all_faces: bool = False,
+    ) -> Item:  # fmt: skip
         """Find the faces in a picture and cut them out."""
-        found = self._found(item, crops)
+        found = self._found(item, crops, self.choice.updated(min_face, max_faces, confidence))
         return found._replace(all_faces=all_faces or self.all_faces)
 
-    def _found(self, item: Any, crops: bool) -> Item:
+    def _found(self, item: Any, crops: bool, choice: FaceChoice) -> Item:
         picture = read_picture(item, notes=(notes := list[str]()))
         if crops:
-            height, width = picture.shape[:2]
-            whole = (0.0, 0.0, float(width), float(height))
-            corners: Corners = ((0.0, 0.0), (whole[2], 0.0), whole[2:], (0.0, whole[3]))
-            crop = prepare(picture, self.settings)
-            quality = measure_crop(picture, crop)
-            return Item(self.name_of(item), [crop], [whole], notes, corners=[corners], qualities=[quality])
-        faces = self.detector.find(picture)
+            return self._prepare_crop(self.name_of(item), picture, notes)
+        faces = (detector := choice.detector(self.detector)).find(picture)
         if isinstance(item, np.ndarray) and item.ndim == 3 and item.shape[2] > 1:
-            warn_of_bgr(picture, faces, self.detector)
+            warn_of_bgr(picture, faces, detector)
+        faces, small, more = choice.split(faces)
+        notes += choice.notes(small, more)
         crops_of_faces = [align(picture, face, self.settings) for face in faces]
         outlines = [outline(face, self.settings) for face in faces]
         boxes = [face.box for face in faces]
@@ -143,6 +172,21 @@ class FacePredictor(FaceClassifier):
         qualities = (self.judged(measure_crop(crop, crop), row) for crop, row in zip(samples, outputs.all, strict=True))
         told = [one.reliability for one in qualities]
         return outputs.sure if None in told else np.array(told, np.float32)
+
+    def _prepare_crop(self, name: str, picture: np.ndarray, notes: list[str]) -> Item:
+        """A ready crop as it is; or, where it is large and cut loosely, its face as it is cut out of photographs."""
+        height, width = picture.shape[:2]
+        whole = (0.0, 0.0, float(width), float(height))
+        corners: Corners = ((0.0, 0.0), (whole[2], 0.0), whole[2:], (0.0, whole[3]))
+        large = min(height, width) > max(self.settings.source, _SOURCE)
+        face = loose_face(picture, self.detector, self.settings) if large else None
+        if face is not None:
+            crop, corners = align(picture, face, self.settings), outline(face, self.settings)
+            quality = measure(picture, face, crop)
+        else:
+            crop = prepare(picture, self.settings)
+            quality = measure_crop(picture, crop)
+        return Item(name, [crop], [whole], notes, corners=[corners], qualities=[quality])
 
     def assemble(self, item: Item, outputs: Outputs) -> Result:
         """The result of a picture; each face with its quality."""

@@ -35,7 +35,7 @@ def _spans(length: int, scale: float) -> list[tuple[int, int]]:
 
 
 def windows(
-    boxes: Iterable[Box], width: int, height: int, before: float, largest: float = 2.0
+    boxes: Iterable[Box], width: int, height: int, before: float, largest: float
 ) -> Iterator[tuple[Part, float]]:
     """A window around each box, and its scale; none for a box that stands well inside one before, and a bounded number.
 

@@ -34,7 +34,8 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
     items.
 
     Besides the options of ``ClipPredictor`` there are ``rule``: "sum", "vote" or "mean", instead of the model's own;
-    and ``all_faces=True``: moments count in which a face could not be seen well, too.
+    ``min_face``, ``max_faces`` and ``confidence``, see `FaceChoice`; and ``all_faces=True``: moments count in which a
+    face could not be seen well, too.
 
     Attributes:
         settings: how clips are gone through.
@@ -72,25 +73,34 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
             twin.rule = RULES[rule]
         return twin
 
-    def warm_up(self, *args: Any, rule: str | None = None, **options: Any) -> None:
-        """Load what finds faces, and see that there is such a rule."""
+    def warm_up(
+        self, *args: Any, rule: str | None = None, min_face: float | None = None, max_faces: int | None = None,
+        confidence: float | None = None, **options: Any,
+    ) -> None:  # fmt: skip
+        """Load what finds faces, and see that there is such a rule and that options are in their ranges."""
         super().warm_up(*args, **options)
-        self.looking_at(rule=rule)
+        self.looking_at(rule=rule).counting_faces(min_face, max_faces, confidence)
 
     def read(
         self, path: str | Path, fps: float | None = None, frames: int | None = None, batch_size: int = 64,
-        rule: str | None = None, all_faces: bool = False,
+        rule: str | None = None, min_face: float | None = None, max_faces: int | None = None,
+        confidence: float | None = None, all_faces: bool = False,
     ) -> ClipReading:  # fmt: skip
-        """See :meth:`ClipPredictor.read`; *rule* is one of `RULES`, instead of the model's."""
-        twin = self.looking_at(rule=rule, all_faces=all_faces)
+        """See :meth:`ClipPredictor.read`; *rule* is one of `RULES`, instead of the model's.
+
+        The rest is as in :meth:`counting_faces`.
+        """
+        twin = self.looking_at(rule=rule, all_faces=all_faces).counting_faces(min_face, max_faces, confidence)
         return super(VideoPredictor, twin).read(path, fps, frames, batch_size)
 
     def prepare(
         self, item: Any, fps: float | None = None, frames: int | None = None, rule: str | None = None,
+        min_face: float | None = None, max_faces: int | None = None, confidence: float | None = None,
         all_faces: bool = False,
     ) -> Item:  # fmt: skip
         """A clip, to be read when its turn comes."""
-        return self.looking_at(rule=rule, all_faces=all_faces).prepare_clip(item, fps, frames)
+        twin = self.looking_at(rule=rule, all_faces=all_faces).counting_faces(min_face, max_faces, confidence)
+        return twin.prepare_clip(item, fps, frames)
 
     def outputs(
         self,
@@ -117,7 +127,7 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
 
     def look_through(self, clip: Iterable[Frame]) -> Faces:
         """The faces of a clip."""
-        return Faces(clip, self.detector, cut_face(self.settings.face))
+        return Faces(clip, self.detector, cut_face(self.settings.face), self.choice)
 
     def read_samples(self, batch: np.ndarray) -> np.ndarray:
         """What the network gives for crops of faces; experts are selected later."""

@@ -21,6 +21,7 @@ from mien.cli.usage import (
     Frames,
     Header,
     Labels,
+    Landmarks,
     Language,
     Quotes,
     Separator,
@@ -75,6 +76,7 @@ def predict(
     whole: Annotated[
         bool, typer.Option("--whole", help="Of scenes: read each picture as a whole, and look for nobody in it.")
     ] = False,
+    landmarks: Landmarks = False,
     fps: Fps = None,
     frames: Frames = None,
     explain: Annotated[
@@ -114,7 +116,7 @@ def predict(
         raise typer.BadParameter("--explain is for the screen, --json, .jsonl, .html and pictures: a table has no room")
     how = table_form(encoding, separator, header, sheet, quotes)
     found = resolve(inputs, model, modality, column, dates, **how)
-    if problem := _unfit(found, crops, (fps, frames, timeline), rule, whole, dates, all_faces):
+    if problem := _unfit(found, crops, landmarks, (fps, frames, timeline), rule, whole, dates, all_faces):
         raise typer.BadParameter(problem)
     if box and whole:
         raise typer.BadParameter("--box or --whole; take one of them")
@@ -136,9 +138,11 @@ def predict(
     predictor, roll = answer_in_labels(predictor, labels, explain, language)
     told = {
         "crops": crops or None, "boxes": boxes, "whole": whole or None, "fps": fps, "frames": frames, "rule": rule,
-        "all_faces": all_faces or None,
+        "all_faces": all_faces or None, "landmarks": landmarks or None,
     }  # fmt: skip
     options = {name: value for name, value in told.items() if value is not None}
+    if landmarks:
+        predictor.warm_up(**options)  # which says what to install, likewise
     reader = Reader(predictor, roll, found, options, batch_size)
     timeline = found.single if timeline is None else timeline
     rows = RowFormat(found.kind, scores, timeline and found.kind == "clip", found.columns)
@@ -174,13 +178,14 @@ def misused(
 
 
 def _unfit(
-    inputs: Inputs, crops: bool, of_clips: tuple[Any, ...], rule: str | None, whole: bool, dates: str | None,
-    all_faces: bool,
+    inputs: Inputs, crops: bool, landmarks: bool, of_clips: tuple[Any, ...], rule: str | None, whole: bool,
+    dates: str | None, all_faces: bool,
 ) -> str | None:  # fmt: skip
     """Which options are for inputs of another kind; None if none is."""
     kind, able = inputs.kind, inputs.modality.options
     wrong = {
         "--crops is for pictures": crops and "crops" not in able,
+        "--landmarks is for faces in pictures and clips": landmarks and "landmarks" not in able,
         ALL_FACES: all_faces and "all_faces" not in able,
         "--fps, --frames and --timeline are for clips": kind != "clip" and any(one is not None for one in of_clips),
         "--rule is for faces in clips": rule is not None and not (kind == "clip" and "rule" in able),

@@ -55,6 +55,9 @@ Crops = Annotated[bool, typer.Option("--crops", help="Each picture is a ready cr
 AllFaces = Annotated[
     bool, typer.Option("--all-faces", help="Count faces, too, that could not be seen well enough to be sure.")
 ]
+Landmarks = Annotated[
+    bool, typer.Option("--landmarks", help="Of faces: head pose, 52 movements of the face, and 478 points besides.")
+]
 Fps = Annotated[float | None, typer.Option(help="Of clips: frames a second to look at.")]
 Frames = Annotated[int | None, typer.Option(min=1, help="Of clips: so many frames of each, spread evenly.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Texts or faces computed at once.")]

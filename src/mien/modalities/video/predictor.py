@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,13 +14,26 @@ import numpy as np
 from mien.errors import InputError, ModelError, did_you_mean, quoted
 from mien.media.clips import Frame
 from mien.modalities.clip import ClipPredictor, ClipReading, Faces, Sighting
+from mien.modalities.face.detect import Face
+from mien.modalities.face.landmarks import FaceLandmarker
 from mien.modalities.face.predictor import FaceClassifier
 from mien.modalities.video.aggregate import RULES
 from mien.modalities.video.preprocess import VideoSettings, cut_face
 from mien.modalities.video.sequences import padded, windows
 from mien.modality import Item, Outputs, Progress
 from mien.model import FRAMES, Manifest
-from mien.results import Box, ClipSummary, Moment, Person, Prediction, Quality, Result, segments_of, together
+from mien.results import (
+    Box,
+    ClipSummary,
+    FaceAction,
+    Moment,
+    Person,
+    Prediction,
+    Quality,
+    Result,
+    segments_of,
+    together,
+)
 from mien.runtime import Session
 from mien.segments import smooth_each
 
@@ -34,7 +48,8 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
     items.
 
     Besides the options of ``ClipPredictor`` there are ``rule``: "sum", "vote" or "mean", instead of the model's own;
-    and ``all_faces=True``: moments count in which a face could not be seen well, too.
+    ``all_faces=True``: moments count in which a face could not be seen well, too; and ``landmarks=True``: the
+    predictions of the timeline have an ``action`` besides, what the face does.
 
     Attributes:
         settings: how clips are gone through.
@@ -43,6 +58,7 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
     """
 
     settings: VideoSettings
+    _landmarks = False  # whether it tells what faces do
 
     def __init__(
         self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
@@ -72,25 +88,37 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
             twin.rule = RULES[rule]
         return twin
 
-    def warm_up(self, *args: Any, rule: str | None = None, **options: Any) -> None:
+    def warm_up(self, *args: Any, rule: str | None = None, landmarks: bool = False, **options: Any) -> None:
         """Load what finds faces, and see that there is such a rule."""
         super().warm_up(*args, **options)
-        self.looking_at(rule=rule)
+        self._told(rule, False, landmarks)
+
+    def _told(self, rule: str | None, all_faces: bool, landmarks: bool) -> Self:
+        twin = self.looking_at(rule=rule, all_faces=all_faces)
+        if landmarks:
+            twin.landmarker, twin._landmarks = self.landmarker, True  # loaded once for all clips
+        return twin
 
     def read(
         self, path: str | Path, fps: float | None = None, frames: int | None = None, batch_size: int = 64,
-        rule: str | None = None, all_faces: bool = False,
+        rule: str | None = None, all_faces: bool = False, landmarks: bool = False,
     ) -> ClipReading:  # fmt: skip
-        """See :meth:`ClipPredictor.read`; *rule* is one of `RULES`, instead of the model's."""
-        twin = self.looking_at(rule=rule, all_faces=all_faces)
+        """See :meth:`ClipPredictor.read`.
+
+        Args:
+            rule: one of `RULES`, instead of the model's.
+            all_faces: whether moments count in which a face could not be seen well, too.
+            landmarks: whether the predictions of the timeline tell what the face does.
+        """
+        twin = self._told(rule, all_faces, landmarks)
         return super(VideoPredictor, twin).read(path, fps, frames, batch_size)
 
     def prepare(
         self, item: Any, fps: float | None = None, frames: int | None = None, rule: str | None = None,
-        all_faces: bool = False,
+        all_faces: bool = False, landmarks: bool = False,
     ) -> Item:  # fmt: skip
         """A clip, to be read when its turn comes."""
-        return self.looking_at(rule=rule, all_faces=all_faces).prepare_clip(item, fps, frames)
+        return self._told(rule, all_faces, landmarks).prepare_clip(item, fps, frames)
 
     def outputs(
         self,
@@ -117,7 +145,12 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
 
     def look_through(self, clip: Iterable[Frame]) -> Faces:
         """The faces of a clip."""
-        return Faces(clip, self.detector, cut_face(self.settings.face))
+        act = partial(self._act, self.landmarker) if self._landmarks else None
+        return Faces(clip, self.detector, cut_face(self.settings.face), act)
+
+    @staticmethod
+    def _act(landmarker: FaceLandmarker, picture: np.ndarray, face: Face) -> FaceAction:
+        return landmarker.read(picture, [face])[0]
 
     def read_samples(self, batch: np.ndarray) -> np.ndarray:
         """What the network gives for crops of faces; experts are selected later."""
@@ -144,7 +177,7 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
         counts = np.array([empty.counts(one) for one in read])
         rows[counts] = smooth_each(times[counts], who[counts], rows[counts], self.settings.smooth)
         timeline = tuple(
-            Moment(one.time, number, self._seen(row, one.box, quality))
+            Moment(one.time, number, replace(self._seen(row, one.box, quality), action=one.action))
             for one, number, row, quality in zip(seen, who.tolist(), rows, qualities, strict=True)
         )
         people = []

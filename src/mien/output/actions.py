@@ -90,7 +90,7 @@ def action_cells(item: Prediction | None) -> dict[str, Any]:
 def clip_action_cells(result: Result) -> dict[str, Any]:
     """Mean and standard deviation over time of what the person does who is seen most, in the columns of a table.
 
-    "action_person" says who that is, and "action_moments" in how many moments it was told.
+    "main_person" says who that is, and "main_moments" in how many moments it was told.
     """
     seen = _moments(result)
     if not seen:
@@ -98,7 +98,7 @@ def clip_action_cells(result: Result) -> dict[str, Any]:
     number = max(seen, key=lambda person: (len(seen[person]), -person))
     rows = [action.numbers() for action in seen[number]]
     values = np.array([list(row.values()) for row in rows])
-    cells: dict[str, Any] = {"action_person": number, "action_moments": len(rows)}
+    cells: dict[str, Any] = {"main_person": number, "main_moments": len(rows)}
     for name, mean, spread in zip(rows[0], values.mean(0).tolist(), values.std(0).tolist(), strict=True):
         cells |= {f"{name}_mean": round(mean, 6), f"{name}_sd": round(spread, 6)}
     return cells

@@ -62,8 +62,8 @@ def features(
         label: the column with the labels; without it one of the usual names ("label", "emotion", …).
         columns: the features, names or patterns joined by commas ("AU*,pose_?"); without it the action units where
             there are such ("AU01_r", "action_jawOpen_mean"), else all other columns that hold numbers, but for those
-            that only number or rate the rows ("frame", "timestamp", …). Rows with 0 in a column "success", as OpenFace writes it where it
-            found no face, are left out.
+            that only number or rate the rows ("frame", "timestamp", …). Rows with 0 in a column "success", as OpenFace
+            writes it where it found no face, are left out.
         split: the column with the splits; without it "split".
         space: the labels there are.
         by: further columns to keep.

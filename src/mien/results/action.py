@@ -71,7 +71,7 @@ class FaceAction:
             return None
         return dict(zip(BLENDSHAPES, self.coefficients.tolist(), strict=True))
 
-    @property
+    @cached_property
     def gaze(self) -> dict[str, float] | None:
         """Where the eyes look within the head, -1..1: "x" to the person's left, "y" upwards."""
         if (shapes := self.blendshapes) is None:
@@ -82,7 +82,7 @@ class FaceAction:
         down = shapes["eyeLookDownLeft"] + shapes["eyeLookDownRight"]
         return {"x": (left - right) / 2, "y": (up - down) / 2}
 
-    @property
+    @cached_property
     def openness(self) -> dict[str, float] | None:
         """How high eyes and mouth stand open, as a share of their width: "left_eye", "right_eye" and "mouth"."""
         if self.landmarks is None:
@@ -126,10 +126,12 @@ class FaceAction:
         if document["landmarks"] is None:
             return cls(float(document["presence"]))
         shapes = document["blendshapes"]
-        return cls(
+        made = cls(
             float(document["presence"]), np.array(document["landmarks"], np.float32),
             np.array([shapes[name] for name in BLENDSHAPES], np.float32), dict(document["pose"]),
         )  # fmt: skip
+        vars(made).update({name: dict(document[name]) for name in ("gaze", "openness")})  # points are rounded by now
+        return made
 
 
 def _rounded(values: Mapping[str, float] | None, digits: int) -> dict[str, float] | None:

@@ -16,8 +16,11 @@ from conftest import RunCli, one_line
 from face_model import drawn_face, face_model, scene, video_model
 from face_points import turned, write_networks
 from filmed import write_clip
+from mien.distributed import Job, plan_shards
 from mien.errors import DataError, ModelError
 from mien.output.actions import clip_action_cells, in_words, words
+from mien.output.rows import RowFormat
+from mien.output.tables import column_names
 from mien.results import BLENDSHAPES, FaceAction, Result
 
 KEYS = ["presence", "pose", "gaze", "openness", "blendshapes", "landmarks"]
@@ -272,6 +275,23 @@ def test_ready_crops_become_a_table_too(run_cli: RunCli, tmp_path: Path) -> None
     assert done.returncode == 1
     assert "are not installed" in done.stderr
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_shards_have_the_same_columns(face: Path, video: Path, film: Path, picture: np.ndarray, tmp_path: Path) -> None:
+    """A column that the plan did not know would be left out of Parquet parts without a word."""
+    path = saved(tmp_path / "two.png", picture)
+    for folder, item, kind, timeline in (
+        (face, path, "picture", False),
+        (video, film, "clip", True),
+        (video, film, "clip", False),
+    ):
+        model, rows = mien.load(folder), RowFormat(kind, scores=True, timeline=timeline)
+        options = {"batch_size": 64, "landmarks": True}
+        job = Job(folder, None, rows, lambda item=item: iter([(str(item), {})]), options)
+        planned = set(plan_shards(job, model, lambda result: result, 1).columns)
+        found = set(column_names(rows.rows(model.predict(str(item), landmarks=True), {})))
+        assert found <= planned
+        assert any(name.startswith("action_jawOpen") for name in found)
 
 
 def test_words_say_what_a_face_plainly_does() -> None:

@@ -64,7 +64,7 @@ class FaceAction:
     def __hash__(self) -> int:
         return hash(round(self.presence, 6))
 
-    @cached_property
+    @property
     def blendshapes(self) -> dict[str, float] | None:
         """How far each part of the face moves, by name, 0..1."""
         if self.coefficients is None:

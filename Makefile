@@ -33,7 +33,7 @@ ray-test: .venv-ray/installed
 	OMP_NUM_THREADS=1 .venv-ray/bin/python -m pytest tests/cluster
 
 lint: .venv/installed
-	.venv/bin/ruff check src tests benchmarks examples docs tools
+	.venv/bin/ruff check src tests benchmarks examples docs tools landmarks
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python tools/check_size.py
@@ -53,6 +53,7 @@ dist:
 	.venv-build/bin/python -m build --outdir dist .
 	.venv-build/bin/python -m build --wheel --outdir dist weights
 	.venv-build/bin/python -m build --wheel --outdir dist multilingual
+	.venv-build/bin/python -m build --wheel --outdir dist landmarks
 	.venv-build/bin/twine check --strict dist/*
 	$(PYTHON) -m venv .venv-dist
 	.venv-dist/bin/pip install $(PIP_FLAGS) dist/mien-*.whl

@@ -64,7 +64,7 @@ def test_the_architecture_names_files_that_exist() -> None:
     text = (ROOT / "docs/architecture.md").read_text("utf-8")
     named = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:/|\.py))`", text))
     assert len(named) > 25
-    named -= {"src/", "weights/"}
+    named -= {"src/", "weights/", "landmarks/"}
     assert [name for name in sorted(named) if not (ROOT / "src/mien" / name).exists()] == []
 
 

@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import mien
+from mien.modalities.face.landmarks import FOLDER
 from mien.model import WEIGHTS, find_file, read_manifest, shipped
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +40,19 @@ def test_the_multilingual_model_has_a_wheel_of_its_own() -> None:
     assert sum(path.stat().st_size for path in shipped()["text-multilingual"].iterdir()) < 60e6
 
 
+def test_the_networks_of_landmarks_have_a_wheel_of_their_own() -> None:
+    """None of them is in git, nor in mien's own wheel; theirs carries Google's license."""
+    assert not [path for path in PACKED if path.parent == FOLDER]
+    other = tomllib.loads((ROOT / "landmarks/pyproject.toml").read_text("utf-8"))
+    assert (other["project"]["license"], other["project"]["license-files"]) == ("Apache-2.0", ["LICENSE", "NOTICE"])
+    assert "Apache License" in (ROOT / "landmarks/LICENSE").read_text("utf-8")
+    assert "Changed" in (ROOT / "landmarks/NOTICE").read_text("utf-8")
+    hook = (ROOT / "landmarks/hatch_build.py").read_text("utf-8")
+    assert f'FOLDER = "{FOLDER.relative_to(ROOT / "src").as_posix()}"' in hook
+    ignored = (ROOT / ".gitignore").read_text("utf-8").splitlines()
+    assert f"/{FOLDER.relative_to(ROOT).as_posix()}/" in ignored
+
+
 def test_nothing_large_is_in_it_twice() -> None:
     large = [path for path in PACKED if path.stat().st_size > 100_000]
     digests = Counter(hashlib.sha256(path.read_bytes()).hexdigest() for path in large)
@@ -57,7 +71,8 @@ def test_training_weights_have_a_wheel_of_their_own() -> None:
 
 def test_all_versions_are_one() -> None:
     others = [
-        tomllib.loads((ROOT / name / "pyproject.toml").read_text("utf-8")) for name in ("weights", "multilingual")
+        tomllib.loads((ROOT / name / "pyproject.toml").read_text("utf-8"))
+        for name in ("weights", "multilingual", "landmarks")
     ]
     assert {mien.__version__} == {one["project"]["version"] for one in (PROJECT, *others)}
     assert f"## [{mien.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")

@@ -24,7 +24,8 @@ from mien.modality import Predictor, answer_in, load
 from mien.output.rows import Row, RowFormat, plain_cells
 from mien.output.shards import Plan, Shards
 from mien.output.tables import parquet_types, write_parquet
-from mien.results import ClipSummary, Moment, Person, Result
+from mien.results import BLENDSHAPES, ClipSummary, FaceAction, Moment, Person, Result
+from mien.results.action import POINTS
 from mien.runtime import count_characters, usable_threads
 
 _BLOCK, _SHARD = 64, 2**25  # rows whose characters are counted together; characters of a shard
@@ -38,7 +39,7 @@ class Job:
     labels: str | None  # the label space to answer in; None for the model's own
     rows: RowFormat  # of a result
     inputs: Callable[[], Iterator[tuple[Any, Mapping[str, Any]]]]  # gives all of them, each with its columns
-    options: Mapping[str, Any]  # of reading: batch_size; of pictures crops; of clips fps and frames
+    options: Mapping[str, Any]  # of reading: batch_size; of pictures crops and landmarks; of clips fps and frames
     threads: int = 1  # that a worker computes with
     place: Path = field(default_factory=Path.cwd)  # the folder that relative paths are meant from
     language: str | None = None  # that texts are written in, where that was said
@@ -133,7 +134,10 @@ def run_on_ray(job: Job, shards: Shards, workers: int | None) -> Generator[int, 
 
 def plan_shards(job: Job, predictor: Predictor, roll: Callable[[Result], Result], workers: int | None) -> Plan:
     """How many inputs there are, in shards of which size, and which columns; runs through the inputs once."""
-    example, seen = roll(_example(predictor)), set[tuple[str, ...]]()  # columns of a table
+    example, seen = (
+        roll(_example(predictor, bool(job.options.get("landmarks")))),
+        set[tuple[str, ...]](),
+    )  # columns of a table
     count, held, most_held = 0, 0, 1  # inputs; characters of a block of rows
 
     def samples() -> Iterator[Row]:
@@ -156,11 +160,15 @@ def plan_shards(job: Job, predictor: Predictor, roll: Callable[[Result], Result]
     return Plan(max(1, -(-size // least)) * least, count, columns)
 
 
-def _example(predictor: Predictor) -> Result:
+def _example(predictor: Predictor, landmarks: bool) -> Result:
     """A result that has everything a result of this model can have."""
     scores = np.eye(1, len(predictor.space), dtype=np.float32)[0]
     ratings = np.array([entry.low for entry in predictor.manifest.ratings], np.float32)
     language = next((name for some in predictor.manifest.language_thresholds.values() for name in some), None)
     found = predictor.result("file", [scores], boxes=[(0.0, 0.0, 1.0, 1.0)], ratings=[ratings], language=language)
+    if landmarks:
+        points, coefficients = np.zeros((POINTS, 2), np.float32), np.zeros(len(BLENDSHAPES), np.float32)
+        action = FaceAction(1.0, points, coefficients, dict.fromkeys(("yaw", "pitch", "roll"), 0.0))
+        found = replace(found, items=(replace(found.items[0], action=action),))
     moment, person = Moment(0.0, 1, found.items[0]), Person(1, found.items[0], 0.0, 0.0, 1)
     return replace(found, timeline=(moment,), people=(person,), clip=ClipSummary(0.0, 1, 1, 1, 0, "problem"))

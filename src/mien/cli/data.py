@@ -1,4 +1,4 @@
-"""The verbs ``data stats`` and ``data check``."""
+"""The verbs ``data stats``, ``data check`` and ``data actions``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.usage import AsJson, console, log, print_document, target
+from mien.cli.usage import AsJson, Fps, Frames, console, log, print_document, target
 from mien.errors import DataError, print_line, require
 
 data_app = typer.Typer(help="Look at a data set before training on it.", no_args_is_help=True)
@@ -85,3 +85,40 @@ def check(spec: Spec, as_json: AsJson = False) -> None:
     if problems:
         kinds = ", ".join(f"{n:,} {kind}" for kind, n in counts.items())
         raise DataError(f"{spec}: {len(problems):,} problems: {kinds}")
+
+
+@data_app.command("actions")
+def actions(
+    spec: Spec,
+    out: Annotated[Path, target("Write FILE.{csv,tsv,xlsx,parquet}.")],
+    fps: Fps = None,
+    frames: Frames = None,
+) -> None:
+    """Measure what the face of each picture or clip does, into a table with the labels, to train features-svm on."""
+    from mien.datasets import open_dataset
+    from mien.evaluation.action_table import check_actions, write_action_table
+    from mien.modality import load
+    from mien.output.tables import TABLES
+    from mien.output.terminal import progress
+    from mien.output.writer import check_target
+
+    if out.suffix not in TABLES:
+        raise typer.BadParameter(f"{out.name}: a table is {', '.join(TABLES)}", param_hint="--out")
+    if fps is not None and frames is not None:
+        raise typer.BadParameter("--fps or --frames; take one of them")
+    check_target(out)
+    dataset = open_dataset(spec, progress=progress)
+    check_actions(dataset)
+    given = {name: value for name, value in (("fps", fps), ("frames", frames)) if value is not None}
+    if given and dataset.kind != "clip":
+        raise typer.BadParameter("--fps and --frames are for clips")
+    log_account(spec, len(dataset), len(dataset.space), dataset.left_out, False)
+    predictor = load(dataset.modality)
+    with progress(f"measuring into {out}", len(dataset)) as step:
+        problems = write_action_table(dataset, predictor, out, step, **given)
+    for problem in problems[:5]:
+        log(problem)
+    if len(problems) > 5:
+        log(f"… and {len(problems) - 5:,} more")
+    without = f", {len(problems):,} without numbers" if problems else ""
+    log(f"wrote {out}: {len(dataset):,} samples{without}")

@@ -22,6 +22,7 @@ from mien.cli.usage import (
     Frames,
     Header,
     Labels,
+    Landmarks,
     Language,
     MaxFaces,
     MinFace,
@@ -81,6 +82,7 @@ def predict(
     whole: Annotated[
         bool, typer.Option("--whole", help="Of scenes: read each picture as a whole, and look for nobody in it.")
     ] = False,
+    landmarks: Landmarks = False,
     fps: Fps = None,
     frames: Frames = None,
     explain: Annotated[
@@ -121,7 +123,7 @@ def predict(
     how = table_form(encoding, separator, header, sheet, quotes)
     found = resolve(inputs, model, modality, column, dates, **how)
     faces = {"min_face": min_face, "max_faces": max_faces, "confidence": confidence}
-    if problem := _unfit(found, crops, (fps, frames, timeline), rule, whole, dates, all_faces, faces):
+    if problem := _unfit(found, crops, landmarks, (fps, frames, timeline), rule, whole, dates, all_faces, faces):
         raise typer.BadParameter(problem)
     if box and whole:
         raise typer.BadParameter("--box or --whole; take one of them")
@@ -143,9 +145,11 @@ def predict(
     predictor, roll = answer_in_labels(predictor, labels, explain, language)
     told = {
         "crops": crops or None, "boxes": boxes, "whole": whole or None, "fps": fps, "frames": frames, "rule": rule,
-        "all_faces": all_faces or None,
+        "all_faces": all_faces or None, "landmarks": landmarks or None,
     } | faces  # fmt: skip
     options = {name: value for name, value in told.items() if value is not None}
+    if landmarks:
+        predictor.warm_up(**options)  # which says what to install, likewise
     reader = Reader(predictor, roll, found, options, batch_size)
     timeline = found.single if timeline is None else timeline
     rows = RowFormat(found.kind, scores, timeline and found.kind == "clip", found.columns)
@@ -184,8 +188,8 @@ def misused(
 
 
 def _unfit(
-    inputs: Inputs, crops: bool, of_clips: tuple[Any, ...], rule: str | None, whole: bool, dates: str | None,
-    all_faces: bool, faces: dict[str, Any],
+    inputs: Inputs, crops: bool, landmarks: bool, of_clips: tuple[Any, ...], rule: str | None, whole: bool,
+    dates: str | None, all_faces: bool, faces: dict[str, Any],
 ) -> str | None:  # fmt: skip
     """Which options are for inputs of another kind; None if none is."""
     kind, options = inputs.kind, inputs.modality.options
@@ -193,6 +197,7 @@ def _unfit(
     first = of_faces[0] if of_faces else ""
     wrong = {
         "--crops is for pictures": crops and "crops" not in options,
+        "--landmarks is for faces in pictures and clips": landmarks and "landmarks" not in options,
         ALL_FACES: all_faces and "all_faces" not in options,
         f"{first} is for faces in pictures and clips": of_faces and "min_face" not in options,
         f"{first} is for photographs and clips: with --crops each picture is one face": of_faces and crops,

@@ -63,6 +63,9 @@ Confidence = Annotated[
     float | None,
     typer.Option(help="From which score of the detector on a face counts, 0 to 1. [default: 0.8; small ones 0.9]"),
 ]
+Landmarks = Annotated[
+    bool, typer.Option("--landmarks", help="Of faces: head pose, 52 movements of the face, and 478 points besides.")
+]
 Fps = Annotated[float | None, typer.Option(help="Of clips: frames a second to look at.")]
 Frames = Annotated[int | None, typer.Option(min=1, help="Of clips: so many frames of each, spread evenly.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Texts or faces computed at once.")]

@@ -29,7 +29,8 @@ from mien.datasets.tables import Table, cell_text, open_table
 from mien.errors import DataError
 from mien.labels import LabelSpace
 
-_UNIT = re.compile(r"AU\d\d_[rc]")
+_UNIT = re.compile(r"AU\d\d_[rc]|action_[a-z]\w*")  # of OpenFace; of mien
+_PREDICTED = {"label", "emoji", "score", "labels", "error"}  # together, mien's own answers
 _BOOKKEEPING = {"frame", "face_id", "timestamp", "confidence", "success", "id", "index", "unnamed: 0", "column 1"}
 
 
@@ -60,9 +61,9 @@ def features(
         path: the file or folder.
         label: the column with the labels; without it one of the usual names ("label", "emotion", …).
         columns: the features, names or patterns joined by commas ("AU*,pose_?"); without it the action units where
-            there are such ("AU01_r"), else all other columns that hold numbers, but for those that only number or
-            rate the rows ("frame", "timestamp", …). Rows with 0 in a column "success", as OpenFace writes it where it
-            found no face, are left out.
+            there are such ("AU01_r", "action_jawOpen_mean"), else all other columns that hold numbers, but for those
+            that only number or rate the rows ("frame", "timestamp", …). Rows with 0 in a column "success", as OpenFace
+            writes it where it found no face, are left out.
         split: the column with the splits; without it "split".
         space: the labels there are.
         by: further columns to keep.
@@ -79,6 +80,8 @@ def features(
     for file, part in files.items():
         table = open_table(file, separator=separator, **how)
         others = {"label": find_column(table.columns, label, LABEL_NAMES, "label", file)}
+        if not label and set(table.columns) >= _PREDICTED:
+            raise DataError(f"{file} holds what mien answered: to learn from that, say so with label={others['label']}")
         if not part and (found := split_column(table.columns, split, file)):
             others["split"] = found
         others |= {f"column {name}": find_column(table.columns, name, (), "", file) for name in keep}

@@ -18,7 +18,7 @@ from mien.modalities.face.choice import FaceChoice
 from mien.modalities.face.detect import Face, FaceDetector
 from mien.modalities.track import Tracker
 from mien.modality import Item, Predictor, check_batch_size
-from mien.results import Box, ClipSummary, Quality, Result
+from mien.results import Box, ClipSummary, FaceAction, Quality, Result
 
 _EVERY = 1.0  # seconds from one whole look to the next
 _SEEN = 32  # pixels a side at which a known face is found again
@@ -27,6 +27,8 @@ _LEAST = 320  # pixels a side
 
 #: What is cut out of a frame for a face: the box, the prepared sample, how well the face is seen; None for nothing.
 Cut = Callable[[np.ndarray, Face], tuple[Box, np.ndarray, Quality | None] | None]
+#: What a face of a frame does.
+Act = Callable[[np.ndarray, Face], FaceAction]
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +38,7 @@ class Sighting:
     Attributes:
         person: as the tracker numbers them; 0 for the scene as a whole.
         quality: of a face, how well it can be seen.
+        action: of a face, what it does, where that is asked for.
         outputs: the network's, of this sample.
     """
 
@@ -44,6 +47,7 @@ class Sighting:
     box: Box | None
     sample: np.ndarray | None
     quality: Quality | None = None
+    action: FaceAction | None = None
     outputs: Any = None
 
 
@@ -128,14 +132,16 @@ class Faces(Sightings):
         detector: what finds the faces.
         cut: how each is cut.
         choice: which of them are read; all if not given.
+        act: what tells what each does, if that is asked for.
     """
 
     def __init__(
-        self, clip: Iterable[Frame], detector: FaceDetector, cut: Cut, choice: FaceChoice | None = None
-    ) -> None:
+        self, clip: Iterable[Frame], detector: FaceDetector, cut: Cut, choice: FaceChoice | None = None,
+        act: Act | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(clip)
         self._choice, self._small, self._more = choice or FaceChoice(), 0, 0
-        self._watch, self._tracker, self._cut = Watch(detector, choice), Tracker(), cut
+        self._watch, self._tracker, self._cut, self._act = Watch(detector, choice), Tracker(), cut, act
         self.known_as = self._tracker.known_as
 
     def look(self, time: float, picture: np.ndarray) -> list[Sighting]:
@@ -143,8 +149,11 @@ class Faces(Sightings):
         faces, small, more = self._choice.split(self._watch.find(time, picture))
         self._small, self._more = self._small + small, self._more + more
         people = self._tracker.update(time, faces, picture)  # which looks at empty frames, too
-        cuts = [self._cut(picture, face) for face in faces]
-        return [Sighting(time, person, *cut) for person, cut in zip(people, cuts, strict=True) if cut is not None]
+        found = []
+        for person, face in zip(people, faces, strict=True):
+            if (cut := self._cut(picture, face)) is not None:
+                found.append(Sighting(time, person, *cut, self._act(picture, face) if self._act else None))
+        return found
 
     @property
     def notes(self) -> Sequence[str]:

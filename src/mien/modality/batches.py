@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.errors import InputError, MienError
 from mien.modality.registry import get_modality
-from mien.results import Box, Corners, Quality, Result
+from mien.results import Box, Corners, FaceAction, Quality, Result
 from mien.runtime import count_characters
 
 _AHEAD = 64  # inputs prepared before what is in them is computed, however little that is
@@ -37,6 +37,7 @@ class Item(NamedTuple):
         language: of a text: by whose thresholds its labels hold, where the model has such of several languages.
         corners: of each sample that was cut out of the picture: where its corners are in that, see `Explanation`.
         qualities: of each sample that is a face: how well it can be seen.
+        actions: of each sample that is a face: what it does, where that was asked for.
         all_faces: whether unreliable faces are to count as others do.
     """
 
@@ -48,6 +49,7 @@ class Item(NamedTuple):
     read: Callable[[int], Result] | None = None
     corners: Sequence[Corners] = ()
     qualities: Sequence[Quality] = ()
+    actions: Sequence[FaceAction] = ()
     language: str | None = None
     all_faces: bool = False
 

@@ -35,7 +35,7 @@ class Modality:
         sampler: a :class:`~mien.modality.Sampler`, or a function that makes one of its settings.
         example: an input as the model card shows it, in Python.
         options: what its predictors can be told of inputs: "crops", "boxes", "whole", "fps", "frames", "rule",
-            "min_face", "max_faces", "confidence", "all_faces".
+            "min_face", "max_faces", "confidence", "all_faces", "landmarks".
         cutter: a function that returns what cuts a sample out of a photograph, None where it shows none.
         batch: inputs that the server computes at once.
         default: whether its shipped model reads inputs of the first kind of ``reads`` where no model is named.

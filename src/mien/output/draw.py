@@ -16,6 +16,7 @@ import numpy as np
 from mien.files import atomic_write
 from mien.media.encode import encode_image
 from mien.media.pixels import resize
+from mien.output.actions import draw_points
 from mien.output.explained import draw_heat
 from mien.results import Prediction, Result, Scales
 
@@ -36,7 +37,7 @@ PanelRow = tuple[str, float, tuple[int, int, int]]  # words, share for a bar, co
 def annotate(picture: np.ndarray, result: Result, scales: Scales | None = None) -> np.ndarray:
     """The picture with a box around every face or person, labels, ratings, and bars for them where there is room.
 
-    What was explained lies over a face as heat.
+    What was explained lies over a face as heat; where its landmarks were asked for, they are dots.
 
     Args:
         picture: uint8 (height, width, 3) red, green, blue.
@@ -54,6 +55,8 @@ def annotate(picture: np.ndarray, result: Result, scales: Scales | None = None) 
     for item in result.items:
         if item.explanation and item.explanation.grid:
             draw_heat(canvas, item.explanation, grow)
+        if item.action:
+            draw_points(canvas, item.action, grow, 1.5 * unit)
     for item, box in reversed(boxed):  # the largest come last and lie on top
         thick = max(3, round(3 * unit))
         frame(canvas, box, _ink(item), max(2, thick // 2) if item.unsure else thick, dashed=item.unsure)

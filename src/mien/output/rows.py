@@ -11,6 +11,7 @@ from typing import Any
 
 from mien.inputs import Message
 from mien.modality import Kind, get_modality
+from mien.output.actions import action_cells, clip_action_cells
 from mien.results import EMPTY, Prediction, Quality, Result, language_of_error
 
 Row = dict[str, Any]
@@ -80,6 +81,7 @@ class RowFormat:
                 **_ratings(item),
                 "error": result.error,
                 **self._scores(item),
+                **action_cells(item),
             }
 
     def _clip(self, result: Result) -> Row:
@@ -99,7 +101,7 @@ class RowFormat:
         for name, score in self._scores(best).items():
             share = round(counts[name.removeprefix("score_")] / counts.total(), 6) if counts else None
             row |= {name: score, f"share_{name.removeprefix('score_')}": share}
-        return row
+        return row | clip_action_cells(result)
 
     def _moments(self, result: Result) -> Iterator[Row]:
         for moment in result.timeline or (None,):
@@ -114,6 +116,7 @@ class RowFormat:
                 **_ratings(item),
                 "error": result.error,
                 **self._scores(item),
+                **action_cells(item),
             }
 
 

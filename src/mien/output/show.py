@@ -17,6 +17,7 @@ from mien.inputs import Message
 from mien.labels import emotion
 from mien.modality import Kind, get_modality
 from mien.model import CertaintyEntry, Manifest
+from mien.output.actions import show_actions, show_clip_actions
 from mien.output.explained import colored_text, in_words, show_regions, show_words
 from mien.output.rows import problem_of, uncounted_line
 from mien.output.terminal import bar, clock, moment, plain_table, shorten, shorten_path, show_counts
@@ -97,6 +98,7 @@ def _show_results(
         _show_rows(console, results, kind, scales, modality.boxes)
         for result in results[:FEW]:
             show_regions(console, result.items, modality.boxes)
+            show_actions(console, result, modality.boxes, named=total > 1)
     if total > len(results):
         what = "" if kind in ("text", "row") else f" {kind}s"
         console.print(f"[dim]… and {total - len(results):,} more{what}; --out FILE keeps them all[/dim]")
@@ -260,6 +262,7 @@ def show_clip(console: Console, result: Result, scales: Scales, boxes: str = "fa
         _show_sums(console, result)
     if result.uncounted:
         console.print(Text(uncounted_line(result.uncounted, len(result.timeline), "moments"), "dim"))
+    show_clip_actions(console, result)
 
 
 def _head(console: Console, result: Result) -> Text:

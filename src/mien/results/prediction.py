@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from mien.labels import Emotion, LabelSpace, get_space, rollup_scores
+from mien.results.action import FaceAction
 from mien.results.explanation import Explanation
 from mien.results.quality import Quality
 
@@ -62,6 +63,7 @@ class Prediction:
         explanation: what brought the strongest label about; None unless it was asked for.
         certainty: what ``unsure`` and ``label_set`` go by; None where the model states nothing of the kind.
         quality: of a face, how well it could be seen; else None.
+        action: of a face, what it does; None unless ``landmarks`` was asked for.
     """
 
     scores: Mapping[str, float]
@@ -72,6 +74,7 @@ class Prediction:
     explanation: Explanation | None = None
     certainty: Certainty | None = field(default=None, repr=False)
     quality: Quality | None = field(default=None, repr=False)
+    action: FaceAction | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         score, box = self.score, self.box
@@ -186,6 +189,7 @@ class Prediction:
         rated = {"ratings": {name: round(float(r), 6) for name, r in self.ratings.items()}} if self.ratings else {}
         explained = {"explanation": self.explanation.to_dict()} if self.explanation else {}
         seen = {"quality": self.quality.to_dict()} if self.quality else {}
+        done = self.action.to_dict() if self.action else {}
         certain = {"unsure": self.unsure, "label_set": list(self.label_set)} if self.certainty else {}
         return {
             "label": self.label,
@@ -197,6 +201,7 @@ class Prediction:
             **rated,
             **explained,
             **seen,
+            **done,
             **certain,
         }
 
@@ -227,7 +232,8 @@ class Prediction:
         explained = Explanation.from_dict(document["explanation"]) if document.get("explanation") else None
         quality = Quality.from_dict(document["quality"]) if document.get("quality") else None
         rated = dict(document.get("ratings", {}))
-        made = cls(scores, space, dict(thresholds or {}), box, rated, explained, quality=quality)  # type: ignore[arg-type]
+        action = FaceAction.from_dict(document) if "presence" in document else None
+        made = cls(scores, space, dict(thresholds or {}), box, rated, explained, None, quality, action)  # type: ignore[arg-type]
         if made.labels != labels:
             for place, label in enumerate(reversed(labels), 1):  # of scores that were rounded to the same
                 scores[label] += place / len(labels) * ROUNDED

@@ -15,15 +15,16 @@ from mien.errors import InputError
 from mien.media.images import read_picture
 from mien.modalities.face.channels import warn_of_bgr
 from mien.modalities.face.choice import FaceChoice, loose_face
-from mien.modalities.face.detect import FaceDetector
+from mien.modalities.face.detect import Face, FaceDetector
 from mien.modalities.face.experts import Experts
+from mien.modalities.face.landmarks import FaceLandmarker
 from mien.modalities.face.occlusion import hide, spread
 from mien.modalities.face.preprocess import FaceSettings, align, outline, prepare
 from mien.modalities.face.quality import measure, measure_crop
 from mien.modalities.face.reliability import Judge
 from mien.modality import Item, Occlusion, Outputs, Predictor
 from mien.model import NETWORK, Manifest
-from mien.results import Corners, Quality, Result
+from mien.results import Corners, FaceAction, Quality, Result
 from mien.runtime import in_chunks
 
 _SOURCE = 48  # pixels a side of FER2013's pictures: crops of that size are cut as they should be
@@ -57,6 +58,15 @@ class FaceClassifier(Predictor):
     def detector(self) -> FaceDetector:
         """What finds the faces; loaded when it is first needed. Set another to look more or less closely."""
         return FaceDetector(threads=self._threads)
+
+    @cached_property
+    def landmarker(self) -> FaceLandmarker:
+        """What tells what faces do; loaded when it is first needed.
+
+        Raises:
+            ModelError: its networks are not installed.
+        """
+        return FaceLandmarker(self._threads)
 
     def counting_all(self, all_faces: bool = True) -> Self:
         """The same loaded model, for which unreliable faces count as others do, if asked for."""
@@ -125,16 +135,17 @@ class FacePredictor(FaceClassifier):
     The options of :meth:`predict` and :meth:`predict_many`: ``min_face``, ``max_faces`` and ``confidence``, see
     `FaceChoice`; what they leave out is counted in the result's notes. Or ``crops=True``: each picture is a ready crop
     of one face; a large one that is cut loosely is cut again around its face. ``all_faces=True``: faces count that
-    could not be seen well, too, see ``Result.counts``.
+    could not be seen well, too, see ``Result.counts``. ``landmarks=True``: each prediction has an ``action`` besides,
+    what the face does.
     """
 
     settings: FaceSettings
 
     def warm_up(
         self, crops: bool = False, min_face: float | None = None, max_faces: int | None = None,
-        confidence: float | None = None, all_faces: bool = False,
+        confidence: float | None = None, all_faces: bool = False, landmarks: bool = False,
     ) -> None:  # fmt: skip
-        """Load the detector, before several threads want it.
+        """Load the detector and what tells what faces do, before several threads want them.
 
         Raises:
             InputError: an option is out of its range, or chooses among the faces of ready crops.
@@ -143,19 +154,23 @@ class FacePredictor(FaceClassifier):
             raise InputError("min_face, max_faces and confidence are for photographs: a ready crop is one face")
         if not crops:
             _ = self.detector
+        if landmarks:
+            _ = self.landmarker
 
     def prepare(
         self, item: Any, crops: bool = False, min_face: float | None = None, max_faces: int | None = None,
-        confidence: float | None = None, all_faces: bool = False,
+        confidence: float | None = None, all_faces: bool = False, landmarks: bool = False,
     ) -> Item:  # fmt: skip
         """Find the faces in a picture and cut them out."""
-        found = self._found(item, crops, self.choice.updated(min_face, max_faces, confidence))
+        found = self._found(item, crops, landmarks, self.choice.updated(min_face, max_faces, confidence))
         return found._replace(all_faces=all_faces or self.all_faces)
 
-    def _found(self, item: Any, crops: bool, choice: FaceChoice) -> Item:
+    def _found(self, item: Any, crops: bool, landmarks: bool, choice: FaceChoice) -> Item:
         picture = read_picture(item, notes=(notes := list[str]()))
         if crops:
-            return self._prepare_crop(self.name_of(item), picture, notes)
+            made = self._prepare_crop(self.name_of(item), picture, notes)
+            whole = (0.0, 0.0, float(picture.shape[1]), float(picture.shape[0]))
+            return made._replace(actions=self.landmarker.read(picture, [Face(whole, 1.0)])) if landmarks else made
         faces = (detector := choice.detector(self.detector)).find(picture)
         if isinstance(item, np.ndarray) and item.ndim == 3 and item.shape[2] > 1:
             warn_of_bgr(picture, faces, detector)
@@ -165,7 +180,10 @@ class FacePredictor(FaceClassifier):
         outlines = [outline(face, self.settings) for face in faces]
         boxes = [face.box for face in faces]
         qualities = [measure(picture, face, crop) for face, crop in zip(faces, crops_of_faces, strict=True)]
-        return Item(self.name_of(item), crops_of_faces, boxes, notes, corners=outlines, qualities=qualities)
+        actions = self.landmarker.read(picture, faces) if landmarks else ()
+        return Item(
+            self.name_of(item), crops_of_faces, boxes, notes, corners=outlines, qualities=qualities, actions=actions
+        )
 
     def sure_of(self, samples: Sequence[np.ndarray], outputs: Outputs) -> np.ndarray:
         """The reliability of ready crops; see `Predictor.sure_of`."""
@@ -189,10 +207,12 @@ class FacePredictor(FaceClassifier):
         return Item(name, [crop], [whole], notes, corners=[corners], qualities=[quality])
 
     def assemble(self, item: Item, outputs: Outputs) -> Result:
-        """The result of a picture; each face with its quality."""
+        """The result of a picture; each face with its quality, and where it was asked for what it does."""
         result = super().assemble(item, outputs)
         judged = map(self.judged, item.qualities, outputs.all)
-        faces = (replace(face, quality=quality) for face, quality in zip(result.items, judged, strict=True))
+        actions: Sequence[FaceAction | None] = item.actions or [None] * len(result.items)
+        parts = zip(result.items, judged, actions, strict=True)
+        faces = (replace(face, quality=quality, action=action) for face, quality, action in parts)
         return replace(result, items=tuple(faces), all_faces=item.all_faces)
 
     def occlude(self, item: Item, place: int) -> Occlusion:

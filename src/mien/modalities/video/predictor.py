@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,13 +14,26 @@ import numpy as np
 from mien.errors import InputError, ModelError, did_you_mean, quoted
 from mien.media.clips import Frame
 from mien.modalities.clip import ClipPredictor, ClipReading, Faces, Sighting
+from mien.modalities.face.detect import Face
+from mien.modalities.face.landmarks import FaceLandmarker
 from mien.modalities.face.predictor import FaceClassifier
 from mien.modalities.video.aggregate import RULES
 from mien.modalities.video.preprocess import VideoSettings, cut_face
 from mien.modalities.video.sequences import padded, windows
 from mien.modality import Item, Outputs, Progress
 from mien.model import FRAMES, Manifest
-from mien.results import Box, ClipSummary, Moment, Person, Prediction, Quality, Result, segments_of, together
+from mien.results import (
+    Box,
+    ClipSummary,
+    FaceAction,
+    Moment,
+    Person,
+    Prediction,
+    Quality,
+    Result,
+    segments_of,
+    together,
+)
 from mien.runtime import Session
 from mien.segments import smooth_each
 
@@ -34,8 +48,9 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
     items.
 
     Besides the options of ``ClipPredictor`` there are ``rule``: "sum", "vote" or "mean", instead of the model's own;
-    ``min_face``, ``max_faces`` and ``confidence``, see `FaceChoice`; and ``all_faces=True``: moments count in which a
-    face could not be seen well, too.
+    ``min_face``, ``max_faces`` and ``confidence``, see `FaceChoice`; ``all_faces=True``: moments count in which a face
+    could not be seen well, too; and ``landmarks=True``: the predictions of the timeline have an ``action`` besides,
+    what the face does.
 
     Attributes:
         settings: how clips are gone through.
@@ -44,6 +59,7 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
     """
 
     settings: VideoSettings
+    _landmarks = False  # whether it tells what faces do
 
     def __init__(
         self, folder: Path, manifest: Manifest, files: Mapping[str, bytes], threads: int | None = None
@@ -75,31 +91,34 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
 
     def warm_up(
         self, *args: Any, rule: str | None = None, min_face: float | None = None, max_faces: int | None = None,
-        confidence: float | None = None, **options: Any,
+        confidence: float | None = None, landmarks: bool = False, **options: Any,
     ) -> None:  # fmt: skip
         """Load what finds faces, and see that there is such a rule and that options are in their ranges."""
         super().warm_up(*args, **options)
-        self.looking_at(rule=rule).counting_faces(min_face, max_faces, confidence)
+        self._told(rule, False, landmarks).counting_faces(min_face, max_faces, confidence)
+
+    def _told(self, rule: str | None, all_faces: bool, landmarks: bool) -> Self:
+        twin = self.looking_at(rule=rule, all_faces=all_faces)
+        if landmarks:
+            twin.landmarker, twin._landmarks = self.landmarker, True  # loaded once for all clips
+        return twin
 
     def read(
         self, path: str | Path, fps: float | None = None, frames: int | None = None, batch_size: int = 64,
         rule: str | None = None, min_face: float | None = None, max_faces: int | None = None,
-        confidence: float | None = None, all_faces: bool = False,
+        confidence: float | None = None, all_faces: bool = False, landmarks: bool = False,
     ) -> ClipReading:  # fmt: skip
-        """See :meth:`ClipPredictor.read`; *rule* is one of `RULES`, instead of the model's.
-
-        The rest is as in :meth:`counting_faces`.
-        """
-        twin = self.looking_at(rule=rule, all_faces=all_faces).counting_faces(min_face, max_faces, confidence)
+        """See :meth:`ClipPredictor.read`; the options are those of the class."""
+        twin = self._told(rule, all_faces, landmarks).counting_faces(min_face, max_faces, confidence)
         return super(VideoPredictor, twin).read(path, fps, frames, batch_size)
 
     def prepare(
         self, item: Any, fps: float | None = None, frames: int | None = None, rule: str | None = None,
         min_face: float | None = None, max_faces: int | None = None, confidence: float | None = None,
-        all_faces: bool = False,
+        all_faces: bool = False, landmarks: bool = False,
     ) -> Item:  # fmt: skip
         """A clip, to be read when its turn comes."""
-        twin = self.looking_at(rule=rule, all_faces=all_faces).counting_faces(min_face, max_faces, confidence)
+        twin = self._told(rule, all_faces, landmarks).counting_faces(min_face, max_faces, confidence)
         return twin.prepare_clip(item, fps, frames)
 
     def outputs(
@@ -127,7 +146,12 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
 
     def look_through(self, clip: Iterable[Frame]) -> Faces:
         """The faces of a clip."""
-        return Faces(clip, self.detector, cut_face(self.settings.face), self.choice)
+        act = partial(self._act, self.landmarker) if self._landmarks else None
+        return Faces(clip, self.detector, cut_face(self.settings.face), self.choice, act)
+
+    @staticmethod
+    def _act(landmarker: FaceLandmarker, picture: np.ndarray, face: Face) -> FaceAction:
+        return landmarker.read(picture, [face])[0]
 
     def read_samples(self, batch: np.ndarray) -> np.ndarray:
         """What the network gives for crops of faces; experts are selected later."""
@@ -154,7 +178,7 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
         counts = np.array([empty.counts(one) for one in read])
         rows[counts] = smooth_each(times[counts], who[counts], rows[counts], self.settings.smooth)
         timeline = tuple(
-            Moment(one.time, number, self._seen(row, one.box, quality))
+            Moment(one.time, number, replace(self._seen(row, one.box, quality), action=one.action))
             for one, number, row, quality in zip(seen, who.tolist(), rows, qualities, strict=True)
         )
         people = []

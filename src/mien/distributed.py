@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 from mien.errors import MienError
-from mien.modality import Predictor, answer_in, load
+from mien.modality import Predictor, answer_in, get_modality, load
 from mien.output.rows import Row, RowFormat, plain_cells
 from mien.output.shards import Plan, Shards
 from mien.output.tables import parquet_types, write_parquet
-from mien.results import BLENDSHAPES, ClipSummary, FaceAction, Moment, Person, Result
+from mien.results import BLENDSHAPES, ClipSummary, FaceAction, Moment, Person, Quality, Result
 from mien.results.action import POINTS
 from mien.runtime import count_characters, usable_threads
 
@@ -134,10 +134,8 @@ def run_on_ray(job: Job, shards: Shards, workers: int | None) -> Generator[int, 
 
 def plan_shards(job: Job, predictor: Predictor, roll: Callable[[Result], Result], workers: int | None) -> Plan:
     """How many inputs there are, in shards of which size, and which columns; runs through the inputs once."""
-    example, seen = (
-        roll(_example(predictor, bool(job.options.get("landmarks")))),
-        set[tuple[str, ...]](),
-    )  # columns of a table
+    example = roll(_example(predictor, bool(job.options.get("landmarks"))))
+    seen = set[tuple[str, ...]]()  # columns of a table
     count, held, most_held = 0, 0, 1  # inputs; characters of a block of rows
 
     def samples() -> Iterator[Row]:
@@ -166,6 +164,9 @@ def _example(predictor: Predictor, landmarks: bool) -> Result:
     ratings = np.array([entry.low for entry in predictor.manifest.ratings], np.float32)
     language = next((name for some in predictor.manifest.language_thresholds.values() for name in some), None)
     found = predictor.result("file", [scores], boxes=[(0.0, 0.0, 1.0, 1.0)], ratings=[ratings], language=language)
+    if "all_faces" in get_modality(predictor.manifest.modality).options:
+        quality = Quality(1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+        found = replace(found, items=(replace(found.items[0], quality=quality),))
     if landmarks:
         points, coefficients = np.zeros((POINTS, 2), np.float32), np.zeros(len(BLENDSHAPES), np.float32)
         action = FaceAction(1.0, points, coefficients, dict.fromkeys(("yaw", "pitch", "roll"), 0.0))

@@ -134,8 +134,10 @@ def run_on_ray(job: Job, shards: Shards, workers: int | None) -> Generator[int, 
 
 def plan_shards(job: Job, predictor: Predictor, roll: Callable[[Result], Result], workers: int | None) -> Plan:
     """How many inputs there are, in shards of which size, and which columns; runs through the inputs once."""
-    example = roll(_example(predictor, bool(job.options.get("landmarks"))))
-    seen = set[tuple[str, ...]]()  # columns of a table
+    example, seen = (
+        roll(_example(predictor, bool(job.options.get("landmarks")))),
+        set[tuple[str, ...]](),
+    )  # columns of a table
     count, held, most_held = 0, 0, 1  # inputs; characters of a block of rows
 
     def samples() -> Iterator[Row]:
@@ -164,12 +166,15 @@ def _example(predictor: Predictor, landmarks: bool) -> Result:
     ratings = np.array([entry.low for entry in predictor.manifest.ratings], np.float32)
     language = next((name for some in predictor.manifest.language_thresholds.values() for name in some), None)
     found = predictor.result("file", [scores], boxes=[(0.0, 0.0, 1.0, 1.0)], ratings=[ratings], language=language)
-    if "all_faces" in get_modality(predictor.manifest.modality).options:
-        quality = Quality(1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-        found = replace(found, items=(replace(found.items[0], quality=quality),))
+    (seen,) = found.items
+    if "all_faces" in (modality := get_modality(predictor.manifest.modality)).options:
+        seen = replace(seen, quality=Quality(1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0))
     if landmarks:
         points, coefficients = np.zeros((POINTS, 2), np.float32), np.zeros(len(BLENDSHAPES), np.float32)
         action = FaceAction(1.0, points, coefficients, dict.fromkeys(("yaw", "pitch", "roll"), 0.0))
-        found = replace(found, items=(replace(found.items[0], action=action),))
-    moment, person = Moment(0.0, 1, found.items[0]), Person(1, found.items[0], 0.0, 0.0, 1)
+        seen = replace(seen, action=action)
+    # A whole clip has a quality only where the model tells a reliability.
+    if modality.kind != "clip" or predictor.manifest.reliability:
+        found = replace(found, items=(seen,))
+    moment, person = Moment(0.0, 1, seen), Person(1, found.items[0], 0.0, 0.0, 1)
     return replace(found, timeline=(moment,), people=(person,), clip=ClipSummary(0.0, 1, 1, 1, 0, "problem"))

@@ -77,7 +77,7 @@ class RowFormat:
                 number_of: number if boxed else None,
                 **head_cells(item),
                 **box_cells(item),
-                **quality_cells(item),
+                **quality_cells(item, result.modality),
                 **_ratings(item),
                 "error": result.error,
                 **self._scores(item),
@@ -112,7 +112,7 @@ class RowFormat:
                 "person": moment.person if moment else None,
                 **head_cells(item),
                 **box_cells(item),
-                **quality_cells(item),
+                **quality_cells(item, result.modality),
                 **_ratings(item),
                 "error": result.error,
                 **self._scores(item),
@@ -135,10 +135,12 @@ def box_cells(item: Prediction | None) -> Row:
     return dict(zip(BOX, [round(float(side), 1) for side in box] if box else [None] * 4, strict=True))
 
 
-def quality_cells(item: Prediction | None) -> Row:
-    """Of a face: how well it could be seen, the reliability first."""
+def quality_cells(item: Prediction | None, modality: str = "") -> Row:
+    """Of a face: how well it could be seen, the reliability first; empty where no face was seen and one might be."""
     told = item.quality.to_dict() if item and item.quality else {}
-    return {name: told[name] for name in QUALITY if name in told}
+    if not told and not (item is None and modality and "all_faces" in get_modality(modality).options):
+        return {}
+    return {name: told.get(name) for name in QUALITY}
 
 
 def _ratings(item: Prediction | None) -> Row:

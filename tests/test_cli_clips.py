@@ -33,8 +33,8 @@ from result_pages import read_page
 from test_cli_more import command
 
 MOMENT = [
-    "file", "time", "person", "label", "emoji", "score", "labels", "left", "top", "right", "bottom", "reliability",
-    "detector", "size", "sharpness", "yaw", "pitch", "roll", "inside", "human", "mouth", "eyes", "error",
+    "file", "time", "person", "label", "emoji", "score", "labels", "left", "top", "right", "bottom", "error",
+    "reliability", "detector", "size", "sharpness", "yaw", "pitch", "roll", "inside", "human", "mouth", "eyes",
 ]  # fmt: skip
 CLIP = [
     "file", "label", "emoji", "score", "labels", "people", "moments", "duration", "width", "height", "frames",

@@ -77,9 +77,9 @@ class RowFormat:
                 number_of: number if boxed else None,
                 **head_cells(item),
                 **box_cells(item),
-                **quality_cells(item, result.modality),
                 **_ratings(item),
                 "error": result.error,
+                **quality_cells(item, result.modality),
                 **self._scores(item),
                 **action_cells(item),
             }
@@ -92,7 +92,6 @@ class RowFormat:
             **head_cells(best),
             "people": len(result.people) if seen else None,
             "moments": len(moments) if seen else None,
-            **({"uncounted": result.uncounted, **quality_cells(best)} if best and best.quality else {}),
             **_ratings(best),
             **(seen.to_dict() if seen else dict.fromkeys(_CLIP)),
             "error": result.error,
@@ -101,7 +100,8 @@ class RowFormat:
         for name, score in self._scores(best).items():
             share = round(counts[name.removeprefix("score_")] / counts.total(), 6) if counts else None
             row |= {name: score, f"share_{name.removeprefix('score_')}": share}
-        return row | clip_action_cells(result)
+        quality = {"uncounted": result.uncounted, **quality_cells(best)} if best and best.quality else {}
+        return row | quality | clip_action_cells(result)
 
     def _moments(self, result: Result) -> Iterator[Row]:
         for moment in result.timeline or (None,):
@@ -112,9 +112,9 @@ class RowFormat:
                 "person": moment.person if moment else None,
                 **head_cells(item),
                 **box_cells(item),
-                **quality_cells(item, result.modality),
                 **_ratings(item),
                 "error": result.error,
+                **quality_cells(item, result.modality),
                 **self._scores(item),
                 **action_cells(item),
             }

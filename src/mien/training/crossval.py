@@ -191,7 +191,8 @@ def _answers(model: Path, held: Dataset, path: Path) -> np.ndarray:
         predictor = load(model)
         if held.features:
             predictor = predictor.reading(held.features)
-        return np.hstack(predictor.outputs(held.inputs))
+        found = predictor.outputs(held.inputs)
+        return np.hstack([found.probabilities, found.ratings])
 
     return computed_once(kept, (len(held), len(manifest.space) + len(manifest.ratings)), ask)
 

@@ -113,7 +113,7 @@ def face_model(
         preprocess={"size": size, "channels": channels, "source": source},
     )
     if judged:
-        manifest.heads.append(LabelsEntry(space="seen", names=["human", "mouth", "eyes"]))
+        manifest.heads.append(LabelsEntry(space="seen", names=["human face", "mouth free", "eyes free"]))
         manifest.reliability = {"photo": {"human": 1.0}, "crop": {"human": 1.0}}
         sure = CertaintyEntry(
             rate=0.9, threshold=0.5, answered=0.8, bounded=True, coverage=0.9, set_threshold=0.2, n=1000

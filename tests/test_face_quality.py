@@ -21,7 +21,7 @@ from mien.media.pixels import to_gray
 from mien.modalities.face import degrade as spoil
 from mien.modalities.face.detect import Face
 from mien.modalities.face.quality import head_pose, inside, measure, sharpness
-from mien.modalities.face.reliability import BIAS, PARTS, SEEN, Judge, evidence
+from mien.modalities.face.reliability import BIAS, NAMES, PARTS, SEEN, Judge, evidence
 from mien.model import CertaintyEntry, LabelsEntry, read_manifest, verify, write_model
 from mien.results import Prediction, Quality
 from mien.training.reliability import set_into, with_reliability
@@ -140,7 +140,7 @@ def known(folder: Path, weights: dict[str, dict[str, float]], threshold: float =
     """The model of brightness with a head ``seen`` (here three more columns) and a reliability."""
     model = face_model(folder)
     manifest = verify(model)
-    manifest.heads = [LabelsEntry(space=SEEN, multilabel=True, names=list(PARTS)), LabelsEntry(
+    manifest.heads = [LabelsEntry(space=SEEN, multilabel=True, names=list(NAMES)), LabelsEntry(
         space="rest", multilabel=True, names=["a", "b", "c", "d", "e"])]  # fmt: skip
     manifest.reliability = weights
     manifest.certainty = {"fer7": CertaintyEntry(

@@ -174,7 +174,7 @@ def _example(predictor: Predictor, landmarks: bool) -> Result:
         action = FaceAction(1.0, points, coefficients, dict.fromkeys(("yaw", "pitch", "roll"), 0.0))
         seen = replace(seen, action=action)
     # A whole clip has a quality only where the model tells a reliability.
-    if modality.kind != "clip" or predictor.manifest.reliability:
+    if modality.kind != "clip" or (predictor.manifest.reliability and predictor.space == predictor.manifest.space):
         found = replace(found, items=(seen,))
     moment, person = Moment(0.0, 1, seen), Person(1, found.items[0], 0.0, 0.0, 1)
     return replace(found, timeline=(moment,), people=(person,), clip=ClipSummary(0.0, 1, 1, 1, 0, "problem"))

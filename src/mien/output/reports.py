@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mien.labels import LabelSpace, emotion
+from mien.output.rows import UNRELIABLE, uncounted_line
 from mien.output.terminal import bar, shorten
 
 _GROUPS = 20  # shown of those of --by
@@ -170,8 +171,11 @@ def show_report(console: Console, document: Mapping[str, Any]) -> None:
     if sure is None:
         _show_share(table, document["unsure"], measure, "bold")
     console.print(table)
+    unseen = document["unsure_because"].get(UNRELIABLE, 0)
     if sure is not None:
         console.print(Text(_uncounted(document, sure), "dim"))
+    elif unseen:
+        console.print(Text(uncounted_line(unseen, document["rows"], "rows"), "dim"))
     clear = [(by["column"], entry) for by in document["by"] for entry in by["differences"] if entry["clear"]]
     if document["over"]:
         clear += [("", entry) for entry in document["over"]["change"] if entry["clear"]]

@@ -18,6 +18,7 @@ Row = dict[str, Any]
 OWN = ("label", "emoji", "score", "labels", "error")  # columns that mien adds to those of a table of texts
 PROBLEMS = 20  # that a tally keeps word for word
 BOX = ("left", "top", "right", "bottom")
+UNRELIABLE = "the face could not be seen well enough"  # why it does not count
 QUALITY = ("reliability", *(one.name for one in fields(Quality) if one.name != "reliability"))
 _CLIP = ("duration", "width", "height", "frames", "skipped", "problem")
 

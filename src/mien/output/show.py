@@ -367,7 +367,8 @@ def _show_sums(console: Console, result: Result) -> None:
     for place, label in enumerate(sorted(whole.scores, key=whole.scores.__getitem__, reverse=True)):
         share, known, score = counts[label] / max(1, counts.total()), whole.space[label], whole.scores[label]
         if place < _LABELS or share >= 0.05:
-            time = Text(f"{share:.0%} of the time", "dim") if counts[label] else Text()
+            of = "of what counts" if result.uncounted else "of the time"
+            time = Text(f"{share:.0%} {of}", "dim") if counts[label] else Text()
             style = "" if place else "bold"
             name = Text(label if place else whole.shown, style)
             strength = Text(bar(score, hollow=whole.unsure), known.color)

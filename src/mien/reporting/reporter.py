@@ -14,6 +14,7 @@ from mien.errors import InputError, cut
 from mien.labels import LabelSpace, sentiment_groups
 from mien.modality import Kind
 from mien.model import CertaintyEntry
+from mien.output.rows import UNRELIABLE
 from mien.reporting.examples import Example, Examples, Sample
 from mien.reporting.survey import NONE, Columns, Survey, group_of
 from mien.results import Prediction, Result
@@ -23,7 +24,6 @@ UNSURE = "unsure"
 PERSON = "person"  # the group that clips have of themselves
 _TEXT, _QUOTE = 300, 600  # characters of a row in the table, and of an example
 _REASONS, _PEOPLE = 50, 2000
-_UNRELIABLE = "the face could not be seen well enough"
 _SURE = 0.5  # score from which a single label is more likely right than wrong
 
 Key = tuple[Any, ...]
@@ -148,8 +148,9 @@ class Reporter:
         """
         if item.unreliable and not all_faces:
             return UNSURE
-        if self.certainty is not None and item.label is not None:
-            return UNSURE if item.unsure and not item.unreliable else item.label
+        judged = item.quality is not None and item.quality.reliability is not None
+        if item.label is not None and (self.certainty is not None or (judged and self._least is None)):
+            return UNSURE if item.unsure and not judged else item.label
         label = item.labels[0]
         least = item.thresholds.get(label, _SURE) if self._least is None else self._least
         return label if item.scores[label] >= least else UNSURE
@@ -189,7 +190,7 @@ class Reporter:
                 cell[self.places[name]] += amount
             self.rows[key] += 1
         if label == UNSURE:
-            self.unsure[_UNRELIABLE if row.unreliable else self._why()] += 1
+            self.unsure[UNRELIABLE if row.unreliable else self._why()] += 1
         if self.kind == "clip":
             self.people.add(lambda: [row.amounts.get(name, 0.0) for name in self.places])
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from mien.labels import Emotion, LabelSpace, get_space, rollup_scores
+from mien.labels import Emotion, LabelSpace, get_space, groups, rollup_scores
 from mien.results.action import FaceAction
 from mien.results.explanation import Explanation
 from mien.results.quality import Quality
@@ -179,7 +179,11 @@ class Prediction:
         explained = self.explanation if self.explanation and self.explanation.space == target.name else None
         several = target.as_multilabel(self.space.multilabel)
         if certainty is None and self.certainty and self.quality and self.quality.reliability is not None:
-            certainty = Certainty(self.certainty.threshold, 0.0)  # 0: any label may be right
+            own = [self.space.names.index(name) for name in self.label_set]
+            kept = (
+                n for n, members in zip(target.names, groups(self.space, target), strict=True) if {*own} & {*members}
+            )
+            certainty = Certainty(self.certainty.threshold, min(map(scores.__getitem__, kept), default=0.0))
         return replace(
             self, scores=scores, space=several, thresholds=thresholds or {}, explanation=explained, certainty=certainty
         )

@@ -28,7 +28,7 @@ from mien.modalities.face.detect import Face, FaceDetector
 from mien.modalities.face.predictor import FacePredictor
 from mien.modalities.face.preprocess import align, prepare
 from mien.modalities.face.quality import measure, measure_crop
-from mien.modalities.face.reliability import BIAS, PARTS, SEEN, Judge, evidence
+from mien.modalities.face.reliability import BIAS, NAMES, PARTS, SEEN, Judge, evidence
 from mien.modality import load
 from mien.model import CertaintyEntry, LabelsEntry
 from mien.results import Quality
@@ -99,7 +99,7 @@ def with_reliability(
         raise ModelError(f"{manifest.name} is no model of single faces whose network gives its features")
     valid = (open_dataset(data) if isinstance(data, str) else data).part("val")
     photographs = open_dataset(pictures) if isinstance(pictures, str) else pictures
-    if valid.space.names != manifest.space.names:
+    if valid.space.names != manifest.space.names or valid.space.multilabel:
         raise DataError(f"{valid.name} has other labels than {manifest.name}")
     if set(photographs.space.names) != {"people", "none"}:
         raise DataError(f"{photographs.name} must have the labels people and none")
@@ -120,11 +120,13 @@ def with_reliability(
     weights = _weigh(examples, answers[:, : len(manifest.space)], told, manifest.space.names)
     network = _with_seen(onnx.load(source / folders.NETWORK), parts, labels)
     manifest.heads = [entry for entry in manifest.heads if entry.space != SEEN]
-    manifest.heads.append(LabelsEntry(space=SEEN, multilabel=True, names=list(PARTS)))
+    manifest.heads.append(LabelsEntry(space=SEEN, multilabel=True, names=list(NAMES)))
     manifest.reliability, manifest.name = weights, name or manifest.name
     rows = np.hstack([answers, told])
     judge = Judge(manifest)
     judged = [judge.judge(quality, row) for quality, row in zip(examples.qualities, rows, strict=True)]
+    heads = {entry.space for entry in manifest.heads}  # the others went by scores
+    manifest.certainty = {space: entry for space, entry in manifest.certainty.items() if space in heads}
     manifest.certainty[manifest.space.name] = _certainty(
         np.array([one.reliability or 0.0 for one in judged]), rows[:, : len(manifest.space)],
         np.array(examples.targets), f"{valid.name}, spoiled",
@@ -249,6 +251,8 @@ def _weigh(
     weights = {}
     for kind, chosen in (("photo", found), ("crop", ~found)):
         of = chosen & (targets > -2)
+        if len(set(right[of].tolist())) < 2:
+            raise DataError(f"too few faces to tell right from wrong labels by ({kind}: {of.sum():,})")
         none = targets[of] < 0
         heft = np.where(none, _NONE * len(none) / max(1, none.sum()), 1.0)
         scaler = StandardScaler().fit(table[of])
@@ -269,6 +273,8 @@ def _certainty(reliability: np.ndarray, answers: np.ndarray, targets: np.ndarray
     if entry is None:
         raise DataError(f"{corpus}: too few faces to say when a label is sure")
     sure = reliability >= SURE
+    if not sure.any():
+        raise DataError(f"{corpus}: no label is reliable enough to count")
     right = (answers.argmax(1) == targets)[sure].mean()
     return entry.model_copy(
         update={"threshold": SURE, "rate": round(float(right), 4), "answered": round(float(sure.mean()), 4),

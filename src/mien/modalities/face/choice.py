@@ -13,6 +13,7 @@ from mien.errors import InputError
 from mien.modalities.face.detect import Face, FaceDetector
 from mien.modalities.face.preprocess import FaceSettings, outline
 
+_MANY = 500  # faces of a picture or frame: what a detector takes for more is noise
 _SMALLEST, _LOOSE = 0.2, 0.8  # shares of a ready crop's side, from and up to which it is cut again to
 
 
@@ -34,11 +35,14 @@ class FaceChoice:
     confidence: float | None = None
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, bool) or not isinstance(value, int | float | np.number | None):
+                raise InputError(f"{name} must be a number, not {value!r}")
         least, most, sure = self.min_face, self.max_faces, self.confidence
-        if least is not None and not (least >= 1 and math.isfinite(least)):
-            raise InputError(f"min_face must be a number of pixels from 1 on, not {least:g}")
-        if most is not None and not (most >= 1 and math.isfinite(most) and most == int(most)):
-            raise InputError(f"max_faces must be a whole number from 1 on, not {most:g}")
+        if least is not None and not 1 <= least < math.inf:
+            raise InputError(f"min_face must be a number of pixels from 1 on, not {least}")
+        if most is not None and not (1 <= most < math.inf and most == int(most)):
+            raise InputError(f"max_faces must be a whole number from 1 on, not {most}")
         if sure is not None and not 0 <= sure <= 1:
             raise InputError(f"confidence must be a number from 0 to 1, not {sure:g}")
 
@@ -54,6 +58,11 @@ class FaceChoice:
         """A detector to which the confidence applies."""
         return detector if self.confidence is None else detector.looking(confidence=self.confidence)
 
+    @property
+    def most(self) -> int:
+        """How many are read at most: however low the confidence, time stays bounded."""
+        return min(int(self.max_faces or _MANY), _MANY)
+
     def split(self, faces: Sequence[Face]) -> tuple[list[Face], int, int]:
         """The faces to be read; how many are too small, and how many more than there may be.
 
@@ -62,7 +71,7 @@ class FaceChoice:
         """
         least = self.min_face or 0
         kept = [face for face in faces if min(face.box[2] - face.box[0], face.box[3] - face.box[1]) >= least]
-        few = kept if self.max_faces is None else kept[: int(self.max_faces)]
+        few = kept[: self.most]
         return few, len(faces) - len(kept), len(kept) - len(few)
 
     def notes(self, small: int, more: int, where: str = "") -> list[str]:
@@ -71,7 +80,7 @@ class FaceChoice:
         if small:
             lines.append(f"{small:,} smaller than {self.min_face:g} pixels {_left_out(small)}{where}")
         if more:
-            lines.append(f"{more:,} besides the {_largest(self.max_faces)} {_left_out(more)}{where}")
+            lines.append(f"{more:,} besides the {_largest(self.most)} {_left_out(more)}{where}")
         return [f"faces: {line}" for line in lines]
 
 

@@ -73,7 +73,7 @@ def cut(picture: np.ndarray, edge: int, share: float) -> np.ndarray:
     lost = round(share * picture.shape[0])
     if not lost:
         return picture
-    turned = np.moveaxis(picture, 0, 0) if edge < 2 else np.moveaxis(picture, 1, 0)
+    turned = picture if edge < 2 else np.moveaxis(picture, 1, 0)
     changed = turned.copy()
     if edge % 2:
         changed[-lost:] = turned[-lost - 1]

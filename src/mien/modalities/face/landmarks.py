@@ -24,6 +24,7 @@ MESH, BLENDSHAPES, HEAD = "mesh.onnx", "blendshapes.onnx", "head.npy"
 PRESENT = 0.5  # from which presence on there is a face, as MediaPipe has it
 SIDE = 256  # pixels of the square that the network is given
 _BATCH = 64  # faces whose squares are in memory at once
+_LARGEST = 4.0  # times the shorter side of a picture: the side of the largest square that is looked at
 _WIDER = 1.5  # the square is so many times as large as the face
 _FINEST = 6  # times as many pixels a side that are averaged
 # Of RetinaFace's box against the one around the points, medians over 31 faces: that is 0.9 times as large, and its
@@ -54,11 +55,15 @@ class FaceLandmarker:
             mesh, shapes, head = ((folder / name).read_bytes() for name in (MESH, BLENDSHAPES, HEAD))
             self._head = np.load(io.BytesIO(head), allow_pickle=False).astype(np.float64)
         except FileNotFoundError as error:
+            if folder != FOLDER:
+                raise ModelError(
+                    f"there are no networks for landmarks in {folder}: {error.filename} is missing"
+                ) from error
             raise ModelError(
                 "the networks for landmarks are not installed: in a checkout, pip wheel --no-deps -w dist ./landmarks "
                 "makes their wheel, and pip install dist/mien_landmarks-*.whl installs it"
             ) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise ModelError(f"the networks for landmarks in {folder} cannot be read: {error}") from error
         if self._head.ndim != 2 or self._head.shape[1] != 5:
             raise ModelError(f"{folder / HEAD} has the shape {self._head.shape}, not 5 numbers for each point")
@@ -82,6 +87,7 @@ class FaceLandmarker:
     def _read(self, picture: np.ndarray, faces: Sequence[Face]) -> list[FaceAction]:
         squares = np.stack([square_of(face) for face in faces])
         for _ in range(2):
+            squares[:, 2] = squares[:, 2].clip(1, _LARGEST * min(picture.shape[:2]))  # a face fills no more than that
             crops = np.stack([_cut(picture, square) for square in squares])
             points, presence = self._mesh.run_all(crops)
             placed = _placed(points.astype(np.float64), squares)

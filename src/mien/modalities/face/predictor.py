@@ -120,7 +120,7 @@ class FaceClassifier(Predictor):
 
     def judged(self, quality: Quality, row: np.ndarray) -> Quality:
         """The quality of a face with what the network gave for it, float (all columns,), taken into account."""
-        return self._judge.judge(quality, row) if self.experts is None and self._own else quality
+        return self._judge.judge(quality, row, self._own) if self.experts is None else quality
 
     def _read(self, crops: np.ndarray) -> np.ndarray:
         return self._session.run(crops) if self.experts is None else self.experts.read(crops)
@@ -133,8 +133,9 @@ class FacePredictor(FaceClassifier):
     faces of several pictures are classified in one batch.
 
     The options of :meth:`predict` and :meth:`predict_many`: ``min_face``, ``max_faces`` and ``confidence``, see
-    `FaceChoice`; what they leave out is counted in the result's notes. Or ``crops=True``: each picture is a ready crop
-    of one face; a large one that is cut loosely is cut again around its face. ``all_faces=True``: faces count that
+    `FaceChoice`; what the first two leave out is counted in the result's notes. Or ``crops=True``: each picture is a
+    ready crop of one face; a large one that is cut loosely is cut again around its face, which :meth:`outputs` and
+    evaluations do not do. ``all_faces=True``: faces count that
     could not be seen well, too, see ``Result.counts``. ``landmarks=True``: each prediction has an ``action`` besides,
     what the face does.
     """
@@ -152,8 +153,7 @@ class FacePredictor(FaceClassifier):
         """
         if self.choice.updated(min_face, max_faces, confidence) and crops:
             raise InputError("min_face, max_faces and confidence are for photographs: a ready crop is one face")
-        if not crops:
-            _ = self.detector
+        _ = self.detector  # which large crops need, too
         if landmarks:
             _ = self.landmarker
 
@@ -168,12 +168,11 @@ class FacePredictor(FaceClassifier):
     def _found(self, item: Any, crops: bool, landmarks: bool, choice: FaceChoice) -> Item:
         picture = read_picture(item, notes=(notes := list[str]()))
         if crops:
-            made = self._prepare_crop(self.name_of(item), picture, notes)
-            whole = (0.0, 0.0, float(picture.shape[1]), float(picture.shape[0]))
-            return made._replace(actions=self.landmarker.read(picture, [Face(whole, 1.0)])) if landmarks else made
+            made, face = self._prepare_crop(self.name_of(item), picture, notes)
+            return made._replace(actions=self.landmarker.read(picture, [face])) if landmarks else made
         faces = (detector := choice.detector(self.detector)).find(picture)
         if isinstance(item, np.ndarray) and item.ndim == 3 and item.shape[2] > 1:
-            warn_of_bgr(picture, faces, detector)
+            warn_of_bgr(picture, faces if detector is self.detector else self.detector.find(picture), self.detector)
         faces, small, more = choice.split(faces)
         notes += choice.notes(small, more)
         crops_of_faces = [align(picture, face, self.settings) for face in faces]
@@ -191,8 +190,12 @@ class FacePredictor(FaceClassifier):
         told = [one.reliability for one in qualities]
         return outputs.sure if None in told else np.array(told, np.float32)
 
-    def _prepare_crop(self, name: str, picture: np.ndarray, notes: list[str]) -> Item:
-        """A ready crop as it is; or, where it is large and cut loosely, its face as it is cut out of photographs."""
+    def _prepare_crop(self, name: str, picture: np.ndarray, notes: list[str]) -> tuple[Item, Face]:
+        """A ready crop as it is; or, where it is large and cut loosely, its face as it is cut out of photographs.
+
+        Returns:
+            The input, and the face; that of a crop as it is fills it.
+        """
         height, width = picture.shape[:2]
         whole = (0.0, 0.0, float(width), float(height))
         corners: Corners = ((0.0, 0.0), (whole[2], 0.0), whole[2:], (0.0, whole[3]))
@@ -204,7 +207,8 @@ class FacePredictor(FaceClassifier):
         else:
             crop = prepare(picture, self.settings)
             quality = measure_crop(picture, crop)
-        return Item(name, [crop], [whole], notes, corners=[corners], qualities=[quality])
+        made = Item(name, [crop], [whole], notes, corners=[corners], qualities=[quality])
+        return made, face or Face(whole, 1.0)
 
     def assemble(self, item: Item, outputs: Outputs) -> Result:
         """The result of a picture; each face with its quality, and where it was asked for what it does."""
@@ -224,7 +228,7 @@ class FacePredictor(FaceClassifier):
         return Occlusion(hide(item.samples[place]), fields)
 
     def sample(self, item: Any) -> np.ndarray:
-        """A ready crop as the network takes it."""
+        """A ready crop as the network takes it, not cut again."""
         return prepare(read_picture(item), self.settings)
 
     def forward(self, samples: Sequence[np.ndarray], batch_size: int, groups: Sequence[str] | None = None) -> Outputs:

@@ -17,7 +17,8 @@ from mien.model import Manifest
 from mien.results import Quality
 
 SEEN = "seen"  # the head that tells what a crop shows
-PARTS = ("human", "mouth", "eyes")  # its labels: a human face, its mouth free, its eyes free
+PARTS = ("human", "mouth", "eyes")  # what of it, as `Quality` calls that
+NAMES = ("human face", "mouth free", "eyes free")  # and the head's labels for them
 BIAS = "bias"
 _SURE = 7.0  # log-odds beyond which all are equally sure
 
@@ -72,26 +73,27 @@ class Judge:
         if not self._weights:
             return
         entry = next((entry for entry in manifest.heads if entry.space == SEEN), None)
-        if entry is None or entry.names != list(PARTS):
-            raise ModelError(f"{manifest.name}: its reliability needs the head {SEEN!r} with {', '.join(PARTS)}")
+        if entry is None or entry.names != list(NAMES):
+            raise ModelError(f"{manifest.name}: its reliability needs the head {SEEN!r} with {', '.join(NAMES)}")
         even = dict.fromkeys(self._space.names, 1 / len(self._space))
         known = {*evidence(Quality(1.0, 48, 0.1), even, dict.fromkeys(PARTS, 0.5)), BIAS}
         for weights in self._weights.values():
             if unknown := sorted(set(weights) - known):
                 raise ModelError(f"{manifest.name}: its reliability goes by {unknown[0]!r}, unknown to this mien")
 
-    def judge(self, quality: Quality, row: np.ndarray) -> Quality:
+    def judge(self, quality: Quality, row: np.ndarray, own: bool = True) -> Quality:
         """The quality with what the network saw, and the reliability of its answer.
 
         Args:
             row: what the network gave for this face, float (all columns,).
+            own: whether the answer is one in the model's own labels; of another head's it is not known.
         """
         if self._columns is None:
             return quality
         seen = dict(zip(PARTS, row[self._columns].tolist(), strict=True))
         quality = replace(quality, **seen)
         weights = self._weights.get("crop" if quality.detector is None else "photo")
-        if weights is None:
+        if weights is None or not own:
             return quality
         told = evidence(quality, dict(zip(self._space.names, row[: len(self._space)].tolist(), strict=True)), seen)
         odds = weights.get(BIAS, 0.0) + sum(weights.get(name, 0.0) * value for name, value in told.items())

@@ -55,13 +55,10 @@ class FaceLandmarker:
             mesh, shapes, head = ((folder / name).read_bytes() for name in (MESH, BLENDSHAPES, HEAD))
             self._head = np.load(io.BytesIO(head), allow_pickle=False).astype(np.float64)
         except FileNotFoundError as error:
-            if folder != FOLDER:
-                raise ModelError(
-                    f"there are no networks for landmarks in {folder}: {error.filename} is missing"
-                ) from error
             raise ModelError(
                 "the networks for landmarks are not installed: in a checkout, pip wheel --no-deps -w dist ./landmarks "
                 "makes their wheel, and pip install dist/mien_landmarks-*.whl installs it"
+                + ("" if folder == FOLDER else f"; MIEN_LANDMARKS names {folder}, where there are none")
             ) from error
         except (OSError, ValueError, EOFError) as error:
             raise ModelError(f"the networks for landmarks in {folder} cannot be read: {error}") from error

@@ -42,7 +42,7 @@ class Look:
 
 LOOKS = {
     "neutral": Look(),
-    "happy": Look(bend=0.1, opening=0.1, half=0.125, outer=0.01, inner=0.0, eye=0.019, teeth=1.0),
+    "happy": Look(bend=0.08, opening=0.1, half=0.15, outer=0.01, inner=0.0, eye=0.016, teeth=1.0),
     "sad": Look(bend=-0.075, inner=0.045, outer=-0.035, eye=0.015),
     "surprise": Look(bend=0.0, opening=0.15, half=0.065, inner=0.07, outer=0.07, eye=0.039),
     "angry": Look(bend=-0.05, inner=-0.065, outer=0.045, eye=0.02),

@@ -160,7 +160,7 @@ def plan_shards(job: Job, predictor: Predictor, roll: Callable[[Result], Result]
     return Plan(max(1, -(-size // least)) * least, count, columns)
 
 
-def _example(predictor: Predictor, landmarks: bool) -> Result:
+def _example(predictor: Predictor, landmarks: bool = False) -> Result:
     """A result that has everything a result of this model can have."""
     scores = np.eye(1, len(predictor.space), dtype=np.float32)[0]
     ratings = np.array([entry.low for entry in predictor.manifest.ratings], np.float32)

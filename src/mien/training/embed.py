@@ -54,6 +54,7 @@ class Embedding:
         self._session = Session(content, name=folder / folders.NETWORK)
         silent = manifest.model_copy(update={
             "labels": LabelsEntry(space="", names=[], multilabel=True), "heads": [], "ratings": [], "certainty": {},
+            "reliability": {},
         })  # fmt: skip
         made = import_object(get_modality(manifest.modality).predictor)
         self._predictor: Predictor = made(folder, silent, {**files, folders.NETWORK: content})

@@ -59,7 +59,7 @@ class Smoother:
         return [self._moved(known.get(who), who, item, at) for who, item in zip(people, items, strict=True)]
 
     def _moved(self, track: _Track | None, number: int, item: Prediction, at: float) -> Prediction:
-        counts = self._all_faces or not item.unreliable
+        counts = item.counts(self._all_faces)
         if track is None:
             track = _Track(number, item.box, dict(item.scores), dict(item.ratings), at, counts)
             self._tracks.append(track)

@@ -43,8 +43,8 @@ class Second:
         return [_mean(self._counted(self.moments[number])) for number in sorted(self.moments)]
 
     def counts(self, item: Prediction) -> bool:
-        """Whether a prediction is to be counted; see ``Result.counts``."""
-        return self.all_faces or not item.unreliable
+        """Whether a prediction is to be counted; see ``Prediction.counts``."""
+        return item.counts(self.all_faces)
 
     @property
     def uncounted(self) -> tuple[int, int]:

@@ -66,7 +66,7 @@ def show_results(
 
 
 def _is_judged(result: Result) -> bool:
-    return any(item.quality is not None and item.quality.reliability is not None for item in result.items)
+    return any(item.reliability is not None for item in result.items)
 
 
 def unsure_line(unsure: int, total: int, entry: CertaintyEntry, name: str, by: str = "") -> str:
@@ -235,7 +235,7 @@ def _facts(result: Result, item: Prediction, about: Sequence[str]) -> list[str]:
         "box": _place(item) if item.box else "",
         "length": clock(result.clip.duration or 0) if result.clip else "",
         "people": f"{people} {'person' if people == 1 else 'people'}" if people else "",
-        "reliable": "" if (told := item.quality and item.quality.reliability) is None else f"{told:.0%}",
+        "reliable": "" if item.reliability is None else f"{item.reliability:.0%}",
     }
     return [facts[name] for name in about]
 

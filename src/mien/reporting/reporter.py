@@ -146,9 +146,9 @@ class Reporter:
         Args:
             all_faces: whether unreliable faces count as others do.
         """
-        if item.unreliable and not all_faces:
+        if not item.counts(all_faces):
             return UNSURE
-        judged = item.quality is not None and item.quality.reliability is not None
+        judged = item.reliability is not None
         if item.label is not None and (self.certainty is not None or (judged and self._least is None)):
             return UNSURE if item.unsure and not judged else item.label
         label = item.labels[0]

@@ -122,13 +122,22 @@ class Prediction:
         Of a face with a reliability that is what must be high enough. False where the model states no certainty for
         this space.
         """
-        told = self.quality.reliability if self.quality else None
-        return self.certainty is not None and (self.score or 0.0 if told is None else told) < self.certainty.threshold
+        told = self.score or 0.0 if self.reliability is None else self.reliability
+        return self.certainty is not None and told < self.certainty.threshold
+
+    @property
+    def reliability(self) -> float | None:
+        """Of a face, how probable it is that its label is right, 0..1; None where the model does not tell."""
+        return self.quality.reliability if self.quality else None
 
     @property
     def unreliable(self) -> bool:
         """Whether this is a face that could not be seen well enough for its label to count."""
-        return self.unsure and self.quality is not None and self.quality.reliability is not None
+        return self.unsure and self.reliability is not None
+
+    def counts(self, all_faces: bool = False) -> bool:
+        """Whether it is to be counted: all but unreliable faces; with *all_faces* these, too."""
+        return all_faces or not self.unreliable
 
     @property
     def shown(self) -> str:
@@ -178,7 +187,7 @@ class Prediction:
         scores = rollup_scores(self.scores, self.space, target)
         explained = self.explanation if self.explanation and self.explanation.space == target.name else None
         several = target.as_multilabel(self.space.multilabel)
-        if certainty is None and self.certainty and self.quality and self.quality.reliability is not None:
+        if certainty is None and self.certainty and self.reliability is not None:
             own = [self.space.names.index(name) for name in self.label_set]
             kept = (
                 n for n, members in zip(target.names, groups(self.space, target), strict=True) if {*own} & {*members}

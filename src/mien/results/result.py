@@ -116,8 +116,8 @@ class Result:
         return self.all_faces or not item.unsure
 
     def counts(self, item: Prediction) -> bool:
-        """Whether a prediction of this result is to be counted: all but unreliable faces; with ``all_faces`` all."""
-        return self.all_faces or not item.unreliable
+        """Whether a prediction of this result is to be counted; see :meth:`Prediction.counts`."""
+        return item.counts(self.all_faces)
 
     @property
     def uncounted(self) -> int:

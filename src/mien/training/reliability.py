@@ -24,7 +24,7 @@ from mien.errors import DataError, ModelError
 from mien.media import pixels
 from mien.media.images import read_picture
 from mien.modalities.face.degrade import BANDS, blur, cover, degrade
-from mien.modalities.face.detect import Face, FaceDetector
+from mien.modalities.face.detect import Face
 from mien.modalities.face.predictor import FacePredictor
 from mien.modalities.face.preprocess import align, prepare
 from mien.modalities.face.quality import measure, measure_crop
@@ -157,7 +157,7 @@ def gather(predictor: FacePredictor, valid: Dataset, photographs: Dataset, rng: 
         crop = prepare(cover(square, part, int(rng.integers(256)), rng.uniform(-40, 40)), settings)
         free = {band: int(band != part) for band in BANDS}
         examples.add(crop, measure_crop(square, crop), -2, group, **free)
-        crop = prepare(square, settings)
+        crop = prepare(square, settings)  # once more, with all parts free
         examples.add(crop, measure_crop(square, crop), -2, group, **dict.fromkeys(BANDS, 1))
         for time in range(_TIMES):
             low, high = _SIZES
@@ -166,7 +166,7 @@ def gather(predictor: FacePredictor, valid: Dataset, photographs: Dataset, rng: 
                 crop = align(shown, found, settings)
                 examples.add(crop, measure(shown, found, crop), int(target), group)
     LOGGER.info(f"{len(photographs):,} photographs with and without people")
-    faint = FaceDetector(detector.size, detector.closer, _FAINT)
+    faint = detector.looking(confidence=_FAINT)
     none = photographs.space.names.index("none")
     for group, (item, kind) in enumerate(zip(photographs.inputs, photographs.targets, strict=True), len(valid)):
         picture = read_picture(item)

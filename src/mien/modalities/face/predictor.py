@@ -186,9 +186,10 @@ class FacePredictor(FaceClassifier):
 
     def sure_of(self, samples: Sequence[np.ndarray], outputs: Outputs) -> np.ndarray:
         """The reliability of ready crops; see `Predictor.sure_of`."""
+        if self.experts is not None or not (self._own and self.manifest.reliability.get("crop")):
+            return outputs.sure  # nothing is measured that would not be used
         qualities = (self.judged(measure_crop(crop, crop), row) for crop, row in zip(samples, outputs.all, strict=True))
-        told = [one.reliability for one in qualities]
-        return outputs.sure if None in told else np.array(told, np.float32)
+        return np.array([one.reliability for one in qualities], np.float32)
 
     def _prepare_crop(self, name: str, picture: np.ndarray, notes: list[str]) -> tuple[Item, Face]:
         """A ready crop as it is; or, where it is large and cut loosely, its face as it is cut out of photographs.

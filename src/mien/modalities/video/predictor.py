@@ -138,8 +138,7 @@ class VideoPredictor(ClipPredictor, FaceClassifier):
                 raise InputError(f"input {place + 1}: {error}") from None
             for whole in result.items:
                 scores[place] = list(whole.scores.values())
-                told = whole.quality.reliability if whole.quality else None
-                sure[place] = whole.score if told is None else told
+                sure[place] = whole.score if whole.reliability is None else whole.reliability
             if progress:
                 progress(1)
         return Outputs.of(scores, sure=sure)
